@@ -1,0 +1,33 @@
+# The instruction sets: one row each. A row makes an object library of csrc/kernels/isa_<name>.cpp with flags of its own
+# and tells the kernel table, through NNF_HAVE_<NAME>, that it is there.
+#
+# nnfast_add_isa(<name> <flags for GCC and Clang> <flags for MSVC>)
+set(NNFAST_ISA_OBJECTS "")
+set(NNFAST_ISA_MACROS "")
+
+function(nnfast_add_isa name gnu_flags msvc_flags)
+  set(library nnfast_isa_${name})
+  add_library(${library} OBJECT csrc/kernels/isa_${name}.cpp)
+  target_include_directories(${library} PRIVATE csrc)
+  if(MSVC)
+    target_compile_options(${library} PRIVATE /O2 /GR- ${msvc_flags})
+  else()
+    # -O3 in every build type: unoptimised kernels would be slow beyond use. Under a sanitizer -O1, because its checks make
+    # -O3 compile for minutes.
+    target_compile_options(${library} PRIVATE $<IF:$<BOOL:${NNFAST_SANITIZE}>,-O1,-O3> -fno-exceptions -fno-rtti -fno-lto ${gnu_flags})
+    # GCC 12 warns at every use of its own AVX-512 header, which begins with undefined registers on purpose (PR 105593).
+    target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  endif()
+  string(TOUPPER ${name} upper)
+  set(NNFAST_ISA_OBJECTS ${NNFAST_ISA_OBJECTS} $<TARGET_OBJECTS:${library}> PARENT_SCOPE)
+  set(NNFAST_ISA_MACROS ${NNFAST_ISA_MACROS} NNF_HAVE_${upper}=1 PARENT_SCOPE)
+endfunction()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
+  nnfast_add_isa(sse2 "" "")
+  nnfast_add_isa(avx2 "-mavx2;-mfma" "/arch:AVX2")
+  nnfast_add_isa(avx512
+    "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512" "/arch:AVX512")
+else()
+  nnfast_add_isa(neon "" "")
+endif()

@@ -1,0 +1,36 @@
+// Errors at the edges. Text: "<place>: expected <...>, got <...>; <remedy>".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace nnfast {
+
+// Wrong values and shapes (Python's ValueError).
+using ValueError = std::invalid_argument;
+// Wrong state (Python's RuntimeError).
+using StateError = std::runtime_error;
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+template <class... Parts>
+void require(bool condition, const Parts&... parts) {
+  if (!condition) throw ValueError(text(parts...));
+}
+
+// a * b, or an error where the product leaves the range of index sizes.
+inline size_t checked_product(size_t a, size_t b, const char* place) {
+  if (b != 0 && a > static_cast<size_t>(PTRDIFF_MAX) / b) {
+    throw ValueError(text(place, ": expected a size that fits in memory, got ", a, " x ", b));
+  }
+  return a * b;
+}
+
+}  // namespace nnfast

@@ -1,0 +1,142 @@
+#include "base/cpu.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define NNF_X86_64 1
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+namespace nnfast {
+namespace {
+
+#ifdef NNF_X86_64
+struct Registers {
+  uint32_t eax, ebx, ecx, edx;
+};
+
+Registers cpuid(uint32_t leaf, uint32_t subleaf) {
+#if defined(_MSC_VER)
+  int r[4];
+  __cpuidex(r, static_cast<int>(leaf), static_cast<int>(subleaf));
+  return {static_cast<uint32_t>(r[0]), static_cast<uint32_t>(r[1]), static_cast<uint32_t>(r[2]),
+          static_cast<uint32_t>(r[3])};
+#else
+  Registers r{};
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+#endif
+}
+
+// The register sets that the operating system saves on a task switch.
+uint64_t saved_state() {
+#if defined(_MSC_VER)
+  return _xgetbv(0);
+#else
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return static_cast<uint64_t>(high) << 32 | low;
+#endif
+}
+
+bool bit(uint32_t word, int position) { return (word >> position & 1u) != 0; }
+
+CpuFeatures detect() {
+  CpuFeatures features;
+  if (cpuid(0, 0).eax < 7) return features;
+  const Registers one = cpuid(1, 0);
+  const bool os_saves = bit(one.ecx, 27);
+  if (!os_saves) return features;
+  const uint64_t state = saved_state();
+  const bool ymm = (state & 0x06) == 0x06;
+  const bool zmm = (state & 0xe6) == 0xe6;
+  const Registers seven = cpuid(7, 0);
+  const bool fma = bit(one.ecx, 12);
+  features.avx2 = ymm && fma && bit(one.ecx, 28) && bit(seven.ebx, 5);
+  const bool f = bit(seven.ebx, 16), dq = bit(seven.ebx, 17), bw = bit(seven.ebx, 30),
+             vl = bit(seven.ebx, 31);
+  features.avx512 = features.avx2 && zmm && f && dq && bw && vl;
+  return features;
+}
+#else
+CpuFeatures detect() {
+  CpuFeatures features;
+  features.neon = true;
+  return features;
+}
+#endif
+
+#if defined(__linux__)
+// The control group's processor quota, or 0 where there is none.
+double cgroup_quota() {
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (v2 >> quota >> period) {
+    return quota == "max" || period <= 0 ? 0 : std::strtod(quota.c_str(), nullptr) / period;
+  }
+  std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double value = 0;
+  if (quota_v1 >> value && period_v1 >> period && value > 0 && period > 0) return value / period;
+  return 0;
+}
+#endif
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect();
+  return features;
+}
+
+std::string cpu_name() {
+#ifdef NNF_X86_64
+  if (cpuid(0x80000000u, 0).eax >= 0x80000004u) {
+    char name[49] = {};
+    for (uint32_t leaf = 0; leaf < 3; ++leaf) {
+      const Registers r = cpuid(0x80000002u + leaf, 0);
+      std::memcpy(name + 16 * leaf, &r, 16);
+    }
+    const char* first = name;
+    while (*first == ' ') ++first;
+    return first;
+  }
+#elif defined(__APPLE__)
+  char name[128] = {};
+  size_t size = sizeof(name) - 1;
+  if (sysctlbyname("machdep.cpu.brand_string", name, &size, nullptr, 0) == 0) return name;
+#elif defined(__linux__)
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+#endif
+  return "unknown processor";
+}
+
+int available_processors() {
+  int count = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) count = CPU_COUNT(&mask);
+  const double quota = cgroup_quota();
+  if (quota > 0 && quota < count) count = static_cast<int>(quota + 0.5);
+#endif
+  return count < 1 ? 1 : count;
+}
+
+}  // namespace nnfast

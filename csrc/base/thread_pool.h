@@ -1,0 +1,67 @@
+// A small persistent pool. One job at a time: a function called once for each chunk 0 .. n-1, the
+// caller taking chunks too. Chunks are claimed one by one, so a worker that comes late (asleep, or
+// off its processor) delays nobody: the caller does its share.
+//
+// Workers spin some 50 us after their last chunk and then sleep, so that an idle process uses no
+// processor time. A second caller that finds the pool busy runs its job alone.
+#pragma once
+
+#include <cstddef>
+
+namespace nnfast {
+
+// Called with the chunk's number.
+using ChunkFunction = void (*)(void* context, int chunk);
+
+int get_num_threads();
+// 1 <= n <= 1024. Takes effect with the next job.
+void set_num_threads(int n);
+
+// Starts sleeping workers ahead of a stretch of jobs, so that the first one finds them awake.
+void wake_workers();
+
+// Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have ended.
+// The functions must not throw.
+void run_chunks(int chunks, ChunkFunction function, void* context);
+
+template <class Body>
+void parallel_chunks(int chunks, const Body& body) {
+  if (chunks == 1) {
+    body(0);
+    return;
+  }
+  run_chunks(
+      chunks, [](void* context, int chunk) { (*static_cast<const Body*>(context))(chunk); },
+      const_cast<Body*>(&body));
+}
+
+// How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
+inline int chunks_for(double cost) {
+  constexpr double kWorthSharing = 4000;
+  if (cost < kWorthSharing) return 1;
+  const int threads = get_num_threads();
+  const int most = static_cast<int>(cost / (kWorthSharing / 2));
+  return most < threads ? most : threads;
+}
+
+// Splits n items, in multiples of `unit`, over chunks and calls body(begin, end) for each.
+template <class Body>
+void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
+  const ptrdiff_t units = (n + unit - 1) / unit;
+  ptrdiff_t chunks = chunks_for(cost);
+  if (chunks > units) chunks = units;
+  if (chunks <= 1) {
+    if (n > 0) body(ptrdiff_t(0), n);
+    return;
+  }
+  parallel_chunks(static_cast<int>(chunks), [&](int chunk) {
+    const ptrdiff_t begin = units * chunk / chunks * unit;
+    const ptrdiff_t end = units * (chunk + 1) / chunks * unit;
+    body(begin, end < n ? end : n);
+  });
+}
+
+// This thread's scratch memory, 64-byte aligned, at least `bytes` long; kept and reused.
+void* thread_scratch(size_t bytes);
+
+}  // namespace nnfast

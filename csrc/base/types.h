@@ -1,0 +1,33 @@
+// Plain types shared by every translation unit, the instruction-set units included.
+// No inline function bodies here: an instruction-set unit would emit them as weak symbols
+// (kernels/README.md, rule 1).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define NNF_INLINE __forceinline
+#define NNF_RESTRICT __restrict
+#else
+#define NNF_INLINE inline __attribute__((always_inline))
+#define NNF_RESTRICT __restrict__
+#endif
+
+namespace nnfast {
+
+using index_t = ptrdiff_t;
+
+// Lanes of the virtual vector in which every horizontal sum is made, whatever the real width.
+template <class T>
+struct VirtualLanes;
+template <>
+struct VirtualLanes<float> {
+  static constexpr int value = 16;
+};
+template <>
+struct VirtualLanes<double> {
+  static constexpr int value = 8;
+};
+
+}  // namespace nnfast

@@ -1,0 +1,99 @@
+// NumPy arrays at the edge: checked once, then plain pointers.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "base/check.h"
+#include "base/types.h"
+
+namespace nnfast::bind {
+
+namespace py = pybind11;
+
+std::string shape_text(const py::array& array);
+std::string dtype_text(const py::array& array);
+
+// The object as an aligned array of native byte order, or a TypeError that names `place`.
+py::array any_array(const py::handle& object, const char* place);
+// Likewise, and contiguous in C order (ValueError otherwise).
+py::array contiguous_array(const py::handle& object, const char* place);
+
+inline bool has_type(const py::array& array, char kind, py::ssize_t size) {
+  const py::dtype dtype = array.dtype();
+  return dtype.kind() == kind && dtype.itemsize() == size;
+}
+template <class T>
+bool has_type_of(const py::array& array) {
+  static_assert(std::is_floating_point_v<T>, "float or double");
+  return has_type(array, 'f', static_cast<py::ssize_t>(sizeof(T)));
+}
+template <class T>
+constexpr const char* type_name() {
+  return sizeof(T) == 4 ? "float32" : "float64";
+}
+
+template <class T>
+py::array contiguous_array_of(const py::handle& object, const char* place) {
+  py::array array = contiguous_array(object, place);
+  if (!has_type_of<T>(array)) {
+    throw py::type_error(text(place, ": expected ", type_name<T>(), ", got ", dtype_text(array), "; use .astype(\"",
+                              type_name<T>(), "\")"));
+  }
+  return array;
+}
+
+// A new array, or `out` when it is given and fits.
+template <class T>
+py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape, const char* place) {
+  if (out.is_none()) return py::array_t<T>(shape);
+  py::array array = contiguous_array_of<T>(out, place);
+  if (!array.writeable()) throw ValueError(text(place, ": expected a writable array, got a read-only one"));
+  const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+                    std::equal(shape.begin(), shape.end(), array.shape());
+  if (!fits) {
+    std::string expected = "(";
+    for (const py::ssize_t extent : shape) expected += std::to_string(extent) + ", ";
+    throw ValueError(text(place, ": expected shape ", expected, "), got ", shape_text(array)));
+  }
+  return array;
+}
+
+inline std::vector<py::ssize_t> shape_of(const py::array& array) {
+  return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim());
+}
+
+template <class T>
+const T* data_of(const py::array& array) {
+  return static_cast<const T*>(array.data());
+}
+template <class T>
+T* mutable_data_of(py::array& array) {
+  return static_cast<T*>(array.mutable_data());
+}
+
+// An array on memory that `owner` keeps alive (None: valid only as long as the caller says).
+template <class T>
+py::array view_of(T* data, std::vector<py::ssize_t> shape, const py::handle& owner) {
+  return py::array_t<T>(std::move(shape), data, owner);
+}
+
+// Calls body with a float or a double, by the type of the array.
+template <class Body>
+auto with_type(const py::array& array, const char* place, const Body& body) {
+  if (has_type(array, 'f', 4)) return body(float());
+  if (has_type(array, 'f', 8)) return body(double());
+  throw py::type_error(text(place, ": expected float32 or float64, got ", dtype_text(array), "; use .astype(\"float32\")"));
+}
+template <class Body>
+auto with_type(const std::string& dtype, const char* place, const Body& body) {
+  if (dtype == "float32") return body(float());
+  if (dtype == "float64") return body(double());
+  throw ValueError(text(place, ": expected dtype float32 or float64, got '", dtype, "'"));
+}
+
+}  // namespace nnfast::bind

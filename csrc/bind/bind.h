@@ -1,0 +1,12 @@
+// The pieces of the extension module; each adds its functions.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace nnfast::bind {
+
+void add_machine(pybind11::module_& module);
+void add_kernels(pybind11::module_& module);
+void add_plan(pybind11::module_& module);
+
+}  // namespace nnfast::bind

@@ -1,0 +1,194 @@
+// Matrix product. Every element of C is one chain of fma over k in ascending order, whatever the
+// tile, the panel or the width of the vectors, so its bits depend on none of them.
+
+// A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns.
+template <class T, int ROWS, int VECTORS, bool PARTIAL>
+void gemm_tile(const GemmPanel<T>& p, index_t row) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = static_cast<int>(p.n) - (VECTORS - 1) * lanes;
+  const T* NNF_RESTRICT a = p.a + row * p.a_row;
+  const T* NNF_RESTRICT b = p.b;
+  T* NNF_RESTRICT c = p.c + row * p.c_row;
+  const auto load_columns = [tail](const T* from, int v) {
+    return PARTIAL && v == VECTORS - 1 ? load_partial(from + v * lanes, tail)
+                                       : load(from + v * lanes);
+  };
+
+  Vec<T> sum[ROWS][VECTORS];
+  if (p.start == GemmStart::output) {
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; ++v) sum[r][v] = load_columns(c + r * p.c_row, v);
+    }
+  } else {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+      const Vec<T> first = p.start == GemmStart::bias ? load_columns(p.bias, v) : zero<T>();
+#pragma GCC unroll 16
+      for (int r = 0; r < ROWS; ++r) sum[r][v] = first;
+    }
+  }
+
+  const index_t a_row = p.a_row, a_k = p.a_k, b_k = p.b_k;
+  for (index_t k = p.k; k > 0; --k) {
+    Vec<T> column[VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) column[v] = load_columns(b, v);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) {
+      const Vec<T> factor = broadcast<T>(a[r * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; ++v) sum[r][v] = fma(factor, column[v], sum[r][v]);
+    }
+    a += a_k;
+    b += b_k;
+  }
+
+  const bool relu = p.relu;
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+      const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
+      T* to = c + r * p.c_row + v * lanes;
+      if (PARTIAL && v == VECTORS - 1) {
+        store_partial(to, y, tail);
+      } else {
+        store(to, y);
+      }
+    }
+  }
+}
+
+template <class T, int ROWS, int VECTORS, bool PARTIAL>
+NNF_INLINE void gemm_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t rows) {
+  if constexpr (ROWS >= 1) {
+    if (rows == ROWS) {
+      gemm_tile<T, ROWS, VECTORS, PARTIAL>(p, row);
+    } else {
+      gemm_rows_dispatch<T, ROWS - 1, VECTORS, PARTIAL>(p, row, rows);
+    }
+  }
+}
+
+// All rows of a panel, in tiles of nearly equal height: 32 rows go as 6 6 5 5 5 5, because a tile
+// of 2 left over would wait for the latency of its few sums.
+template <class T, int VECTORS, bool PARTIAL>
+void gemm_panel_of(const GemmPanel<T>& p) {
+  constexpr int most = gemm_rows(VECTORS);
+  const index_t tiles = (p.m + most - 1) / most;
+  index_t row = 0;
+  for (index_t tile = 0; tile < tiles; ++tile) {
+    const index_t rows = (p.m - row) / (tiles - tile);
+    gemm_rows_dispatch<T, most, VECTORS, PARTIAL>(p, row, rows);
+    row += rows;
+  }
+}
+
+template <class T, int VECTORS>
+NNF_INLINE void gemm_panel_dispatch(const GemmPanel<T>& p, int vectors) {
+  if constexpr (VECTORS >= 1) {
+    if (vectors != VECTORS) {
+      gemm_panel_dispatch<T, VECTORS - 1>(p, vectors);
+    } else if (p.n == VECTORS * Vec<T>::lanes) {
+      gemm_panel_of<T, VECTORS, false>(p);
+    } else {
+      gemm_panel_of<T, VECTORS, true>(p);
+    }
+  }
+}
+
+// C (M, n) = start + A (M, K) B (K, n), then max(0, .) if asked. C must not overlap A or B.
+template <class T>
+void gemm_panel(const GemmPanel<T>& p) {
+  const int vectors = static_cast<int>((p.n + Vec<T>::lanes - 1) / Vec<T>::lanes);
+  gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
+}
+
+template <class T, int VECTORS, bool PARTIAL>
+NNF_INLINE void gemv_columns(const Gemv<T>& p, index_t column) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = static_cast<int>(p.n - column) - (VECTORS - 1) * lanes;
+  const auto load_columns = [tail](const T* from, int v) {
+    return PARTIAL && v == VECTORS - 1 ? load_partial(from + v * lanes, tail)
+                                       : load(from + v * lanes);
+  };
+  Vec<T> sum[VECTORS];
+#pragma GCC unroll 8
+  for (int v = 0; v < VECTORS; ++v) {
+    sum[v] = p.start == GemmStart::zero   ? zero<T>()
+             : p.start == GemmStart::bias ? load_columns(p.bias + column, v)
+                                          : load_columns(p.y + column, v);
+  }
+  const T* NNF_RESTRICT x = p.x;
+  const T* NNF_RESTRICT b = p.b + column;
+  for (index_t k = 0; k < p.k; ++k) {
+    const Vec<T> factor = broadcast<T>(*x);
+#pragma GCC unroll 8
+    for (int v = 0; v < VECTORS; ++v) sum[v] = fma(factor, load_columns(b, v), sum[v]);
+    x += p.x_k;
+    b += p.b_k;
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < VECTORS; ++v) {
+    T* to = p.y + column + v * lanes;
+    if (PARTIAL && v == VECTORS - 1) {
+      store_partial(to, sum[v], tail);
+    } else {
+      store(to, sum[v]);
+    }
+  }
+}
+
+// y (n) = start + x (K) B (K, n): eight vectors of columns at a time, enough sums in flight to hide
+// the latency of fma. y must not overlap x or B.
+template <class T>
+void gemv(const Gemv<T>& p) {
+  constexpr int lanes = Vec<T>::lanes;
+  index_t column = 0;
+  for (; column + 8 * lanes <= p.n; column += 8 * lanes) gemv_columns<T, 8, false>(p, column);
+  if (column + 4 * lanes <= p.n) {
+    gemv_columns<T, 4, false>(p, column);
+    column += 4 * lanes;
+  }
+  if (column + 2 * lanes <= p.n) {
+    gemv_columns<T, 2, false>(p, column);
+    column += 2 * lanes;
+  }
+  if (column + lanes <= p.n) {
+    gemv_columns<T, 1, false>(p, column);
+    column += lanes;
+  }
+  if (column < p.n) gemv_columns<T, 1, true>(p, column);
+}
+
+// out[k * width + j] = b[k * b_k + j * b_n] for j < n, 0 for n <= j < width.
+template <class T>
+void pack_panel(const PackPanel<T>& p) {
+  constexpr int lanes = Vec<T>::lanes;
+  if (p.b_n == 1) {
+    for (index_t k = 0; k < p.k; ++k) {
+      const T* from = p.b + k * p.b_k;
+      T* to = p.out + k * p.width;
+      for (index_t j = 0; j < p.width; j += lanes) {
+        const index_t left = p.n - j;
+        store_n(to + j, left >= lanes ? load(from + j)
+                                      : load_partial(from + j, left > 0 ? static_cast<int>(left) : 0),
+                p.width - j >= lanes ? lanes : static_cast<int>(p.width - j));
+      }
+    }
+    return;
+  }
+  const index_t squares_n = p.n / lanes * lanes, squares_k = p.k / lanes * lanes;
+  for (index_t j = 0; j < squares_n; j += lanes) {
+    for (index_t k = 0; k < squares_k; k += lanes) {
+      transpose_square(p.out + k * p.width + j, p.width, p.b + k * p.b_k + j * p.b_n, p.b_n);
+    }
+  }
+  for (index_t k = 0; k < p.k; ++k) {
+    for (index_t j = k < squares_k ? squares_n : 0; j < p.width; ++j) {
+      p.out[k * p.width + j] = j < p.n ? p.b[k * p.b_k + j * p.b_n] : T(0);
+    }
+  }
+}

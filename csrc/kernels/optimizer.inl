@@ -1,0 +1,45 @@
+// Optimisers: one pass over the flat vector.
+
+// v = momentum v - rate g; p += v, or p += momentum v - rate g with Nesterov's look-ahead
+// (Sutskever et al. 2013, ICML). velocity is null without momentum.
+template <class T>
+void sgd(T* parameters, T* velocity, const T* gradients, index_t n, const SgdParams& p) {
+  const Vec<T> rate = broadcast<T>(static_cast<T>(p.learning_rate));
+  const Vec<T> momentum = broadcast<T>(static_cast<T>(p.momentum));
+  const bool nesterov = p.nesterov;
+  if (!velocity) {
+    for_each_vector<T>(n, [=](index_t i, int count) {
+      const Vec<T> g = load_n(gradients + i, count);
+      store_n(parameters + i, fnma(rate, g, load_n(parameters + i, count)), count);
+    });
+    return;
+  }
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Vec<T> step = rate * load_n(gradients + i, count);
+    const Vec<T> v = momentum * load_n(velocity + i, count) - step;
+    store_n(velocity + i, v, count);
+    const Vec<T> move = nesterov ? momentum * v - step : v;
+    store_n(parameters + i, load_n(parameters + i, count) + move, count);
+  });
+}
+
+// m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= rate m / (sqrt(v second) + epsilon)
+// (Kingma, Ba 2015, arXiv:1412.6980, algorithm 1).
+template <class T>
+void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamParams& p) {
+  const Vec<T> b1 = broadcast<T>(static_cast<T>(p.beta_1)), b2 = broadcast<T>(static_cast<T>(p.beta_2));
+  const Vec<T> r1 = broadcast<T>(static_cast<T>(1 - p.beta_1));
+  const Vec<T> r2 = broadcast<T>(static_cast<T>(1 - p.beta_2));
+  const Vec<T> rate = broadcast<T>(static_cast<T>(p.rate));
+  const Vec<T> second = broadcast<T>(static_cast<T>(p.second));
+  const Vec<T> epsilon = broadcast<T>(static_cast<T>(p.epsilon));
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Vec<T> g = load_n(gradients + i, count);
+    const Vec<T> m_new = fma(b1, load_n(m + i, count), r1 * g);
+    const Vec<T> v_new = fma(b2, load_n(v + i, count), r2 * (g * g));
+    store_n(m + i, m_new, count);
+    store_n(v + i, v_new, count);
+    const Vec<T> move = rate * m_new / (sqrt(v_new * second) + epsilon);
+    store_n(parameters + i, load_n(parameters + i, count) - move, count);
+  });
+}

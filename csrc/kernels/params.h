@@ -1,0 +1,129 @@
+// Parameters of the kernels: plain structs and enums, the only things that cross from the
+// instruction-set units to the rest. The names of activations and losses stand in names.h.
+#pragma once
+
+#include "base/types.h"
+
+namespace nnfast {
+
+enum class Activation : int {
+  identity,
+  heaviside,
+  sigmoid,
+  tanh,
+  relu,
+  leaky_relu,
+  elu,
+  selu,
+  gelu,
+  gelu_tanh,
+  silu,
+  softplus,
+  softsign,
+  hard_sigmoid,
+  softmax,      // over a row, not element by element
+  log_softmax,  // likewise
+};
+
+enum class Loss : int {
+  mse,
+  half_squared_error,
+  mae,
+  sum_absolute_error,
+  huber,
+  binary_cross_entropy,  // of probabilities
+  binary_cross_entropy_logits,
+  cross_entropy,  // of probabilities; see also the kernel softmax_cross_entropy
+};
+
+enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, softplus };
+
+// What a chain of a matrix product starts from.
+enum class GemmStart : int { zero, bias, output };
+
+// C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns.
+// A is read in place through both strides; the columns of B are contiguous.
+template <class T>
+struct GemmPanel {
+  const T* a;
+  index_t a_row, a_k;
+  const T* b;
+  index_t b_k;
+  T* c;
+  index_t c_row;
+  const T* bias;  // (n), for GemmStart::bias
+  index_t m, n, k;
+  GemmStart start;
+  bool relu;  // max(0, .) on the way out
+};
+
+// y (n) = start + x (K) * B (K, n): a matrix product with one row.
+template <class T>
+struct Gemv {
+  const T* x;
+  index_t x_k;
+  const T* b;
+  index_t b_k;
+  T* y;
+  const T* bias;
+  index_t n, k;
+  GemmStart start;
+};
+
+// Copies a block (K, n) into rows of `width` elements, zeros after n. One stride of the source is 1.
+template <class T>
+struct PackPanel {
+  T* out;
+  index_t width;
+  const T* b;
+  index_t b_k, b_n;
+  index_t k, n;
+};
+
+struct ActivationParams {
+  Activation kind;
+  double alpha;  // threshold of heaviside, slope of leaky_relu, scale of elu
+};
+
+struct LossParams {
+  Loss kind;
+  double delta;  // of huber
+};
+
+// Softmax with cross-entropy over rows of K logits.
+template <class T>
+struct SoftmaxCrossEntropy {
+  T* value;               // (rows) or null: -sum_k t_k log p_k
+  T* d_logits;            // (rows, K) or null: (p sum_k t_k - t) * scale of the row
+  const T* logits;        // (rows, K)
+  const int32_t* labels;  // (rows), or null
+  const T* targets;       // (rows, K), where labels is null
+  const T* row_scale;     // (rows) factors of the gradient besides `scale`, or null
+  double scale;
+  double label_smoothing;
+  index_t rows, classes;
+};
+
+struct SgdParams {
+  double learning_rate, momentum;
+  bool nesterov;
+};
+
+// rate = learning rate / (1 - beta_1^t); second = 1 / (1 - beta_2^t).
+struct AdamParams {
+  double rate, second, beta_1, beta_2, epsilon;
+};
+
+// Where in the sequence of random numbers a kernel reads: see random.inl.
+struct RandomStream {
+  uint64_t seed;
+  uint32_t step, stream;
+};
+
+struct DropoutParams {
+  RandomStream random;
+  uint32_t threshold;  // an element is kept where its 32 random bits are not below
+  double scale;        // of what is kept
+};
+
+}  // namespace nnfast

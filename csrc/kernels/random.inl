@@ -1,0 +1,117 @@
+// Random numbers as a function of (seed, step, stream, element): Philox4x32-10 (Salmon et al. 2011,
+// DOI 10.1145/2063384.2063405). Key: the seed's halves. Counter: block number (low, high), step,
+// stream. Block i holds the words of elements 4 i .. 4 i + 3.
+
+constexpr int kPhiloxBlocks = 16;  // blocks made together, one in each lane of the loops below
+
+struct PhiloxWords {
+  uint32_t word[4][kPhiloxBlocks];
+};
+
+NNF_INLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_block) {
+  uint32_t c0[kPhiloxBlocks], c1[kPhiloxBlocks], c2[kPhiloxBlocks], c3[kPhiloxBlocks];
+  for (int i = 0; i < kPhiloxBlocks; ++i) {
+    const uint64_t block = first_block + static_cast<uint64_t>(i);
+    c0[i] = static_cast<uint32_t>(block);
+    c1[i] = static_cast<uint32_t>(block >> 32);
+    c2[i] = p.step;
+    c3[i] = p.stream;
+  }
+  uint32_t k0 = static_cast<uint32_t>(p.seed), k1 = static_cast<uint32_t>(p.seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < kPhiloxBlocks; ++i) {
+      const uint64_t a = static_cast<uint64_t>(0xD2511F53u) * c0[i];
+      const uint64_t b = static_cast<uint64_t>(0xCD9E8D57u) * c2[i];
+      c0[i] = static_cast<uint32_t>(b >> 32) ^ c1[i] ^ k0;
+      c2[i] = static_cast<uint32_t>(a >> 32) ^ c3[i] ^ k1;
+      c1[i] = static_cast<uint32_t>(b);
+      c3[i] = static_cast<uint32_t>(a);
+    }
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  for (int i = 0; i < kPhiloxBlocks; ++i) {
+    out.word[0][i] = c0[i];
+    out.word[1][i] = c1[i];
+    out.word[2][i] = c2[i];
+    out.word[3][i] = c3[i];
+  }
+}
+
+// Calls body(offset, words, from, count) for stretches of elements first .. first + n; element
+// first + offset + j, j < count, owns words[from + j]. PER_BLOCK elements share a block of 4 words.
+template <int PER_BLOCK, class Body>
+NNF_INLINE void for_each_random(index_t first, index_t n, const RandomStream& p, Body body) {
+  constexpr index_t stretch = PER_BLOCK * kPhiloxBlocks;
+  PhiloxWords words;
+  uint32_t flat[4 * kPhiloxBlocks];
+  index_t done = 0;
+  while (done < n) {
+    const index_t element = first + done;
+    const index_t from = element % PER_BLOCK;
+    philox(words, p, static_cast<uint64_t>(element / PER_BLOCK));
+    for (int i = 0; i < kPhiloxBlocks; ++i) {
+      for (int w = 0; w < 4; ++w) flat[4 * i + w] = words.word[w][i];
+    }
+    const index_t count = stretch - from < n - done ? stretch - from : n - done;
+    body(done, flat, from, count);
+    done += count;
+  }
+}
+
+// y (n) = x scale where the element is kept, else 0; `first` is the number of its first element.
+// y may be x. The same call on dy gives dx.
+template <class T>
+void dropout(T* y, const T* x, index_t first, index_t n, const DropoutParams& p) {
+  const T scale = static_cast<T>(p.scale);
+  const uint32_t threshold = p.threshold;
+  for_each_random<4>(first, n, p.random,
+                     [=](index_t done, const uint32_t* words, index_t from, index_t count) {
+                       for (index_t j = 0; j < count; ++j) {
+                         const T kept = x[done + j] * scale;
+                         y[done + j] = words[from + j] >= threshold ? kept : T(0);
+                       }
+                     });
+}
+
+NNF_INLINE float uniform_of(const uint32_t* words, index_t j, float) {
+  return static_cast<float>(words[j] >> 8) * 5.9604644775390625e-8f;  // 2^-24
+}
+NNF_INLINE double uniform_of(const uint32_t* words, index_t j, double) {
+  const uint64_t bits = static_cast<uint64_t>(words[2 * j + 1]) << 32 | words[2 * j];
+  return static_cast<double>(bits >> 11) * 1.1102230246251565e-16;  // 2^-53
+}
+
+// y (n) uniform in [0, 1): 24 random bits for float, 53 for double.
+template <class T>
+void random_uniform(T* y, index_t first, index_t n, const RandomStream& p) {
+  for_each_random<16 / sizeof(T)>(
+      first, n, p, [=](index_t done, const uint32_t* words, index_t from, index_t count) {
+        for (index_t j = 0; j < count; ++j) y[done + j] = uniform_of(words, from + j, T());
+      });
+}
+
+// y (n) standard normal (Box, Muller 1958, DOI 10.1214/aoms/1177706645): elements 2 i and 2 i + 1
+// are r cos(2 pi u) and r sin(2 pi u), r = sqrt(-2 log(1 - w)), from the uniforms w, u of the pair.
+template <class T>
+void random_normal(T* y, index_t first, index_t n, const RandomStream& p) {
+  constexpr int lanes = Vec<T>::lanes;
+  T uniform[2 * lanes], radius_input[lanes], angle_input[lanes], cosines[lanes], sines[lanes];
+  const index_t end = first + n;
+  for (index_t pair = first / 2; 2 * pair < end; pair += lanes) {
+    random_uniform<T>(uniform, 2 * pair, 2 * lanes, p);
+    for (int j = 0; j < lanes; ++j) {
+      radius_input[j] = T(1) - uniform[2 * j];
+      angle_input[j] = uniform[2 * j + 1];
+    }
+    Vec<T> sine, cosine;
+    sincos_2pi(load(angle_input), sine, cosine);
+    const Vec<T> radius = sqrt(broadcast<T>(T(-2)) * log(load(radius_input)));
+    store(cosines, radius * cosine);
+    store(sines, radius * sine);
+    for (int j = 0; j < 2 * lanes; ++j) {
+      const index_t element = 2 * pair + j;
+      if (element >= first && element < end) y[element - first] = j % 2 ? sines[j / 2] : cosines[j / 2];
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// Reductions. Sums along a row go through 16 (float) or 8 (double) virtual lanes and one tree
+// (simd/vec.h); sums down columns are one chain over the rows in ascending order.
+
+// out (rows) = sum over j of x (rows, n)
+template <class T>
+void sum_rows(T* out, const T* x, index_t rows, index_t n) {
+  for (index_t r = 0; r < rows; ++r) {
+    const T* row = x + r * n;
+    out[r] = lane_sum<T>(n, [=](index_t i, int count) { return load_n(row + i, count); });
+  }
+}
+
+// The larger; NaN if either is, unlike max().
+template <class T>
+NNF_INLINE Vec<T> nan_max(Vec<T> most, Vec<T> v) {
+  return select(is_nan(most), most, max(most, v));
+}
+
+// The largest of n >= 1 numbers; NaN if one of them is.
+template <class T>
+NNF_INLINE T row_max(const T* x, index_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  T lane[lanes];
+  index_t count = n;
+  if (n >= lanes) {
+    Vec<T> most = load(x);
+    for (index_t i = lanes; i + lanes <= n; i += lanes) most = nan_max(most, load(x + i));
+    // The last vector may overlap the one before: a maximum does not mind.
+    store(lane, nan_max(most, load(x + n - lanes)));
+    x = lane;
+    count = lanes;
+  }
+  T best = x[0];
+  for (index_t i = 1; i < count; ++i) best = x[i] > best || x[i] != x[i] ? x[i] : best;
+  return best;
+}
+
+// out (rows) = max over j of x (rows, n), n >= 1
+template <class T>
+void max_rows(T* out, const T* x, index_t rows, index_t n) {
+  for (index_t r = 0; r < rows; ++r) out[r] = row_max(x + r * n, n);
+}
+
+// out (rows) = the first position of the largest of x (rows, n), n >= 1
+template <class T>
+void argmax_rows(int32_t* out, const T* x, index_t rows, index_t n) {
+  for (index_t r = 0; r < rows; ++r) {
+    const T* row = x + r * n;
+    index_t best = 0;
+    for (index_t i = 1; i < n; ++i) best = row[i] > row[best] ? i : best;
+    out[r] = static_cast<int32_t>(best);
+  }
+}
+
+// out (n) += sum over rows of x (rows, n), whose rows stand `row` elements apart
+template <class T>
+void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n) {
+  for_each_vector<T>(n, [=](index_t j, int count) {
+    Vec<T> sum = load_n(out + j, count);
+    for (index_t r = 0; r < rows; ++r) sum = sum + load_n(x + r * row + j, count);
+    store_n(out + j, sum, count);
+  });
+}
+
+// out (n) = max over rows of x (rows, n), rows >= 1; NaN where a column has one
+template <class T>
+void max_columns(T* out, const T* x, index_t rows, index_t n) {
+  for_each_vector<T>(n, [=](index_t j, int count) {
+    Vec<T> most = load_n(x + j, count);
+    for (index_t r = 1; r < rows; ++r) {
+      most = nan_max(most, load_n(x + r * n + j, count));
+    }
+    store_n(out + j, most, count);
+  });
+}
+
+// Whether none of x (n) is infinite or NaN. x * 0 is 0 for finite x and NaN otherwise.
+template <class T>
+bool all_finite(const T* x, index_t n) {
+  Vec<T> sum = zero<T>();
+  for_each_vector<T>(
+      n, [&](index_t i, int count) { sum = fma(load_n(x + i, count), zero<T>(), sum); });
+  return !any(is_nan(sum));
+}

@@ -1,0 +1,105 @@
+// Softmax over rows, shifted by the row's largest element so that no exponential overflows.
+
+// The vector of exp(x - shift) at position i, 0 in the lanes past the row.
+template <class T>
+NNF_INLINE Vec<T> shifted_exp(const T* x, index_t i, int count, Vec<T> shift) {
+  return keep_first(exp(load_n(x + i, count) - shift), count);
+}
+
+template <class T>
+NNF_INLINE T log_of(T s) {
+  return first_lane(log(broadcast<T>(s)));
+}
+
+// y (rows, n) = exp(x) / sum exp(x), or its logarithm. y may be x.
+template <class T>
+void softmax_forward(T* y, const T* x, index_t rows, index_t n, bool log) {
+  for (index_t r = 0; r < rows; ++r) {
+    const T* from = x + r * n;
+    T* to = y + r * n;
+    const Vec<T> s = broadcast<T>(row_max(from, n));
+    if (log) {
+      const T sum =
+          lane_sum<T>(n, [=](index_t i, int count) { return shifted_exp(from, i, count, s); });
+      const Vec<T> log_sum = broadcast<T>(log_of(sum));
+      for_each_vector<T>(n, [=](index_t i, int count) {
+        store_n(to + i, (load_n(from + i, count) - s) - log_sum, count);
+      });
+    } else {
+      const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [=](index_t i, int count) {
+        const Vec<T> e = shifted_exp(from, i, count, s);
+        store_n(to + i, e, count);
+        return e;
+      }));
+      for_each_vector<T>(
+          n, [=](index_t i, int count) { store_n(to + i, load_n(to + i, count) / sum, count); });
+    }
+  }
+}
+
+// dx (rows, n), from y = softmax: y (dy - sum(dy y)); from y = log softmax: dy - exp(y) sum(dy).
+// dx may be dy.
+template <class T>
+void softmax_backward(T* dx, const T* dy, const T* y, index_t rows, index_t n, bool log) {
+  for (index_t r = 0; r < rows; ++r) {
+    const T* g = dy + r * n;
+    const T* out = y + r * n;
+    T* to = dx + r * n;
+    if (log) {
+      const Vec<T> sum =
+          broadcast<T>(lane_sum<T>(n, [=](index_t i, int count) { return load_n(g + i, count); }));
+      for_each_vector<T>(n, [=](index_t i, int count) {
+        store_n(to + i, fnma(exp(load_n(out + i, count)), sum, load_n(g + i, count)), count);
+      });
+    } else {
+      const Vec<T> dot = broadcast<T>(lane_sum<T>(
+          n, [=](index_t i, int count) { return load_n(g + i, count) * load_n(out + i, count); }));
+      for_each_vector<T>(n, [=](index_t i, int count) {
+        store_n(to + i, load_n(out + i, count) * (load_n(g + i, count) - dot), count);
+      });
+    }
+  }
+}
+
+// value = (log sum exp(x)) sum t - sum t x; d = (softmax(x) sum t - t) scale, with the targets
+// smoothed: t = (1 - e) t + e / K. d_logits may be logits.
+template <class T>
+void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
+  const index_t n = p.classes;
+  const Vec<T> keep = broadcast<T>(static_cast<T>(1 - p.label_smoothing));
+  const Vec<T> spread = broadcast<T>(static_cast<T>(p.label_smoothing / static_cast<double>(n)));
+  for (index_t r = 0; r < p.rows; ++r) {
+    const T* x = p.logits + r * n;
+    const Vec<T> s = broadcast<T>(row_max(x, n));
+    const index_t label = p.labels ? static_cast<index_t>(p.labels[r]) : -1;
+    // The vector of smoothed targets at position i; lanes past the row are 0.
+    const auto target = [&](index_t i, int count) {
+      Vec<T> t;
+      if (p.labels) {
+        T lane[Vec<T>::lanes] = {};
+        if (label >= i && label < i + count) lane[label - i] = T(1);
+        t = load(lane);
+      } else {
+        t = load_n(p.targets + r * n + i, count);
+      }
+      return keep_first(fma(keep, t, spread), count);
+    };
+    const T sum = lane_sum<T>(n, [=](index_t i, int count) { return shifted_exp(x, i, count, s); });
+    const T mass = lane_sum<T>(n, target);
+    if (p.value) {
+      const T fit = lane_sum<T>(
+          n, [&](index_t i, int count) { return target(i, count) * (load_n(x + i, count) - s); });
+      p.value[r] = log_of(sum) * mass - fit;
+    }
+    if (p.d_logits) {
+      const T factor = static_cast<T>(p.scale);
+      const Vec<T> scale = broadcast<T>(p.row_scale ? factor * p.row_scale[r] : factor);
+      const Vec<T> weight = broadcast<T>(mass / sum);
+      T* d = p.d_logits + r * n;
+      for_each_vector<T>(n, [&](index_t i, int count) {
+        const Vec<T> e = shifted_exp(x, i, count, s);
+        store_n(d + i, fma(e, weight, -target(i, count)) * scale, count);
+      });
+    }
+  }
+}

@@ -1,0 +1,68 @@
+#include <string>
+
+#include "base/check.h"
+#include "base/cpu.h"
+#include "kernels/select.h"
+
+namespace nnfast {
+
+#if defined(NNF_HAVE_SSE2)
+const KernelTable* table_sse2() noexcept;
+#endif
+#if defined(NNF_HAVE_AVX2)
+const KernelTable* table_avx2() noexcept;
+#endif
+#if defined(NNF_HAVE_AVX512)
+const KernelTable* table_avx512() noexcept;
+#endif
+#if defined(NNF_HAVE_NEON)
+const KernelTable* table_neon() noexcept;
+#endif
+#if !defined(NNF_HAVE_SSE2) && !defined(NNF_HAVE_NEON)
+#error "cmake/isa.cmake defined no baseline instruction set"
+#endif
+
+namespace {
+const KernelTable* active = nullptr;
+}
+
+KernelTables available_tables() {
+  KernelTables tables{};
+  const CpuFeatures& cpu = cpu_features();
+  static_cast<void>(cpu);
+#if defined(NNF_HAVE_SSE2)
+  tables.table[tables.count++] = table_sse2();
+#endif
+#if defined(NNF_HAVE_NEON)
+  if (cpu.neon) tables.table[tables.count++] = table_neon();
+#endif
+#if defined(NNF_HAVE_AVX2)
+  if (cpu.avx2) tables.table[tables.count++] = table_avx2();
+#endif
+#if defined(NNF_HAVE_AVX512)
+  if (cpu.avx512) tables.table[tables.count++] = table_avx512();
+#endif
+  return tables;
+}
+
+void select_table(const char* name) {
+  const KernelTables tables = available_tables();
+  if (!name || !*name) {
+    active = tables.table[tables.count - 1];
+    return;
+  }
+  std::string valid;
+  for (int i = 0; i < tables.count; ++i) {
+    if (std::string(name) == tables.table[i]->name) {
+      active = tables.table[i];
+      return;
+    }
+    valid += (i ? ", " : "") + std::string(tables.table[i]->name);
+  }
+  throw ValueError(text("NNFAST_ISA: expected one of ", valid, " on this machine, got '", name,
+                        "'; unset it to take the best"));
+}
+
+const KernelTable& active_table() { return *active; }
+
+}  // namespace nnfast

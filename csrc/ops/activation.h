@@ -1,0 +1,28 @@
+// Activations by name, and over whole tensors on all threads.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/params.h"
+
+namespace nnfast {
+
+const std::vector<std::string>& activation_names();
+// The activation of that name; alpha as given, or its default where that is NaN. `place` opens the error.
+ActivationParams parse_activation(const std::string& name, double alpha, const std::string& place);
+
+// Softmax and log-softmax work on whole rows, the others element by element.
+bool works_on_rows(Activation kind);
+// Whether the derivative reads the input x (otherwise the output y is enough).
+bool derivative_reads_input(Activation kind);
+
+// y (rows, n) = f(x). y may be x.
+template <class T>
+void activation_forward(T* y, const T* x, index_t rows, index_t n, const ActivationParams& p);
+// dx (rows, n) = dy f'(x). dx may be dy; x is read only where derivative_reads_input().
+template <class T>
+void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t rows, index_t n,
+                         const ActivationParams& p);
+
+}  // namespace nnfast

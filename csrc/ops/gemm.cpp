@@ -1,0 +1,130 @@
+#include "ops/gemm.h"
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "kernels/select.h"
+
+namespace nnfast {
+namespace {
+
+// Rows of A and steps of k that a pass keeps in the second-level cache while panels of B go by.
+constexpr index_t kRowBlock = 768;
+constexpr index_t kDepthBlock = 384;
+// A panel of B is copied where at least this many rows of A use the copy.
+constexpr index_t kRowsThatPayForPacking = 48;
+// An accumulator's worth of nanoseconds: 2 M N K operations at some 100 in a nanosecond.
+constexpr double kOperationsPerUnit = 100;
+
+template <class T>
+double cost(const Gemm<T>& p) {
+  return 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k) *
+         (sizeof(T) / 4.0) / kOperationsPerUnit;
+}
+
+// Rows [row, row + rows) of the panel of columns [column, column + columns).
+struct Region {
+  index_t row, rows, column, columns;
+};
+
+template <class T>
+void activate(const Gemm<T>& p, const Region& region) {
+  if (p.activation.kind == Activation::identity || p.activation.kind == Activation::relu) return;
+  for (index_t r = 0; r < region.rows; ++r) {
+    T* c = p.c + (region.row + r) * p.c_row + region.column;
+    kernels<T>().activation_forward(c, c, region.columns, p.activation);
+  }
+}
+
+template <class T>
+void run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth) {
+  const Kernels<T>& table = kernels<T>();
+  const bool first = k == 0, last = k + depth == p.k;
+  GemmPanel<T> panel;
+  panel.a = p.a + region.row * p.a_row + k * p.a_k;
+  panel.a_row = p.a_row;
+  panel.a_k = p.a_k;
+  panel.b = p.b + k * p.b_k + region.column * p.b_n;
+  panel.b_k = p.b_k;
+  panel.c = p.c + region.row * p.c_row + region.column;
+  panel.c_row = p.c_row;
+  panel.bias = p.bias ? p.bias + region.column : nullptr;
+  panel.m = region.rows;
+  panel.n = region.columns;
+  panel.k = depth;
+  panel.start = !first || p.accumulate ? GemmStart::output
+                : p.bias               ? GemmStart::bias
+                                       : GemmStart::zero;
+  panel.relu = last && p.activation.kind == Activation::relu;
+  const bool whole_vectors = region.columns % table.lanes == 0;
+  const bool in_place = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap) &&
+                        (region.rows < kRowsThatPayForPacking || p.b_k == table.gemm_columns);
+  if (!in_place) {
+    const index_t width = (region.columns + table.lanes - 1) / table.lanes * table.lanes;
+    T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(width * depth)));
+    table.pack_panel({packed, width, panel.b, p.b_k, p.b_n, depth, region.columns});
+    panel.b = packed;
+    panel.b_k = width;
+  }
+  table.gemm_panel(panel);
+  if (last) activate(p, region);
+}
+
+// Tiles are numbered down the rows of each panel in turn; a chunk does a contiguous stretch of them.
+template <class T>
+void run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index_t end,
+               index_t tile_rows, index_t tiles_per_panel) {
+  const index_t width = kernels<T>().gemm_columns;
+  for (index_t k = 0; k == 0 || k < p.k; k += kDepthBlock) {
+    const index_t depth = std::min(kDepthBlock, p.k - k);
+    for (index_t tile = begin; tile < end;) {
+      const index_t panel = tile / tiles_per_panel, first = tile % tiles_per_panel;
+      const index_t count = std::min(end - tile, tiles_per_panel - first);
+      Region region;
+      region.row = row + first * tile_rows;
+      region.rows = std::min(count * tile_rows, row + rows - region.row);
+      region.column = panel * width;
+      region.columns = std::min(width, p.n - region.column);
+      run_region(p, region, k, depth);
+      tile += count;
+    }
+  }
+}
+
+template <class T>
+void run_one_row(const Gemm<T>& p) {
+  const Kernels<T>& table = kernels<T>();
+  parallel_ranges(p.n, 8 * table.lanes, 8 * cost(p), [&](index_t begin, index_t end) {
+    const GemmStart start = p.accumulate ? GemmStart::output
+                            : p.bias     ? GemmStart::bias
+                                         : GemmStart::zero;
+    table.gemv({p.a, p.a_k, p.b + begin, p.b_k, p.c + begin, p.bias ? p.bias + begin : nullptr,
+                end - begin, p.k, start});
+    if (p.activation.kind != Activation::identity) {
+      table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const Gemm<T>& p) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.m == 1 && p.b_n == 1) return run_one_row(p);
+  const index_t width = kernels<T>().gemm_columns;
+  const index_t panels = (p.n + width - 1) / width;
+  constexpr index_t tile_rows = 12;
+  for (index_t row = 0; row < p.m; row += kRowBlock) {
+    const index_t rows = std::min(kRowBlock, p.m - row);
+    const index_t tiles_per_panel = (rows + tile_rows - 1) / tile_rows;
+    parallel_ranges(panels * tiles_per_panel, 1, cost(p), [&](index_t begin, index_t end) {
+      run_tiles(p, row, rows, begin, end, tile_rows, tiles_per_panel);
+    });
+  }
+}
+
+template void gemm<float>(const Gemm<float>&);
+template void gemm<double>(const Gemm<double>&);
+
+}  // namespace nnfast

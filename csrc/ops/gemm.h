@@ -1,0 +1,29 @@
+// C (M, N) = start + A (M, K) B (K, N), blocked, packed and split over threads.
+#pragma once
+
+#include "kernels/params.h"
+
+namespace nnfast {
+
+// Strides in elements. Either stride of A and of B may be 1 or anything; columns of C are contiguous.
+template <class T>
+struct Gemm {
+  index_t m, n, k;
+  const T* a;
+  index_t a_row, a_k;
+  const T* b;
+  index_t b_k, b_n;
+  T* c;
+  index_t c_row;
+  const T* bias = nullptr;  // (N): the chains start from it
+  bool accumulate = false;  // the chains start from C; not with a bias
+  ActivationParams activation = {Activation::identity, 0};  // element by element, on the way out
+};
+
+// Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
+// number of threads, nor on M, nor on the instruction set where that has fma. C overlaps neither A
+// nor B. Scratch: one panel of B for each thread.
+template <class T>
+void gemm(const Gemm<T>& p);
+
+}  // namespace nnfast

@@ -1,0 +1,41 @@
+// Losses by name, over a batch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/params.h"
+
+namespace nnfast {
+
+struct LossOptions {
+  Loss kind = Loss::mse;
+  bool softmax = false;  // cross-entropy of logits, fused with softmax; kind is not used
+  double delta = 1;      // of huber
+  double label_smoothing = 0;
+};
+
+const std::vector<std::string>& loss_names();
+// Checks the options too. `place` opens the error.
+LossOptions parse_loss(const std::string& name, bool from_logits, double delta, double label_smoothing,
+                       const std::string& place);
+
+// Predictions (rows, positions, n) and what they should be: one label a position, or values of the
+// same shape. Losses other than cross-entropy see positions * n numbers a row.
+template <class T>
+struct LossInputs {
+  const T* prediction;
+  const int32_t* labels;  // (rows, positions), or null
+  const T* targets;       // (rows, positions, n), where labels is null
+  index_t rows, positions, n;
+};
+
+// value (rows)
+template <class T>
+void loss_values(T* value, const LossInputs<T>& inputs, const LossOptions& options);
+// d_prediction = d value / d prediction times scale and row_scale (rows, or null).
+template <class T>
+void loss_gradient(T* d_prediction, const LossInputs<T>& inputs, const T* row_scale, double scale,
+                   const LossOptions& options);
+
+}  // namespace nnfast

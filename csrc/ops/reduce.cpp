@@ -1,0 +1,49 @@
+#include "ops/reduce.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "kernels/select.h"
+
+namespace nnfast {
+
+template <class T>
+double sum_all(const T* x, index_t n) {
+  constexpr index_t tile = 4096;
+  double total = 0;
+  for (index_t i = 0; i < n; i += tile) {
+    T sum;
+    kernels<T>().sum_rows(&sum, x + i, 1, n - i < tile ? n - i : tile);
+    total += static_cast<double>(sum);
+  }
+  return total;
+}
+
+template <class T>
+void sum_columns(T* out, const T* x, index_t rows, index_t n) {
+  constexpr double cost = 0.1;
+  parallel_ranges(n, 64, cost * static_cast<double>(rows * n), [&](index_t begin, index_t end) {
+    std::memset(out + begin, 0, sizeof(T) * static_cast<size_t>(end - begin));
+    kernels<T>().accumulate_columns(out + begin, x + begin, n, rows, end - begin);
+  });
+}
+
+template <class T>
+bool all_finite(const T* x, index_t n) {
+  constexpr double cost = 0.05;
+  std::atomic<bool> finite{true};
+  parallel_ranges(n, 64, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
+    if (!kernels<T>().all_finite(x + begin, end - begin)) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite.load(std::memory_order_relaxed);
+}
+
+template double sum_all<float>(const float*, index_t);
+template double sum_all<double>(const double*, index_t);
+template void sum_columns<float>(float*, const float*, index_t, index_t);
+template void sum_columns<double>(double*, const double*, index_t, index_t);
+template bool all_finite<float>(const float*, index_t);
+template bool all_finite<double>(const double*, index_t);
+
+}  // namespace nnfast

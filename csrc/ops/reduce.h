@@ -1,0 +1,18 @@
+// Reductions on all threads, cut by shapes alone and combined in one order.
+#pragma once
+
+#include "kernels/params.h"
+
+namespace nnfast {
+
+// The sum of x (n), in tiles of 4096 whose sums are added up in float64.
+template <class T>
+double sum_all(const T* x, index_t n);
+// out (n) = sum over rows of x (rows, n): each one chain over the rows, starting at 0.
+template <class T>
+void sum_columns(T* out, const T* x, index_t rows, index_t n);
+// Whether none of x (n) is infinite or NaN.
+template <class T>
+bool all_finite(const T* x, index_t n);
+
+}  // namespace nnfast

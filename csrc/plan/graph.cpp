@@ -1,0 +1,110 @@
+#include "plan/graph.h"
+
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+namespace {
+
+template <class V>
+const V& attribute(const NodeSpec& node, const std::string& key, const char* type) {
+  const auto found = node.attributes.find(key);
+  require(found != node.attributes.end(), node.name, ": expected an attribute '", key, "', got none");
+  const V* value = std::get_if<V>(&found->second);
+  require(value != nullptr, node.name, ": expected ", type, " as '", key, "', got another type");
+  return *value;
+}
+
+constexpr index_t kBoundary = 64 / sizeof(float);
+
+}  // namespace
+
+int64_t NodeSpec::integer(const std::string& key) const {
+  return attribute<int64_t>(*this, key, "an integer");
+}
+double NodeSpec::number(const std::string& key) const {
+  const auto found = attributes.find(key);
+  if (found != attributes.end() && std::holds_alternative<int64_t>(found->second)) {
+    return static_cast<double>(std::get<int64_t>(found->second));
+  }
+  return attribute<double>(*this, key, "a number");
+}
+double NodeSpec::number_or(const std::string& key, double otherwise) const {
+  return has(key) ? number(key) : otherwise;
+}
+int64_t NodeSpec::integer_or(const std::string& key, int64_t otherwise) const {
+  return has(key) ? integer(key) : otherwise;
+}
+const std::string& NodeSpec::string(const std::string& key) const {
+  return attribute<std::string>(*this, key, "a string");
+}
+const std::vector<int64_t>& NodeSpec::integers(const std::string& key) const {
+  return attribute<std::vector<int64_t>>(*this, key, "a list of integers");
+}
+const std::vector<std::string>& NodeSpec::strings(const std::string& key) const {
+  return attribute<std::vector<std::string>>(*this, key, "a list of strings");
+}
+
+index_t element_count(const Shape& shape, const std::string& place) {
+  size_t count = 1;
+  for (const int64_t extent : shape) {
+    require(extent > 0, place, ": expected sizes of 1 or more, got ", batch_shape_text(shape));
+    count = checked_product(count, static_cast<size_t>(extent), place.c_str());
+  }
+  // Leaves room for the element size and for a batch.
+  require(count <= (size_t(1) << 48), place, ": expected a size that fits in memory, got ",
+          batch_shape_text(shape));
+  return static_cast<index_t>(count);
+}
+
+std::string batch_shape_text(const Shape& shape) {
+  std::string out = "(N";
+  for (const int64_t extent : shape) out += ", " + std::to_string(extent);
+  return out + (shape.empty() ? ",)" : ")");
+}
+
+GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::string& output) {
+  require(!specs.empty(), "network: expected at least one node, got none");
+  require(specs[0].op == kInput.name, specs[0].name, ": expected the first node to be an input, got '",
+          specs[0].op, "'; start with layers.Input");
+  for (NodeSpec& spec : specs) add(std::move(spec));
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].spec.name == output) {
+      output_ = static_cast<int>(i);
+      return;
+    }
+  }
+  throw ValueError(text("network: expected the output to be one of its nodes, got '", output, "'"));
+}
+
+void GraphLayout::add(NodeSpec spec) {
+  GraphNode node;
+  std::vector<Shape> shapes;
+  for (const GraphNode& other : nodes_) {
+    require(other.spec.name != spec.name, "network: expected names that differ, got '", spec.name,
+            "' twice; give one of the layers another name");
+  }
+  require(nodes_.empty() || spec.op != kInput.name, spec.name, ": expected one input, got a second");
+  for (const std::string& input : spec.inputs) {
+    int position = -1;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      if (nodes_[i].spec.name == input) position = static_cast<int>(i);
+    }
+    require(position >= 0, spec.name, ": expected inputs that stand before it, got '", input, "'");
+    node.inputs.push_back(position);
+    shapes.push_back(nodes_[static_cast<size_t>(position)].shape);
+  }
+  Inference inferred = find_op_kind(spec).infer(spec, shapes);
+  element_count(inferred.shape, spec.name);
+  for (const ParameterSpec& parameter : inferred.parameters) {
+    const index_t count = element_count(parameter.shape, spec.name + "." + parameter.name);
+    node.offsets.push_back(flat_size_);
+    parameter_count_ += count;
+    flat_size_ += (count + kBoundary - 1) / kBoundary * kBoundary;
+  }
+  node.shape = std::move(inferred.shape);
+  node.parameters = std::move(inferred.parameters);
+  node.spec = std::move(spec);
+  nodes_.push_back(std::move(node));
+}
+
+}  // namespace nnfast::plan

@@ -1,0 +1,37 @@
+#include "plan/memory.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/aligned.h"
+
+namespace nnfast::plan {
+
+size_t place_buffers(std::vector<Buffer>& buffers) {
+  std::vector<size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<size_t> placed;  // by offset
+  size_t arena = 0;
+  for (const size_t index : order) {
+    Buffer& buffer = buffers[index];
+    const size_t bytes = align_up(buffer.bytes);
+    size_t offset = 0;
+    for (const size_t other_index : placed) {
+      const Buffer& other = buffers[other_index];
+      if (other.last < buffer.first || buffer.last < other.first) continue;
+      if (offset + bytes <= other.offset) break;
+      offset = std::max(offset, other.offset + align_up(other.bytes));
+    }
+    buffer.offset = offset;
+    arena = std::max(arena, offset + bytes);
+    const auto place = std::upper_bound(placed.begin(), placed.end(), offset, [&](size_t at, size_t i) {
+      return at < buffers[i].offset;
+    });
+    placed.insert(place, index);
+  }
+  return arena;
+}
+
+}  // namespace nnfast::plan

@@ -1,0 +1,20 @@
+// Places buffers of known lifetimes in one arena.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace nnfast::plan {
+
+struct Buffer {
+  size_t bytes = 0;
+  int first = 0, last = 0;  // steps of the schedule in which it is alive, both included
+  size_t offset = 0;        // the answer
+};
+
+// Sets the offsets (multiples of 64) so that buffers alive together do not overlap; returns the
+// arena's size. Largest first, each at the lowest place that is free during its life: greedy by
+// size (Pisarchyk, Lee 2020, arXiv:2001.03288). O(n^2).
+size_t place_buffers(std::vector<Buffer>& buffers);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,99 @@
+// An op: one node's work, forward and backward, on memory that the plan has laid out.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/select.h"
+#include "plan/spec.h"
+
+namespace nnfast::plan {
+
+// A value in a run. Ops keep pointers to tensors, because the plan may point the first and the last
+// one at the caller's arrays.
+template <class T>
+struct Tensor {
+  std::string name;
+  Shape shape;
+  index_t size = 0;  // elements of a row
+  T* value = nullptr;
+};
+
+template <class T>
+struct Parameter {
+  std::string name;
+  Shape shape;
+  index_t size = 0;
+  T* value = nullptr;
+  T* gradient = nullptr;  // null: frozen, or a plan for prediction
+};
+
+// What changes from run to run.
+struct Run {
+  index_t rows = 0;
+  bool training = false;
+  uint64_t seed = 0;
+  uint32_t step = 0;
+};
+
+// A user's NumPy layer.
+template <class T>
+struct CallbackCall {
+  const Run* run;
+  std::vector<Tensor<T>*> inputs;
+  Tensor<T>* output;
+  std::vector<Parameter<T>*> parameters;
+  T* d_output;
+  std::vector<T*> d_inputs;  // null where not wanted
+};
+template <class T>
+struct Callback {
+  std::function<void(const CallbackCall<T>&)> forward, backward;
+};
+
+template <class T>
+class Op {
+ public:
+  explicit Op(const NodeSpec& node) : name(node.name), kind(node.op) {}
+  virtual ~Op() = default;
+  Op(const Op&) = delete;
+  Op& operator=(const Op&) = delete;
+
+  // y from x and the parameters.
+  virtual void forward(const Run& run) = 0;
+  // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed.
+  virtual void backward(const Run& run) = 0;
+
+  // What backward() reads: the plan keeps just that alive.
+  virtual bool backward_reads_inputs() const { return true; }
+  virtual bool backward_reads_output() const { return true; }
+  // Whether y (and dy) is the memory of input 0 (and its gradient), so that there is nothing to do.
+  virtual bool is_view() const { return false; }
+  virtual double flops_per_row() const { return static_cast<double>(output->size); }
+
+  std::string name, kind;
+  std::vector<Tensor<T>*> inputs;
+  Tensor<T>* output = nullptr;
+  std::vector<Parameter<T>*> parameters;
+  T* d_output = nullptr;
+  std::vector<T*> d_inputs;  // null where nothing upstream learns
+  uint32_t stream = 0;       // of random numbers: the node's place in the graph
+};
+
+// One row of the registry: how a kind of node infers its shape and makes its op.
+struct OpKind {
+  const char* name;
+  Inference (*infer)(const NodeSpec& node, const std::vector<Shape>& inputs);
+  std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
+  std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
+};
+
+const std::vector<OpKind>& op_kinds();
+const OpKind& find_op_kind(const NodeSpec& node);
+
+template <class T>
+std::unique_ptr<Op<T>> make_op(const NodeSpec& node);
+
+}  // namespace nnfast::plan

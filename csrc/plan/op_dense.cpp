@@ -1,0 +1,111 @@
+// Dense: y (M, O) = f(x (M, D) kernel (D, O) + bias (O)), M = rows times the axes before the last.
+#include "ops/activation.h"
+#include "ops/gemm.h"
+#include "ops/reduce.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+namespace {
+
+Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  const Shape& in = inputs[0];
+  require(!in.empty(), node.name, ": expected an input of (N, ..., D), got (N,)");
+  const int64_t units = node.integer("units");
+  require(units > 0, node.name, ": expected units of 1 or more, got ", units);
+  activation_of(node);
+  Shape shape = in;
+  shape.back() = units;
+  Inference result{shape, {{"kernel", {in.back(), units}}}};
+  if (node.integer_or("use_bias", 1) != 0) result.parameters.push_back({"bias", {units}});
+  return result;
+}
+
+template <class T>
+class DenseOp final : public Op<T> {
+ public:
+  explicit DenseOp(const NodeSpec& node) : Op<T>(node), activation_(activation_of(node)) {}
+
+  void forward(const Run& run) override {
+    const index_t m = rows(run);
+    Gemm<T> p;
+    p.m = m;
+    p.n = units();
+    p.k = depth();
+    p.a = this->inputs[0]->value;
+    p.a_row = depth();
+    p.a_k = 1;
+    p.b = kernel().value;
+    p.b_k = units();
+    p.b_n = 1;
+    p.c = this->output->value;
+    p.c_row = units();
+    p.bias = bias() ? bias()->value : nullptr;
+    p.activation = activation_;
+    gemm(p);
+  }
+
+  void backward(const Run& run) override {
+    const index_t m = rows(run);
+    T* dz = this->d_output;
+    const T* y = this->output->value;
+    if (activation_.kind != Activation::identity) {
+      activation_backward(dz, dz, static_cast<const T*>(nullptr), y, m, units(), activation_);
+    }
+    if (kernel().gradient) gemm(kernel_gradient(dz, m));
+    if (bias() && bias()->gradient) sum_columns(bias()->gradient, dz, m, units());
+    if (this->d_inputs[0]) gemm(input_gradient(dz, m));
+  }
+
+  bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
+  bool backward_reads_output() const override { return activation_.kind != Activation::identity; }
+  double flops_per_row() const override {
+    return 2.0 * static_cast<double>(this->inputs[0]->size) * static_cast<double>(units());
+  }
+
+ private:
+  Gemm<T> kernel_gradient(const T* dz, index_t m) const {  // (D, O) = x^T dz
+    Gemm<T> p;
+    p.m = depth();
+    p.n = units();
+    p.k = m;
+    p.a = this->inputs[0]->value;
+    p.a_row = 1;
+    p.a_k = depth();
+    p.b = dz;
+    p.b_k = units();
+    p.b_n = 1;
+    p.c = kernel().gradient;
+    p.c_row = units();
+    return p;
+  }
+  Gemm<T> input_gradient(const T* dz, index_t m) const {  // (M, D) = dz kernel^T
+    Gemm<T> p;
+    p.m = m;
+    p.n = depth();
+    p.k = units();
+    p.a = dz;
+    p.a_row = units();
+    p.a_k = 1;
+    p.b = kernel().value;
+    p.b_k = 1;
+    p.b_n = units();
+    p.c = this->d_inputs[0];
+    p.c_row = depth();
+    return p;
+  }
+
+  Parameter<T>& kernel() const { return *this->parameters[0]; }
+  Parameter<T>* bias() const { return this->parameters.size() > 1 ? this->parameters[1] : nullptr; }
+  index_t depth() const { return static_cast<index_t>(kernel().shape[0]); }
+  index_t units() const { return static_cast<index_t>(kernel().shape[1]); }
+  index_t rows(const Run& run) const { return run.rows * (this->inputs[0]->size / depth()); }
+
+  ActivationParams activation_;
+};
+
+}  // namespace
+
+const OpKind kDense = op_kind<DenseOp>("dense", infer);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,52 @@
+// Inverted dropout (Srivastava et al. 2014, JMLR 15:1929): in training each element is 0 with
+// probability `rate`, and 1 / (1 - rate) times itself otherwise; in prediction it is itself.
+// The mask is no memory: it is drawn again for the backward pass.
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+namespace {
+
+Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  const double rate = node.number("rate");
+  require(rate >= 0 && rate < 1, node.name, ": expected a rate of 0 <= rate < 1, got ", rate);
+  return {inputs[0], {}};
+}
+
+template <class T>
+class DropoutOp final : public Op<T> {
+ public:
+  explicit DropoutOp(const NodeSpec& node) : Op<T>(node), rate_(node.number("rate")) {}
+
+  void forward(const Run& run) override { apply(run, this->output->value, this->inputs[0]->value); }
+  void backward(const Run& run) override {
+    if (this->d_inputs[0]) apply(run, this->d_inputs[0], this->d_output);
+  }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+
+ private:
+  void apply(const Run& run, T* y, const T* x) const {
+    const index_t n = run.rows * this->output->size;
+    if (!run.training || rate_ == 0) {
+      std::memcpy(y, x, sizeof(T) * static_cast<size_t>(n));
+      return;
+    }
+    const DropoutParams params = {{run.seed, run.step, this->stream},
+                                  static_cast<uint32_t>(rate_ * 4294967296.0), 1 / (1 - rate_)};
+    parallel_ranges(n, 64, static_cast<double>(n), [&](index_t begin, index_t end) {
+      kernels<T>().dropout(y + begin, x + begin, begin, end - begin, params);
+    });
+  }
+
+  double rate_;
+};
+
+}  // namespace
+
+const OpKind kDropout = op_kind<DropoutOp>("dropout", infer);
+
+}  // namespace nnfast::plan

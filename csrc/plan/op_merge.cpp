@@ -1,0 +1,146 @@
+// Sums, products and concatenations of several inputs.
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+namespace {
+
+Inference infer_same(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_same_shapes(node, inputs);
+  return {inputs[0], {}};
+}
+
+int64_t concatenation_axis(const NodeSpec& node, const Shape& shape) {
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = node.integer_or("axis", -1);
+  require(axis >= -rank && axis < rank, node.name, ": expected an axis of ", -rank, " to ", rank - 1,
+          " (the batch is not counted), got ", axis);
+  return axis < 0 ? axis + rank : axis;
+}
+
+Inference infer_concatenate(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require(inputs.size() >= 2, node.name, ": expected two inputs or more, got ", inputs.size());
+  Shape shape = inputs[0];
+  const size_t axis = static_cast<size_t>(concatenation_axis(node, shape));
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    Shape other = inputs[i];
+    const bool same_rank = other.size() == shape.size();
+    const int64_t extent = same_rank ? other[axis] : 0;
+    if (same_rank) other[axis] = shape[axis];
+    require(same_rank && other == shape, node.name,
+            ": expected inputs that agree but for one axis, got ", batch_shape_text(inputs[0]),
+            " and ", batch_shape_text(inputs[i]));
+    shape[axis] += extent;
+  }
+  return {shape, {}};
+}
+
+template <class T>
+using Combine = void (*)(T* y, const T* a, const T* b, index_t n);
+
+template <class T>
+void combine(const Run& run, index_t size, Combine<T> kernel, T* y, const T* a, const T* b) {
+  const index_t n = run.rows * size;
+  parallel_ranges(n, 64, 0.15 * static_cast<double>(n), [&](index_t begin, index_t end) {
+    kernel(y + begin, a + begin, b + begin, end - begin);
+  });
+}
+
+template <class T>
+class AddOp final : public Op<T> {
+ public:
+  using Op<T>::Op;
+  void forward(const Run& run) override {
+    T* y = this->output->value;
+    for (size_t i = 1; i < this->inputs.size(); ++i) {
+      const T* sum = i == 1 ? this->inputs[0]->value : y;
+      combine(run, this->output->size, kernels<T>().add, y, sum, this->inputs[i]->value);
+    }
+  }
+  void backward(const Run& run) override {
+    for (T* dx : this->d_inputs) {
+      if (!dx) continue;
+      std::memcpy(dx, this->d_output, sizeof(T) * static_cast<size_t>(run.rows * this->output->size));
+    }
+  }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+};
+
+template <class T>
+class MultiplyOp final : public Op<T> {
+ public:
+  using Op<T>::Op;
+  void forward(const Run& run) override {
+    T* y = this->output->value;
+    for (size_t i = 1; i < this->inputs.size(); ++i) {
+      const T* product = i == 1 ? this->inputs[0]->value : y;
+      combine(run, this->output->size, kernels<T>().multiply, y, product, this->inputs[i]->value);
+    }
+  }
+  // dx_i = dy times the other inputs: exact also where one of them is 0.
+  void backward(const Run& run) override {
+    for (size_t i = 0; i < this->inputs.size(); ++i) {
+      T* dx = this->d_inputs[i];
+      if (!dx) continue;
+      const T* product = this->d_output;
+      for (size_t j = 0; j < this->inputs.size(); ++j) {
+        if (j == i) continue;
+        combine(run, this->output->size, kernels<T>().multiply, dx, product, this->inputs[j]->value);
+        product = dx;
+      }
+    }
+  }
+  bool backward_reads_output() const override { return false; }
+};
+
+template <class T>
+class ConcatenateOp final : public Op<T> {
+ public:
+  explicit ConcatenateOp(const NodeSpec& node) : Op<T>(node), node_(node) {}
+
+  void forward(const Run& run) override {
+    for_each_part(run, [this](size_t i, index_t part, index_t at, index_t width) {
+      std::memcpy(this->output->value + at, this->inputs[i]->value + part,
+                  sizeof(T) * static_cast<size_t>(width));
+    });
+  }
+  void backward(const Run& run) override {
+    for_each_part(run, [this](size_t i, index_t part, index_t at, index_t width) {
+      if (!this->d_inputs[i]) return;
+      std::memcpy(this->d_inputs[i] + part, this->d_output + at, sizeof(T) * static_cast<size_t>(width));
+    });
+  }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+
+ private:
+  // body(input, offset in it, offset in the output, elements) for every contiguous stretch.
+  template <class Body>
+  void for_each_part(const Run& run, const Body& body) const {
+    const Shape& shape = this->output->shape;
+    const size_t axis = static_cast<size_t>(concatenation_axis(node_, shape));
+    index_t outer = run.rows, inner = 1;
+    for (size_t i = 0; i < axis; ++i) outer *= static_cast<index_t>(shape[i]);
+    for (size_t i = axis + 1; i < shape.size(); ++i) inner *= static_cast<index_t>(shape[i]);
+    const index_t stride = inner * static_cast<index_t>(shape[axis]);
+    index_t at = 0;
+    for (size_t i = 0; i < this->inputs.size(); ++i) {
+      const index_t width = inner * static_cast<index_t>(this->inputs[i]->shape[axis]);
+      for (index_t o = 0; o < outer; ++o) body(i, o * width, o * stride + at, width);
+      at += width;
+    }
+  }
+
+  NodeSpec node_;
+};
+
+}  // namespace
+
+const OpKind kAdd = op_kind<AddOp>("add", infer_same);
+const OpKind kMultiply = op_kind<MultiplyOp>("multiply", infer_same);
+const OpKind kConcatenate = op_kind<ConcatenateOp>("concatenate", infer_concatenate);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,114 @@
+// Input, rescaling, and the ops that only see the same numbers in another shape.
+#include <cmath>
+
+#include "base/thread_pool.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+
+void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size_t count) {
+  require(inputs.size() == count, node.name, ": expected ", count, " input", count == 1 ? "" : "s",
+          ", got ", inputs.size());
+}
+
+void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require(inputs.size() >= 2, node.name, ": expected two inputs or more, got ", inputs.size());
+  for (const Shape& shape : inputs) {
+    require(shape == inputs[0], node.name, ": expected inputs of one shape, got ",
+            batch_shape_text(inputs[0]), " and ", batch_shape_text(shape));
+  }
+}
+
+namespace {
+
+Inference infer_input(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 0);
+  const Shape& shape = node.integers("shape");
+  require(!shape.empty(), node.name,
+          ": expected a shape of one axis or more besides the batch, got (); numbers go in as (1,)");
+  element_count(shape, node.name);
+  return {shape, {}};
+}
+
+Inference infer_rescaling(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  const double scale = node.number("scale"), offset = node.number_or("offset", 0);
+  require(std::isfinite(scale) && std::isfinite(offset), node.name,
+          ": expected a finite scale and offset, got ", scale, " and ", offset);
+  return {inputs[0], {}};
+}
+
+Inference infer_flatten(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  return {{element_count(inputs[0], node.name)}, {}};
+}
+
+Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  Shape shape = node.integers("shape");
+  const int64_t size = element_count(inputs[0], node.name);
+  int64_t known = 1;
+  int64_t* open = nullptr;
+  for (int64_t& extent : shape) {
+    if (extent == -1) {
+      require(open == nullptr, node.name, ": expected at most one -1 in the shape, got more");
+      open = &extent;
+    } else {
+      require(extent > 0 && known <= size / extent + 1, node.name, ": expected a shape of ", size,
+              " elements in all, got ", batch_shape_text(shape));
+      known *= extent;
+    }
+  }
+  if (open && known > 0 && size % known == 0) *open = size / known;
+  require(!shape.empty() && (open ? size % known == 0 : known == size), node.name,
+          ": expected a shape of ", size, " elements in all, as the input ",
+          batch_shape_text(inputs[0]), " has, got ", batch_shape_text(shape));
+  return {shape, {}};
+}
+
+// Input, flatten and reshape: the output is the input's memory.
+template <class T>
+class ViewOp final : public Op<T> {
+ public:
+  using Op<T>::Op;
+  void forward(const Run&) override {}
+  void backward(const Run&) override {}
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+  bool is_view() const override { return true; }
+  double flops_per_row() const override { return 0; }
+};
+
+template <class T>
+class RescalingOp final : public Op<T> {
+ public:
+  explicit RescalingOp(const NodeSpec& node)
+      : Op<T>(node), scale_(node.number("scale")), offset_(node.number_or("offset", 0)) {}
+  void forward(const Run& run) override {
+    apply(run, this->output->value, this->inputs[0]->value, offset_);
+  }
+  void backward(const Run& run) override {
+    if (this->d_inputs[0]) apply(run, this->d_inputs[0], this->d_output, 0);
+  }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+
+ private:
+  void apply(const Run& run, T* y, const T* x, double offset) const {
+    const index_t n = run.rows * this->output->size;
+    parallel_ranges(n, 64, 0.1 * static_cast<double>(n), [&](index_t begin, index_t end) {
+      kernels<T>().scale_shift(y + begin, x + begin, end - begin, scale_, offset);
+    });
+  }
+
+  double scale_, offset_;
+};
+
+}  // namespace
+
+const OpKind kInput = op_kind<ViewOp>("input", infer_input);
+const OpKind kRescaling = op_kind<RescalingOp>("rescaling", infer_rescaling);
+const OpKind kFlatten = op_kind<ViewOp>("flatten", infer_flatten);
+const OpKind kReshape = op_kind<ViewOp>("reshape", infer_reshape);
+
+}  // namespace nnfast::plan

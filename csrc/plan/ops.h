@@ -1,0 +1,34 @@
+// The op kinds, each in an op_*.cpp of its own. The registry lists them.
+#pragma once
+
+#include "plan/op.h"
+
+namespace nnfast::plan {
+
+extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout, kAdd,
+    kMultiply, kConcatenate, kCallback;
+
+// The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
+ActivationParams activation_of(const NodeSpec& node);
+
+// A callback op gets its functions after it is made.
+template <class T>
+void set_callback(Op<T>& op, Callback<T> callback);
+
+// Shapes as most ops want them.
+void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size_t count);
+void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs);
+
+template <template <class> class OpType>
+constexpr OpKind op_kind(const char* name,
+                         Inference (*infer)(const NodeSpec&, const std::vector<Shape>&)) {
+  return {name, infer,
+          [](const NodeSpec& node) -> std::unique_ptr<Op<float>> {
+            return std::make_unique<OpType<float>>(node);
+          },
+          [](const NodeSpec& node) -> std::unique_ptr<Op<double>> {
+            return std::make_unique<OpType<double>>(node);
+          }};
+}
+
+}  // namespace nnfast::plan

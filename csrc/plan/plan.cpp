@@ -1,0 +1,433 @@
+#include "plan/plan.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "ops/reduce.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+
+template <class T>
+class Plan<T>::Busy {
+ public:
+  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+    if (flag_.exchange(true, std::memory_order_acquire)) {
+      throw StateError("network: expected one thread at a time, got a call while another runs; "
+                       "give each thread its own network.copy()");
+    }
+  }
+  ~Busy() { flag_.store(false, std::memory_order_release); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
+// Rows order[first] ... of a dataset, or rows first ... where order is null.
+template <class T>
+struct Plan<T>::Batch {
+  const int64_t* order;
+  index_t first, rows;
+
+  index_t row(index_t i) const { return order ? static_cast<index_t>(order[first + i]) : first + i; }
+};
+
+template <class T>
+Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callbacks<T>& callbacks,
+              LossCallback<T> loss_callback)
+    : graph_(std::move(graph)), options_(std::move(options)), loss_callback_(std::move(loss_callback)) {
+  require(options_.capacity > 0, "network: expected a capacity of 1 row or more, got ", options_.capacity);
+  program_ = build_program(*graph_, options_, callbacks);
+  if (!options_.loss) return;
+  const NodeSpec& loss = *options_.loss;
+  if (loss.op != "callback") {
+    const bool logits = loss.integer_or("from_logits", 0) != 0 ||
+                        loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
+    loss_ = parse_loss(loss.op, logits, loss.number_or("delta", 1), loss.number_or("label_smoothing", 0),
+                       loss.op);
+  }
+  for (const NodeSpec& metric : options_.metrics) {
+    LossOptions parsed;
+    if (metric.op != "accuracy") {
+      parsed = parse_loss(metric.op, metric.integer_or("from_logits", 0) != 0, metric.number_or("delta", 1),
+                          metric.number_or("label_smoothing", 0), metric.op);
+    }
+    metric_losses_.push_back(parsed);
+  }
+  if (options_.optimizer) optimizer_.emplace(*options_.optimizer, layout().flat_size());
+  classes_ = static_cast<index_t>(program_.prediction->shape.back());
+  positions_ = program_.prediction->size / classes_;
+  const size_t rows = static_cast<size_t>(options_.capacity);
+  const size_t positions = rows * static_cast<size_t>(positions_);
+  labels_ = AlignedBuffer<int32_t>(positions);
+  best_ = AlignedBuffer<int32_t>(positions);
+  best_target_ = AlignedBuffer<int32_t>(positions);
+  targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(program_.prediction->size));
+  values_ = AlignedBuffer<T>(rows);
+  weights_ = AlignedBuffer<T>(rows);
+}
+
+template <class T>
+Run Plan<T>::new_run(index_t rows, bool training) const {
+  return {rows, training, options_.seed, static_cast<uint32_t>(iteration)};
+}
+
+template <class T>
+void Plan<T>::require_rows(index_t rows, const char* place) const {
+  require(rows > 0, place, ": expected one row or more, got 0");
+  require(rows <= options_.capacity, place, ": expected at most ", options_.capacity, " rows, got ", rows);
+}
+
+template <class T>
+void Plan<T>::require_training(const char* place) const {
+  if (!options_.loss) {
+    throw StateError(text(place, ": expected a plan with a loss, got one for prediction"));
+  }
+}
+
+// Wakes the workers ahead of a stretch of work that is worth sharing.
+template <class T>
+void Plan<T>::share_work(const Run& run, double passes) const {
+  constexpr double kOperationsWorthWaking = 2e6;
+  if (program_.cost * passes * static_cast<double>(run.rows) > kOperationsWorthWaking) wake_workers();
+}
+
+template <class T>
+void Plan<T>::gather(const Rows<T>& x, const int64_t* order, index_t first, index_t rows) {
+  const index_t n = program_.input->size;
+  const double cost = 0.15 * static_cast<double>(rows * n);
+  parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) {
+    T* to = program_.input->value + begin * n;
+    const int64_t* wanted = order ? order + first + begin : nullptr;
+    const index_t skip = order ? 0 : (first + begin) * n;
+    if (x.bytes) {
+      kernels<T>().gather_byte_rows(to, x.bytes + skip, wanted, end - begin, n, program_.input_scale,
+                                    program_.input_offset);
+    } else {
+      kernels<T>().gather_rows(to, x.values + skip, wanted, end - begin, n, program_.input_scale,
+                               program_.input_offset);
+    }
+  });
+}
+
+template <class T>
+void Plan<T>::forward(const Run& run) {
+  for (const auto& op : program_.ops) op->forward(run);
+  last_rows_ = run.rows;
+}
+
+template <class T>
+void Plan<T>::backward(const Run& run) {
+  for (const BackwardStep<T>& step : program_.backward) {
+    if (step.op) step.op->backward(run);
+    for (const Transfer<T>& t : step.transfers) {
+      const index_t n = t.size * run.rows;
+      if (t.add) {
+        kernels<T>().add(t.into, t.into, t.from, n);
+      } else {
+        std::memcpy(t.into, t.from, sizeof(T) * static_cast<size_t>(n));
+      }
+    }
+  }
+}
+
+// Points tensors at the caller's array while it lives; back at the arena also when a callback throws.
+template <class T>
+class Lent {
+ public:
+  explicit Lent(const std::vector<Tensor<T>*>& tensors) : tensors_(tensors), own_(tensors[0]->value) {}
+  ~Lent() { point_at(own_); }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+  void point_at(T* memory) {
+    for (Tensor<T>* tensor : tensors_) tensor->value = memory;
+  }
+
+ private:
+  const std::vector<Tensor<T>*>& tensors_;
+  T* own_;
+};
+
+template <class T>
+void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
+  const Busy busy(busy_);
+  const index_t in_size = program_.input->size, out_size = program_.output->size;
+  if (x.values && !all_finite(x.values, n * in_size)) throw ValueError(non_finite_text("x"));
+  const bool reads_in_place = x.values && program_.input_scale == 1 && program_.input_offset == 0;
+  const bool writes_in_place = !program_.output_is_input;
+  Lent<T> input(program_.input_views), output(program_.output_views);
+  for (index_t first = 0; first < n; first += options_.capacity) {
+    const index_t rows = n - first < options_.capacity ? n - first : options_.capacity;
+    const Run run = new_run(rows, false);
+    share_work(run, 1);
+    if (writes_in_place) output.point_at(out + first * out_size);
+    if (reads_in_place) {
+      input.point_at(const_cast<T*>(x.values + first * in_size));
+    } else {
+      gather(x, nullptr, first, rows);
+    }
+    forward(run);
+    if (!writes_in_place) {
+      std::memcpy(out + first * out_size, program_.output->value,
+                  sizeof(T) * static_cast<size_t>(rows * out_size));
+    }
+  }
+}
+
+template <class T>
+std::string Plan<T>::non_finite_text(const char* what) const {
+  return text(layout().nodes()[0].spec.name, ": expected finite numbers in ", what,
+              ", got NaN or infinity; remove or replace them");
+}
+
+template <class T>
+void Plan<T>::run(Rows<T> x, index_t n, bool training) {
+  const Busy busy(busy_);
+  require_rows(n, "run");
+  gather(x, nullptr, 0, n);
+  forward(new_run(n, training));
+}
+
+// ---- training ------------------------------------------------------------------------------------
+
+template <class T>
+void Plan<T>::require_label(int64_t label) const {
+  require(label >= 0 && label < classes_, "y: expected labels of 0 to ", classes_ - 1, " for ", classes_,
+          " classes, got ", label);
+}
+
+template <class T>
+void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
+  has_labels_ = y.are_labels;
+  const index_t width = y.are_labels ? positions_ : program_.prediction->size;
+  const auto integer = [&y](index_t i) -> int64_t {
+    switch (y.integer_type) {
+      case LabelType::int8_unsigned:
+        return static_cast<const uint8_t*>(y.integers)[i];
+      case LabelType::int32:
+        return static_cast<const int32_t*>(y.integers)[i];
+      default:
+        return static_cast<const int64_t*>(y.integers)[i];
+    }
+  };
+  for (index_t r = 0; r < batch.rows; ++r) {
+    const index_t from = batch.row(r) * width, to = r * width;
+    if (!y.integers) {
+      std::memcpy(targets_.data() + to, y.values + from, sizeof(T) * static_cast<size_t>(width));
+      continue;
+    }
+    for (index_t i = 0; i < width; ++i) {
+      const int64_t value = integer(from + i);
+      if (y.are_labels) {
+        require_label(value);
+        labels_.data()[to + i] = static_cast<int32_t>(value);
+      } else {
+        targets_.data()[to + i] = static_cast<T>(value);
+      }
+    }
+  }
+  if (y.values && !all_finite(targets_.data(), batch.rows * width)) {
+    throw ValueError("y: expected finite numbers, got NaN or infinity; remove or replace them");
+  }
+}
+
+template <class T>
+void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
+  load_targets(data.y, batch);
+  gather(data.x, batch.order, batch.first, batch.rows);
+  if (!data.weights) return;
+  for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
+  if (!all_finite(weights_.data(), batch.rows)) {
+    throw ValueError("sample_weight: expected finite numbers, got NaN or infinity; remove or replace them");
+  }
+}
+
+template <class T>
+LossInputs<T> Plan<T>::loss_inputs(const Tensor<T>& prediction, index_t rows) const {
+  return {prediction.value, has_labels_ ? labels_.data() : nullptr, targets_.data(), rows, positions_,
+          classes_};
+}
+
+// The batch's loss, sum of weight * value / rows; with the gradient at the prediction if asked.
+template <class T>
+double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
+  const LossInputs<T> inputs = loss_inputs(*program_.prediction, rows);
+  T* value = values_.data();
+  T* gradient = with_gradient ? program_.d_prediction : nullptr;
+  const T* weights = weighted ? weights_.data() : nullptr;
+  const double scale = 1 / static_cast<double>(rows);
+  if (loss_callback_) {
+    loss_callback_(inputs, value, gradient);
+    const index_t n = program_.prediction->size;
+    for (index_t r = 0; gradient && r < rows; ++r) {
+      const double factor = weights ? scale * static_cast<double>(weights[r]) : scale;
+      kernels<T>().scale_shift(gradient + r * n, gradient + r * n, n, factor, 0);
+    }
+  } else {
+    loss_values(value, inputs, loss_);
+    if (gradient) loss_gradient(gradient, inputs, weights, scale, loss_);
+  }
+  if (weights) kernels<T>().multiply(value, value, weights, rows);
+  return sum_all(value, rows) * scale;
+}
+
+template <class T>
+double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate) {
+  load_batch(data, batch);
+  const Run run = new_run(batch.rows, true);
+  share_work(run, 3);
+  forward(run);
+  const double loss = compute_loss(batch.rows, data.weights != nullptr, true);
+  if (!std::isfinite(loss)) explain_non_finite(data, batch);
+  backward(run);
+  for (const Range& range : program_.trainable) {
+    if (!all_finite(program_.gradients.data() + range.begin, range.size)) explain_non_finite(data, batch);
+  }
+  optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable, learning_rate,
+                     iteration + 1);
+  ++iteration;
+  return loss;
+}
+
+template <class T>
+double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
+  const Busy busy(busy_);
+  require_training("train_step");
+  require_rows(batch.size, "train_step");
+  return step(batch, {nullptr, 0, batch.size}, learning_rate);
+}
+
+template <class T>
+index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size, index_t first,
+                               index_t batch_size, const double* learning_rates, index_t steps, double seconds,
+                               double* totals) {
+  const Busy busy(busy_);
+  require_training("train_batches");
+  require_rows(batch_size, "train_batches");
+  const auto start = std::chrono::steady_clock::now();
+  index_t done = 0;
+  while (done < steps && first < order_size) {
+    const Batch batch{order, first, order_size - first < batch_size ? order_size - first : batch_size};
+    const double loss = step(data, batch, learning_rates[done]);
+    totals[0] += loss * static_cast<double>(batch.rows);
+    add_metrics(batch.rows, totals);
+    first += batch.rows;
+    ++done;
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    if (passed.count() >= seconds) break;
+  }
+  return done;
+}
+
+template <class T>
+void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
+  const Busy busy(busy_);
+  require_training("evaluate");
+  for (index_t first = 0; first < data.size; first += options_.capacity) {
+    const index_t left = data.size - first;
+    const Batch batch{nullptr, first, left < options_.capacity ? left : options_.capacity};
+    load_batch(data, batch);
+    const Run run = new_run(batch.rows, false);
+    share_work(run, 1);
+    forward(run);
+    const double loss = compute_loss(batch.rows, data.weights != nullptr, false);
+    totals[0] += loss * static_cast<double>(batch.rows);
+    add_metrics(batch.rows, totals);
+  }
+}
+
+template <class T>
+double Plan<T>::loss_and_gradients(const Dataset<T>& data, bool training) {
+  const Busy busy(busy_);
+  require_training("loss_and_gradients");
+  require_rows(data.size, "loss_and_gradients");
+  load_batch(data, {nullptr, 0, data.size});
+  const Run run = new_run(data.size, training);
+  forward(run);
+  const double loss = compute_loss(data.size, data.weights != nullptr, true);
+  backward(run);
+  return loss;
+}
+
+template <class T>
+double Plan<T>::accuracy(index_t rows) {
+  const T* p = program_.output->value;
+  const index_t n = program_.output->size;
+  if (classes_ == 1) {
+    // One number a position: yes or no, at probability 1/2 or logit 0.
+    const T threshold = program_.output_is_logits ? T(0) : T(0.5);
+    double right = 0;
+    for (index_t i = 0; i < rows * n; ++i) {
+      const T target = has_labels_ ? static_cast<T>(labels_.data()[i]) : targets_.data()[i];
+      right += (p[i] > threshold) == (target > T(0.5));
+    }
+    return right / static_cast<double>(n);
+  }
+  const index_t all = rows * positions_;
+  kernels<T>().argmax_rows(best_.data(), p, all, classes_);
+  const int32_t* truth = labels_.data();
+  if (!has_labels_) {
+    kernels<T>().argmax_rows(best_target_.data(), targets_.data(), all, classes_);
+    truth = best_target_.data();
+  }
+  index_t right = 0;
+  for (index_t i = 0; i < all; ++i) right += best_.data()[i] == truth[i];
+  return static_cast<double>(right) / static_cast<double>(positions_);
+}
+
+template <class T>
+void Plan<T>::add_metrics(index_t rows, double* totals) {
+  for (size_t i = 0; i < options_.metrics.size(); ++i) {
+    if (options_.metrics[i].op == "accuracy") {
+      totals[1 + i] += accuracy(rows);
+    } else {
+      loss_values(values_.data(), loss_inputs(*program_.output, rows), metric_losses_[i]);
+      totals[1 + i] += sum_all(values_.data(), rows);
+    }
+  }
+}
+
+// Finds where the numbers stopped being finite, by running the step once more op by op.
+template <class T>
+void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
+  const std::string where = batch.order ? text("batch ", batch.first / options_.capacity, " (rows ", batch.first, " to ",
+                                               batch.first + batch.rows - 1, " of the epoch's order)")
+                                        : text("a batch of ", batch.rows, " rows");
+  const std::string remedy = "; the parameters are those before it. A smaller learning rate often helps";
+  load_batch(data, batch);
+  if (!all_finite(program_.input->value, batch.rows * program_.input->size)) {
+    throw ValueError(non_finite_text("x"));
+  }
+  const Run run = new_run(batch.rows, true);
+  for (const auto& parameter : program_.parameters) {
+    if (!all_finite(parameter->value, parameter->size)) {
+      throw StateError(text(parameter->name, ": expected finite parameters, got NaN or infinity, in ", where));
+    }
+  }
+  for (const auto& op : program_.ops) {
+    op->forward(run);
+    if (!all_finite(op->output->value, batch.rows * op->output->size)) {
+      throw StateError(text(op->name, ": expected finite outputs, got NaN or infinity, in ", where, remedy));
+    }
+  }
+  if (!std::isfinite(compute_loss(batch.rows, data.weights != nullptr, true))) {
+    throw StateError(text("loss: expected a finite number, got NaN or infinity, in ", where, remedy));
+  }
+  backward(run);
+  for (const auto& parameter : program_.parameters) {
+    if (parameter->gradient && !all_finite(parameter->gradient, parameter->size)) {
+      throw StateError(text(parameter->name, ": expected a finite gradient, got NaN or infinity, in ", where,
+                            remedy));
+    }
+  }
+  throw StateError(text("network: expected finite numbers, got NaN or infinity, in ", where, remedy));
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace nnfast::plan

@@ -1,0 +1,115 @@
+// Runs a compiled network: prediction, evaluation, optimiser steps. One caller at a time.
+#pragma once
+
+#include <atomic>
+#include <functional>
+
+#include "plan/program.h"
+
+namespace nnfast::plan {
+
+// Rows of inputs as they come: numbers of the network's type, or bytes.
+template <class T>
+struct Rows {
+  const T* values = nullptr;
+  const uint8_t* bytes = nullptr;
+};
+
+enum class LabelType { int8_unsigned, int32, int64 };
+
+// Targets as they come: values (of the network's type or integers), or one label a position.
+template <class T>
+struct Targets {
+  const T* values = nullptr;
+  const void* integers = nullptr;
+  LabelType integer_type = LabelType::int64;
+  bool are_labels = false;  // else as many numbers a row as the network's output has
+};
+
+template <class T>
+struct Dataset {
+  Rows<T> x;
+  Targets<T> y;
+  const T* weights = nullptr;  // a row each, or null for 1
+  index_t size = 0;
+};
+
+// A user's NumPy loss: fills value (rows) and, unless null, d value / d prediction.
+template <class T>
+using LossCallback = std::function<void(const LossInputs<T>& inputs, T* value, T* d_prediction)>;
+
+template <class T>
+class Plan {
+ public:
+  Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callbacks<T>& callbacks,
+       LossCallback<T> loss_callback);
+
+  // out (n, outputs)
+  void predict(Rows<T> x, index_t n, T* out);
+
+  // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss or a
+  // gradient is not finite it throws, parameters and optimiser as before.
+  double train_step(const Dataset<T>& batch, double learning_rate);
+
+  // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Adds the
+  // sums of losses and metrics to totals (1 + metrics). Returns the number of steps.
+  index_t train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size, index_t first,
+                        index_t batch_size, const double* learning_rates, index_t steps, double seconds,
+                        double* totals);
+
+  // Adds the sums of losses and metrics over all rows to totals.
+  void evaluate(const Dataset<T>& data, double* totals);
+
+  double loss_and_gradients(const Dataset<T>& batch, bool training);
+
+  // A forward pass for values().
+  void run(Rows<T> x, index_t n, bool training);
+
+  const Program<T>& program() const { return program_; }
+  const PlanOptions& options() const { return options_; }
+  const GraphLayout& layout() const { return graph_->layout; }
+  index_t rows_of_last_run() const { return last_rows_; }
+  index_t metric_count() const { return static_cast<index_t>(options_.metrics.size()); }
+  const std::optional<Optimizer<T>>& optimizer() const { return optimizer_; }
+  uint64_t iteration = 0;
+
+ private:
+  class Busy;
+  struct Batch;  // rows of a dataset
+
+  // Into the input tensor: rows order[first] ..., or rows first ... where order is null.
+  void gather(const Rows<T>& x, const int64_t* order, index_t first, index_t rows);
+  void load_batch(const Dataset<T>& data, const Batch& batch);
+  void load_targets(const Targets<T>& y, const Batch& batch);
+  void require_label(int64_t label) const;
+  void forward(const Run& run);
+  void backward(const Run& run);
+  LossInputs<T> loss_inputs(const Tensor<T>& prediction, index_t rows) const;
+  double compute_loss(index_t rows, bool weighted, bool with_gradient);
+  double step(const Dataset<T>& data, const Batch& batch, double learning_rate);
+  void add_metrics(index_t rows, double* totals);
+  double accuracy(index_t rows);
+  void require_rows(index_t rows, const char* place) const;
+  void require_training(const char* place) const;
+  Run new_run(index_t rows, bool training) const;
+  void share_work(const Run& run, double passes) const;
+  [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
+  std::string non_finite_text(const char* what) const;
+
+  std::shared_ptr<Graph<T>> graph_;
+  PlanOptions options_;
+  LossCallback<T> loss_callback_;
+  Program<T> program_;
+  LossOptions loss_;
+  std::vector<LossOptions> metric_losses_;  // where the metric is a loss
+  std::optional<Optimizer<T>> optimizer_;
+
+  index_t positions_ = 1, classes_ = 1;  // of the prediction: the axes before the last, and the last
+  AlignedBuffer<int32_t> labels_, best_, best_target_;
+  AlignedBuffer<T> targets_, values_, weights_;
+  bool has_labels_ = false;
+  index_t last_rows_ = 0;
+  std::atomic<bool> busy_{false};
+};
+
+}  // namespace nnfast::plan

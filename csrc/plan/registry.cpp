@@ -1,0 +1,31 @@
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+
+const std::vector<OpKind>& op_kinds() {
+  static const std::vector<OpKind> kinds = {
+      kInput,   kRescaling, kDense,    kActivation,  kFlatten,  kReshape,
+      kDropout, kAdd,       kMultiply, kConcatenate, kCallback,
+  };
+  return kinds;
+}
+
+const OpKind& find_op_kind(const NodeSpec& node) {
+  for (const OpKind& kind : op_kinds()) {
+    if (node.op == kind.name) return kind;
+  }
+  std::string valid;
+  for (const OpKind& kind : op_kinds()) valid += (valid.empty() ? "" : ", ") + std::string(kind.name);
+  throw ValueError(text(node.name, ": expected an op of ", valid, "; got '", node.op, "'"));
+}
+
+template <>
+std::unique_ptr<Op<float>> make_op<float>(const NodeSpec& node) {
+  return find_op_kind(node).make_float(node);
+}
+template <>
+std::unique_ptr<Op<double>> make_op<double>(const NodeSpec& node) {
+  return find_op_kind(node).make_double(node);
+}
+
+}  // namespace nnfast::plan

@@ -1,0 +1,51 @@
+// What a network is, as data: nodes with attributes, shapes and parameters. Shapes are per row.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/check.h"
+#include "base/types.h"
+
+namespace nnfast::plan {
+
+using Shape = std::vector<int64_t>;
+using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<std::string>>;
+
+struct NodeSpec {
+  std::string op;
+  std::string name;
+  std::vector<std::string> inputs;
+  std::map<std::string, Attribute> attributes;
+
+  bool has(const std::string& key) const { return attributes.count(key) != 0; }
+  // The attribute of that name, or an error that names the node and the key.
+  int64_t integer(const std::string& key) const;
+  double number(const std::string& key) const;
+  double number_or(const std::string& key, double otherwise) const;
+  int64_t integer_or(const std::string& key, int64_t otherwise) const;
+  const std::string& string(const std::string& key) const;
+  const std::vector<int64_t>& integers(const std::string& key) const;
+  const std::vector<std::string>& strings(const std::string& key) const;
+};
+
+struct ParameterSpec {
+  std::string name;  // within its node: "kernel", "bias"
+  Shape shape;
+};
+
+// What a node makes of its inputs.
+struct Inference {
+  Shape shape;
+  std::vector<ParameterSpec> parameters;
+};
+
+// The number of elements; an error that names `place` where it does not fit.
+index_t element_count(const Shape& shape, const std::string& place);
+// "(N, 28, 28)": a shape as users see it, with the batch.
+std::string batch_shape_text(const Shape& shape);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,129 @@
+// The contract of Vec<T>, T = float or double: what every vec_<isa>.h provides, and what is built
+// on it here. Included inside namespace nnfast::<isa>::{anonymous}, after the vec_<isa>.h.
+//
+//   Vec<T>::lanes                      number of elements
+//   load(p), store(p, v)               any alignment
+//   load_partial(p, n)                 first n lanes (0 <= n <= lanes), the others 0; reads nothing else
+//   store_partial(p, v, n)             first n lanes; writes nothing else
+//   broadcast<T>(s)
+//   + - * / and unary -                IEEE, one rounding each
+//   fma(a, b, c)  = a*b + c            one rounding (two on the baseline, which has no fma)
+//   fnma(a, b, c) = c - a*b
+//   min(a, b)     = a < b ? a : b      the second operand when either is NaN
+//   max(a, b)     = a > b ? a : b
+//   abs, sqrt, copysign(magnitude, sign)
+//   less, less_equal, equal -> Mask<T> false for NaN
+//   select(mask, a, b)                 mask ? a : b, lane by lane
+//   any(mask)
+//   pow2(n)                            2^n for integral n in the normal range
+//   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
+//   widen_bytes<T>(p, n)               n bytes as numbers, the lanes after them 0
+#pragma once
+
+// Nearest integer, ties to even, for |x| < 2^22 (float) or 2^51 (double): the sum rounds at the
+// units place because one ULP of the constant is 1.
+template <class T>
+struct RoundConstant;
+template <>
+struct RoundConstant<float> {
+  static constexpr float value = 12582912.0f;  // 1.5 * 2^23
+};
+template <>
+struct RoundConstant<double> {
+  static constexpr double value = 6755399441055744.0;  // 1.5 * 2^52
+};
+
+template <class T>
+NNF_INLINE Vec<T> round_nearest(Vec<T> x) {
+  const Vec<T> magic = broadcast<T>(RoundConstant<T>::value);
+  return (x + magic) - magic;
+}
+
+template <class T>
+NNF_INLINE Mask<T> is_nan(Vec<T> x) {
+  return not_equal(x, x);
+}
+
+template <class T>
+NNF_INLINE Vec<T> zero() {
+  return broadcast<T>(T(0));
+}
+
+// For code that has a single number in hand.
+template <class T>
+NNF_INLINE T first_lane(Vec<T> v) {
+  T lanes[Vec<T>::lanes];
+  store(lanes, v);
+  return lanes[0];
+}
+
+// Calls body(offset, count) for each vector of n elements; count < lanes only in the last call.
+template <class T, class Body>
+NNF_INLINE void for_each_vector(index_t n, Body body) {
+  constexpr int lanes = Vec<T>::lanes;
+  index_t i = 0;
+  for (; i + lanes <= n; i += lanes) body(i, lanes);
+  if (i < n) body(i, static_cast<int>(n - i));
+}
+
+// load_partial and store_partial without their cost when the count is the compile-time width.
+template <class T>
+NNF_INLINE Vec<T> load_n(const T* p, int n) {
+  return n == Vec<T>::lanes ? load(p) : load_partial(p, n);
+}
+template <class T>
+NNF_INLINE void store_n(T* p, Vec<T> v, int n) {
+  if (n == Vec<T>::lanes) {
+    store(p, v);
+  } else {
+    store_partial(p, v, n);
+  }
+}
+
+// v with the lanes after the first n set to 0.
+template <class T>
+NNF_INLINE Vec<T> keep_first(Vec<T> v, int n) {
+  if (n == Vec<T>::lanes) return v;
+  T lane[Vec<T>::lanes];
+  store(lane, v);
+  return load_partial(lane, n);
+}
+
+// A sum in 16 (float) or 8 (double) virtual lanes, folded by one fixed tree, so that it is the
+// same on every width: lane j sums elements j, j + 16, j + 32, ...
+template <class T>
+struct LaneSum {
+  static constexpr int virtual_lanes = VirtualLanes<T>::value;
+  static constexpr int parts = virtual_lanes / Vec<T>::lanes;
+  Vec<T> part[parts];
+
+  NNF_INLINE LaneSum() {
+    for (int p = 0; p < parts; ++p) part[p] = zero<T>();
+  }
+  NNF_INLINE T total() const {
+    T lane[virtual_lanes];
+    for (int p = 0; p < parts; ++p) store(lane + p * Vec<T>::lanes, part[p]);
+    for (int half = virtual_lanes / 2; half > 0; half /= 2) {
+      for (int j = 0; j < half; ++j) lane[j] = lane[j] + lane[j + half];
+    }
+    return lane[0];
+  }
+};
+
+// sum over i < n of term(i, count), where term gives a vector whose lanes past count are 0.
+template <class T, class Term>
+NNF_INLINE T lane_sum(index_t n, Term term) {
+  constexpr int lanes = Vec<T>::lanes;
+  LaneSum<T> sum;
+  index_t i = 0;
+  for (; i + LaneSum<T>::virtual_lanes <= n; i += LaneSum<T>::virtual_lanes) {
+    for (int p = 0; p < LaneSum<T>::parts; ++p) {
+      sum.part[p] = sum.part[p] + term(i + p * lanes, lanes);
+    }
+  }
+  for (int p = 0; p < LaneSum<T>::parts && i < n; ++p, i += lanes) {
+    const int count = n - i < lanes ? static_cast<int>(n - i) : lanes;
+    sum.part[p] = sum.part[p] + term(i, count);
+  }
+  return sum.total();
+}

@@ -1,0 +1,52 @@
+"""nnfast: neural networks on CPUs, trained and run fast, exactly and reproducibly.
+
+>>> import nnfast as nf
+>>> from nnfast import layers
+>>> net = nf.Network([layers.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3)], seed=0)
+>>> net
+<Network 'network': 3 layers, 67 parameters, input (4,), output (3,), float32>
+"""
+
+import importlib
+from types import ModuleType
+
+from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers
+from nnfast._core import __version__
+from nnfast.config import get_num_threads, set_num_threads, show_config
+from nnfast.gradient_check import check_gradients
+from nnfast.history import History
+from nnfast.network import Network
+from nnfast.trainer import Trainer
+
+__all__ = [
+    "History",
+    "Network",
+    "Trainer",
+    "__version__",
+    "activations",
+    "callbacks",
+    "check_gradients",
+    "data",
+    "get_num_threads",
+    "initializers",
+    "kernels",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+]
+
+_ON_DEMAND = ("data", "kernels")
+"""Modules that most programs do not need; they are imported when first used, so that nnfast itself is quick."""
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"nnfast.{name}")
+    raise AttributeError(f"module 'nnfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

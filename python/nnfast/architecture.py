@@ -1,0 +1,159 @@
+"""What a network computes, apart from its numbers: its layers, how they are joined, and how that is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnfast.configured import choose, from_config
+from nnfast.graph import Tensor, ancestors
+from nnfast.layers import CLASSES, CustomLayer, Input, Layer
+from nnfast.typing import Shape, Spec
+
+__all__ = ["Architecture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Layers in the order in which they run, the names of each one's inputs, and the name of the output."""
+
+    layers: tuple[Layer, ...]
+    inputs: tuple[tuple[str, ...], ...]
+    output: str
+
+    @classmethod
+    def from_chain(cls, layers: Iterable[Layer]) -> Architecture:
+        """Layers that stand one after the other, an Input first."""
+        chain = list(layers)
+        for layer in chain:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Network: expected layers, got {layer!r}")
+        if not chain or not isinstance(chain[0], Input):
+            first = f"{chain[0]!r} first" if chain else "no layers"
+            raise ValueError(
+                f"Network: expected layers.Input(shape) as the first layer, got {first}; put one before it"
+            )
+        _assign_names(chain)
+        tensor: Tensor = chain[0]
+        for layer in chain[1:]:
+            if isinstance(layer, Input):
+                raise ValueError("Network: expected one Input, first in the list; remove the other")
+            tensor = layer(tensor)
+        return cls._from_tensors(tensor)
+
+    @classmethod
+    def from_tensors(cls, inputs: Any, outputs: Any) -> Architecture:
+        """The graph between one input tensor and one output tensor."""
+        for place, value in (("inputs", inputs), ("outputs", outputs)):
+            if isinstance(value, list | tuple | dict):
+                raise ValueError(
+                    f"Network: expected one tensor as {place}, got {len(value)} in a {type(value).__name__}; "
+                    "join several with layers.Concatenate()"
+                )
+            if not isinstance(value, Tensor):
+                raise TypeError(f"Network: expected a tensor as {place}, got {value!r}")
+        if not isinstance(inputs, Input):
+            raise ValueError(f"Network: expected inputs to be a layers.Input, got {inputs!r}")
+        tensors = ancestors(outputs)
+        sources = [tensor for tensor in tensors if isinstance(tensor, Input)]
+        if sources != [inputs]:
+            raise ValueError(
+                f"Network: expected outputs to depend on inputs and on nothing else, but they depend on {sources!r}; a "
+                "network has one input, so join the data in one array and take it apart again in the graph"
+            )
+        _assign_names([tensor.layer for tensor in tensors])
+        return cls._from_tensors(outputs)
+
+    @classmethod
+    def _from_tensors(cls, output: Tensor) -> Architecture:
+        tensors = ancestors(output)
+        joins = tuple(tuple(t.layer.place for t in tensor.inputs) for tensor in tensors)
+        return cls(tuple(tensor.layer for tensor in tensors), joins, output.layer.place)
+
+    def infer(self) -> tuple[list[Spec], dict[str, Shape], dict[str, Shape]]:
+        """The core's nodes, the shape of one row of each tensor, and the shape of each parameter. Allocates nothing."""
+        nodes: list[Spec] = []
+        shapes: dict[str, Shape] = {}
+        parameters: dict[str, Shape] = {}
+        for layer, names in zip(self.layers, self.inputs, strict=True):
+            inputs = [(name, shapes[name]) for name in names]
+            inferred = layer.infer(inputs)
+            nodes.append(layer.node(inputs))
+            shapes[layer.place] = tuple(inferred["shape"])
+            parameters |= {f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"]}
+        return nodes, shapes, parameters
+
+    def callbacks(self) -> dict[str, Any]:
+        """The NumPy functions of custom layers, by layer."""
+        custom = (layer for layer in self.layers if isinstance(layer, CustomLayer))
+        return {layer.place: (layer.forward, layer.backward) for layer in custom}
+
+    def layer_of(self, parameter: str) -> tuple[Layer, str]:
+        """The layer that a full parameter name belongs to, and the parameter's own name there."""
+        place, _, name = parameter.partition(".")
+        return next(layer for layer in self.layers if layer.name == place), name
+
+    def describe(self) -> dict[str, Any]:
+        """The architecture as values that JSON knows."""
+        described = []
+        for layer, inputs in zip(self.layers, self.inputs, strict=True):
+            config = {key: value for key, value in layer.get_config().items() if key != "name"}
+            described.append(
+                {"name": layer.name, "class": type(layer).__name__, "config": config, "inputs": list(inputs)}
+            )
+        return {"layers": described, "output": self.output}
+
+    @classmethod
+    def from_description(cls, description: Any, custom_objects: Mapping[str, Any]) -> Architecture:
+        """The architecture that `describe` wrote; the description may come from anywhere and is checked throughout.
+
+        Only nnfast's own layers and the classes in `custom_objects` are ever made.
+        """
+        entries = description.get("layers") if isinstance(description, dict) else None
+        if not isinstance(entries, list) or not entries:
+            raise ValueError("architecture: expected a list of layers")
+        classes = dict(CLASSES)
+        for name, value in custom_objects.items():
+            if isinstance(value, type) and issubclass(value, Layer):
+                classes[name] = value
+        layers: dict[str, Layer] = {}
+        joins: list[tuple[str, ...]] = []
+        for entry in entries:
+            name, inputs = _checked_entry(entry, layers)
+            layer = from_config("layer class", entry, classes)
+            layer.take_name(name)
+            layers[name] = layer
+            joins.append(inputs)
+        output = choose("output", description.get("output"), layers)
+        if [isinstance(layer, Input) for layer in layers.values()] != [True] + [False] * (len(layers) - 1):
+            raise ValueError("architecture: expected one Input, first in the list")
+        return cls(tuple(layers.values()), tuple(joins), output)
+
+
+def _checked_entry(entry: Any, known: Mapping[str, Layer]) -> tuple[str, tuple[str, ...]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), list):
+        raise ValueError(f"architecture: expected a layer with its inputs, got {entry!r}")
+    name = entry.get("name")
+    if not isinstance(name, str) or name in known:
+        raise ValueError(f"architecture: expected a new name of a layer, got {name!r}")
+    return name, tuple(choose(f"input of {name}", source, known) for source in entry["inputs"])
+
+
+def _assign_names(layers: Sequence[Layer]) -> None:
+    """Give every layer without a name the default one, numbered where it is taken; refuse two equal names."""
+    taken: set[str] = set()
+    for layer in layers:
+        if layer.name in taken:
+            raise ValueError(f"Network: expected different names of layers, got {layer.name!r} twice; rename one")
+        if layer.name is not None:
+            taken.add(layer.name)
+    for layer in layers:
+        if layer.name is None:
+            base = name = layer.default_name()
+            number = 0
+            while name in taken:
+                number += 1
+                name = f"{base}_{number}"
+            layer.take_name(name)
+            taken.add(name)

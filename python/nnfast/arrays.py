@@ -1,0 +1,128 @@
+"""Arrays from outside: checked, and brought into the form that the core takes. Right ones are never copied."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from nnfast.typing import Array, Shape
+
+__all__ = ["TargetKind", "as_class_weights", "as_rows", "as_targets", "as_weights", "require_finite"]
+
+TargetKind = Literal["classes", "probability", "real"]
+"""What a loss compares with: class numbers or their probabilities, probabilities in [0, 1], or any finite numbers."""
+
+_LABEL_TYPES = (np.uint8, np.int32, np.int64)
+
+
+def _text(shape: Shape) -> str:
+    return f"(N{''.join(f', {size}' for size in shape)}{'' if shape else ','})"
+
+
+def _numbers(value: Any, place: str, name: str) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "uif":
+        raise TypeError(
+            f"{place}: expected {name} of real numbers, got dtype {array.dtype}; convert it first, for example with "
+            f'np.asarray({name}).astype("float32")'
+        )
+    return array
+
+
+def _cast(array: Array, dtype: Any) -> Array:
+    """`array` as `dtype`, C-contiguous and aligned; what is too large for it becomes infinity, which checks find."""
+    with np.errstate(over="ignore"):
+        return np.require(array, dtype, ["C", "A"])
+
+
+def as_rows(x: Any, shape: Shape, dtype: str, place: str) -> Array:
+    """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`."""
+    array = _numbers(x, place, "x")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{place}: expected input {_text(shape)}, got {array.shape}{_remedy(array.shape, shape)}")
+    if len(array) == 0:
+        raise ValueError(f"{place}: expected input {_text(shape)} with at least one row, got an empty array")
+    return _cast(array, np.uint8 if array.dtype == np.uint8 else dtype)
+
+
+def _remedy(got: Shape, shape: Shape) -> str:
+    if got == shape:
+        return "; for one row pass x[None]"
+    if got and math.prod(got[1:]) == math.prod(shape):
+        return f"; reshape it with x.reshape({', '.join(str(size) for size in (-1, *shape))})"
+    return ""
+
+
+def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) -> Array:
+    """`y` for outputs of `shape`: class numbers (N, ...) as they are, or targets (N, *shape) as `dtype`; all finite."""
+    array = _numbers(y, "y", "y")
+    if array.ndim == 0 or len(array) != rows:
+        got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
+        raise ValueError(f"y: expected one row for each of the {rows} rows of x, got {got}")
+    if kind == "classes" and array.dtype.kind in "ui" and array.shape != (rows, *shape):
+        return _labels(array, rows, shape)
+    if array.shape != (rows, *shape) and not (array.shape == (rows,) and shape == (1,)):
+        labels = f" or class numbers {_text(shape[:-1])} of an integer dtype" if kind == "classes" else ""
+        raise ValueError(f"y: expected targets {_text(shape)}{labels}, got {array.shape} of dtype {array.dtype}")
+    targets = _cast(array, dtype)
+    require_finite(targets, "y")
+    if kind != "real" and not (targets.min() >= 0 and targets.max() <= 1):
+        raise ValueError(f"y: expected probabilities from 0 to 1, got {targets.min()} to {targets.max()}")
+    return targets
+
+
+def _labels(array: Array, rows: int, shape: Shape) -> Array:
+    wanted = (rows, *shape[:-1])
+    if array.shape == (*wanted, 1):
+        array = array.reshape(wanted)
+    if array.shape != wanted:
+        raise ValueError(f"y: expected class numbers {_text(shape[:-1])}, got {array.shape}")
+    least, most = int(array.min()), int(array.max())
+    if least < 0 or most >= shape[-1]:
+        raise ValueError(f"y: expected class numbers from 0 to {shape[-1] - 1}, got {least if least < 0 else most}")
+    return _cast(array, array.dtype if array.dtype in _LABEL_TYPES else np.int64)
+
+
+def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
+    """Sample weights (N,) as `dtype`: finite and not negative; None stays None."""
+    if weights is None:
+        return None
+    array = _numbers(weights, "sample_weight", "sample_weight")
+    if array.shape != (rows,):
+        raise ValueError(f"sample_weight: expected one for each of the {rows} rows, got shape {array.shape}")
+    array = _cast(array, dtype)
+    require_finite(array, "sample_weight")
+    if array.min() < 0:
+        raise ValueError(f"sample_weight: expected no negative weight, got {array.min()}")
+    return array
+
+
+def as_class_weights(class_weight: Mapping[int, float], targets: Array, shape: Shape, dtype: str) -> Array:
+    """One weight per row from weights per class; classes that `class_weight` leaves out weigh 1."""
+    if targets.ndim == 1:
+        labels, classes = targets.astype(np.int64), max(shape[-1], 2)
+    elif targets.ndim == 2 and targets.shape[1] > 1:
+        labels, classes = targets.argmax(axis=1), targets.shape[1]
+    elif targets.ndim == 2:
+        labels, classes = targets[:, 0].astype(np.int64), 2
+    else:
+        raise ValueError(f"class_weight: expected one class per row, got targets {targets.shape}; use sample_weight")
+    table = np.ones(classes)
+    for label, weight in class_weight.items():
+        if label not in range(classes):
+            raise ValueError(f"class_weight: expected class numbers from 0 to {classes - 1}, got {label!r}")
+        table[label] = weight
+    weights = as_weights(table[labels], len(labels), dtype)
+    assert weights is not None
+    return weights
+
+
+def require_finite(array: Array, name: str) -> None:
+    """Refuse NaN and infinity, naming the first row that has one."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
+    raise ValueError(
+        f"{name}: expected finite numbers, got NaN or infinity (or too large for {array.dtype}) in row {row}"
+    )

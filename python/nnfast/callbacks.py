@@ -1,0 +1,154 @@
+"""Callbacks: code that runs between the epochs or batches of `Trainer.fit`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from nnfast.configured import integer, real
+
+if TYPE_CHECKING:
+    from nnfast.trainer import Trainer
+    from nnfast.typing import Array
+
+__all__ = ["Callback", "EarlyStopping", "TerminateOnCondition"]
+
+Logs = dict[str, float]
+
+
+class Callback:
+    """Base of all callbacks: derive from it and override what is wanted.
+
+    `trainer` is the trainer that runs; ``self.trainer.stop_training = True`` ends the run after the epoch, or at once
+    from `on_batch_end`. Overriding `on_batch_end` makes the core return to Python after every batch.
+
+    Examples
+    --------
+    >>> from nnfast import callbacks
+    >>> class Report(callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs):
+    ...         print(epoch, logs["loss"])
+    """
+
+    trainer: Trainer
+
+    def on_train_begin(self) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self) -> None:
+        """After the last epoch; not after an exception."""
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Before each epoch, counted from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """After each epoch, with its loss and metrics, those of the validation data included."""
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:
+        """After each batch, counted from 0 in its epoch, with its own loss and metrics."""
+
+
+class EarlyStopping(Callback):
+    """Stop when a figure no longer gets better, and go back to the best parameters.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        Name in the history.
+    patience : int, default 5
+        Epochs without improvement that are waited for.
+    min_delta : float, default 0
+        Least change that counts as better.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether less or more is better; "auto" means more for accuracies and less for all else.
+    restore_best_weights : bool, default True
+        At the end, set the network to the parameters of the best epoch.
+
+    Examples
+    --------
+    >>> from nnfast import callbacks
+    >>> stop = callbacks.EarlyStopping("val_accuracy", patience=3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Literal["auto", "min", "max"] = "auto",
+        restore_best_weights: bool = True,
+    ) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f'EarlyStopping: expected mode "auto", "min" or "max", got {mode!r}')
+        self.monitor = monitor
+        self.patience = integer("EarlyStopping", "patience", patience, least=0)
+        self.min_delta = real("EarlyStopping", "min_delta", min_delta, least=0.0)
+        self.sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith("accuracy")) else 1.0
+        self.restore_best_weights = restore_best_weights
+        self.on_train_begin()
+
+    def on_train_begin(self) -> None:
+        self.best = math.inf
+        self.best_epoch: int | None = None
+        self._weights: list[Array] | None = None
+        self._waited = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        value = self.sign * _monitored(self, self.monitor, logs)
+        if value < self.best - self.min_delta:
+            self.best, self.best_epoch, self._waited = value, epoch, 0
+            if self.restore_best_weights:
+                self._weights = self.trainer.network.get_weights()
+            return
+        self._waited += 1
+        if self._waited > self.patience:
+            self.trainer.stop_training = True
+
+    def on_train_end(self) -> None:
+        if self._weights is not None:
+            self.trainer.network.set_weights(self._weights)
+
+
+class TerminateOnCondition(Callback):
+    """Stop when a figure is small enough, or no longer changes.
+
+    Parameters
+    ----------
+    monitor : str, default "loss"
+        Name in the history.
+    below : float, optional
+        Stop once the figure is less than this.
+    min_change : float, optional
+        Stop once it differs from the last epoch's by no more than this.
+
+    Examples
+    --------
+    >>> from nnfast import callbacks
+    >>> stop = callbacks.TerminateOnCondition(below=0.01, min_change=1e-6)
+    """
+
+    def __init__(self, monitor: str = "loss", below: float | None = None, min_change: float | None = None) -> None:
+        if below is None and min_change is None:
+            raise ValueError("TerminateOnCondition: expected below=, min_change= or both")
+        self.monitor = monitor
+        self.below = -math.inf if below is None else real("TerminateOnCondition", "below", below)
+        self.min_change = (
+            -1.0 if min_change is None else real("TerminateOnCondition", "min_change", min_change, least=0)
+        )
+        self.on_train_begin()
+
+    def on_train_begin(self) -> None:
+        self._last = math.inf
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        value = _monitored(self, self.monitor, logs)
+        if value < self.below or abs(value - self._last) <= self.min_change:
+            self.trainer.stop_training = True
+        self._last = value
+
+
+def _monitored(callback: Callback, name: str, logs: Logs) -> float:
+    if name not in logs:
+        hint = "; pass validation data to fit" if name.startswith("val_") else ""
+        raise ValueError(f"{type(callback).__name__}: expected one of {sorted(logs)} to monitor, got {name!r}{hint}")
+    return logs[name]

@@ -1,0 +1,89 @@
+"""What nnfast runs on: the machine, the instruction set in use, the threads."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from nnfast import _core
+from nnfast.configured import integer
+
+__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+
+
+def get_num_threads() -> int:
+    """Number of threads that a run may use.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> nf.get_num_threads() >= 1
+    True
+    """
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads that a run may use, for the whole process.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. Results have the same bits for any number.
+
+    Raises
+    ------
+    ValueError
+        If `n` is less than 1 or more than the core can serve.
+    TypeError
+        If `n` is not an integer.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> before = nf.get_num_threads()
+    >>> nf.set_num_threads(1)
+    >>> nf.get_num_threads()
+    1
+    >>> nf.set_num_threads(before)
+    """
+    _core.set_num_threads(integer("set_num_threads", "n", n))
+
+
+def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
+    """Show version, processor, instruction set and threads; for bug reports.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}, default "stdout"
+        Print the facts, or return them as a dict.
+
+    Returns
+    -------
+    dict or None
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> nf.show_config("dicts")["threads"] == nf.get_num_threads()
+    True
+    """
+    import platform
+
+    facts = {
+        "nnfast": _core.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "compiler": _core.compiler(),
+        "cpu": _core.cpu_name(),
+        "cpu features": " ".join(_core.cpu_features()),
+        "instruction set": _core.isa_name(),
+        "available": " ".join(_core.available_isas()),
+        "threads": _core.get_num_threads(),
+    }
+    if mode == "dicts":
+        return facts
+    if mode != "stdout":
+        raise ValueError(f'show_config: expected mode "stdout" or "dicts", got {mode!r}')
+    print("\n".join(f"{name:<16} {value}" for name, value in facts.items()))
+    return None

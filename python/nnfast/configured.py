@@ -1,0 +1,109 @@
+"""What layers, losses, optimisers and initialisers have in common: plain values make them."""
+
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nnfast.typing import Shape
+
+__all__ = ["Configured", "choose", "from_config", "integer", "real", "shape_of"]
+
+T = TypeVar("T")
+
+
+@cache
+def _arguments(constructor: Callable[..., None]) -> dict[str, Any]:
+    """Names and defaults of a constructor's arguments."""
+    parameters = list(inspect.signature(constructor).parameters.values())[1:]
+    named = (p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+    return {p.name: p.default for p in named}
+
+
+class Configured:
+    """An object whose constructor's arguments are its attributes of the same names."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as values that JSON knows."""
+        return {name: _plain(getattr(self, name)) for name in _arguments(type(self).__init__)}
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, default in _arguments(type(self).__init__).items():
+            value = getattr(self, name)
+            if default is inspect.Parameter.empty:
+                shown.append(repr(value))
+            elif not _same(value, default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, np.ndarray) or isinstance(default, np.ndarray):
+        return value is default
+    if isinstance(default, str) and hasattr(value, "name"):
+        return bool(value.name == default and repr(value).endswith("()"))
+    return bool(value == default)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Configured):
+        return {"class": type(value).__name__, "config": value.get_config()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:
+    """The object that ``{"class": name, "config": {...}}`` describes; only classes in `classes` are ever called."""
+    if not isinstance(description, Mapping) or not isinstance(description.get("config"), Mapping):
+        raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {description!r}')
+    maker = classes[choose(kind, description.get("class"), classes)]
+    return maker(**description["config"], **more)
+
+
+def choose(kind: str, name: Any, valid: Iterable[str]) -> str:
+    """`name` if it is valid; otherwise an error that names the nearest valid one."""
+    names = sorted(valid)
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: expected a name, got {name!r}; valid names: {', '.join(names)}")
+    if name in names:
+        return name
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown {kind} {name!r}; {hint}valid names: {', '.join(names)}")
+
+
+def integer(place: str, name: str, value: Any, *, least: int = 1) -> int:
+    """`value` as an int of at least `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{place}: expected an integer {name}, got {value!r}")
+    number = int(value)
+    if not least <= number < 2**63:
+        raise ValueError(f"{place}: expected {name} >= {least}, got {number}")
+    return number
+
+
+def real(place: str, name: str, value: Any, *, least: float = -math.inf, below: float = math.inf) -> float:
+    """`value` as a finite float with ``least <= value < below``."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{place}: expected a real number as {name}, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and least <= number < below):
+        wanted = "a finite number" if below == math.inf and least == -math.inf else f"{least:g} <= {name} < {below:g}"
+        raise ValueError(f"{place}: expected {wanted} as {name}, got {number!r}")
+    return number
+
+
+def shape_of(place: str, name: str, value: Any, *, least: int = 1) -> Shape:
+    """`value`, an integer or a sequence of them, as a shape."""
+    sizes = value if isinstance(value, tuple | list) else (value,)
+    return tuple(integer(place, f"size in {name}", size, least=least) for size in sizes)

@@ -1,0 +1,276 @@
+"""The IDX file format: one array of numbers, big endian, behind a short header; plain or gzip.
+
+A file is two zero bytes, one byte that names the element type, one byte with the number of dimensions,
+each dimension as an unsigned 32-bit number, then the elements in C order.
+"""
+
+import contextlib
+import gzip
+import io
+import math
+import os
+import secrets
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DEFAULT_MAX_BYTES: Final = 4 * 2**30
+
+_DTYPES: Final[dict[int, np.dtype[Any]]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+_CODES: Final = {dtype: code for code, dtype in _DTYPES.items()}
+_DTYPE_NAMES: Final = ", ".join(dtype.name for dtype in _DTYPES.values())
+# The format allows 255 dimensions, NumPy 64.
+_MAX_DIMENSIONS: Final = 64
+_MAX_DIMENSION: Final = 2**32 - 1
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+# Deflate spends at least two bits on a match and a match copies at most 258 bytes, so no stream grows more than this.
+_DEFLATE_MAX_RATIO: Final = 258 * 8 // 2
+_CHUNK_BYTES: Final = 2**20
+
+
+def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[Any]:
+    """Read an array from an IDX file, plain or gzip.
+
+    Gzip is recognised by the first bytes of the file, whatever its name.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    max_bytes : int, default 4 GiB
+        Largest array to accept, in bytes.
+
+    Returns
+    -------
+    ndarray
+        C-contiguous and writable, in the byte order of the machine; uint8, int8, int16, int32, float32 or float64,
+        of the shape that the header gives.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a sound IDX file: not a regular file, wrong magic number, unknown element type, no
+        dimension or more than 64, a dimension of 0, more than `max_bytes`, fewer or more bytes than the header
+        promises, damaged gzip data. The text names the file.
+    OSError
+        If the file cannot be opened or read.
+
+    Notes
+    -----
+    The size that the header promises is compared with `max_bytes` and with the size of the file (for gzip with
+    1032 times that size, the most that deflate can expand) before any element is read. Memory then grows
+    with the bytes that really arrive and stops at the promised size, so a short hostile file cannot ask for much.
+    NaN and infinity are passed on as they stand.
+
+    References
+    ----------
+    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits (1998), section "File formats".
+
+    P. Deutsch: DEFLATE Compressed Data Format Specification, RFC 1951 (1996), https://doi.org/10.17487/RFC1951.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import nnfast as nf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "numbers.idx.gz")
+    ...     nf.data.write_idx(path, np.array([[1, 2, 3], [4, 5, 6]], dtype=np.int16))
+    ...     nf.data.read_idx(path)
+    array([[1, 2, 3],
+           [4, 5, 6]], dtype=int16)
+    """
+    place = os.fspath(path)
+    # Opening a pipe would wait for a writer, and a device has no size to check against.
+    if os.path.exists(place) and not os.path.isfile(place):
+        raise ValueError(
+            f"{place}: expected a regular file, got a folder, pipe or device; give the path of an IDX file"
+        )
+    with open(place, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        if not compressed:
+            return _read_array(file, place, size, compressed, max_bytes)
+        try:
+            with gzip.GzipFile(fileobj=file, mode="rb") as stream:
+                return _read_array(stream, place, size, compressed, max_bytes)
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise ValueError(
+                f"{place}: expected sound gzip data, got damaged data ({error}); fetch the file again"
+            ) from error
+
+
+def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
+    """Write an array as an IDX file; gzip when the name ends in ``.gz``.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; one that exists is replaced.
+    array : array_like
+        uint8, int8, int16, int32, float32 or float64, in any byte order and memory layout; 1 to 64 dimensions,
+        each from 1 to 2**32 - 1.
+
+    Raises
+    ------
+    TypeError
+        If the format has no code for the array's dtype.
+    ValueError
+        If the array has no dimension, or one that is 0 or too large.
+    OSError
+        If the file cannot be written; one that stood there before is then unharmed.
+
+    Notes
+    -----
+    Atomic: the bytes go to a temporary file in the same folder, are flushed to the disk, and the file then takes its
+    name in one step. Readers see the old file or the new one, never a part. The same array gives the same bytes, gzip
+    included: no time and no name is stored.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import nnfast as nf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "labels.idx")
+    ...     nf.data.write_idx(path, np.array([7, 2, 1], dtype=np.uint8))
+    ...     with open(path, "rb") as file:
+    ...         print(file.read().hex(" "))
+    00 00 08 01 00 00 00 03 07 02 01
+    """
+    place = os.fspath(path)
+    values = np.asarray(array)
+    header = _header(values, place)
+    elements = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
+    with _atomic_writer(place) as file:
+        if place.lower().endswith(".gz"):
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as stream:
+                stream.write(header)
+                stream.write(elements.data)
+        else:
+            file.write(header)
+            file.write(elements.data)
+
+
+def _read_array(
+    stream: io.BufferedIOBase, place: str, file_size: int, compressed: bool, max_bytes: int
+) -> NDArray[Any]:
+    dtype, shape = _read_header(stream, place)
+    promised = math.prod(shape) * dtype.itemsize
+    if promised > max_bytes:
+        raise ValueError(
+            f"{place}: expected at most {max_bytes} bytes, got a header that promises {promised} (shape {shape}, "
+            f"{dtype.name}); pass a larger max_bytes if this is right"
+        )
+    # A plain file holds what is left of it after the header; a gzip file at most what deflate can expand to.
+    available = file_size * _DEFLATE_MAX_RATIO if compressed else file_size - stream.tell()
+    if promised > available:
+        raise ValueError(_wrong_length(place, dtype, shape, promised, f"at most {available}"))
+
+    data = bytearray()
+    while len(data) < promised:
+        chunk = stream.read(min(_CHUNK_BYTES, promised - len(data)))
+        if not chunk:
+            raise ValueError(_wrong_length(place, dtype, shape, promised, str(len(data))))
+        data += chunk
+    # Reading past the last element is also what makes gzip compare its checksum.
+    if stream.read(1):
+        raise ValueError(_wrong_length(place, dtype, shape, promised, "more"))
+
+    array = np.frombuffer(data, dtype=dtype).reshape(shape)
+    if sys.byteorder == "little":
+        array.byteswap(inplace=True)
+    return array.view(dtype.newbyteorder("="))
+
+
+def _read_header(stream: io.BufferedIOBase, place: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = _read_header_bytes(stream, 4, place)
+    if magic[:2] != b"\0\0":
+        raise ValueError(f"{place}: expected an IDX file (first bytes 00 00), got {magic[:2].hex(' ')}; check the path")
+    code, dimensions = magic[2], magic[3]
+    if code not in _DTYPES:
+        known = ", ".join(f"0x{known:02X}" for known in _DTYPES)
+        raise ValueError(f"{place}: expected an element type of {known}, got 0x{code:02X}; is it an IDX file?")
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
+        raise ValueError(f"{place}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {dimensions}; is it an IDX file?")
+    shape = struct.unpack(f">{dimensions}I", _read_header_bytes(stream, 4 * dimensions, place))
+    if 0 in shape:
+        raise ValueError(f"{place}: expected dimensions of 1 or more, got shape {shape}; is it an IDX file?")
+    return _DTYPES[code], shape
+
+
+def _read_header_bytes(stream: io.BufferedIOBase, count: int, place: str) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise ValueError(f"{place}: expected an IDX header, got a file that ends inside it; fetch the file again")
+    return data
+
+
+def _wrong_length(place: str, dtype: np.dtype[Any], shape: tuple[int, ...], promised: int, got: str) -> str:
+    return (
+        f"{place}: expected {promised} bytes of data (shape {shape}, {dtype.name}, from its header), got {got}; "
+        "the file is cut short, padded or damaged: fetch it again"
+    )
+
+
+def _header(array: NDArray[Any], place: str) -> bytes:
+    code = _CODES.get(array.dtype.newbyteorder(">"))
+    if code is None:
+        raise TypeError(
+            f"{place}: expected an array of {_DTYPE_NAMES}, got {array.dtype}; convert it first, e.g. "
+            "array.astype(np.int32)"
+        )
+    if not 1 <= array.ndim <= _MAX_DIMENSIONS:
+        raise ValueError(
+            f"{place}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {array.ndim}; reshape the array first, e.g. "
+            "array.reshape(1)"
+        )
+    if not all(1 <= dimension <= _MAX_DIMENSION for dimension in array.shape):
+        raise ValueError(
+            f"{place}: expected dimensions from 1 to {_MAX_DIMENSION}, got shape {array.shape}; IDX files hold no "
+            "empty arrays"
+        )
+    return struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+
+
+@contextlib.contextmanager
+def _atomic_writer(place: str) -> Iterator[io.BufferedIOBase]:
+    """Open a temporary file that takes the name `place` when the block ends well and vanishes when it does not."""
+    folder = Path(place).parent
+    # Its own short name: one made from the target's could be too long for the file system.
+    temporary = folder / f".nnfast-{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows opens no folders; NTFS keeps its own journal of names.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,196 @@
+"""The MNIST handwritten digits: where they may lie, how they are fetched, and what is checked."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnfast.data.idx import read_idx
+
+Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+MIRROR: Final = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+
+# SHA-256 of the gzip files as the mirror has them. Copies that were compressed again have the same
+# content and other sums, so files that are already on the machine are judged by their content.
+SHA256: Final = {
+    "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+
+
+class _Place(NamedTuple):
+    """A place to look in: how it is called, its folder (None: not given), what to do so that it works."""
+
+    title: str
+    folder: Path | None
+    remedy: str
+
+
+def load_mnist(folder: str | os.PathLike[str] | None = None) -> tuple[Digits, Digits]:
+    r"""Load the MNIST handwritten digits: 60,000 pictures to train on and 10,000 to test with.
+
+    Takes the first place that holds all four files, each plain or gzip (``.gz``):
+
+    1. `folder`;
+    2. ``$NNFAST_DATA/mnist``;
+    3. the user's cache folder;
+    4. a public mirror, from which they are downloaded into the cache folder; needs the extra
+       ``nnfast[download]``.
+
+    Parameters
+    ----------
+    folder : str or path-like, optional
+        Folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test) : tuples of ndarray
+        Pictures (N, 28, 28, 1) uint8 with ink from 0 (none) to 255, and labels (N,) uint8 from 0 to 9; N = 60000 for
+        training and 10000 for testing. Order as in the files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no place has the files; the text says for each of the four what is wrong and what to do.
+    ValueError
+        If a file is damaged, pictures are not (N, 28, 28) uint8, labels are not (N,) uint8 from 0 to 9, or the counts
+        differ. A damaged file is reported, not passed over.
+
+    Notes
+    -----
+    The cache folder is ``$XDG_CACHE_HOME/nnfast/mnist`` (default ``~/.cache/nnfast/mnist``), on macOS
+    ``~/Library/Caches/nnfast/mnist``, on Windows ``%LOCALAPPDATA%\nnfast\Cache\mnist``. A download is 11.6 MB; each
+    file gets its name only after its SHA-256 sum was found right. Any data set in the same form (Fashion-MNIST,
+    a part of MNIST) loads from `folder` too.
+
+    References
+    ----------
+    Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition, Proceedings of
+    the IEEE 86 (1998), https://doi.org/10.1109/5.726791.
+
+    Examples
+    --------
+    A folder with three blank pictures for training and two for testing:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import nnfast as nf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for split, n in [("train", 3), ("t10k", 2)]:
+    ...         start = os.path.join(folder, split)
+    ...         nf.data.write_idx(f"{start}-images-idx3-ubyte.gz", np.zeros((n, 28, 28), np.uint8))
+    ...         nf.data.write_idx(f"{start}-labels-idx1-ubyte.gz", np.zeros(n, np.uint8))
+    ...     (x_train, y_train), (x_test, y_test) = nf.data.load_mnist(folder)
+    >>> x_train.shape, y_train.shape, x_test.shape, y_test.shape
+    ((3, 28, 28, 1), (3,), (2, 28, 28, 1), (2,))
+    """
+    cache = _cache_folder() / "mnist"
+    places = _places(folder, cache)
+    for place in places:
+        if place.folder is not None and not _missing(place.folder):
+            return _read(place.folder)
+    try:
+        _download(cache)
+    except (ImportError, OSError, ValueError) as error:
+        raise FileNotFoundError(_nothing_worked(places, error)) from error
+    return _read(cache)
+
+
+def _places(folder: str | os.PathLike[str] | None, cache: Path) -> list[_Place]:
+    root = os.environ.get("NNFAST_DATA")
+    return [
+        _Place(
+            "the folder argument",
+            None if folder is None else Path(folder).expanduser(),
+            'pass the folder with the files: load_mnist("path/to/mnist")',
+        ),
+        _Place(
+            "$NNFAST_DATA/mnist",
+            Path(root).expanduser() / "mnist" if root else None,
+            "set NNFAST_DATA to the folder that holds the folder mnist with the files",
+        ),
+        _Place("the cache", cache, "copy the files there"),
+    ]
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
+        return Path(local) / "nnfast" / "Cache"
+    if sys.platform == "darwin":
+        return Path(os.path.expanduser("~/Library/Caches/nnfast"))
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")) / "nnfast"
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None)
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in SHA256 if _find(folder, name) is None]
+
+
+def _download(cache: Path) -> None:
+    """Fetch the files that `cache` lacks. Each arrives under a temporary name and is checked before it gets its own."""
+    # By name because pooch is optional and carries no types; `import pooch` would need an exemption for each.
+    pooch = importlib.import_module("pooch")
+    for name in _missing(cache):
+        pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=f"sha256:{SHA256[name]}", fname=f"{name}.gz", path=cache)
+
+
+def _nothing_worked(places: list[_Place], error: Exception) -> str:
+    lines = [f"load_mnist: expected {', '.join(SHA256)} (each plain or .gz) in one of four places, got none:"]
+    for number, place in enumerate(places, start=1):
+        if place.folder is None:
+            found = "not given"
+        elif not place.folder.is_dir():
+            found = f"{place.folder} is not a folder"
+        else:
+            found = f"{place.folder} lacks {', '.join(_missing(place.folder))}"
+        lines.append(f"  {number}. {place.title}: {found}; {place.remedy}")
+    if isinstance(error, ImportError):
+        found, remedy = f"the library pooch cannot be imported ({error})", 'pip install "nnfast[download]"'
+    else:
+        found, remedy = f"{type(error).__name__}: {error}", "check the network and that the cache can be written"
+    lines.append(f"  {len(places) + 1}. download from {MIRROR} into the cache: {found}; {remedy}")
+    return "\n".join(lines)
+
+
+def _read(folder: Path) -> tuple[Digits, Digits]:
+    return _read_split(folder, "train"), _read_split(folder, "t10k")
+
+
+def _read_split(folder: Path, split: str) -> Digits:
+    images_path = _find(folder, f"{split}-images-idx3-ubyte")
+    labels_path = _find(folder, f"{split}-labels-idx1-ubyte")
+    if images_path is None or labels_path is None:
+        raise FileNotFoundError(f"load_mnist: expected the {split} files in {folder}, got a folder they vanished from")
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise ValueError(
+            f"{images_path}: expected pictures (N, 28, 28) uint8, got {images.shape} {images.dtype}; "
+            "replace it by the MNIST file of that name"
+        )
+    is_list = labels.dtype == np.uint8 and labels.ndim == 1
+    if not is_list or labels.max() > 9:
+        got = f"a label {labels.max()}" if is_list else f"{labels.shape} {labels.dtype}"
+        raise ValueError(
+            f"{labels_path}: expected labels (N,) uint8 from 0 to 9, got {got}; "
+            "replace it by the MNIST file of that name"
+        )
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{labels_path}: expected {len(images)} labels, one for each picture of {images_path.name}, "
+            f"got {len(labels)}; take both files from the same source"
+        )
+    return images[..., np.newaxis], labels

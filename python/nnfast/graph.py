@@ -1,0 +1,68 @@
+"""Symbolic tensors: how a network's graph is written down before it has any numbers."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from nnfast.typing import Shape
+
+if TYPE_CHECKING:
+    from nnfast.layers.base import Layer
+
+__all__ = ["Tensor"]
+
+_made = itertools.count()
+
+
+class Tensor:
+    """The output of a layer, known by its shape alone; ``a + b`` and ``a * b`` add and multiply element by element.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer that makes it.
+    inputs : tuple of Tensor
+        What the layer makes it from.
+    shape : tuple of int
+        Shape of one row, without the batch axis.
+
+    Examples
+    --------
+    >>> from nnfast import layers
+    >>> x = layers.Input((4,))
+    >>> y = layers.Dense(4, activation="relu")(x)
+    >>> (x + y).shape
+    (4,)
+    """
+
+    def __init__(self, layer: Layer, inputs: tuple[Tensor, ...], shape: Shape) -> None:
+        self.layer = layer
+        self.inputs = inputs
+        self.shape = shape
+        self._number = next(_made)
+
+    def __add__(self, other: Tensor) -> Tensor:
+        from nnfast.layers.merge import Add
+
+        return Add()([self, other]) if isinstance(other, Tensor) else NotImplemented
+
+    def __mul__(self, other: Tensor) -> Tensor:
+        from nnfast.layers.merge import Multiply
+
+        return Multiply()([self, other]) if isinstance(other, Tensor) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"<Tensor (N{''.join(f', {size}' for size in self.shape)}) of {self.layer!r}>"
+
+
+def ancestors(output: Tensor) -> list[Tensor]:
+    """`output` and all that it is made from, in the order in which they were made: inputs stand before outputs."""
+    found = {id(output): output}
+    waiting = [output]
+    while waiting:
+        for tensor in waiting.pop().inputs:
+            if id(tensor) not in found:
+                found[id(tensor)] = tensor
+                waiting.append(tensor)
+    return sorted(found.values(), key=lambda tensor: tensor._number)

@@ -1,0 +1,383 @@
+"""First values of a network's parameters.
+
+Every parameter is drawn from its own stream of a counter-based generator, which (seed, index of the parameter) names.
+The numbers are drawn and scaled in float64 and then rounded to the network's dtype, so a float32 and a float64 network
+with the same seed start from the same values.
+
+"Fan in" D and "fan out" O of a parameter are the sizes of its last two axes, times the product of the axes before
+them (for a dense kernel (D, O) there are none); for a vector both are its length.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnfast import _core
+from nnfast.configured import Configured, choose, from_config, real
+from nnfast.typing import Array, Shape
+
+__all__ = [
+    "Constant",
+    "Given",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LeCunNormal",
+    "LeCunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "Zeros",
+    "get",
+]
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Fan in and fan out of a parameter's shape, as Keras counts them.
+
+    Examples
+    --------
+    >>> from nnfast.initializers import fans
+    >>> fans((784, 10)), fans((3, 3, 16, 32))
+    ((784, 10), (144, 288))
+    """
+    if len(shape) < 2:
+        return math.prod(shape), math.prod(shape)
+    field = math.prod(shape[:-2])
+    return field * shape[-2], field * shape[-1]
+
+
+class Initializer(Configured):
+    """Base of all initialisers: called with a shape, a seed and a stream it gives float64 values.
+
+    Examples
+    --------
+    >>> from nnfast import initializers
+    >>> initializers.Ones()((2, 3), seed=0, stream=0)
+    array([[1., 1., 1.],
+           [1., 1., 1.]])
+    """
+
+    name: ClassVar[str]
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        raise NotImplementedError
+
+
+def _uniform(shape: Shape, low: float, high: float, seed: int, stream: int) -> Array:
+    return low + (high - low) * _core.random_uniform(math.prod(shape), seed, stream, "float64").reshape(shape)
+
+
+def _normal(shape: Shape, mean: float, stddev: float, seed: int, stream: int) -> Array:
+    return mean + stddev * _core.random_normal(math.prod(shape), seed, stream, "float64").reshape(shape)
+
+
+class Zeros(Initializer):
+    """All values 0."""
+
+    name = "zeros"
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """All values 1."""
+
+    name = "ones"
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return np.ones(shape)
+
+
+class Constant(Initializer):
+    """All values `value`.
+
+    Parameters
+    ----------
+    value : float, default 0
+    """
+
+    name = "constant"
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = real("Constant", "value", value)
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return np.full(shape, self.value)
+
+
+class Given(Initializer):
+    """The values of an array of the parameter's shape.
+
+    Parameters
+    ----------
+    values : array_like
+        Finite numbers.
+
+    Notes
+    -----
+    A saved network holds its parameters' values, not the array that they started from: a loaded network shows `Zeros`
+    in its place.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((2,)), layers.Dense(1, kernel_initializer=[[2.0], [3.0]])], seed=0)
+    >>> net.predict([[1.0, 10.0]])
+    array([[32.]], dtype=float32)
+    """
+
+    name = "given"
+
+    def __init__(self, values: ArrayLike) -> None:
+        self.values = np.array(values, dtype=np.float64)
+        if not np.isfinite(self.values).all():
+            raise ValueError("Given: expected finite values, got NaN or infinity")
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        if self.values.shape != shape:
+            raise ValueError(f"initializer: expected an array of shape {shape}, got {self.values.shape}")
+        return self.values
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain values cannot hold the array; `initializers.get` reads this as `Zeros`."""
+        return {}
+
+    def __repr__(self) -> str:
+        return f"Given(<array of shape {self.values.shape}>)"
+
+
+class RandomUniform(Initializer):
+    """Uniform on [minval, maxval).
+
+    Parameters
+    ----------
+    minval, maxval : float, default -.05 and .05
+    """
+
+    name = "random_uniform"
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
+        self.minval = real("RandomUniform", "minval", minval)
+        self.maxval = real("RandomUniform", "maxval", maxval, least=self.minval)
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return _uniform(shape, self.minval, self.maxval, seed, stream)
+
+
+class RandomNormal(Initializer):
+    """Normal with the given mean and standard deviation.
+
+    Parameters
+    ----------
+    mean : float, default 0
+    stddev : float, default .05
+        At least 0.
+    """
+
+    name = "random_normal"
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
+        self.mean = real("RandomNormal", "mean", mean)
+        self.stddev = real("RandomNormal", "stddev", stddev, least=0)
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return _normal(shape, self.mean, self.stddev, seed, stream)
+
+
+class _VarianceScaling(Initializer):
+    """Mean 0 and a variance that the fans set, so that signals keep their size from layer to layer."""
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        raise NotImplementedError
+
+
+class _ScaledUniform(_VarianceScaling):
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        limit = math.sqrt(3 * self.variance(*fans(shape)))
+        return _uniform(shape, -limit, limit, seed, stream)
+
+
+class _ScaledNormal(_VarianceScaling):
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return _normal(shape, 0.0, math.sqrt(self.variance(*fans(shape))), seed, stream)
+
+
+class _Glorot(_VarianceScaling):
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / (fan_in + fan_out)
+
+
+class _He(_VarianceScaling):
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / fan_in
+
+
+class _LeCun(_VarianceScaling):
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 1 / fan_in
+
+
+class GlorotUniform(_Glorot, _ScaledUniform):
+    """Uniform with variance 2 / (fan in + fan out): the limit is sqrt(6 / (fan in + fan out)). For tanh and softmax.
+
+    References
+    ----------
+    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
+    """
+
+    name = "glorot_uniform"
+
+
+class GlorotNormal(_Glorot, _ScaledNormal):
+    """Normal with variance 2 / (fan in + fan out), not truncated. See `GlorotUniform`."""
+
+    name = "glorot_normal"
+
+
+class HeUniform(_He, _ScaledUniform):
+    """Uniform with variance 2 / fan in: the limit is sqrt(6 / fan in). For ReLU and its relatives.
+
+    References
+    ----------
+    He et al. (2015), Delving deep into rectifiers, arXiv:1502.01852.
+    """
+
+    name = "he_uniform"
+
+
+class HeNormal(_He, _ScaledNormal):
+    """Normal with variance 2 / fan in, not truncated. See `HeUniform`."""
+
+    name = "he_normal"
+
+
+class LeCunUniform(_LeCun, _ScaledUniform):
+    """Uniform with variance 1 / fan in: the limit is sqrt(3 / fan in).
+
+    References
+    ----------
+    LeCun et al. (1998), Efficient BackProp, in Neural Networks: Tricks of the Trade.
+    """
+
+    name = "lecun_uniform"
+
+
+class LeCunNormal(_LeCun, _ScaledNormal):
+    """Normal with variance 1 / fan in, not truncated. For SELU (Klambauer et al. 2017). See `LeCunUniform`."""
+
+    name = "lecun_normal"
+
+
+class Orthogonal(Initializer):
+    """A random matrix with orthonormal columns (or rows, where it has fewer of them), times `gain`.
+
+    Axes before the last are taken together. The matrix is uniformly distributed (Haar).
+
+    Parameters
+    ----------
+    gain : float, default 1
+
+    Notes
+    -----
+    Gram-Schmidt on a normal matrix, each column projected twice, which keeps orthogonality to rounding (Giraud et al.
+    2005). It goes through nnfast's own matrix product, so that its bits do not depend on the installed LAPACK.
+    The cost is about 4 m n^2 operations for m rows and n columns, m >= n.
+
+    References
+    ----------
+    Saxe et al. (2014), Exact solutions to the nonlinear dynamics of learning in deep linear networks, arXiv:1312.6120.
+    Giraud et al. (2005), Rounding error analysis of the classical Gram-Schmidt process, doi:10.1007/s00211-005-0615-4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import initializers
+    >>> q = initializers.Orthogonal()((5, 3), seed=0, stream=0)
+    >>> bool(np.allclose(q.T @ q, np.eye(3), atol=1e-14))
+    True
+    """
+
+    name = "orthogonal"
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = real("Orthogonal", "gain", gain)
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        if len(shape) < 2:
+            raise ValueError(
+                f"Orthogonal: expected a shape with two or more axes, got {shape}; use another initializer"
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        vectors = _normal((min(rows, columns), max(rows, columns)), 0.0, 1.0, seed, stream)
+        _orthonormalize(vectors)
+        matrix = vectors.T if rows >= columns else vectors
+        return self.gain * matrix.reshape(shape)
+
+
+def _orthonormalize(vectors: Array) -> None:
+    """Make the rows of (n, m) orthonormal in place."""
+    for i, vector in enumerate(vectors):
+        before = vectors[:i]
+        for _ in range(2 if i else 0):
+            shares = _product(vector[None], before, transpose=True)
+            vector -= _product(shares, before)[0]
+        vector /= math.sqrt(_product(vector[None], vector[None], transpose=True)[0, 0])
+
+
+def _product(a: Array, b: Array, *, transpose: bool = False) -> Array:
+    return _core.matmul(a, b, None, False, transpose, None, "identity", 0.0, False)
+
+
+_CLASSES: dict[str, type[Initializer]] = {
+    c.__name__: c
+    for c in (
+        *(Zeros, Ones, Constant, Given, RandomUniform, RandomNormal, Orthogonal),
+        *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, LeCunUniform, LeCunNormal),
+    )
+}
+_NAMES = {c.name: c for c in _CLASSES.values() if c is not Given}
+
+
+def get(initializer: Any) -> Initializer:
+    """The initialiser that a name, an array, a number, or a saved description stands for.
+
+    Parameters
+    ----------
+    initializer : Initializer, str, float, array_like or dict
+
+    Returns
+    -------
+    Initializer
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the text gives the nearest valid one.
+
+    Examples
+    --------
+    >>> from nnfast import initializers
+    >>> initializers.get("he_normal"), initializers.get(0.5)
+    (HeNormal(), Constant(value=0.5))
+    """
+    if isinstance(initializer, Initializer):
+        return initializer
+    if isinstance(initializer, str):
+        return _NAMES[choose("initializer", initializer, _NAMES)]()
+    if isinstance(initializer, Mapping):
+        if initializer.get("class") == "Given":
+            return Zeros()
+        return from_config("initializer", initializer, _CLASSES)
+    if isinstance(initializer, int | float):
+        return Constant(initializer)
+    if isinstance(initializer, np.ndarray | list | tuple):
+        return Given(initializer)
+    raise TypeError(f"initializer: expected a name, an Initializer, a number or an array, got {initializer!r}")

@@ -1,0 +1,102 @@
+"""Losses: values per row and the gradient of their mean."""
+
+from nnfast import _core
+from nnfast.typing import Array
+
+
+def loss_forward(
+    name: str, prediction: Array, target: Array, sample_weight: Array | None = None, **options: float
+) -> Array:
+    """Value of a loss for every row.
+
+    Parameters
+    ----------
+    name : str
+        ====================  ===================================================  ================
+        name                  value of one output (prediction p, target t)         over the outputs
+        ====================  ===================================================  ================
+        mse                   (p - t)^2                                            mean
+        half_squared_error    (p - t)^2 / 2                                        sum
+        mae                   |p - t|                                              mean
+        sum_absolute_error    |p - t|                                              sum
+        huber                 (p - t)^2 / 2 up to |p - t| = delta, linear beyond   mean
+        binary_cross_entropy  -t log p - (1 - t) log(1 - p)                        mean
+        cross_entropy         -sum_k t_k log p_k, over the last axis               mean of the rest
+        ====================  ===================================================  ================
+    prediction : ndarray of shape (N, ...)
+        What the network says.
+    target : ndarray
+        The truth, of the prediction's shape and dtype. For cross_entropy also class numbers (uint8, int32 or int64)
+        of the prediction's shape without its last axis.
+    sample_weight : ndarray of shape (N,), optional
+        Weight of every row, multiplied with its value.
+    **options
+        ``delta`` (huber, default 1), ``from_logits`` (both cross-entropies, default False: whether the prediction
+        comes before the softmax or sigmoid), ``label_smoothing`` (cross_entropy, in [0, 1), default 0: t becomes
+        (1 - e) t + e / K).
+
+    Returns
+    -------
+    ndarray of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is unknown, shapes do not fit, or a class number is outside [0, K).
+    TypeError
+        If a dtype is not one of those named.
+
+    Notes
+    -----
+    The loss of a batch is the sum of these values divided by N. From logits both cross-entropies are computed without
+    an exponential that overflows or a logarithm of 0.
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter, DOI 10.1214/aoms/1177703732; Szegedy et al. (2016),
+    arXiv:1512.00567, section 7 (label smoothing).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.loss_forward("mse", np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))
+    array([2.5])
+    >>> kernels.loss_forward("cross_entropy", np.array([[0.0, 0.0]]), np.array([1]), from_logits=True).round(4)
+    array([0.6931])
+    """
+    return _core.loss_forward(name, prediction, target, sample_weight, options)
+
+
+def loss_backward(
+    name: str, prediction: Array, target: Array, sample_weight: Array | None = None, **options: float
+) -> Array:
+    """Gradient of a batch's loss: d(sum_i weight_i value_i / N) / d prediction.
+
+    Parameters
+    ----------
+    name, prediction, target, sample_weight, **options
+        As in `loss_forward`.
+
+    Returns
+    -------
+    ndarray of the prediction's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `loss_forward`.
+
+    Notes
+    -----
+    From logits the gradient of both cross-entropies is (p - t) weight / N, with p the softmax or sigmoid. The slope of
+    |p - t| at 0 is taken as 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.loss_backward("mse", np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))
+    array([[1., 2.]])
+    """
+    return _core.loss_backward(name, prediction, target, sample_weight, options)

@@ -1,0 +1,117 @@
+"""Counter-based random numbers: each is a function of (seed, stream, element) alone.
+
+Philox4x32-10 with key (seed low, seed high) and counter (block low, block high, step, stream), 32 bits each; the step
+is 0 here, and the training step in dropout.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnfast import _core
+from nnfast.typing import Array
+
+
+def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
+    """Random numbers, uniform in [0, 1).
+
+    Parameters
+    ----------
+    n : int
+        How many, 0 or more.
+    seed : int, default 0
+        In [0, 2^64).
+    stream : int, default 0
+        In [0, 2^32): one of several independent sequences of a seed.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result: multiples of 2^-24, or of 2^-53.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    TypeError
+        If the dtype is unknown.
+
+    Notes
+    -----
+    Philox4x32-10: ten rounds for four words of 32 bits. The bits are the same everywhere.
+
+    References
+    ----------
+    Salmon, Moraes, Dror & Shaw (2011), Parallel random numbers: as easy as 1, 2, 3, DOI 10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> from nnfast import kernels
+    >>> u = kernels.random_uniform(1000, seed=7)
+    >>> bool((0 <= u).all() and (u < 1).all())
+    True
+    """
+    return _core.random_uniform(n, seed, stream, dtype)
+
+
+def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
+    """Random numbers, normal with mean 0 and variance 1.
+
+    Elements 2j and 2j + 1 are r cos(2 pi u2) and r sin(2 pi u2), with r = sqrt(-2 log(1 - u1)) and (u1, u2) the
+    elements 2j and 2j + 1 of `random_uniform`.
+
+    Parameters
+    ----------
+    n, seed, stream, dtype
+        As in `random_uniform`; errors too.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Notes
+    -----
+    The largest magnitude is 5.8 in float32 and 8.6 in float64, where log(1 - u1) ends.
+
+    References
+    ----------
+    Box & Muller (1958), A note on the generation of random normal deviates, DOI 10.1214/aoms/1177706645.
+
+    Examples
+    --------
+    >>> from nnfast import kernels
+    >>> z = kernels.random_normal(10_000, seed=7)
+    >>> abs(float(z.mean())) < 0.05
+    True
+    """
+    return _core.random_normal(n, seed, stream, dtype)
+
+
+def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int64]:
+    """Order of 0 to n - 1, drawn at random.
+
+    Parameters
+    ----------
+    n, seed, stream
+        As in `random_uniform`; errors too.
+
+    Returns
+    -------
+    ndarray of int64, of shape (n,)
+
+    Notes
+    -----
+    Fisher-Yates from the end: for i = n - 1 to 1, elements i and floor(w_i (i + 1) / 2^64) are swapped, where w_i is
+    the i-th word of 64 bits.
+
+    References
+    ----------
+    Knuth (1997), The art of computer programming, volume 2, algorithm 3.4.2P.
+
+    Examples
+    --------
+    >>> from nnfast import kernels
+    >>> sorted(kernels.random_permutation(5, seed=3).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    return _core.random_permutation(n, seed, stream)

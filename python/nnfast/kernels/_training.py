@@ -1,0 +1,185 @@
+"""Dropout and the optimisers' updates: what happens in training only."""
+
+from nnfast import _core
+from nnfast.typing import Array
+
+
+def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
+    """Dropout: each element is 0 with probability `rate`, else x / (1 - rate).
+
+    Parameters
+    ----------
+    x : ndarray
+        Input, of any shape.
+    rate : float
+        Probability to drop, in [0, 1).
+    seed : int, default 0
+        In [0, 2^64).
+    step, stream : int, default 0
+        In [0, 2^32): the training step, and which of several dropouts in it.
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range or `x` is not contiguous.
+    TypeError
+        If the dtype is not float32 or float64.
+
+    Notes
+    -----
+    Which elements stay is a function of (seed, step, stream, element) alone: element i stays where its word of
+    Philox4x32-10 is at least floor(rate 2^32). So nothing is stored for the backward pass.
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout, JMLR 15, 1929-1958; Salmon et al. (2011), DOI 10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> np.unique(kernels.dropout_forward(np.ones(100), rate=0.5, seed=1))
+    array([0., 2.])
+    """
+    return _core.dropout_forward(x, rate, seed, step, stream)
+
+
+def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
+    """Gradient of dropout: dy is dropped and scaled as the forward pass did with x.
+
+    Parameters
+    ----------
+    dy : ndarray
+        Gradient with respect to the output.
+    rate, seed, step, stream
+        As in the forward pass; errors too.
+
+    Returns
+    -------
+    ndarray of dy's shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.ones(100)
+    >>> bool((kernels.dropout_backward(x, 0.5, seed=1) == kernels.dropout_forward(x, 0.5, seed=1)).all())
+    True
+    """
+    return _core.dropout_backward(dy, rate, seed, step, stream)
+
+
+def sgd_update(
+    parameters: Array,
+    gradients: Array,
+    velocity: Array | None = None,
+    learning_rate: float = 0.01,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+) -> None:
+    """Stochastic gradient descent, in place: v = momentum v - lr g; p += v, or p += momentum v - lr g (Nesterov).
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (P,)
+        Updated in place.
+    gradients : ndarray of shape (P,)
+        Of the loss with respect to the parameters.
+    velocity : ndarray of shape (P,), optional
+        Updated in place; zeros before the first step. Needed when `momentum` is not 0.
+    learning_rate : float, default 0.01
+        Positive.
+    momentum : float, default 0
+        In [0, 1).
+    nesterov : bool, default False
+        Whether the velocity is looked at one step ahead.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, an array is read-only or not contiguous, or the velocity is missing.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    One pass over the vectors. The form is that of Keras.
+
+    References
+    ----------
+    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning, PMLR 28(3), 1139-1147.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> p = np.array([1.0, 2.0])
+    >>> kernels.sgd_update(p, np.array([1.0, -1.0]), learning_rate=0.5)
+    >>> p
+    array([0.5, 2.5])
+    """
+    _core.sgd_update(parameters, gradients, velocity, learning_rate, momentum, nesterov)
+
+
+def adam_update(
+    parameters: Array,
+    gradients: Array,
+    m: Array,
+    v: Array,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    step: int = 1,
+) -> None:
+    """Adam, in place: p -= lr m_hat / (sqrt(v_hat) + epsilon).
+
+    With m = beta_1 m + (1 - beta_1) g and v = beta_2 v + (1 - beta_2) g^2, m_hat = m / (1 - beta_1^step) and
+    v_hat = v / (1 - beta_2^step).
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (P,)
+        Updated in place.
+    gradients : ndarray of shape (P,)
+        Of the loss with respect to the parameters.
+    m, v : ndarray of shape (P,)
+        First and second moment, updated in place; zeros before the first step.
+    learning_rate : float, default 0.001
+        Positive.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        In [0, 1).
+    epsilon : float, default 1e-7
+        Positive.
+    step : int, default 1
+        Number of this step, from 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, an array is read-only or not contiguous, or a number is out of its range.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    One pass over the vectors.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam: a method for stochastic optimization, algorithm 1, arXiv:1412.6980.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> p, m, v = np.array([1.0]), np.zeros(1), np.zeros(1)
+    >>> kernels.adam_update(p, np.array([20.0]), m, v, learning_rate=0.5)
+    >>> p.round(6)
+    array([0.5])
+    """
+    _core.adam_update(parameters, gradients, m, v, learning_rate, beta_1, beta_2, epsilon, step)

@@ -1,0 +1,75 @@
+"""Layers: declarations of what a network computes. They hold options, no numbers; a `Network` holds the parameters.
+
+In a chain they stand in a list; in a graph they are called on symbolic tensors:
+
+>>> from nnfast import Network, layers
+>>> chain = Network([layers.Input((2,)), layers.Dense(3, activation="tanh"), layers.Dense(1)], seed=0)
+>>> x = layers.Input((2,))
+>>> h = layers.Dense(2, activation="tanh")(x)
+>>> graph = Network(inputs=x, outputs=layers.Dense(1)(x + h), seed=0)
+>>> chain.output_shape, graph.output_shape
+((1,), (1,))
+"""
+
+from nnfast.layers.activation import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    HardSigmoid,
+    Heaviside,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from nnfast.layers.base import Layer
+from nnfast.layers.core import Dense, Input, Rescaling
+from nnfast.layers.custom import CustomLayer
+from nnfast.layers.merge import Add, Concatenate, Multiply
+from nnfast.layers.regularization import Dropout
+from nnfast.layers.reshape import Flatten, Reshape
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "Add",
+    "Concatenate",
+    "CustomLayer",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "HardSigmoid",
+    "Heaviside",
+    "Input",
+    "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Multiply",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
+
+CLASSES: dict[str, type[Layer]] = {
+    c.__name__: c
+    for c in (
+        *(Input, Rescaling, Dense, Flatten, Reshape, Add, Multiply, Concatenate, Dropout, Activation),
+        *(Heaviside, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, HardSigmoid),
+        *(Softmax, LogSoftmax),
+    )
+}
+"""The layers that a saved network may name."""

@@ -1,0 +1,325 @@
+"""Activation and its named forms."""
+
+from typing import Any, ClassVar
+
+from nnfast import activations
+from nnfast.configured import real
+from nnfast.layers.base import Layer
+from nnfast.typing import Shape, Spec
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "HardSigmoid",
+    "Heaviside",
+    "LeakyReLU",
+    "LogSoftmax",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
+
+
+class _ActivationLayer(Layer):
+    """y = g(x); shape (N, ...) to the same."""
+
+    op = "activation"
+    function: activations.ActivationFunction
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "activation": self.function.name, "alpha": self.function.alpha}
+
+
+class Activation(_ActivationLayer):
+    """y = g(x) for an activation function by name; see `nnfast.activations` for the list.
+
+    Parameters
+    ----------
+    activation : str
+        Name of g.
+    name : str, optional
+
+    Notes
+    -----
+    Shape (N, ...) to the same. As ``Dense(..., activation=)`` it costs less: it then runs inside the matrix product.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((3,)), layers.Activation("relu")])
+    >>> net.predict([[-1.0, 0.0, 2.0]])
+    array([[0., 0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.function = activations.get(activation)
+
+    @property
+    def activation(self) -> str | dict[str, Any]:
+        """The activation function's name, with its number where that is not the default."""
+        return self.function.plain()
+
+
+class _NamedActivation(_ActivationLayer):
+    function_name: ClassVar[str]
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.function = activations.get(self.function_name)
+
+
+class Heaviside(_ActivationLayer):
+    """y = 1 where x >= threshold, else 0.
+
+    Parameters
+    ----------
+    threshold : float, default 0
+    name : str, optional
+
+    Notes
+    -----
+    Its gradient is 0 everywhere: it cannot be trained through.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> both = layers.Dense(1, layers.Heaviside(1.2), kernel_initializer="ones", use_bias=False)
+    >>> Network([layers.Input((2,)), both]).predict([[0, 1], [1, 1]])
+    array([[0.],
+           [1.]], dtype=float32)
+    """
+
+    def __init__(self, threshold: float = 0.0, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.threshold = real("Heaviside", "threshold", threshold)
+        self.function = activations.get("heaviside", self.threshold)
+
+
+class Sigmoid(_NamedActivation):
+    """y = 1 / (1 + exp(-x)), the logistic function.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.Sigmoid()]).predict([[0.0]])
+    array([[0.5]], dtype=float32)
+    """
+
+    function_name = "sigmoid"
+
+
+class Tanh(_NamedActivation):
+    """y = tanh(x).
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.Tanh()]).predict([[0.0]])
+    array([[0.]], dtype=float32)
+    """
+
+    function_name = "tanh"
+
+
+class ReLU(_NamedActivation):
+    """y = max(x, 0); the gradient at 0 is 0.
+
+    References
+    ----------
+    Glorot, Bordes and Bengio (2011), Deep sparse rectifier neural networks, AISTATS.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.ReLU()]).predict([[-1.0, 2.0]])
+    array([[0., 2.]], dtype=float32)
+    """
+
+    function_name = "relu"
+
+
+class LeakyReLU(_ActivationLayer):
+    """y = x where x > 0, else negative_slope * x.
+
+    Parameters
+    ----------
+    negative_slope : float, default .01
+    name : str, optional
+
+    References
+    ----------
+    Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models, ICML.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.LeakyReLU(0.5)]).predict([[-1.0, 2.0]])
+    array([[-0.5,  2. ]], dtype=float32)
+    """
+
+    def __init__(self, negative_slope: float = 0.01, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.negative_slope = real("LeakyReLU", "negative_slope", negative_slope)
+        self.function = activations.get("leaky_relu", self.negative_slope)
+
+
+class ELU(_ActivationLayer):
+    """y = x where x > 0, else alpha * (exp(x) - 1).
+
+    Parameters
+    ----------
+    alpha : float, default 1
+    name : str, optional
+
+    References
+    ----------
+    Clevert, Unterthiner and Hochreiter (2015), arXiv:1511.07289.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.ELU()]).predict([[0.0, 2.0]])
+    array([[0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.alpha = real("ELU", "alpha", alpha)
+        self.function = activations.get("elu", self.alpha)
+
+
+class SELU(_NamedActivation):
+    """y = scale * x where x > 0, else scale * alpha * (exp(x) - 1); use it with the "lecun_normal" initialiser.
+
+    References
+    ----------
+    Klambauer et al. (2017), Self-normalizing neural networks, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.SELU()]).predict([[1.0]]).round(4)
+    array([[1.0507]], dtype=float32)
+    """
+
+    function_name = "selu"
+
+
+class GELU(_ActivationLayer):
+    """y = x * Phi(x), Phi being the distribution function of the standard normal distribution.
+
+    Parameters
+    ----------
+    approximate : bool, default False
+        Take Phi(x) as (1 + tanh(sqrt(2 / pi) (x + .044715 x^3))) / 2.
+    name : str, optional
+
+    References
+    ----------
+    Hendrycks and Gimpel (2016), arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.GELU()]).predict([[1.0]]).round(4)
+    array([[0.8413]], dtype=float32)
+    """
+
+    def __init__(self, approximate: bool = False, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.approximate = bool(approximate)
+        self.function = activations.get("gelu_tanh" if self.approximate else "gelu")
+
+
+class SiLU(_NamedActivation):
+    """y = x / (1 + exp(-x)), also called swish.
+
+    References
+    ----------
+    Elfwing, Uchibe and Doya (2017), arXiv:1702.03118.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.SiLU()]).predict([[1.0]]).round(4)
+    array([[0.7311]], dtype=float32)
+    """
+
+    function_name = "silu"
+
+
+class Softplus(_NamedActivation):
+    """y = log(1 + exp(x)).
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.Softplus()]).predict([[0.0]]).round(4)
+    array([[0.6931]], dtype=float32)
+    """
+
+    function_name = "softplus"
+
+
+class Softsign(_NamedActivation):
+    """y = x / (1 + abs(x)).
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((1,)), layers.Softsign()]).predict([[1.0]])
+    array([[0.5]], dtype=float32)
+    """
+
+    function_name = "softsign"
+
+
+class HardSigmoid(_NamedActivation):
+    """y = min(max(x / 6 + 1/2, 0), 1).
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((3,)), layers.HardSigmoid()]).predict([[-3.0, 0.0, 4.0]])
+    array([[0. , 0.5, 1. ]], dtype=float32)
+    """
+
+    function_name = "hard_sigmoid"
+
+
+class Softmax(_NamedActivation):
+    """y_k = exp(x_k) / sum_j exp(x_j) over the last axis.
+
+    Notes
+    -----
+    The largest x is subtracted first, so nothing overflows. In front of a cross-entropy it is never computed apart
+    from the loss.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.Softmax()]).predict([[1.0, 1.0]])
+    array([[0.5, 0.5]], dtype=float32)
+    """
+
+    function_name = "softmax"
+
+
+class LogSoftmax(_NamedActivation):
+    """y_k = x_k - log(sum_j exp(x_j)) over the last axis.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.LogSoftmax()]).predict([[1.0, 1.0]]).round(4)
+    array([[-0.6931, -0.6931]], dtype=float32)
+    """
+
+    function_name = "log_softmax"

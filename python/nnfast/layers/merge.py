@@ -1,0 +1,78 @@
+"""Layers that join branches."""
+
+from nnfast.configured import integer
+from nnfast.layers.base import Layer
+from nnfast.typing import Shape, Spec
+
+__all__ = ["Add", "Concatenate", "Multiply"]
+
+
+class _Merge(Layer):
+    num_inputs = None
+
+
+class Add(_Merge):
+    """Sum of two or more inputs of one shape, element by element; on tensors also written ``a + b``.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> x = layers.Input((2,))
+    >>> skip = Network(inputs=x, outputs=layers.Add()([x, layers.ReLU()(x)]))
+    >>> skip.predict([[-1.0, 2.0]])
+    array([[-1.,  4.]], dtype=float32)
+    """
+
+    op = "add"
+
+
+class Multiply(_Merge):
+    """Product of two or more inputs of one shape, element by element; on tensors also written ``a * b``.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> x = layers.Input((2,))
+    >>> Network(inputs=x, outputs=x * layers.ReLU()(x)).predict([[2.0, 3.0]])
+    array([[4., 9.]], dtype=float32)
+    """
+
+    op = "multiply"
+
+
+class Concatenate(_Merge):
+    """Inputs side by side along one axis; their other sizes are equal.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        Counted as in Keras, the batch axis being 0: 1 is a row's first axis, -1 its last. The batch axis is not
+        allowed.
+    name : str, optional
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> x = layers.Input((2,))
+    >>> Network(inputs=x, outputs=layers.Concatenate()([x, layers.ReLU()(x)])).predict([[-1.0, 2.0]])
+    array([[-1.,  2.,  0.,  2.]], dtype=float32)
+    """
+
+    op = "concatenate"
+
+    def __init__(self, axis: int = -1, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.axis = integer("Concatenate", "axis", axis, least=-(2**31))
+        if self.axis == 0:
+            raise ValueError("Concatenate: axis 0 is the batch axis; expected 1, 2, ... or a negative axis")
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "axis": self.axis - 1 if self.axis > 0 else self.axis}

@@ -1,0 +1,65 @@
+"""Layers that change the shape of rows and nothing else."""
+
+import math
+from collections.abc import Sequence
+
+from nnfast.configured import shape_of
+from nnfast.layers.base import Layer
+from nnfast.typing import Shape, Spec
+
+__all__ = ["Flatten", "Reshape"]
+
+
+class Flatten(Layer):
+    """Rows of any shape as vectors: (N, a, b, ...) to (N, a * b * ...), the last axis running fastest.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Notes
+    -----
+    Costs nothing: no number moves.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((3, 3)), layers.Flatten()]).predict([[[1, 1, 0], [4, 2, 1], [0, 2, 1]]])
+    array([[1., 1., 0., 4., 2., 1., 0., 2., 1.]], dtype=float32)
+    """
+
+    op = "flatten"
+
+
+class Reshape(Layer):
+    """Rows in another shape with the same number of elements: (N, ...) to (N, *target_shape).
+
+    Parameters
+    ----------
+    target_shape : tuple of int
+        Shape of one row, without the batch axis; one size may be -1 and follows from the others.
+    name : str, optional
+
+    Notes
+    -----
+    Costs nothing: no number moves.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((6,)), layers.Reshape((2, -1))]).output_shape
+    (2, 3)
+    """
+
+    op = "reshape"
+
+    def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.target_shape = shape_of("Reshape", "target_shape", target_shape, least=-1)
+        if self.target_shape.count(-1) > 1 or 0 in self.target_shape:
+            raise ValueError(f"Reshape: expected sizes >= 1 and at most one -1, got {self.target_shape}")
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        known = math.prod(size for size in self.target_shape if size != -1)
+        rest = math.prod(input_shapes[0]) // known
+        return {"op": self.op, "shape": [rest if size == -1 else size for size in self.target_shape]}

@@ -1,0 +1,320 @@
+"""Losses: what training makes small.
+
+A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i / N`` with sample weights of 1 by
+default. In the formulas t is the target and p the prediction, with j running over the O outputs of a row.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnfast import _core
+from nnfast.arrays import TargetKind, as_rows, as_targets, as_weights
+from nnfast.configured import Configured, choose, from_config, real
+from nnfast.typing import Array, Spec
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "CustomLoss",
+    "HalfSquaredError",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SumAbsoluteError",
+    "get",
+]
+
+
+class Loss(Configured):
+    """Base of all losses; a loss may be called on arrays as well: ``loss(y_true, y_pred)``.
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.SumAbsoluteError()([[1.0, 0.0, 0.0, 0.0]], [[-0.75, -0.25, 0.75, 0.5]])
+    3.25
+    """
+
+    name: ClassVar[str]
+    targets: ClassVar[TargetKind] = "real"
+
+    def spec(self) -> Spec:
+        """The core's description of this loss."""
+        return {"name": self.name}
+
+    def callbacks(self) -> dict[str, Any]:
+        """The NumPy function of a custom loss, for the core."""
+        return {}
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The loss of a batch, in float64.
+
+        Parameters
+        ----------
+        y_true : array_like (N, ...)
+            Targets, or class numbers for cross-entropies.
+        y_pred : array_like (N, O)
+        sample_weight : array_like (N,), optional
+
+        Returns
+        -------
+        float
+        """
+        prediction = np.asarray(y_pred)
+        prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
+        rows, shape = len(prediction), prediction.shape[1:]
+        target = as_targets(y_true, rows, shape, "float64", self.targets)
+        weight = as_weights(sample_weight, rows, "float64")
+        return float(self._weighted_values(target, prediction, weight).sum() / rows)
+
+    def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
+        return _core.loss_forward(self.name, prediction, target, weight, self.spec())
+
+
+class MeanSquaredError(Loss):
+    """mean_j (t_j - p_j)^2. Name: "mse".
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.MeanSquaredError()([[0.0, 1.0]], [[0.5, 0.5]])
+    0.25
+    """
+
+    name = "mse"
+
+
+class HalfSquaredError(Loss):
+    """sum_j (t_j - p_j)^2 / 2: its gradient by p_j is p_j - t_j. Name: "half_squared_error".
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.HalfSquaredError()([[0.0, 1.0]], [[0.5, 0.5]])
+    0.25
+    """
+
+    name = "half_squared_error"
+
+
+class MeanAbsoluteError(Loss):
+    """mean_j abs(t_j - p_j). Name: "mae".
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.MeanAbsoluteError()([[0.0, 1.0]], [[0.5, 0.5]])
+    0.5
+    """
+
+    name = "mae"
+
+
+class SumAbsoluteError(Loss):
+    """sum_j abs(t_j - p_j). Name: "sum_absolute_error".
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.SumAbsoluteError()([[0.0, 1.0]], [[0.5, 0.5]])
+    1.0
+    """
+
+    name = "sum_absolute_error"
+
+
+class Huber(Loss):
+    """mean_j h(t_j - p_j) with h(e) = e^2 / 2 for abs(e) <= delta, else delta * (abs(e) - delta / 2). Name: "huber".
+
+    Parameters
+    ----------
+    delta : float, default 1
+        Greater than 0.
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.Huber()([[0.0]], [[3.0]])
+    2.5
+    """
+
+    name = "huber"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = real("Huber", "delta", delta, least=float(np.finfo(np.float32).tiny))
+
+    def spec(self) -> Spec:
+        return {"name": self.name, "delta": self.delta}
+
+
+class BinaryCrossEntropy(Loss):
+    """mean_j -(t_j log p_j + (1 - t_j) log(1 - p_j)). Name: "binary_cross_entropy".
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        The network gives logits z with p = sigmoid(z), instead of p itself as a sigmoid output does.
+
+    Notes
+    -----
+    In a network it is always computed from the logits, together with the sigmoid: nothing overflows and no logarithm
+    of 0 is taken. Targets are from 0 to 1.
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> round(losses.BinaryCrossEntropy(from_logits=True)([[1.0]], [[0.0]]), 4)
+    0.6931
+    """
+
+    name = "binary_cross_entropy"
+    targets = "probability"
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = bool(from_logits)
+
+    def spec(self) -> Spec:
+        return {"name": self.name, "from_logits": int(self.from_logits)}
+
+
+class CrossEntropy(Loss):
+    """-sum_k t_k log p_k over the K classes of the last axis; the mean over other axes. Name: "cross_entropy".
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        The network gives logits z with p = softmax(z), instead of p itself as a softmax output does.
+    label_smoothing : float, default 0
+        e in t_k := (1 - e) t_k + e / K; 0 <= e < 1.
+
+    Notes
+    -----
+    Targets are class numbers (N,) of an integer dtype, or one-hot or soft targets (N, K). In a network it is always
+    computed from the logits, together with the softmax: nothing overflows and no logarithm of 0 is taken.
+
+    References
+    ----------
+    Szegedy et al. (2015), Rethinking the Inception architecture, arXiv:1512.00567 (label smoothing).
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> round(losses.CrossEntropy()([2], [[0.25, 0.25, 0.5]]), 4)
+    0.6931
+    """
+
+    name = "cross_entropy"
+    targets = "classes"
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = real("CrossEntropy", "label_smoothing", label_smoothing, least=0.0, below=1.0)
+
+    def spec(self) -> Spec:
+        return {
+            "name": self.name,
+            "from_logits": int(self.from_logits),
+            "label_smoothing": self.label_smoothing,
+        }
+
+
+class CustomLoss(Loss):
+    """Base of losses that are written in NumPy: derive from it and give `value` and `gradient`.
+
+    Notes
+    -----
+    Keep each argument of your constructor as an attribute of the same name: that is how a checkpoint saves it.
+    `Trainer.resume` needs the class by name: ``custom_objects={"Quartic": Quartic}``. An exception in a method voids
+    the step: it propagates, and all parameters are as before.
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> class Quartic(losses.CustomLoss):
+    ...     def value(self, target, prediction):
+    ...         return ((prediction - target) ** 4).mean(axis=1)
+    ...     def gradient(self, target, prediction):
+    ...         return 4 * (prediction - target) ** 3 / target.shape[1]
+    >>> Quartic()([[0.0, 0.0]], [[1.0, 2.0]])
+    8.5
+    """
+
+    name = "callback"
+
+    def value(self, target: Array, prediction: Array) -> Array:
+        """The loss of each row: (N,) from `target` and `prediction` of shape (N, *output_shape)."""
+        raise NotImplementedError(f"{type(self).__name__}: expected a method value")
+
+    def gradient(self, target: Array, prediction: Array) -> Array:
+        """The gradient of each row's loss by that row's prediction: (N, *output_shape)."""
+        raise NotImplementedError(f"{type(self).__name__}: expected a method gradient, which training needs")
+
+    def callbacks(self) -> dict[str, Any]:
+        return {"loss": self._run}
+
+    def _run(self, target: Array, prediction: Array, value: Array, d_prediction: Array | None) -> None:
+        value[...] = self._checked("value", self.value(target, prediction), value)
+        if d_prediction is not None:
+            d_prediction[...] = self._checked("gradient", self.gradient(target, prediction), d_prediction)
+
+    def _checked(self, method: str, result: Any, wanted: Array) -> Array:
+        array = np.asarray(result)
+        if array.shape != wanted.shape:
+            raise ValueError(f"{type(self).__name__}.{method}: expected shape {wanted.shape}, got {array.shape}")
+        return array
+
+    def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
+        values = self._checked("value", self.value(target, prediction), np.empty(len(prediction)))
+        return values if weight is None else values * weight
+
+
+CLASSES: dict[str, type[Loss]] = {
+    c.__name__: c
+    for c in (
+        *(MeanSquaredError, HalfSquaredError, MeanAbsoluteError, SumAbsoluteError),
+        *(Huber, BinaryCrossEntropy, CrossEntropy),
+    )
+}
+NAMES: dict[str, type[Loss]] = {c.name: c for c in CLASSES.values()}
+
+
+def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """The loss that a name or a saved description stands for.
+
+    Parameters
+    ----------
+    loss : Loss, str or dict
+    custom_objects : dict, optional
+        Classes of custom losses by name, for a saved description.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the text gives the nearest valid one.
+
+    Examples
+    --------
+    >>> from nnfast import losses
+    >>> losses.get("huber")
+    Huber()
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        raise TypeError(f"loss: expected a loss, got the class {loss.__name__}; write {loss.__name__}()")
+    if isinstance(loss, Mapping):
+        own = {k: v for k, v in (custom_objects or {}).items() if isinstance(v, type) and issubclass(v, Loss)}
+        return from_config("loss", loss, CLASSES | own)
+    return NAMES[choose("loss", loss, NAMES)]()

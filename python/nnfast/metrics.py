@@ -1,0 +1,143 @@
+"""Metrics: what is reported beside the loss. A metric is "accuracy", any loss, or a function of (y_true, y_pred)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnfast import losses
+from nnfast.configured import Configured, choose
+from nnfast.typing import Spec
+
+__all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
+
+
+class Metric(Configured):
+    """Base of all metrics.
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.get("accuracy").name
+    'accuracy'
+    """
+
+    name: str
+
+    def spec(self) -> Spec | None:
+        """The core's description of this metric; None for one that runs in Python."""
+        return None
+
+
+class Accuracy(Metric):
+    """Share of rows whose class is predicted right.
+
+    The predicted class is the largest output; with one output it is 1 where a sigmoid gives more than .5 or a linear
+    output more than 0. Not differentiable, hence a metric and no loss.
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.Accuracy()
+    Accuracy()
+    """
+
+    name = "accuracy"
+
+    def spec(self) -> Spec | None:
+        return {"name": "accuracy"}
+
+
+class LossMetric(Metric):
+    """A loss, reported and not trained on.
+
+    Parameters
+    ----------
+    loss : Loss or str
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.LossMetric("mae").name
+    'mae'
+    """
+
+    def __init__(self, loss: Any) -> None:
+        self.loss = losses.get(loss)
+        self.name = self.loss.name
+
+    def spec(self) -> Spec | None:
+        return self.loss.spec()
+
+
+class FunctionMetric(Metric):
+    """A Python function (y_true, y_pred) -> float, reported by evaluation and validation only.
+
+    Parameters
+    ----------
+    function : callable
+        Gets the targets as the caller gave them and the predictions (N, ...).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import metrics
+    >>> def largest_error(y_true, y_pred):
+    ...     return float(np.abs(y_true - y_pred).max())
+    >>> metrics.FunctionMetric(largest_error).name
+    'largest_error'
+    """
+
+    def __init__(self, function: Callable[[Any, Any], float]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+
+def get(metric: Any) -> Metric:
+    """The metric that a name, a loss or a function stands for.
+
+    Parameters
+    ----------
+    metric : Metric, Loss, str or callable
+
+    Returns
+    -------
+    Metric
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the text gives the nearest valid one.
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.get("mse")
+    LossMetric(MeanSquaredError())
+    """
+    if isinstance(metric, Metric):
+        return metric
+    if isinstance(metric, losses.CustomLoss):
+        return FunctionMetric(metric)
+    if isinstance(metric, losses.Loss):
+        return LossMetric(metric)
+    if isinstance(metric, type):
+        raise TypeError(f"metric: expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
+    if callable(metric):
+        return FunctionMetric(metric)
+    name = choose("metric", metric, ["accuracy", *losses.NAMES])
+    return Accuracy() if name == "accuracy" else LossMetric(name)
+
+
+def describe(metric: Metric) -> str | dict[str, Any]:
+    """A metric as a checkpoint keeps it; a function by its name alone."""
+    if isinstance(metric, FunctionMetric):
+        return {"function": metric.name}
+    return "accuracy" if isinstance(metric, Accuracy) else metric.get_config()
+
+
+def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Metric:
+    """The metric that `describe` wrote; functions and custom losses are found in `custom_objects`."""
+    if isinstance(description, Mapping) and "function" in description:
+        return get(custom_objects[choose("function in custom_objects", description["function"], custom_objects)])
+    if isinstance(description, Mapping):
+        return get(losses.get(description.get("loss"), custom_objects))
+    return get(description)

@@ -1,0 +1,486 @@
+"""Network: layers compiled into a graph, its parameters, and prediction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnfast import _core, initializers, losses
+from nnfast.architecture import Architecture
+from nnfast.arrays import as_rows, as_targets, as_weights, require_finite
+from nnfast.configured import choose, integer
+from nnfast.layers.base import Layer
+from nnfast.typing import Array, Shape, Spec
+
+if TYPE_CHECKING:
+    from nnfast.explain import Explanation
+    from nnfast.graph import Tensor
+    from nnfast.table import Table
+
+__all__ = ["Network"]
+
+_LARGEST_BATCH = 256
+"""Rows that prediction takes at a time: enough to keep all cores busy, little enough to stay in the cache."""
+
+
+class Network:
+    """A neural network: what it computes, and its parameters.
+
+    Parameters
+    ----------
+    layers : sequence of Layer, optional
+        A chain, an `layers.Input` first.
+    inputs, outputs : Tensor, optional
+        Instead of a chain: the ends of a graph that was written by calling layers on tensors.
+    seed : int, optional
+        From 0 on. The same seed gives the same first parameters, the same dropout and the same order of rows in
+        training; None draws one, which `seed` then tells.
+    dtype : {"float32", "float64"}, default "float32"
+    name : str, default "network"
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    parameters : dict of str to ndarray
+        Writable views by full name, such as "dense_1.kernel"; write values with
+        ``net.parameters["dense_1.kernel"][...] = values``.
+    input_shape, output_shape : tuple of int
+        Of one row, without the batch axis.
+    num_parameters : int
+    seed : int
+    dtype : str
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If the layers do not fit together; the text names the layer.
+
+    Notes
+    -----
+    A network is used by one thread at a time; different networks run in parallel. Two networks over the same tensors
+    share no parameters.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import layers
+    >>> net = nf.Network([layers.Input((4,)), layers.Dense(3, activation="softmax")], seed=0)
+    >>> net.num_parameters, net.output_shape
+    (15, (3,))
+    >>> net.predict([[0.0, 0.0, 0.0, 0.0]]).round(4)
+    array([[0.3333, 0.3333, 0.3333]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        *,
+        inputs: Tensor | None = None,
+        outputs: Tensor | None = None,
+        seed: int | None = None,
+        dtype: Any = "float32",
+        name: str = "network",
+    ) -> None:
+        if (layers is None) == (inputs is None and outputs is None):
+            raise ValueError("Network: expected either a list of layers, or inputs= and outputs=")
+        if layers is not None:
+            architecture = Architecture.from_chain(layers)
+        else:
+            architecture = Architecture.from_tensors(inputs, outputs)
+        seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, least=0)
+        self._build(architecture, seed, _dtype_name(dtype), name)
+        self._initialize()
+
+    @classmethod
+    def from_architecture(cls, architecture: Architecture, seed: int, dtype: str, name: str) -> Self:
+        """A network whose parameters are all 0, for `load` and `copy` to fill."""
+        network = cls.__new__(cls)
+        network._build(architecture, seed, dtype, name)
+        return network
+
+    def _build(self, architecture: Architecture, seed: int, dtype: str, name: str) -> None:
+        nodes, _, shapes = architecture.infer()
+        self.architecture = architecture
+        self.layers = architecture.layers
+        self.seed = seed
+        self.dtype = dtype
+        self.name = name
+        self._graph = _core.Graph(nodes, architecture.output, dtype)
+        self.parameters = self._graph.parameters()
+        owners = {parameter: architecture.layer_of(parameter) for parameter in shapes}
+        self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
+        self.version = 0
+        self._predict_rows = -1
+        self._core_predict: Any = None
+
+    def _initialize(self) -> None:
+        for stream, (name, view) in enumerate(self.parameters.items()):
+            layer, parameter = self.architecture.layer_of(name)
+            values = initializers.get(layer.initializer(parameter))(view.shape, self.seed, stream)
+            if values.shape != view.shape:
+                raise ValueError(f"{name}: expected initial values of shape {view.shape}, got {values.shape}")
+            view[...] = values
+
+    # ---- facts -------------------------------------------------------------
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one input row."""
+        return self._graph.input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one output row."""
+        return self._graph.output_shape
+
+    def flat(self) -> Array:
+        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules."""
+        return self._graph.flat()
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained and frozen numbers together."""
+        return sum(view.size for view in self.parameters.values())
+
+    @property
+    def trainable(self) -> list[str]:
+        """Full names of the parameters that training changes."""
+        return [name for name in self.parameters if name not in self._frozen]
+
+    def get_layer(self, name: str) -> Layer:
+        """The layer of that name."""
+        return {layer.place: layer for layer in self.layers}[choose("layer", name, [x.place for x in self.layers])]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Network {self.name!r}: {len(self.layers)} layers, {self.num_parameters} parameters, "
+            f"input {self.input_shape}, output {self.output_shape}, {self.dtype}>"
+        )
+
+    # ---- parameters --------------------------------------------------------
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters, in the order of `parameters`."""
+        return [view.copy() for view in self.parameters.values()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Write all parameters, in the order of `parameters`; none is changed if any does not fit.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            One array of finite numbers per parameter, of its shape.
+        """
+        arrays = [np.asarray(array, dtype=self.dtype) for array in weights]
+        if len(arrays) != len(self.parameters):
+            raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(arrays)}")
+        for (name, view), array in zip(self.parameters.items(), arrays, strict=True):
+            if array.shape != view.shape:
+                raise ValueError(f"set_weights: {name}: expected shape {view.shape}, got {array.shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"set_weights: {name}: expected finite numbers, got NaN or infinity")
+        for view, array in zip(self.parameters.values(), arrays, strict=True):
+            view[...] = array
+
+    def freeze(self, *names: str) -> None:
+        """Keep parameters as they are in training; trainers notice.
+
+        Parameters
+        ----------
+        *names : str
+            Full names such as "dense.bias", or a layer's name for all its parameters; none means all.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((4,)), layers.Dense(3)], seed=0)
+        >>> net.freeze("dense.bias")
+        >>> net.trainable
+        ['dense.kernel']
+        """
+        self._frozen |= self._named(names)
+        self.version += 1
+
+    def unfreeze(self, *names: str) -> None:
+        """Let training change parameters again; names as in `freeze`."""
+        self._frozen -= self._named(names)
+        self.version += 1
+
+    def _named(self, names: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        valid = [*self.parameters, *{name.partition(".")[0] for name in self.parameters}]
+        for name in names:
+            choose("parameter or layer with parameters", name, valid)
+            found |= {p for p in self.parameters if p == name or p.startswith(f"{name}.")}
+        return found if names else set(self.parameters)
+
+    # ---- prediction --------------------------------------------------------
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """The network's output for rows of data.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+            C-contiguous arrays of uint8 or of the network's dtype are used as they are. Other real dtypes and layouts
+            are first copied into that form.
+        batch_size : int, optional
+            Rows that run at a time; changes memory and speed, and no bit of the result.
+
+        Returns
+        -------
+        ndarray (N, *output_shape)
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, an empty array, NaN or infinity.
+        TypeError
+            For bool, complex, object and text arrays.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((2,)), layers.Activation("relu")])
+        >>> net.predict([[1, -1], [2, 3]])
+        array([[1., 0.],
+               [2., 3.]], dtype=float32)
+        """
+        try:
+            if batch_size is None and 0 < len(x) <= self._predict_rows:  # type: ignore[arg-type]
+                result: Array = self._core_predict(x)
+                return result
+        except (TypeError, ValueError):
+            pass
+        return self._predict_checked(x, batch_size)
+
+    __call__ = predict
+
+    def _predict_checked(self, x: ArrayLike, batch_size: int | None) -> Array:
+        rows = self._as_rows(x)
+        if batch_size is not None:
+            return self.plan(min(integer("predict", "batch_size", batch_size), len(rows))).predict(rows)
+        if len(rows) > self._predict_rows:
+            capacity = min(1 << (len(rows) - 1).bit_length(), _LARGEST_BATCH)
+            if capacity > self._predict_rows:
+                self._core_predict = self.plan(capacity).predict
+                self._predict_rows = capacity
+        result: Array = self._core_predict(rows)
+        return result
+
+    def _as_rows(self, x: Any) -> Array:
+        return as_rows(x, self.input_shape, self.dtype, self.layers[0].place)
+
+    # ---- looking inside ----------------------------------------------------
+
+    def trace(self, x: ArrayLike) -> dict[str, Array]:
+        """Every tensor of a prediction by name: one per layer, and "<layer>.preactivation" before fused activations.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, "relu", kernel_initializer=[[2.0]])])
+        >>> for name, value in net.trace([[-1.0]]).items():
+        ...     print(name, value)
+        input [[-1.]]
+        dense.preactivation [[-2.]]
+        dense [[0.]]
+        """
+        rows = self._as_rows(x)
+        plan = self.plan(len(rows), keep=True, fuse=False)
+        plan.run(rows, False)
+        return plan.values()
+
+    def loss_and_gradients(
+        self, x: ArrayLike, y: ArrayLike, loss: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """The loss of a batch, without dropout, and its gradient by every trainable parameter. Nothing is changed.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+        y : array_like (N, ...)
+        loss : str or Loss
+        sample_weight : array_like (N,), optional
+
+        Returns
+        -------
+        loss : float
+        gradients : dict of str to ndarray
+            By full name of the parameter, each of its shape.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer=[[2.0]])])
+        >>> loss, gradients = net.loss_and_gradients([[3.0]], [[5.0]], "half_squared_error")
+        >>> loss, float(gradients["dense.kernel"][0, 0])
+        (0.5, 3.0)
+        """
+        rows, targets, weights, chosen = self.as_batch(x, y, loss, sample_weight)
+        plan = self.plan(len(rows), loss=chosen)
+        value = plan.loss_and_gradients(rows, targets, weights, False)
+        return value, {name: gradient.copy() for name, gradient in plan.gradients().items()}
+
+    def as_batch(
+        self, x: Any, y: Any, loss: Any, sample_weight: Any = None
+    ) -> tuple[Array, Array, Array | None, losses.Loss]:
+        """Rows, targets and weights, all checked and in the core's form, and the loss that its name stands for."""
+        chosen = losses.get(loss)
+        rows = self._as_rows(x)
+        require_finite(rows, "x")
+        targets = as_targets(y, len(rows), self.output_shape, self.dtype, chosen.targets)
+        return rows, targets, as_weights(sample_weight, len(rows), self.dtype), chosen
+
+    def plan(
+        self,
+        capacity: int,
+        *,
+        loss: losses.Loss | None = None,
+        metrics: Sequence[Spec] = (),
+        optimizer: Spec | None = None,
+        fuse: bool = True,
+        keep: bool = False,
+    ) -> _core.Plan:
+        """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
+        return _core.Plan(
+            self._graph,
+            capacity,
+            loss=None if loss is None else loss.spec(),
+            metrics=metrics,
+            optimizer=optimizer,
+            trainable=self.trainable,
+            callbacks=self.architecture.callbacks() | ({} if loss is None else loss.callbacks()),
+            seed=self.seed,
+            fuse=fuse,
+            keep=keep,
+        )
+
+    def summary(self) -> str:
+        """The layers with their output shapes and numbers of parameters, as text.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((4,)), layers.Dense(3)], name="small")
+        >>> print(net.summary())
+        small (float32)
+        Layer          Output shape  Parameters
+        -------------  ------------  ----------
+        input (Input)  (N, 4)                 0
+        dense (Dense)  (N, 3)                15
+        Parameters: 15 (60 bytes), trainable 15, frozen 0
+        """
+        from nnfast.summary import summary
+
+        return summary(self)
+
+    def describe(self) -> Table:
+        """What the core runs for a prediction: operations, shapes, parameters, operations per row, places in memory.
+
+        Returns
+        -------
+        Table
+            Prints as text; `rows` are dicts.
+        """
+        from nnfast.summary import describe
+
+        return describe(self)
+
+    def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
+        """Forward and backward pass of one example, number by number; see `nnfast.explain`."""
+        from nnfast.explain import explain
+
+        return explain(self, x, y, loss, learning_rate)
+
+    # ---- copies and files --------------------------------------------------
+
+    def copy(self, dtype: Any = None) -> Network:
+        """A network of the same layers, values, seed and frozen parameters, in another dtype if one is given."""
+        chosen = self.dtype if dtype is None else _dtype_name(dtype)
+        other = type(self).from_architecture(self.architecture, self.seed, chosen, self.name)
+        other.set_state(self.parameters, self._frozen)
+        return other
+
+    def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
+        """Take over parameters by name and the set of frozen ones."""
+        for name, view in self.parameters.items():
+            view[...] = values[name]
+        self._frozen = set(frozen)
+        self.version += 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "made": (self.architecture, self.seed, self.dtype, self.name),
+            "values": {name: view.copy() for name, view in self.parameters.items()},
+            "frozen": sorted(self._frozen),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._build(*state["made"])
+        self.set_state(state["values"], state["frozen"])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write architecture and parameters to a safetensors file; the old file stays if anything fails.
+
+        Parameters
+        ----------
+        path : str or path
+            Conventionally ending in ".safetensors".
+
+        Notes
+        -----
+        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one.
+        """
+        from nnfast.serialization import save_network
+
+        save_network(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Network:
+        """Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        custom_objects : dict, optional
+            Classes of custom layers by name.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or not one of nnfast's, or does not fit its own architecture.
+
+        Notes
+        -----
+        Files from anywhere are safe to load: no code is imported or run but nnfast's own and that in `custom_objects`.
+        """
+        from nnfast.serialization import load_network
+
+        return load_network(path, custom_objects or {})
+
+
+def _dtype_name(dtype: Any) -> Literal["float32", "float64"]:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name == "float32":
+        return "float32"
+    if name == "float64":
+        return "float64"
+    raise ValueError(f'Network: expected dtype "float32" or "float64", got {dtype!r}')

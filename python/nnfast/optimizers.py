@@ -1,0 +1,181 @@
+"""Optimisers: how a step changes the parameters. The update is one pass over all of them, inside the core.
+
+The learning rate is a number or a function of the step (0, 1, 2, ...); it may be set at any time, the other options
+are fixed once an optimiser is made.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnfast.configured import Configured, choose, from_config, real
+from nnfast.typing import Spec
+
+__all__ = ["SGD", "Adam", "Optimizer", "get"]
+
+LearningRate = float | Callable[[int], float]
+
+
+class Optimizer(Configured):
+    """Base of all optimisers.
+
+    Examples
+    --------
+    >>> from nnfast import optimizers
+    >>> sgd = optimizers.SGD(0.5)
+    >>> sgd.learning_rate = 0.25
+    >>> sgd
+    SGD(learning_rate=0.25)
+    """
+
+    name: ClassVar[str]
+    learning_rate: LearningRate
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "learning_rate":
+            value = value if callable(value) else real(type(self).__name__, "learning_rate", value, least=0.0)
+        elif hasattr(self, name):
+            raise AttributeError(f"{type(self).__name__}: {name} is fixed; make a new optimizer and a new Trainer")
+        super().__setattr__(name, value)
+
+    def spec(self) -> Spec:
+        """The core's description of this optimiser."""
+        raise NotImplementedError
+
+    def rate(self, step: int) -> float:
+        """The learning rate at `step`."""
+        rate = self.learning_rate
+        return real("learning_rate", f"rate at step {step}", rate(step), least=0.0) if callable(rate) else rate
+
+    def rates(self, step: int, count: int) -> NDArray[np.float64]:
+        """The learning rates of `count` steps from `step` on."""
+        if not callable(self.learning_rate):
+            return np.full(count, self.learning_rate)
+        return np.array([self.rate(step + i) for i in range(count)])
+
+
+class SGD(Optimizer):
+    """v := momentum v - rate g, then p := p + v; with Nesterov's form p := p + momentum v - rate g.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default .01
+    momentum : float, default 0
+        0 <= momentum < 1.
+    nesterov : bool, default False
+
+    References
+    ----------
+    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning, ICML.
+
+    Examples
+    --------
+    >>> from nnfast import optimizers
+    >>> optimizers.SGD(0.1, momentum=0.9, nesterov=True)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
+    """
+
+    name = "sgd"
+
+    def __init__(self, learning_rate: LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
+        self.learning_rate = learning_rate
+        self.momentum = real("SGD", "momentum", momentum, least=0.0, below=1.0)
+        self.nesterov = bool(nesterov)
+
+    def spec(self) -> Spec:
+        return {"name": self.name, "momentum": self.momentum, "nesterov": int(self.nesterov)}
+
+
+class Adam(Optimizer):
+    """p := p - rate m / (sqrt(v) + epsilon) with bias-corrected running means m of g and v of g^2.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default .001
+    beta_1 : float, default .9
+        Decay of m; 0 <= beta_1 < 1.
+    beta_2 : float, default .999
+        Decay of v; 0 <= beta_2 < 1.
+    epsilon : float, default 1e-7
+        Greater than 0.
+
+    References
+    ----------
+    Kingma and Ba (2014), Adam: a method for stochastic optimization, arXiv:1412.6980, algorithm 1.
+
+    Examples
+    --------
+    >>> from nnfast import optimizers
+    >>> optimizers.Adam(lambda step: 1e-3 / (1 + step / 1000)).rate(1000)
+    0.0005
+    """
+
+    name = "adam"
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta_1 = real("Adam", "beta_1", beta_1, least=0.0, below=1.0)
+        self.beta_2 = real("Adam", "beta_2", beta_2, least=0.0, below=1.0)
+        self.epsilon = real("Adam", "epsilon", epsilon, least=float(np.finfo(np.float32).tiny))
+
+    def spec(self) -> Spec:
+        return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+
+CLASSES: dict[str, type[Optimizer]] = {c.__name__: c for c in (SGD, Adam)}
+_NAMES = {c.name: c for c in CLASSES.values()}
+
+
+def get(optimizer: Any) -> Optimizer:
+    """The optimiser that a name stands for, with its default options.
+
+    Parameters
+    ----------
+    optimizer : Optimizer or str
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the text gives the nearest valid one.
+
+    Examples
+    --------
+    >>> from nnfast import optimizers
+    >>> optimizers.get("adam")
+    Adam()
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, type):
+        raise TypeError(f"optimizer: expected an optimizer, got the class {optimizer.__name__}; write it with ()")
+    return _NAMES[choose("optimizer", optimizer, _NAMES)]()
+
+
+def describe(optimizer: Optimizer) -> dict[str, Any]:
+    """An optimiser as a checkpoint keeps it; a function as learning rate by its name alone."""
+    config = optimizer.get_config()
+    if callable(config["learning_rate"]):
+        config["learning_rate"] = {"function": getattr(config["learning_rate"], "__name__", "learning_rate")}
+    return {"class": type(optimizer).__name__, "config": config}
+
+
+def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Optimizer:
+    """The optimiser that `describe` wrote; a function as learning rate is found in `custom_objects`."""
+    config = description.get("config") if isinstance(description, Mapping) else None
+    rate = config.get("learning_rate") if isinstance(config, Mapping) else None
+    if isinstance(config, Mapping) and isinstance(rate, Mapping):
+        function = custom_objects[choose("learning rate in custom_objects", rate.get("function"), custom_objects)]
+        description = {**description, "config": {**config, "learning_rate": function}}
+    return from_config("optimizer", description, CLASSES)

@@ -1,0 +1,218 @@
+"""Networks and checkpoints in files: safetensors, with the architecture as JSON in the metadata.
+
+Reading trusts nothing. The header's sizes are checked against the file, the architecture is built from nnfast's own
+layers and the caller's `custom_objects` alone, and all names, shapes and dtypes are compared with it before any memory
+is taken for the network. Nothing is imported, evaluated or unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnfast import losses, metrics, optimizers
+from nnfast.architecture import Architecture
+from nnfast.configured import integer
+from nnfast.fitting import Position
+from nnfast.network import Network
+from nnfast.trainer import Trainer
+from nnfast.typing import Array, Shape
+
+__all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
+
+_FORMAT = "nnfast 1"
+_DTYPES = {"float32": "F32", "float64": "F64"}
+_STATE = "optimizer/"
+"""Prefix of the optimiser's tensors; no layer's name has a slash."""
+
+
+def save_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network; see `Network.save`."""
+    _write(path, dict(network.parameters), {"network": _describe(network)})
+
+
+def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]) -> Network:
+    """Read a network, from a checkpoint as well; see `Network.load`."""
+    with _reading(path) as file:
+        return _network(file, custom_objects)
+
+
+def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint; see `Trainer.save_checkpoint`."""
+    tensors = dict(trainer.network.parameters)
+    for kind, vector in trainer.plan.state().items():
+        tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(trainer.network, vector).items()}
+    training = {
+        "loss": {"class": type(trainer.loss).__name__, "config": trainer.loss.get_config()},
+        "optimizer": optimizers.describe(trainer.optimizer),
+        "metrics": [metrics.describe(metric) for metric in trainer.metrics],
+        "iteration": trainer.iteration,
+        "epoch": trainer.epoch,
+        "position": None if trainer.position is None else asdict(trainer.position),
+    }
+    _write(path, tensors, {"network": _describe(trainer.network), "training": training})
+
+
+def load_trainer(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]) -> Trainer:
+    """Read a checkpoint; see `Trainer.resume`."""
+    with _reading(path) as file:
+        network = _network(file, custom_objects)
+        training = file.metadata.get("training")
+        if not isinstance(training, dict):
+            raise ValueError("expected a checkpoint, got a network alone; read it with Network.load")
+        trainer = Trainer(
+            network,
+            loss=losses.get(_mapping(training, "loss"), custom_objects),
+            optimizer=optimizers.from_description(_mapping(training, "optimizer"), custom_objects),
+            metrics=[metrics.from_description(item, custom_objects) for item in training.get("metrics", [])],
+        )
+        trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), least=0)
+        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0)
+        trainer.position = _position(training.get("position"), trainer)
+        for kind, vector in trainer.plan.state().items():
+            for name, part in _parts(network, vector).items():
+                part[...] = file.tensor(f"{_STATE}{kind}/{name}", part.shape, network.dtype)
+        return trainer
+
+
+def _describe(network: Network) -> dict[str, Any]:
+    frozen = [name for name in network.parameters if name not in network.trainable]
+    facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": frozen}
+    return {**facts, **network.architecture.describe()}
+
+
+def _network(file: _File, custom_objects: Mapping[str, Any]) -> Network:
+    """The network in a file whose tensors have been compared with its architecture."""
+    description = _mapping(file.metadata, "network")
+    name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
+    if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
+        raise ValueError("expected name, dtype and frozen parameters of the network")
+    seed = integer("network", "seed", description.get("seed"), least=0)
+    architecture = Architecture.from_description(description, custom_objects)
+    _, _, shapes = architecture.infer()
+    stored = {tensor for tensor in file.shapes if not tensor.startswith(_STATE)}
+    if stored != set(shapes):
+        raise ValueError(f"expected the parameters {sorted(shapes)}, got {sorted(stored)}")
+    if not set(frozen) <= set(shapes):
+        raise ValueError(f"expected frozen parameters among {sorted(shapes)}, got {frozen}")
+    for tensor, shape in shapes.items():
+        file.check(tensor, shape, dtype)
+    network = Network.from_architecture(architecture, seed, dtype, name)
+    network.set_state({tensor: file.tensor(tensor, shape, dtype) for tensor, shape in shapes.items()}, frozen)
+    return network
+
+
+def _mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = values.get(key)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a description of the {key}, got {value!r}")
+    return value
+
+
+def _position(stored: Any, trainer: Trainer) -> Position | None:
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or set(stored) != {"rows", "batch_size", "start", "totals"}:
+        raise ValueError(f"expected a position in the epoch, got {stored!r}")
+    rows, size = integer("position", "rows", stored["rows"]), integer("position", "batch_size", stored["batch_size"])
+    start, totals = integer("position", "start", stored["start"], least=0), stored["totals"]
+    numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
+    if not numbers or len(totals) != 1 + len(trainer.core_metrics) or start > trainer.iteration:
+        raise ValueError(f"expected a position that fits the trainer, got {stored!r}")
+    return Position(rows, size, start, totals)
+
+
+def _parts(network: Network, vector: Array) -> dict[str, Array]:
+    """Views of a vector that is laid out as the parameters are, by parameter."""
+    flat = network.flat()
+    parts = {}
+    for name, view in network.parameters.items():
+        first = (view.ctypes.data - flat.ctypes.data) // flat.itemsize
+        parts[name] = vector[first : first + view.size].reshape(view.shape)
+    return parts
+
+
+# ---- files -----------------------------------------------------------------------
+
+
+def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Write a file beside its place, flush it to disk, and move it over the old one."""
+    from safetensors.numpy import save
+
+    header = {"format": _FORMAT, **{key: json.dumps(value, allow_nan=False) for key, value in metadata.items()}}
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, header)
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class _File:
+    """An open file: metadata, shapes of tensors, and tensors that are read on request."""
+
+    def __init__(self, opened: Any) -> None:
+        stored = opened.metadata() or {}
+        if stored.get("format") != _FORMAT:
+            raise ValueError(f"expected a file of format {_FORMAT!r}, got {stored.get('format')!r}")
+        self.metadata = {key: json.loads(value) for key, value in stored.items() if key != "format"}
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        self._dtypes = {name: part.get_dtype() for name, part in slices.items()}
+        self._opened = opened
+
+    def check(self, name: str, shape: Shape, dtype: str) -> None:
+        """Compare a tensor with what is expected."""
+        if name not in self.shapes:
+            raise ValueError(f"expected a tensor {name!r}")
+        if (self.shapes[name], self._dtypes[name]) != (tuple(shape), _DTYPES[dtype]):
+            got = f"{self.shapes[name]} {self._dtypes[name]}"
+            raise ValueError(f"{name}: expected shape {tuple(shape)} {_DTYPES[dtype]}, got {got}")
+
+    def tensor(self, name: str, shape: Shape, dtype: str) -> Array:
+        """A tensor after its check."""
+        self.check(name, shape, dtype)
+        array: Array = self._opened.get_tensor(name)
+        return array
+
+
+@contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[_File]:
+    """An open file; whatever is wrong with its content is a ValueError that names it."""
+    from safetensors import SafetensorError, safe_open
+
+    place = os.fspath(path)
+    with open(place, "rb"):
+        pass
+    try:
+        with safe_open(place, framework="np") as opened:
+            yield _File(opened)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
+        raise ValueError(f"{place}: not a readable nnfast file: {error}") from error

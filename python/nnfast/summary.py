@@ -1,0 +1,46 @@
+"""A network as text: what it is made of, and what the core runs."""
+
+from nnfast.network import Network
+from nnfast.table import Table, format_table
+from nnfast.typing import Shape
+
+__all__ = ["describe", "summary"]
+
+
+def summary(network: Network) -> str:
+    """The text of `Network.summary`."""
+    architecture = network.architecture
+    _, shapes, _ = architecture.infer()
+    chain = all(
+        names == (before.name,) for names, before in zip(architecture.inputs[1:], architecture.layers, strict=False)
+    )
+    columns = ["Layer", "Output shape", "Parameters"] + ([] if chain else ["Connected to"])
+    rows = []
+    for layer, inputs in zip(architecture.layers, architecture.inputs, strict=True):
+        size = sum(view.size for name, view in network.parameters.items() if name.startswith(f"{layer.name}."))
+        row = [f"{layer.name} ({type(layer).__name__})", _rows(shapes[layer.place]), f"{size:,}"]
+        rows.append(row if chain else [*row, ", ".join(inputs)])
+    trainable = sum(network.parameters[name].size for name in network.trainable)
+    total = network.num_parameters
+    size = total * (4 if network.dtype == "float32" else 8)
+    return "\n".join(
+        [
+            f"{network.name} ({network.dtype})",
+            format_table(columns, rows, right=[2]),
+            f"Parameters: {total:,} ({size:,} bytes), trainable {trainable:,}, frozen {total - trainable:,}",
+        ]
+    )
+
+
+def describe(network: Network) -> Table:
+    """The table of `Network.describe`, for one row at a time."""
+    operations = network.plan(1).describe()
+    return Table([{column: _cell(value) for column, value in operation.items()} for operation in operations])
+
+
+def _cell(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _rows(shape: Shape) -> str:
+    return f"(N{''.join(f', {size}' for size in shape)})"

@@ -1,0 +1,399 @@
+"""Trainer: fits a network to data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnfast import _core, losses, metrics, optimizers
+from nnfast.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
+from nnfast.callbacks import Callback
+from nnfast.configured import integer, real
+from nnfast.fitting import Batches, FitLoop, Position
+from nnfast.history import History
+from nnfast.network import Network
+
+__all__ = ["Trainer"]
+
+_SMALLEST_CAPACITY = 32
+"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches."""
+
+
+class Trainer:
+    """Trains a network: loss, optimiser and metrics, and the optimiser's state.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters change in place.
+    loss : str or Loss
+        "mse", "half_squared_error", "mae", "sum_absolute_error", "huber", "binary_cross_entropy", "cross_entropy", or
+        an object of `nnfast.losses`.
+    optimizer : str or Optimizer, default "adam"
+    metrics : sequence of str, Loss or callable, optional
+        "accuracy", losses, and functions (y_true, y_pred) -> float, which only evaluation and validation run.
+
+    Attributes
+    ----------
+    network : Network
+    loss : Loss
+    optimizer : Optimizer
+        ``trainer.optimizer.learning_rate = .01`` may be set at any time.
+    epoch : int
+        Number of completed epochs.
+    stop_training : bool
+        Set by a callback to end `fit`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a loss that does not fit the network's output; the text says which to change.
+
+    Notes
+    -----
+    The same seed, data and calls give the same bits, for any number of threads. Freezing parameters of the network
+    takes effect with the next step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nnfast as nf
+    >>> from nnfast import layers
+    >>> x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
+    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.1))
+    >>> history = trainer.fit(x, 2 * x + 1, epochs=50, batch_size=16)
+    >>> [round(float(v.squeeze()), 2) for v in net.get_weights()]
+    [2.0, 1.0]
+    """
+
+    def __init__(self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] = ()) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
+        self.network = network
+        self.loss = losses.get(loss)
+        self.optimizer = optimizers.get(optimizer)
+        self.metrics = _metrics(metrics)
+        self.core_metrics = [(metric.name, spec) for metric in self.metrics if (spec := metric.spec()) is not None]
+        self.epoch = 0
+        self.position: Position | None = None
+        self.stop_training = False
+        self._make_plan(_SMALLEST_CAPACITY)
+
+    def __repr__(self) -> str:
+        return (
+            f"Trainer({self.network!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, "
+            f"metrics={[metric.name for metric in self.metrics]})"
+        )
+
+    # ---- the plan ------------------------------------------------------------
+
+    @property
+    def iteration(self) -> int:
+        """Number of steps made."""
+        return self.plan.iteration
+
+    def _make_plan(self, capacity: int, before: _core.Plan | None = None) -> None:
+        self._version = self.network.version
+        plan = self.network.plan(
+            capacity,
+            loss=self.loss,
+            metrics=[spec for _, spec in self.core_metrics],
+            optimizer=self.optimizer.spec(),
+        )
+        if before is not None:
+            plan.iteration = before.iteration
+            for name, state in before.state().items():
+                plan.state()[name][...] = state
+        self.plan = plan
+        self._capacity = capacity
+        self._train_step = plan.train_step
+
+    def _require(self, rows: int) -> None:
+        """Make a new plan, with the optimiser's state, if the present one is too small or parameters were frozen."""
+        if rows > self._capacity or self._version != self.network.version:
+            self._make_plan(max(rows, self._capacity), self.plan)
+
+    # ---- training --------------------------------------------------------------
+
+    def train_on_batch(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Make one step and return the batch's loss before it.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+        y : array_like (N, ...)
+        sample_weight : array_like (N,), optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arrays that do not fit; nothing has changed then.
+        RuntimeError
+            If the loss or a gradient is not finite; parameters and optimiser are as before.
+
+        Notes
+        -----
+        Arrays in the core's form (C-contiguous; x uint8 or the network's dtype; y the network's dtype, or class
+        numbers as uint8, int32 or int64) are used as they are, others are cast first.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+        >>> trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
+        >>> trainer.train_on_batch([[1.0]], [[0.0]]), trainer.train_on_batch([[1.0]], [[0.0]])
+        (0.5, 0.0)
+        """
+        rate = self.optimizer.learning_rate
+        try:
+            if (
+                sample_weight is None
+                and len(x) <= self._capacity  # type: ignore[arg-type]
+                and self._version == self.network.version
+            ):
+                return self._train_step(x, y, None, rate)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            pass
+        batch = self._batches(x, y, sample_weight)
+        self._require(len(batch.x))
+        return self._train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
+
+    def _batches(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batches:
+        network = self.network
+        rows = as_rows(x, network.input_shape, network.dtype, network.layers[0].place)
+        require_finite(rows, "x")
+        targets = as_targets(y, len(rows), network.output_shape, network.dtype, self.loss.targets)
+        weights = as_weights(sample_weight, len(rows), network.dtype)
+        if class_weight is not None:
+            by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
+            weights = by_class if weights is None else weights * by_class
+        return Batches(rows, targets, weights, y)
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        validation_data: Sequence[ArrayLike] | None = None,
+        validation_split: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | None = None,
+        drop_last: bool = False,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train for some epochs.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+        y : array_like (N, ...)
+        epochs : int
+            Number of the last epoch: those from `initial_epoch` to ``epochs - 1`` run.
+        batch_size : int, default 32
+            At most N.
+        shuffle : bool, default True
+            Take the rows in another order each epoch, which follows from the network's seed and the trainer's `epoch`.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Evaluated after each epoch.
+        validation_split : float, default 0
+            Share of the last rows that is set apart as validation data; 0 <= validation_split < 1.
+        sample_weight : array_like (N,), optional
+        class_weight : dict of int to float, optional
+            Weight by class number; others weigh 1. Multiplied with `sample_weight`.
+        callbacks : sequence of Callback, optional
+        progress : bool, optional
+            Show a progress bar; None shows it on a terminal and in notebooks.
+        drop_last : bool, default False
+            Leave out the last batch of an epoch if it is short.
+        initial_epoch : int, default 0
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data that do not fit; nothing has changed then.
+        RuntimeError
+            If the loss or a gradient becomes not finite; the network keeps the last good parameters.
+
+        Notes
+        -----
+        The data are checked once. Arrays in the core's form (see `train_on_batch`) are used in place; others are cast
+        once, as a whole. Ctrl-C leaves the network as after the last completed step; the next `fit` on as many rows
+        with the same batch size first completes the interrupted epoch, with the bits of an uninterrupted run.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype="float32")
+        >>> y = np.array([[0], [1], [1], [0]], dtype="float32")
+        >>> net = nf.Network([layers.Input((2,)), layers.Dense(8, "tanh"), layers.Dense(1, "sigmoid")], seed=1)
+        >>> trainer = nf.Trainer(net, loss="binary_cross_entropy", optimizer=nf.optimizers.Adam(0.1))
+        >>> history = trainer.fit(x, y, epochs=100, batch_size=4)
+        >>> net.predict(x).round().ravel()
+        array([0., 1., 1., 0.], dtype=float32)
+        """
+        count, first = integer("fit", "epochs", epochs), integer("fit", "initial_epoch", initial_epoch, least=0)
+        share = real("fit", "validation_split", validation_split, least=0.0, below=1.0)
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"fit: expected callbacks.Callback objects, got {callback!r}")
+        data = self._batches(x, y, sample_weight, class_weight)
+        validation = None
+        if validation_data is not None:
+            if share:
+                raise ValueError("fit: expected validation_data or validation_split, got both")
+            if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
+                raise ValueError("fit: expected validation_data as (x, y) or (x, y, sample_weight)")
+            validation = self._batches(*validation_data)
+        elif share:
+            data, validation = _split(data, share)
+        size = integer("fit", "batch_size", batch_size)
+        if size > len(data.x):
+            raise ValueError(f"fit: expected batch_size <= {len(data.x)}, the number of training rows, got {size}")
+        self._require(size)
+        loop = FitLoop(
+            self,
+            data,
+            validation,
+            size,
+            shuffle=bool(shuffle),
+            drop_last=bool(drop_last),
+            callbacks=callbacks,
+            progress=progress,
+        )
+        return loop.run(first, count)
+
+    # ---- evaluation ------------------------------------------------------------
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """Loss and metrics on data, without dropout.
+
+        Returns
+        -------
+        dict of str to float
+            "loss" and the metrics by name.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((2,)), layers.Activation("softmax")])
+        >>> trainer = nf.Trainer(net, loss="cross_entropy", metrics=["accuracy"])
+        >>> scores = trainer.evaluate([[1.0, 1.0], [0.0, 9.0]], [1, 1])
+        >>> scores["accuracy"]
+        0.5
+        """
+        return self.evaluate_batches(self._batches(x, y, sample_weight))
+
+    def evaluate_batches(self, data: Batches) -> dict[str, float]:
+        """`evaluate` on data that are already checked."""
+        self._require(1)
+        totals = self.plan.evaluate(data.x, data.y, data.weight)
+        logs = self.core_logs(totals.tolist(), len(data.x))
+        functions = [metric for metric in self.metrics if isinstance(metric, metrics.FunctionMetric)]
+        if functions:
+            prediction = self.network.predict(data.x)
+            given = np.asarray(data.y_given)
+            logs |= {metric.name: float(metric.function(given, prediction)) for metric in functions}
+        return logs
+
+    def core_logs(self, totals: Sequence[float], rows: int) -> dict[str, float]:
+        """Loss and the core's metrics per row, by name, from sums over rows."""
+        names = ["loss", *(name for name, _ in self.core_metrics)]
+        return {name: total / rows for name, total in zip(names, totals, strict=True)}
+
+    # ---- checkpoints -------------------------------------------------------------
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write network, loss, optimiser with its state, and progress to a safetensors file, atomically.
+
+        Training goes on from the file with the bits of a run without interruption, even in the middle of an epoch.
+
+        Parameters
+        ----------
+        path : str or path
+        """
+        from nnfast.serialization import save_trainer
+
+        save_trainer(self, path)
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Trainer:
+        """The trainer, with its network, that `save_checkpoint` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        custom_objects : dict, optional
+            By name: classes of custom layers and losses, functions used as metric or learning rate.
+
+        Returns
+        -------
+        Trainer
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or is no checkpoint.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> trainer = nf.Trainer(nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0), loss="mse")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer.save_checkpoint(os.path.join(folder, "run.safetensors"))
+        ...     resumed = nf.Trainer.resume(os.path.join(folder, "run.safetensors"))
+        >>> resumed.train_on_batch([[1.0]], [[2.0]]) == trainer.train_on_batch([[1.0]], [[2.0]])
+        True
+        """
+        from nnfast.serialization import load_trainer
+
+        return load_trainer(path, custom_objects or {})
+
+
+def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
+    if isinstance(given, str):
+        raise TypeError(f"Trainer: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
+    found = [metrics.get(metric) for metric in given]
+    names = ["loss", *(metric.name for metric in found)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Trainer: expected different names of metrics, got {name!r} twice")
+    return found
+
+
+def _split(data: Batches, share: float) -> tuple[Batches, Batches]:
+    """All but the last rows, and the last rows."""
+    rows = len(data.x)
+    cut = rows - int(rows * share)
+    if not 0 < cut < rows:
+        raise ValueError(f"fit: validation_split {share} of {rows} rows leaves no rows on one side")
+    given = np.asarray(data.y_given)
+
+    def part(where: slice) -> Batches:
+        weight = None if data.weight is None else data.weight[where]
+        return Batches(data.x[where], data.y[where], weight, given[where])
+
+    return part(slice(None, cut)), part(slice(cut, None))

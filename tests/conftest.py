@@ -1,0 +1,41 @@
+"""Fixtures that several test files share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from nnfast import _core
+
+# The same examples in every run: a failure is a failure of the change at hand.
+settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=60)
+settings.load_profile("reproducible")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture(scope="session")
+def isa() -> str:
+    return _core.isa_name()
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Let a test change the number of threads, and put it back."""
+    before = _core.get_num_threads()
+    yield
+    _core.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    folder = os.environ.get("NNFAST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("NNFAST_DATA does not name a folder with data sets")
+    return Path(folder)

@@ -1,0 +1,27 @@
+// The smallest test framework: checks that count, print what failed and go on.
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+
+namespace nnfast_test {
+
+inline int checks = 0;
+inline int failures = 0;
+
+inline void check(bool condition, const char* text, const char* file, int line) {
+  ++checks;
+  if (condition) return;
+  ++failures;
+  // A broken loop would print without end.
+  if (failures <= 20) std::printf("%s:%d: failed: %s\n", file, line, text);
+}
+
+inline int report(const char* name) {
+  std::printf("%s: %d checks, %d failed\n", name, checks, failures);
+  return failures == 0 ? 0 : 1;
+}
+
+}  // namespace nnfast_test
+
+#define CHECK(condition) nnfast_test::check((condition), #condition, __FILE__, __LINE__)

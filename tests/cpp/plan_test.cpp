@@ -1,0 +1,329 @@
+// Plans without Python: they learn, their gradients are right, a step allocates nothing, and the
+// bits depend neither on the number of threads nor on the instruction set.
+#include "plan/plan.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "allocations.h"
+#include "base/thread_pool.h"
+#include "check.h"
+#include "numbers.h"
+
+using namespace nnfast;
+using namespace nnfast::plan;
+using namespace nnfast_test;
+
+namespace {
+
+// Large enough for work to be shared among threads; the last batch of an epoch is short.
+constexpr index_t kFeatures = 100, kHidden = 256, kClasses = 10, kRows = 500, kBatch = 128;
+
+NodeSpec node(const char* op, const char* name, std::vector<std::string> inputs,
+              std::map<std::string, Attribute> attributes) {
+  return {op, name, std::move(inputs), std::move(attributes)};
+}
+
+NodeSpec dense(const char* name, const char* input, int64_t units, const char* activation) {
+  return node("dense", name, {input}, {{"units", units}, {"activation", std::string(activation)}});
+}
+
+// Two branches that are added, dropout, softmax; parameters with Glorot's limits.
+template <class T>
+std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
+  std::vector<NodeSpec> nodes = {
+      node("input", "x", {}, {{"shape", std::vector<int64_t>{features}}}),
+      dense("a", "x", hidden, "relu"),
+      dense("b", "x", hidden, "tanh"),
+      node("add", "sum", {"a", "b"}, {}),
+      node("dropout", "drop", {"sum"}, {{"rate", 0.25}}),
+      dense("out", "drop", kClasses, "softmax"),
+  };
+  auto graph = std::make_shared<Graph<T>>(std::move(nodes), "out");
+  Numbers numbers;
+  for (const GraphNode& made : graph->layout.nodes()) {
+    for (size_t i = 0; i < made.parameters.size(); ++i) {
+      const Shape& shape = made.parameters[i].shape;
+      if (shape.size() != 2) continue;
+      const double limit = std::sqrt(6.0 / static_cast<double>(shape[0] + shape[1]));
+      T* to = graph->flat.data() + made.offsets[i];
+      for (int64_t j = 0; j < shape[0] * shape[1]; ++j) {
+        to[j] = static_cast<T>(numbers.uniform(-limit, limit));
+      }
+    }
+  }
+  return graph;
+}
+
+template <class T>
+struct Problem {
+  std::vector<T> x;
+  std::vector<int64_t> labels, order;
+
+  // Rows whose largest of the first ten features is the label.
+  Problem(index_t rows, index_t features) : order(static_cast<size_t>(rows)) {
+    Numbers numbers;
+    x = numbers.vector<T>(rows * features, 0, 1);
+    for (index_t r = 0; r < rows; ++r) {
+      const int64_t label = r * 7 % kClasses;
+      x[static_cast<size_t>(r * features + label)] += T(1);
+      labels.push_back(label);
+      order[static_cast<size_t>(r)] = r * 5 % rows;
+    }
+  }
+
+  Dataset<T> data(index_t rows) const {
+    Dataset<T> set;
+    set.x.values = x.data();
+    set.y.integers = labels.data();
+    set.y.integer_type = LabelType::int64;
+    set.y.are_labels = true;
+    set.size = rows;
+    return set;
+  }
+};
+
+PlanOptions training_options(index_t capacity) {
+  PlanOptions options;
+  options.capacity = capacity;
+  options.loss = node("cross_entropy", "", {}, {});
+  options.metrics = {node("accuracy", "", {}, {})};
+  options.optimizer = node("adam", "", {}, {});
+  options.seed = 3;
+  return options;
+}
+
+template <class T>
+struct Trained {
+  std::shared_ptr<Graph<T>> graph;
+  std::vector<double> losses;
+  double accuracy = 0;
+  std::vector<T> prediction;
+};
+
+constexpr index_t kSteps = (kRows + kBatch - 1) / kBatch;  // of an epoch
+
+template <class T>
+Trained<T> train(int epochs) {
+  const Problem<T> problem(kRows, kFeatures);
+  const Dataset<T> data = problem.data(kRows);
+  Trained<T> result{make_graph<T>(kFeatures, kHidden), {}, 0, {}};
+  Plan<T> plan(result.graph, training_options(kBatch), {}, nullptr);
+  const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    double totals[2] = {0, 0};
+    const index_t steps = plan.train_batches(data, problem.order.data(), kRows, 0, kBatch,
+                                             rates.data(), kSteps, 1e9, totals);
+    CHECK(steps == kSteps);
+    result.losses.push_back(totals[0] / kRows);
+  }
+  double totals[2] = {0, 0};
+  plan.evaluate(data, totals);
+  result.accuracy = totals[1] / kRows;
+  PlanOptions options;
+  options.capacity = 64;
+  Plan<T> predictor(result.graph, options, {}, nullptr);
+  result.prediction.resize(static_cast<size_t>(kRows * kClasses));
+  predictor.predict(data.x, kRows, result.prediction.data());
+  return result;
+}
+
+template <class T>
+uint64_t bits_of(const Trained<T>& trained) {
+  const uint64_t parameters = hash_of(trained.graph->flat.data(), trained.graph->flat.size());
+  const uint64_t losses = hash_of(trained.losses.data(), trained.losses.size(), parameters);
+  return hash_of(trained.prediction.data(), trained.prediction.size(), losses);
+}
+
+void test_it_learns() {
+  const Trained<float> trained = train<float>(12);
+  // Ten equally frequent classes: a network that knows nothing has a loss of log(10) = 2.3.
+  CHECK(trained.losses.front() > 1 && trained.losses.front() < 3);
+  CHECK(trained.losses.back() < 0.3);
+  CHECK(trained.accuracy > 0.97);
+}
+
+// The same bits from any number of threads; returns them.
+template <class T>
+uint64_t test_bits_for_any_number_of_threads() {
+  set_num_threads(1);
+  const uint64_t alone = bits_of(train<T>(2));
+  for (const int threads : {2, 3, 8}) {
+    set_num_threads(threads);
+    CHECK(bits_of(train<T>(2)) == alone);
+  }
+  return alone;
+}
+
+// Central differences in double, whose error is of the order h^2 + eps / h = 1e-10.
+void test_gradients() {
+  set_num_threads(1);
+  const index_t features = 12, rows = 7;
+  const Problem<double> problem(rows, features);
+  const Dataset<double> data = problem.data(rows);
+  const auto graph = make_graph<double>(features, 6);
+  Plan<double> plan(graph, training_options(rows), {}, nullptr);
+  plan.loss_and_gradients(data, true);
+  const double* computed = plan.program().gradients.data();
+  const std::vector<double> gradient(computed, computed + graph->flat.size());
+  const double h = 1e-5;
+  for (const auto& parameter : plan.program().parameters) {
+    const double* first = parameter->value;
+    for (index_t i = 0; i < parameter->size; ++i) {
+      double& w = parameter->value[i];
+      const double before = w;
+      w = before + h;
+      const double above = plan.loss_and_gradients(data, true);
+      w = before - h;
+      const double below = plan.loss_and_gradients(data, true);
+      w = before;
+      const double difference = (above - below) / (2 * h);
+      CHECK(std::fabs(difference - gradient[static_cast<size_t>(first + i - graph->flat.data())]) <
+            1e-8);
+    }
+  }
+}
+
+// A row's prediction has the same bits alone and inside of any batch.
+void test_rows_do_not_see_each_other() {
+  set_num_threads(2);
+  const auto graph = make_graph<float>(kFeatures, kHidden);
+  const Problem<float> problem(kRows, kFeatures);
+  PlanOptions options;
+  options.capacity = kRows;
+  Plan<float> plan(graph, options, {}, nullptr);
+  std::vector<float> all(static_cast<size_t>(kRows * kClasses)), some(all.size());
+  plan.predict({problem.x.data(), nullptr}, kRows, all.data());
+  for (const index_t rows : {1, 2, 5, 33}) {
+    for (const index_t first : {0, 3, 400}) {
+      plan.predict({problem.x.data() + first * kFeatures, nullptr}, rows, some.data());
+      CHECK(std::memcmp(some.data(), all.data() + first * kClasses,
+                        sizeof(float) * static_cast<size_t>(rows * kClasses)) == 0);
+    }
+  }
+}
+
+// No step after the first allocates. A worker takes its scratch memory with the first chunk that it
+// gets, whenever that is: with several threads the caller is held to this, and all of them once each
+// worker has had its turn.
+void test_steps_do_not_allocate() {
+#if defined(NNFAST_COUNTS_ALLOCATIONS)
+  const Problem<float> problem(kRows, kFeatures);
+  const Dataset<float> data = problem.data(kRows);
+  const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {}, nullptr);
+    const auto epoch = [&] {
+      double totals[2] = {0, 0};
+      plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
+                         totals);
+    };
+    plan.train_step(problem.data(kBatch), 1e-3);
+    const long own = allocations_of_thread;
+    long last = 0;
+    for (int round = 0; round < 50; ++round) {
+      last = allocations;
+      epoch();
+      if (threads > 1 && allocations == last) break;
+    }
+    CHECK(allocations == last);
+    CHECK(allocations_of_thread == own);
+    if (threads == 1) CHECK(last == own);
+  }
+#endif
+}
+
+// Different networks in different threads, each with the result that it has alone.
+void test_networks_side_by_side() {
+  set_num_threads(2);
+  const uint64_t alone = bits_of(train<float>(1));
+  uint64_t bits[3] = {};
+  std::vector<std::thread> callers;
+  for (uint64_t& result : bits) {
+    callers.emplace_back([&result] { result = bits_of(train<float>(1)); });
+  }
+  for (auto& caller : callers) caller.join();
+  for (const uint64_t result : bits) CHECK(result == alone);
+}
+
+// A plan that two threads use at once refuses one of them, or they came one after the other.
+void test_one_plan_in_two_threads() {
+  const Problem<float> problem(kRows, kFeatures);
+  Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {}, nullptr);
+  std::atomic<int> done{0}, refused{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 2; ++caller) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) {
+        try {
+          plan.train_step(problem.data(kBatch), 1e-3);
+          ++done;
+        } catch (const StateError&) {
+          ++refused;
+        }
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  CHECK(done + refused == 40 && done >= 20);
+  CHECK(plan.iteration == static_cast<uint64_t>(done.load()));
+}
+
+// What is not finite, or out of range, is an error and leaves the parameters as they were.
+void test_bad_data_changes_nothing() {
+  Problem<float> problem(kRows, kFeatures);
+  const auto graph = make_graph<float>(kFeatures, kHidden);
+  Plan<float> plan(graph, training_options(kBatch), {}, nullptr);
+  const uint64_t before = hash_of(graph->flat.data(), graph->flat.size());
+  const auto is_refused = [&] {
+    try {
+      plan.train_step(problem.data(kBatch), 1e-3);
+      return false;
+    } catch (const ValueError&) {
+      return hash_of(graph->flat.data(), graph->flat.size()) == before && plan.iteration == 0;
+    }
+  };
+  problem.x[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(is_refused());
+  problem.x[5] = std::numeric_limits<float>::infinity();
+  CHECK(is_refused());
+  problem.x[5] = 0;
+  problem.labels[2] = kClasses;
+  CHECK(is_refused());
+  problem.labels[2] = -1;
+  CHECK(is_refused());
+}
+
+}  // namespace
+
+int main() {
+  const KernelTables tables = available_tables();
+  uint64_t fma_bits = 0;
+  for (int i = 0; i < tables.count; ++i) {
+    const KernelTable& table = *tables.table[i];
+    select_table(table.name);
+    test_it_learns();
+    test_gradients();
+    test_rows_do_not_see_each_other();
+    test_steps_do_not_allocate();
+    test_networks_side_by_side();
+    test_one_plan_in_two_threads();
+    test_bad_data_changes_nothing();
+    const uint64_t bits = test_bits_for_any_number_of_threads<float>() ^
+                          test_bits_for_any_number_of_threads<double>();
+    std::printf("bits %s %s %016llx\n", table.has_fma ? "fma" : "no-fma", table.name,
+                static_cast<unsigned long long>(bits));
+    if (!table.has_fma) continue;
+    CHECK(fma_bits == 0 || fma_bits == bits);
+    fma_bits = bits;
+  }
+  return nnfast_test::report("plan_test");
+}

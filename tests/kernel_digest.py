@@ -1,0 +1,117 @@
+"""Hashes of the outputs of every kernel, to be compared between thread counts and instruction sets.
+
+As a script it prints them as JSON: {"isa": name, "digests": {what: hash}}.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+from kernel_cases import DTYPES, Array, Workbench
+from kernel_table import ACTIVATIONS, LOSSES, ROWS
+
+from nnfast import _core, kernels
+
+MEASUREMENTS = {"fma_peak"}  # its output is a speed
+SMALL = (1, 5, 37, 131)
+LARGE = 120_011  # elements: enough work for several threads, and not a multiple of anything
+
+
+def _table_outputs(dtype: str) -> Iterator[tuple[str, Array]]:
+    for kernel in ROWS.keys() - MEASUREMENTS:
+        for size in SMALL:
+            for check in ROWS[kernel](Workbench(dtype, size)):
+                yield kernel, check.got
+
+
+def _large_products(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    # More than one block of rows, of k and of columns; few rows; one row.
+    for m, n, k in ((801, 70, 400), (33, 301, 801), (1, 3001, 200), (400, 1, 500)):
+        a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+        bias = rng.standard_normal(n).astype(dtype)
+        yield "large matmul", kernels.matmul(a, b)
+        yield "large matmul, transposed", kernels.matmul(a.T.copy(), b.T.copy(), transpose_a=True, transpose_b=True)
+        yield "large matmul, epilogue", kernels.matmul(a, b, bias=bias, activation="tanh")
+
+
+def _large_arrays(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    x, dy = rng.standard_normal((2, LARGE)).astype(dtype)
+    for name in ACTIVATIONS:
+        y = kernels.activation_forward(name, x)
+        yield f"large {name}", y
+        yield f"large {name}, gradient", kernels.activation_backward(name, dy, x, y)
+    for function in (kernels.exp, kernels.erf, kernels.expm1):
+        yield f"large {function.__name__}", function(x)
+    yield "large add", kernels.add(x, dy)
+    yield "large multiply", kernels.multiply(x, dy)
+    yield "large dropout", kernels.dropout_forward(x, 0.5, 3, 4, 5)
+    yield "large uniform", kernels.random_uniform(LARGE, 1, 2, dtype)
+    yield "large normal", kernels.random_normal(LARGE, 1, 2, dtype)
+    yield "large permutation", kernels.random_permutation(LARGE, 1, 2)
+    p, v, m, second = x.copy(), np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+    kernels.sgd_update(p, dy, v, 0.1, 0.9, True)
+    kernels.adam_update(p, dy, m, second)
+    yield "large updates", np.concatenate([p, v, m, second])
+
+
+def _large_rows(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    for shape in ((3001, 37), (5, 24_001)):
+        x, dy = rng.standard_normal((2, *shape)).astype(dtype)
+        y, log_y = kernels.softmax_forward(x), kernels.log_softmax_forward(x)
+        yield "large softmax", np.concatenate([y, log_y])
+        yield "large softmax, gradient", kernels.softmax_backward(dy, y)
+        yield "large log_softmax, gradient", kernels.log_softmax_backward(dy, log_y)
+        for axis in (0, 1):
+            yield "large sum", kernels.reduce_sum(x, axis)
+            yield "large maximum", kernels.reduce_max(x, axis)
+        yield "large sum", np.asarray(kernels.reduce_sum(x))
+        yield "large argmax", kernels.argmax(x)
+        rows = rng.integers(0, shape[0], shape[0])
+        yield "large gather", kernels.gather_rows((9 * y).astype(np.uint8), rows, 0.1, 0.2, dtype)
+        target = kernels.softmax_forward(dy)
+        for name, options in LOSSES:
+            prediction = x if options.get("from_logits") else y
+            yield f"large {name} {options}", kernels.loss_forward(name, prediction, target, **options)
+            yield f"large {name} {options}, gradient", kernels.loss_backward(name, prediction, target, **options)
+
+
+def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    nodes = [
+        {"op": "input", "name": "x", "inputs": [], "shape": [60]},
+        {"op": "dense", "name": "hidden", "inputs": ["x"], "units": 301, "use_bias": True, "activation": "tanh"},
+        {"op": "dropout", "name": "dropout", "inputs": ["hidden"], "rate": 0.25},
+        {"op": "dense", "name": "y", "inputs": ["dropout"], "units": 10, "use_bias": True, "activation": "softmax"},
+    ]
+    graph = _core.Graph(nodes, "y", dtype)
+    for value in graph.parameters().values():
+        value[...] = 0.1 * rng.standard_normal(value.shape)
+    plan = _core.Plan(graph, 257, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
+    x, labels = rng.standard_normal((257, 60)).astype(dtype), rng.integers(0, 10, 257)
+    losses = [plan.train_step(x, labels, None, 0.01) for _ in range(5)]
+    yield "training, losses", np.array(losses)
+    yield "training, parameters", np.array(graph.flat())
+    yield "training, prediction", plan.predict(x)
+
+
+def digests() -> dict[str, str]:
+    """Return the hash of every kind of output, for both dtypes."""
+    hashes: dict[str, hashlib._Hash] = {}
+    for dtype in DTYPES:
+        rng = np.random.default_rng(12)
+        for source in (
+            _table_outputs(dtype),
+            _large_products(rng, dtype),
+            _large_arrays(rng, dtype),
+            _large_rows(rng, dtype),
+            _training(rng, dtype),
+        ):
+            for what, output in source:
+                digest = hashes.setdefault(f"{what}, {dtype}", hashlib.sha256())
+                digest.update(repr((output.shape, output.dtype.str)).encode())
+                digest.update(np.ascontiguousarray(output).tobytes())
+    return {what: digest.hexdigest() for what, digest in hashes.items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"isa": _core.isa_name(), "digests": digests()}))

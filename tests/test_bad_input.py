@@ -1,0 +1,304 @@
+"""What bad input gets: an error that says where, what was expected, what came and how to mend it; nothing changes."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import nnfast as nf
+from nnfast import layers
+
+
+def network() -> nf.Network:
+    return nf.Network([layers.Input((4,)), layers.Dense(5, "relu"), layers.Dense(3, "softmax")], seed=0)
+
+
+X = np.linspace(-1, 1, 40, dtype="float32").reshape(10, 4)
+Y = np.arange(10) % 3
+NAN = np.where(np.arange(40).reshape(10, 4) == 25, np.nan, X).astype("float32")
+INF = np.where(np.arange(40).reshape(10, 4) == 25, np.inf, X).astype("float32")
+
+ROWS: dict[str, tuple[Any, type[Exception], str]] = {
+    "too few features": (X[:, :3], ValueError, r"input: expected input \(N, 4\), got \(10, 3\)"),
+    "one row without its axis": (X[0], ValueError, r"got \(4,\); for one row pass x\[None\]"),
+    "too many axes": (X.reshape(10, 2, 2), ValueError, r"got \(10, 2, 2\); reshape it with x\.reshape\(-1, 4\)"),
+    "a number": (1.0, ValueError, r"got \(\)"),
+    "empty": (X[:0], ValueError, "empty"),
+    "no features": (np.zeros((10, 0)), ValueError, r"got \(10, 0\)"),
+    "NaN": (NAN, ValueError, "(?i)nan|finite"),
+    "infinity": (INF, ValueError, "(?i)inf|finite"),
+    "too large for float32": (X.astype("float64") * 1e300, ValueError, "(?i)inf|finite"),
+    "bool": (X > 0, TypeError, "bool"),
+    "object": (X.astype(object), TypeError, "object"),
+    "complex": (X.astype(complex), TypeError, "complex"),
+    "text": (X.astype(str), TypeError, "<U"),
+    "dates": (X.astype("int64").astype("datetime64[s]"), TypeError, "datetime"),
+    "records": (np.zeros(10, dtype=[("a", "f4")]), TypeError, "'a'"),
+    "None": (None, TypeError, "object"),
+    "ragged": ([[1, 2, 3, 4], [1]], ValueError, "inhomogeneous"),
+}
+
+TARGETS: dict[str, tuple[Any, type[Exception], str]] = {
+    "too few": (Y[:9], ValueError, "each of the 10 rows of x, got 9 rows"),
+    "a number": (1, ValueError, "a single number"),
+    "label too large": (np.where(Y == 2, 3, Y), ValueError, "class numbers from 0 to 2, got 3"),
+    "label negative": (Y - 1, ValueError, "class numbers from 0 to 2, got -1"),
+    "label far beyond": (Y.astype("uint64") + 2**63, ValueError, "class numbers from 0 to 2"),
+    "labels as floats": (Y.astype("float32"), ValueError, "class numbers .* of an integer dtype"),
+    "labels with an axis too much": (Y.reshape(5, 2)[np.arange(10) // 2], ValueError, r"got \(10, 2\)"),
+    "too many classes": (np.eye(4)[Y], ValueError, r"expected targets \(N, 3\)"),
+    "probabilities above 1": (2 * np.eye(3)[Y], ValueError, "probabilities from 0 to 1"),
+    "NaN": (np.full((10, 3), np.nan), ValueError, "row 0"),
+    "bool": (np.eye(3)[Y] > 0, TypeError, "bool"),
+    "object": (Y.astype(object), TypeError, "object"),
+    "text": (Y.astype(str), TypeError, "<U"),
+}
+
+
+def unchanged(call: Callable[[nf.Network, nf.Trainer], Any], error: type[Exception], match: str) -> None:
+    """`call` raises `error`, and parameters, optimiser and counters are as before."""
+    net = network()
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    trainer.fit(X, Y, epochs=1, batch_size=5)
+    before, state = net.get_weights(), {name: s.copy() for name, s in trainer.plan.state().items()}
+    count = trainer.iteration, trainer.epoch
+    with pytest.raises(error, match=match):
+        call(net, trainer)
+    assert all(np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True))
+    assert all(np.array_equal(s, state[name]) for name, s in trainer.plan.state().items())
+    assert (trainer.iteration, trainer.epoch) == count
+    assert np.isfinite(trainer.train_on_batch(X, Y))
+
+
+@pytest.mark.parametrize(("x", "error", "match"), ROWS.values(), ids=ROWS)
+def test_wrong_rows(x: Any, error: type[Exception], match: str) -> None:
+    unchanged(lambda net, _: net.predict(x), error, match)
+    unchanged(lambda net, _: net.trace(x), error, match)
+    unchanged(lambda _, trainer: trainer.train_on_batch(x, Y), error, match)
+    unchanged(lambda _, trainer: trainer.evaluate(x, Y), error, match)
+    unchanged(lambda _, trainer: trainer.fit(x, Y, epochs=1, batch_size=1), error, match)
+    unchanged(lambda _, trainer: trainer.fit(X, Y, epochs=1, batch_size=1, validation_data=(x, Y)), error, match)
+    unchanged(lambda net, _: net.loss_and_gradients(x, Y, "cross_entropy"), error, match)
+
+
+@pytest.mark.parametrize(("y", "error", "match"), TARGETS.values(), ids=TARGETS)
+def test_wrong_targets(y: Any, error: type[Exception], match: str) -> None:
+    unchanged(lambda _, trainer: trainer.train_on_batch(X, y), error, match)
+    unchanged(lambda _, trainer: trainer.evaluate(X, y), error, match)
+    unchanged(lambda _, trainer: trainer.fit(X, y, epochs=1, batch_size=1), error, match)
+    unchanged(lambda net, _: net.loss_and_gradients(X, y, "cross_entropy"), error, match)
+
+
+@pytest.mark.parametrize("x", [NAN, X[:0], X[0]], ids=["NaN", "empty", "without axis"])
+def test_checking_gradients_on_wrong_rows(x: Any) -> None:
+    unchanged(lambda net, _: nf.check_gradients(net, x, Y, "cross_entropy"), ValueError, "x|input")
+
+
+def test_the_row_is_named() -> None:
+    unchanged(lambda _, trainer: trainer.fit(NAN, Y, epochs=1, batch_size=5), ValueError, "row 6")
+
+
+WEIGHTS: dict[str, tuple[Any, type[Exception], str]] = {
+    "too few": (np.ones(9), ValueError, r"each of the 10 rows, got shape \(9,\)"),
+    "with an axis too much": (np.ones((10, 1)), ValueError, r"\(10, 1\)"),
+    "negative": (-np.ones(10), ValueError, "no negative"),
+    "NaN": (np.full(10, np.nan), ValueError, "finite"),
+    "bool": (np.ones(10, dtype=bool), TypeError, "bool"),
+}
+
+
+@pytest.mark.parametrize(("weight", "error", "match"), WEIGHTS.values(), ids=WEIGHTS)
+def test_wrong_sample_weights(weight: Any, error: type[Exception], match: str) -> None:
+    unchanged(lambda _, trainer: trainer.train_on_batch(X, Y, weight), error, match)
+    unchanged(lambda _, trainer: trainer.fit(X, Y, epochs=1, batch_size=5, sample_weight=weight), error, match)
+    unchanged(lambda _, trainer: trainer.evaluate(X, Y, weight), error, match)
+
+
+FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "batch larger than the data": ({"batch_size": 11}, ValueError, "batch_size <= 10, .* got 11"),
+    "batch larger than what validation leaves": ({"batch_size": 9, "validation_split": 0.2}, ValueError, "<= 8"),
+    "no batch": ({"batch_size": 0}, ValueError, "batch_size >= 1"),
+    "half a batch": ({"batch_size": 2.5}, TypeError, "integer batch_size"),
+    "no epochs": ({"epochs": 0}, ValueError, "epochs >= 1"),
+    "split of all": ({"validation_split": 1.0}, ValueError, "validation_split"),
+    "split of nothing": ({"validation_split": 0.01}, ValueError, "no rows"),
+    "split and data": ({"validation_split": 0.5, "validation_data": (X, Y)}, ValueError, "both"),
+    "validation without targets": ({"validation_data": (X,)}, ValueError, r"\(x, y\)"),
+    "validation of another length": ({"validation_data": (X, Y[:3])}, ValueError, "got 3 rows"),
+    "unknown class to weigh": ({"class_weight": {3: 1.0}}, ValueError, "from 0 to 2, got 3"),
+    "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "no negative"),
+    "class as callback": ({"callbacks": [nf.callbacks.EarlyStopping]}, TypeError, "callbacks"),
+}
+
+
+@pytest.mark.parametrize(("options", "error", "match"), FIT.values(), ids=FIT)
+def test_wrong_options_of_fit(options: dict[str, Any], error: type[Exception], match: str) -> None:
+    given = {"epochs": 1, "batch_size": 5, **options}
+    unchanged(lambda _, trainer: trainer.fit(X, Y, **given), error, match)
+
+
+def test_arrays_that_are_fine() -> None:
+    """Not contiguous and read-only arrays are used; the network sees the same numbers."""
+    wide = np.repeat(X, 2, axis=1)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    trainers = [nf.Trainer(network(), loss="cross_entropy") for _ in range(4)]
+    forms = [X, wide[:, ::2], np.asfortranarray(X), frozen]
+    losses = [trainer.train_on_batch(x, Y) for trainer, x in zip(trainers, forms, strict=True)]
+    assert len(set(losses)) == 1
+    losses = [
+        trainer.fit(x, Y, epochs=2, batch_size=5).history["loss"][-1]
+        for trainer, x in zip(trainers, forms, strict=True)
+    ]
+    assert len(set(losses)) == 1
+
+
+def make(*chain: Any, **options: Any) -> Callable[[], nf.Network]:
+    return lambda: nf.Network([layer() for layer in chain], **options)
+
+
+def shared_layer() -> nf.Network:
+    x, dense = layers.Input((2,)), layers.Dense(2)
+    return nf.Network(inputs=x, outputs=dense(dense(x)))
+
+
+def two_inputs() -> nf.Network:
+    a, b = layers.Input((2,)), layers.Input((2,))
+    return nf.Network(inputs=a, outputs=a + b)
+
+
+def wrong(value: Any) -> Any:
+    """A value whose type is part of the mistake."""
+    return value
+
+
+def given_input() -> layers.Input:
+    return layers.Input((4,))
+
+
+MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "unknown activation": (lambda: layers.Dense(1, "rellu"), ValueError, "'rellu'; did you mean 'relu'"),
+    "activation in capitals": (lambda: layers.Activation("ReLU"), ValueError, "did you mean 'relu'"),
+    "activation as function": (lambda: layers.Dense(1, np.tanh), TypeError, "CustomLayer"),
+    "unknown loss": (lambda: nf.Trainer(network(), loss="crossentropy"), ValueError, "did you mean 'cross_entropy'"),
+    "loss as class": (lambda: nf.Trainer(network(), loss=nf.losses.CrossEntropy), TypeError, r"CrossEntropy\(\)"),
+    "unknown optimizer": (
+        lambda: nf.Trainer(network(), loss="cross_entropy", optimizer="adm"),
+        ValueError,
+        "'adm'; did you mean 'adam'",
+    ),
+    "unknown metric": (
+        lambda: nf.Trainer(network(), loss="cross_entropy", metrics=["acuracy"]),
+        ValueError,
+        "did you mean 'accuracy'",
+    ),
+    "metric as text": (lambda: nf.Trainer(network(), loss="cross_entropy", metrics="accuracy"), TypeError, "list"),
+    "metric twice": (
+        lambda: nf.Trainer(network(), loss="cross_entropy", metrics=["accuracy", "accuracy"]),
+        ValueError,
+        "twice",
+    ),
+    "no network": (lambda: nf.Trainer(wrong([]), loss="mse"), TypeError, "expected a Network"),
+    "cross-entropy without softmax": (
+        lambda: nf.Trainer(make(given_input, lambda: layers.Dense(3))(), loss="cross_entropy"),
+        ValueError,
+        "(?s)softmax.*from_logits|from_logits.*softmax",
+    ),
+    "logits after softmax": (
+        lambda: nf.Trainer(network(), loss=nf.losses.CrossEntropy(from_logits=True)),
+        ValueError,
+        "(?s)softmax.*from_logits|from_logits.*softmax",
+    ),
+    "binary cross-entropy without sigmoid": (
+        lambda: nf.Trainer(make(given_input, lambda: layers.Dense(1))(), loss="binary_cross_entropy"),
+        ValueError,
+        "sigmoid",
+    ),
+    "no input first": (make(lambda: layers.Dense(2)), ValueError, r"layers\.Input\(shape\) as the first"),
+    "no layers": (make(), ValueError, "no layers"),
+    "a second input": (make(given_input, given_input), ValueError, "one Input"),
+    "not a layer": (make(given_input, lambda: "dense"), TypeError, "expected layers, got 'dense'"),
+    "neither chain nor graph": (lambda: nf.Network(), ValueError, "either"),
+    "chain and graph": (lambda: nf.Network([given_input()], inputs=given_input()), ValueError, "either"),
+    "shared layer": (shared_layer, ValueError, "do not share parameters; make a new Dense"),
+    "two inputs": (two_inputs, ValueError, "one input"),
+    "two outputs": (lambda: nf.Network(inputs=given_input(), outputs=wrong([given_input()])), ValueError, "one tensor"),
+    "unrelated ends": (lambda: nf.Network(inputs=given_input(), outputs=given_input()), ValueError, "depend"),
+    "array as tensor": (lambda: layers.Dense(2)(wrong(np.ones((2, 2)))), TypeError, r"Network\.predict"),
+    "name twice": (
+        make(given_input, lambda: layers.Dense(2, name="a"), lambda: layers.Dense(2, name="a")),
+        ValueError,
+        "'a' twice",
+    ),
+    "name with a dot": (lambda: layers.Dense(2, name="a.b"), ValueError, "letters"),
+    "no units": (lambda: layers.Dense(0), ValueError, "units >= 1, got 0"),
+    "units as float": (lambda: layers.Dense(wrong(2.0)), TypeError, "integer units"),
+    "units as bool": (lambda: layers.Dense(True), TypeError, "integer units"),
+    "rate of 1": (lambda: layers.Dropout(1.0), ValueError, "0 <= rate < 1"),
+    "NaN as scale": (lambda: layers.Rescaling(float("nan")), ValueError, "finite"),
+    "shape of zeros": (lambda: layers.Input((0,)), ValueError, "size in shape"),
+    "reshape that does not fit": (make(given_input, lambda: layers.Reshape((3,))), ValueError, "reshape"),
+    "reshape with a rest": (make(given_input, lambda: layers.Reshape((3, -1))), ValueError, "reshape"),
+    "two free sizes": (lambda: layers.Reshape((-1, -1)), ValueError, "at most one -1"),
+    "batch axis": (lambda: layers.Concatenate(axis=0), ValueError, "batch axis"),
+    "sum of different shapes": (lambda: given_input() + layers.Input((5,)), ValueError, "add"),
+    "unknown parameter to train": (
+        make(given_input, lambda: layers.Dense(2, trainable=("kernal",))),
+        ValueError,
+        "dense: trainable names 'kernal'",
+    ),
+    "unknown dtype": (lambda: nf.Network([given_input()], dtype="float16"), ValueError, "float16"),
+    "negative seed": (lambda: nf.Network([given_input()], seed=-1), ValueError, "seed >= 0"),
+    "negative learning rate": (lambda: nf.optimizers.SGD(-1.0), ValueError, "learning_rate"),
+    "learning rate as text": (lambda: nf.optimizers.Adam(wrong("fast")), TypeError, "learning_rate"),
+    "momentum of 1": (lambda: nf.optimizers.SGD(0.1, momentum=1.0), ValueError, "momentum"),
+}
+
+
+@pytest.mark.parametrize(("make", "error", "match"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_in_building(make: Callable[[], Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()
+
+
+def test_options_of_an_optimizer_are_fixed() -> None:
+    adam = nf.optimizers.Adam()
+    adam.learning_rate = 0.5
+    with pytest.raises(AttributeError, match="beta_1 is fixed"):
+        adam.beta_1 = 0.5
+    with pytest.raises(ValueError, match="learning_rate"):
+        adam.learning_rate = float("inf")
+
+
+DTYPES = st.one_of(
+    hnp.scalar_dtypes(), hnp.unicode_string_dtypes(), hnp.byte_string_dtypes(), st.just(np.dtype(object))
+)
+
+
+@given(data=st.data())
+def test_no_array_does_harm(data: st.DataObject) -> None:
+    """Whatever NumPy can make: a result or one of the three errors, never a crash or a changed network."""
+    net = network()
+    before = net.get_weights()
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    shape = data.draw(st.one_of(st.just((3, 4)), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
+    x = data.draw(hnp.arrays(data.draw(DTYPES), shape))
+    y = data.draw(hnp.arrays(data.draw(DTYPES), st.one_of(st.just((3,)), st.just((3, 3)), st.just(shape))))
+    strided = x[tuple(slice(None, None, -1) for _ in shape)]
+    for call in (net.predict, net.trace):
+        for array in (x, strided):
+            with contextlib.suppress(ValueError, TypeError):
+                call(array)
+    for array in (x, strided):
+        for train in (trainer.train_on_batch, trainer.evaluate):
+            try:
+                train(array, y)
+            except (ValueError, TypeError, RuntimeError):
+                assert all(np.isfinite(w).all() for w in net.get_weights())
+    if trainer.iteration == 0:
+        assert all(np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True))

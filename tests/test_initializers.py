@@ -1,0 +1,95 @@
+"""Initialisers: their distributions, their fans, and that they are the same everywhere."""
+
+import math
+
+import numpy as np
+import pytest
+from reference.philox import random_uniform
+
+import nnfast as nf
+from nnfast import initializers, layers
+from nnfast.typing import Shape
+
+SCALED = {"glorot": lambda i, o: 2 / (i + o), "he": lambda i, o: 2 / i, "lecun": lambda i, o: 1 / i}
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [((), (1, 1)), ((7,), (7, 7)), ((3, 5), (3, 5)), ((3, 3, 4, 8), (36, 72)), ((5, 4, 8), (20, 40))],
+)
+def test_fans_are_those_of_keras(shape: Shape, wanted: tuple[int, int]) -> None:
+    assert initializers.fans(shape) == wanted
+
+
+@pytest.mark.parametrize("family", SCALED)
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_variance_follows_the_fans(family: str, kind: str) -> None:
+    shape = (300, 200)
+    values = initializers.get(f"{family}_{kind}")(shape, 1, 0)
+    variance = SCALED[family](*shape)
+    n = values.size
+    # The sample variance of n values deviates by sqrt((kurtosis - 1) / n) of itself: kurtosis 1.8 and 3.
+    spread = math.sqrt((0.8 if kind == "uniform" else 2.0) / n)
+    assert abs(values.mean()) < 5 * math.sqrt(variance / n)
+    assert abs(values.var() / variance - 1) < 5 * spread
+    if kind == "uniform":
+        limit = math.sqrt(3 * variance)
+        assert -limit <= values.min() < -0.999 * limit
+        assert 0.999 * limit < values.max() <= limit
+
+
+def test_uniform_values_are_those_of_the_stream() -> None:
+    net = nf.Network([layers.Input((4,)), layers.Dense(3), layers.Dense(2)], seed=11, dtype="float64")
+    for stream, name, limit in ((0, "dense.kernel", math.sqrt(6 / 7)), (2, "dense_1.kernel", math.sqrt(6 / 5))):
+        view = net.parameters[name]
+        wanted = -limit + 2 * limit * random_uniform(view.size, 11, stream, "float64")
+        np.testing.assert_allclose(view.ravel(), wanted, rtol=0, atol=4e-16)
+
+
+def test_simple_ones() -> None:
+    assert (initializers.get("zeros")((2, 2), 0, 0) == 0).all()
+    assert (initializers.get("ones")((2, 2), 0, 0) == 1).all()
+    assert (initializers.get(0.25)((2, 2), 0, 0) == 0.25).all()
+    assert (initializers.get([[1, 2]])((1, 2), 0, 0) == [[1, 2]]).all()
+    uniform = initializers.RandomUniform(1.0, 3.0)((1000,), 0, 0)
+    assert (uniform >= 1).all()
+    assert (uniform < 3).all()
+    normal = initializers.RandomNormal(5.0, 0.1)((10000,), 0, 0)
+    assert abs(normal.mean() - 5) < 5 * 0.1 / 100
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9), (3, 3, 2, 5), (1, 3)])
+def test_orthogonal(shape: Shape) -> None:
+    values = initializers.Orthogonal(2.0)(shape, 3, 1)
+    matrix = values.reshape(-1, shape[-1]) / 2
+    rows, columns = matrix.shape
+    gram = matrix.T @ matrix if rows >= columns else matrix @ matrix.T
+    np.testing.assert_allclose(gram, np.eye(min(rows, columns)), atol=64 * np.finfo(float).eps)
+
+
+def test_streams_and_seeds_differ() -> None:
+    draw = initializers.get("glorot_uniform")
+    first = draw((4, 4), 0, 0)
+    assert np.array_equal(first, draw((4, 4), 0, 0))
+    assert not np.array_equal(first, draw((4, 4), 0, 1))
+    assert not np.array_equal(first, draw((4, 4), 1, 0))
+
+
+def test_a_given_array_is_copied() -> None:
+    kernel = np.ones((2, 1))
+    layer = layers.Dense(1, kernel_initializer=kernel)
+    kernel[...] = 5
+    assert (nf.Network([layers.Input((2,)), layer]).parameters["dense.kernel"] == 1).all()
+
+
+def test_wrong_ones() -> None:
+    with pytest.raises(ValueError, match="'glorot_unifrom'; did you mean 'glorot_uniform'"):
+        layers.Dense(1, kernel_initializer="glorot_unifrom")
+    with pytest.raises(ValueError, match=r"shape \(2, 1\), got \(3, 1\)"):
+        nf.Network([layers.Input((2,)), layers.Dense(1, kernel_initializer=np.ones((3, 1)))])
+    with pytest.raises(ValueError, match="two or more axes"):
+        nf.Network([layers.Input((2,)), layers.Dense(1, bias_initializer="orthogonal")])
+    with pytest.raises(ValueError, match="finite"):
+        layers.Dense(1, kernel_initializer=[[np.nan]])
+    with pytest.raises(TypeError, match="initializer"):
+        layers.Dense(1, kernel_initializer=None)

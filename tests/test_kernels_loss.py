@@ -1,0 +1,166 @@
+"""Losses: known answers, class labels, weights, edges and bad input."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_cases import DTYPES, assert_close, eps
+from kernel_table import LOSSES
+from reference.losses import loss_backward, loss_forward
+
+from nnfast import _core, kernels
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def test_every_loss_is_in_the_table() -> None:
+    assert {name for name, _ in LOSSES} == set(_core.loss_names()) - {"callback"}
+
+
+@dtypes
+@pytest.mark.parametrize(
+    ("name", "options", "prediction", "target", "value"),
+    [
+        ("mse", {}, [1.0, 3.0], [0.0, 1.0], 2.5),
+        ("half_squared_error", {}, [0.75136507, 0.772928465], [0.01, 0.99], 0.298371109),  # Mazur's example
+        ("mae", {}, [1.0, 3.0], [0.0, 1.0], 1.5),
+        ("sum_absolute_error", {}, [-0.75, -0.25, 0.75, 0.5], [1.0, 0.0, 0.0, 0.0], 3.25),
+        ("huber", {"delta": 1.0}, [0.5, 3.0], [0.0, 1.0], (0.125 + 1.5) / 2),
+        ("binary_cross_entropy", {}, [0.5, 0.25], [1.0, 0.0], (np.log(2) + np.log(4 / 3)) / 2),
+        ("binary_cross_entropy", {"from_logits": True}, [0.0, np.log(3)], [1.0, 1.0], (np.log(2) + np.log(4 / 3)) / 2),
+        ("cross_entropy", {}, [0.48, 0.01, 0.51], [0.0, 0.0, 1.0], -np.log(0.51)),
+        ("cross_entropy", {"from_logits": True}, [0.0, 0.0, np.log(2)], [0.0, 0.0, 1.0], np.log(2)),
+    ],
+)
+def test_known_values(
+    name: str, options: dict[str, Any], prediction: list[float], target: list[float], value: float, dtype: str
+) -> None:
+    p, t = np.array([prediction], dtype), np.array([target], dtype)
+    assert_close(kernels.loss_forward(name, p, t, **options), [value], 8 * eps(dtype) * (1 + value) + 5e-10)
+
+
+LABEL_DTYPES = pytest.mark.parametrize("label_dtype", [np.uint8, np.int32, np.int64])
+
+
+@dtypes
+@LABEL_DTYPES
+@pytest.mark.parametrize("options", [{"from_logits": True}, {"from_logits": True, "label_smoothing": 0.25}])
+def test_labels_have_the_bits_of_one_hot_targets(
+    label_dtype: type, options: dict[str, Any], dtype: str, rng: np.random.Generator
+) -> None:
+    p = rng.standard_normal((9, 21)).astype(dtype)
+    labels = rng.integers(0, 21, 9).astype(label_dtype)
+    one_hot, weight = np.eye(21, dtype=dtype)[labels], rng.uniform(0.5, 2, 9).astype(dtype)
+    for function in (kernels.loss_forward, kernels.loss_backward):
+        by_label = function("cross_entropy", p, labels, weight, **options)
+        np.testing.assert_array_equal(by_label, function("cross_entropy", p, one_hot, weight, **options))
+
+
+@dtypes
+@LABEL_DTYPES
+def test_labels_of_probabilities(label_dtype: type, dtype: str, rng: np.random.Generator) -> None:
+    p = rng.dirichlet(np.ones(7), 5).astype(dtype)
+    labels = rng.integers(0, 7, 5).astype(label_dtype)
+    value, gradient = loss_forward("cross_entropy", p, labels), loss_backward("cross_entropy", p, labels)
+    assert_close(kernels.loss_forward("cross_entropy", p, labels), value, 4 * eps(dtype) * (1 + value))
+    assert_close(kernels.loss_backward("cross_entropy", p, labels), gradient, 4 * eps(dtype) * np.abs(gradient))
+
+
+@dtypes
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+def test_rows_of_several_axes(name: str, options: dict[str, Any], dtype: str, rng: np.random.Generator) -> None:
+    p = rng.dirichlet(np.ones(5), (4, 3)).astype(dtype)
+    t = rng.dirichlet(np.ones(5), (4, 3)).astype(dtype)
+    weight = rng.uniform(0.5, 2, 4).astype(dtype)
+    value = loss_forward(name, p, t, options)
+    assert_close(kernels.loss_forward(name, p, t, **options), value, 40 * eps(dtype) * (1 + value))
+    gradient = loss_backward(name, p, t, weight, options)
+    got = kernels.loss_backward(name, p, t, weight, **options)
+    assert_close(got, gradient, 20 * eps(dtype) * (np.abs(gradient) + 1))
+
+
+@dtypes
+def test_labels_of_several_axes(dtype: str, rng: np.random.Generator) -> None:
+    p, labels = rng.standard_normal((4, 3, 5)).astype(dtype), rng.integers(0, 5, (4, 3))
+    options = {"from_logits": True}
+    value = loss_forward("cross_entropy", p, labels, options)
+    assert_close(kernels.loss_forward("cross_entropy", p, labels, **options), value, 20 * eps(dtype) * (1 + value))
+    gradient = loss_backward("cross_entropy", p, labels, None, options)
+    assert_close(kernels.loss_backward("cross_entropy", p, labels, **options), gradient, 20 * eps(dtype))
+
+
+@dtypes
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+def test_a_row_alone_has_the_bits_of_a_row_in_a_batch(
+    name: str, options: dict[str, Any], dtype: str, rng: np.random.Generator
+) -> None:
+    p, t = rng.dirichlet(np.ones(37), (2, 8)).astype(dtype)
+    whole = kernels.loss_forward(name, p, t, **options)
+    for i in range(8):
+        np.testing.assert_array_equal(kernels.loss_forward(name, p[i : i + 1], t[i : i + 1], **options), whole[i])
+
+
+@dtypes
+def test_logits_of_any_size_give_finite_losses(dtype: str) -> None:
+    z = np.array([[1e4, -1e4, 0.0], [-1e30, 1e30, 0.0]], dtype)
+    t = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], dtype)
+    for name in ("cross_entropy", "binary_cross_entropy"):
+        value = loss_forward(name, z.astype(np.float64), t, {"from_logits": True})
+        got = kernels.loss_forward(name, z, t, from_logits=True)
+        assert_close(got, value, 8 * eps(dtype) * value)
+        gradient = loss_backward(name, z.astype(np.float64), t, None, {"from_logits": True})
+        assert_close(kernels.loss_backward(name, z, t, from_logits=True), gradient, 4 * eps(dtype))
+
+
+@dtypes
+def test_certain_and_right_costs_nothing(dtype: str) -> None:
+    p = np.array([[0.0, 1.0]], dtype)
+    for name in ("cross_entropy", "binary_cross_entropy"):
+        np.testing.assert_array_equal(kernels.loss_forward(name, p, p), [0])
+    wrong = kernels.loss_forward("cross_entropy", p, p[:, ::-1].copy())
+    assert np.isfinite(wrong).all()
+    assert wrong[0] > 80
+
+
+@dtypes
+def test_no_slope_at_the_bottom(dtype: str) -> None:
+    p = np.array([[0.5, -2.0, 0.0]], dtype)
+    for name in ("mse", "half_squared_error", "mae", "sum_absolute_error", "huber"):
+        np.testing.assert_array_equal(kernels.loss_forward(name, p, p), [0])
+        np.testing.assert_array_equal(kernels.loss_backward(name, p, p), np.zeros((1, 3)))
+
+
+@dtypes
+def test_weight_zero_takes_a_row_out(dtype: str, rng: np.random.Generator) -> None:
+    p, t = rng.standard_normal((2, 3, 4)).astype(dtype)
+    gradient = kernels.loss_backward("mse", p, t, np.array([1, 0, 1], dtype))
+    assert (gradient[1] == 0).all()
+    assert (gradient[[0, 2]] != 0).all()
+
+
+P = np.full((3, 4), 0.25, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: kernels.loss_forward("msee", P, P), ValueError, ("msee", "mse")),
+        (lambda: kernels.loss_forward("mse", P, P[:2]), ValueError, ("(3, 4)", "(2, 4)")),
+        (lambda: kernels.loss_backward("mse", P, P.astype(np.float64)), TypeError, ("float32", "float64")),
+        (lambda: kernels.loss_forward("mse", P, P, np.ones(2, np.float32)), ValueError, ("(3,)", "(2,)")),
+        (lambda: kernels.loss_forward("mse", P, P, np.ones(3)), TypeError, ("float32", "float64")),
+        (lambda: kernels.loss_forward("cross_entropy", P, np.array([0, 1, 4])), ValueError, ("4",)),
+        (lambda: kernels.loss_backward("cross_entropy", P, np.array([0, -1, 2])), ValueError, ("-1",)),
+        (lambda: kernels.loss_forward("cross_entropy", P, np.array([0, 1])), ValueError, ("(3,)", "(2,)")),
+        (lambda: kernels.loss_forward("cross_entropy", P, np.array([0.0, 1.0, 2.0])), TypeError, ("float64",)),
+        (lambda: kernels.loss_forward("cross_entropy", P, P, label_smoothing=1.5), ValueError, ("label_smoothing",)),
+        (lambda: kernels.loss_forward("huber", P, P, delta=-1.0), ValueError, ("delta",)),
+        (lambda: kernels.loss_forward("huber", P, P, detla=1.0), ValueError, ("detla",)),
+    ],
+)
+def test_bad_calls_say_what_is_wrong(call: Callable[[], object], error: type, words: tuple[str, ...]) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)

@@ -1,0 +1,115 @@
+"""Reductions, gathering and optimisers at their edges."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from kernel_cases import DTYPES
+
+from nnfast import kernels
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(1000, 37), (3, 5000), (7, 11, 13), (20_001,)])
+def test_sums_of_integers_are_exact(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
+    x = rng.integers(-8, 9, shape).astype(dtype)  # every partial sum is below 2^24
+    for axis in (None, *range(-x.ndim, x.ndim)):
+        got = kernels.reduce_sum(x, axis)
+        np.testing.assert_array_equal(got, x.astype(np.int64).sum(axis=axis))
+        np.testing.assert_array_equal(kernels.reduce_max(x, axis), x.max(axis=axis))
+
+
+@dtypes
+def test_empty_sums_are_zero_and_empty_maxima_are_refused(dtype: str) -> None:
+    np.testing.assert_array_equal(kernels.reduce_sum(np.ones((0, 3), dtype), 0), [0, 0, 0])
+    np.testing.assert_array_equal(kernels.reduce_sum(np.ones((3, 0), dtype), 1), [0, 0, 0])
+    assert kernels.reduce_sum(np.ones((0, 3), dtype)) == 0
+    assert kernels.reduce_sum(np.ones((0, 3), dtype), 1).shape == (0,)
+    for axis in (None, 0):
+        with pytest.raises(ValueError, match="reduce_max"):
+            kernels.reduce_max(np.ones((0, 3), dtype), axis)
+    with pytest.raises(ValueError, match="argmax"):
+        kernels.argmax(np.ones((3, 0), dtype))
+
+
+@dtypes
+def test_a_maximum_is_nan_where_an_element_is(dtype: str) -> None:
+    for position in range(40):
+        x = np.arange(80, dtype=dtype).reshape(2, 40)
+        x[1, position] = np.nan
+        np.testing.assert_array_equal(kernels.reduce_max(x, 1), x.max(axis=1))
+        np.testing.assert_array_equal(kernels.reduce_max(x, 0), x.max(axis=0))
+
+
+@dtypes
+def test_argmax_takes_the_first_of_equals(dtype: str) -> None:
+    for first in range(35):
+        x = np.zeros((1, 35), dtype)
+        x[0, first:] = 2
+        got = kernels.argmax(x)
+        assert got.dtype == np.int32
+        assert got[0] == first
+    assert kernels.argmax(np.full((1, 20), -np.inf, dtype))[0] == 0
+
+
+@dtypes
+def test_gathered_rows_keep_their_shape_and_bits(dtype: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((6, 3, 5)).astype(dtype)
+    rows = np.array([5, 0, 0, 3])
+    np.testing.assert_array_equal(kernels.gather_rows(x, rows, dtype=dtype), x[rows])
+    got = kernels.gather_rows((255 * rng.random((6, 4, 4, 1))).astype(np.uint8), rows, 1 / 255, dtype=dtype)
+    assert got.shape == (4, 4, 4, 1)
+    assert got.dtype == dtype
+    assert kernels.gather_rows(x, rows[:0], dtype=dtype).shape == (0, 3, 5)
+
+
+@dtypes
+def test_nothing_moves_where_the_gradient_is_zero(dtype: str, rng: np.random.Generator) -> None:
+    start = rng.standard_normal(37).astype(dtype)
+    p, zero = start.copy(), np.zeros(37, dtype)
+    kernels.sgd_update(p, zero, None, 0.1)
+    kernels.sgd_update(p, zero, zero.copy(), 0.1, 0.9, True)
+    kernels.adam_update(p, zero, zero.copy(), zero.copy())
+    np.testing.assert_array_equal(p, start)
+
+
+X, ROWS, P = np.ones((6, 3), np.float32), np.array([0, 5]), np.ones(4, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: kernels.gather_rows(X, np.array([0, 6])), ValueError, ("6",)),
+        (lambda: kernels.gather_rows(X, np.array([-1])), ValueError, ("-1",)),
+        (lambda: kernels.gather_rows(X, ROWS.astype(np.float64)), TypeError, ("float64",)),
+        (lambda: kernels.gather_rows(X, ROWS, dtype="float64"), TypeError, ("float32",)),
+        (lambda: kernels.gather_rows(X, ROWS[None]), ValueError, ("(1, 2)",)),
+        (lambda: kernels.reduce_sum(X, 2), ValueError, ("2",)),
+        (lambda: kernels.reduce_max(X, -3), ValueError, ("-3",)),
+        (lambda: kernels.reduce_sum(X[:, ::2]), ValueError, ("contiguous",)),
+        (lambda: kernels.reduce_sum(X.astype(np.int32)), TypeError, ("int32",)),
+        (lambda: kernels.add(X, X[:3]), ValueError, ("(6, 3)", "(3, 3)")),
+        (lambda: kernels.multiply(X, X.astype(np.float64)), TypeError, ("float64",)),
+        (lambda: kernels.sgd_update(P, P[:3]), ValueError, ("(4,)", "(3,)")),
+        (lambda: kernels.sgd_update(P, P.copy(), None, 0.1, 0.9), ValueError, ("velocity",)),
+        (lambda: kernels.adam_update(P, P.copy(), P.copy(), P[:2].copy()), ValueError, ("(4,)", "(2,)")),
+        (lambda: kernels.adam_update(P, P.copy(), P.copy(), P.copy(), step=0), ValueError, ("step",)),
+        (lambda: kernels.adam_update(P, P.astype(np.float64), P.copy(), P.copy()), TypeError, ("float64",)),
+    ],
+)
+def test_bad_calls_say_what_is_wrong(call: Callable[[], object], error: type, words: tuple[str, ...]) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_read_only_parameters_are_refused() -> None:
+    fixed = np.ones(4)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match=r"read-only|writable|writeable"):
+        kernels.sgd_update(fixed, np.ones(4))
+    with pytest.raises(ValueError, match=r"read-only|writable|writeable"):
+        kernels.adam_update(np.ones(4), np.ones(4), fixed, np.ones(4))

@@ -1,0 +1,260 @@
+"""One row per layer, from which its shape, values, gradients, file, repr and documentation tests follow."""
+
+import doctest
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reference.activations import activation_forward
+from reference.softmax import log_softmax_forward, softmax_forward
+
+import nnfast as nf
+from nnfast import layers
+from nnfast.typing import Array, Shape
+
+EPS = np.finfo(np.float64).eps
+
+
+class Scale(layers.CustomLayer):
+    """y = factor * x, scaled once more by a fixed number.
+
+    Examples
+    --------
+    >>> Scale(2.0)
+    Scale(2.0)
+    """
+
+    def __init__(self, extra: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.extra = extra
+
+    def parameter_shapes(self, input_shape: Any) -> dict[str, Shape]:
+        return {"factor": (input_shape[-1],)}
+
+    def initializer(self, parameter: str) -> Any:
+        return "ones"
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = self.extra * parameters["factor"] * inputs[0]
+
+    def backward(
+        self,
+        d_output: Array,
+        d_inputs: list[Array],
+        inputs: list[Array],
+        output: Array,
+        parameters: dict[str, Array],
+        d_parameters: dict[str, Array],
+    ) -> None:
+        d_inputs[0][...] = self.extra * parameters["factor"] * d_output
+        d_parameters["factor"] += self.extra * (d_output * inputs[0]).sum(axis=tuple(range(d_output.ndim - 1)))
+
+
+@dataclass
+class Row:
+    make: Callable[[], layers.Layer]
+    values: Callable[..., Array]
+    """The layer in NumPy, from its inputs, then its parameters."""
+    shape: Shape = (5,)
+    output_shape: Shape = (5,)
+    inputs: int = 1
+    parameters: dict[str, Shape] = field(default_factory=dict)
+    text: str = ""
+
+
+def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: float = 0.0) -> Row:
+    return Row(make, lambda x: activation_forward(function, x, alpha), text=text)
+
+
+def dense(x: Array, kernel: Array, bias: Array) -> Array:
+    return np.asarray(np.tanh(x @ kernel + bias))
+
+
+ROWS = {
+    "Input": Row(lambda: layers.Activation("identity"), lambda x: x, text="Activation('identity')"),
+    "Rescaling": Row(lambda: layers.Rescaling(0.5, 1.0), lambda x: 0.5 * x + 1, text="Rescaling(0.5, offset=1.0)"),
+    "Dense": Row(
+        lambda: layers.Dense(3, "tanh"),
+        dense,
+        output_shape=(3,),
+        parameters={"kernel": (5, 3), "bias": (3,)},
+        text="Dense(3, activation='tanh')",
+    ),
+    "Dense on rows of vectors": Row(
+        lambda: layers.Dense(4, use_bias=False, kernel_initializer="he_normal"),
+        lambda x, kernel: x @ kernel,
+        shape=(2, 3),
+        output_shape=(2, 4),
+        parameters={"kernel": (3, 4)},
+        text="Dense(4, use_bias=False, kernel_initializer=HeNormal())",
+    ),
+    "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
+    "Reshape": Row(
+        lambda: layers.Reshape((3, -1)),
+        lambda x: x.reshape(len(x), 3, 2),
+        shape=(6,),
+        output_shape=(3, 2),
+        text="Reshape((3, -1))",
+    ),
+    "Add": Row(layers.Add, lambda a, b, c: a + b + c, inputs=3, text="Add()"),
+    "Multiply": Row(layers.Multiply, lambda a, b, c: a * b * c, inputs=3, text="Multiply()"),
+    "Concatenate": Row(
+        lambda: layers.Concatenate(axis=1),
+        lambda a, b: np.concatenate([a, b], axis=1),
+        shape=(2, 3),
+        output_shape=(4, 3),
+        inputs=2,
+        text="Concatenate(axis=1)",
+    ),
+    "Concatenate on the last axis": Row(
+        layers.Concatenate,
+        lambda a, b: np.concatenate([a, b], axis=-1),
+        shape=(2, 3),
+        output_shape=(2, 6),
+        inputs=2,
+        text="Concatenate()",
+    ),
+    "Dropout": Row(lambda: layers.Dropout(0.5), lambda x: x, text="Dropout(0.5)"),
+    "CustomLayer": Row(
+        lambda: Scale(2.0), lambda x, factor: 2 * factor * x, parameters={"factor": (5,)}, text="Scale(2.0)"
+    ),
+    "Activation": named(lambda: layers.Activation("tanh"), "tanh", "Activation('tanh')"),
+    "Heaviside": named(lambda: layers.Heaviside(0.2), "heaviside", "Heaviside(threshold=0.2)", 0.2),
+    "Sigmoid": named(layers.Sigmoid, "sigmoid", "Sigmoid()"),
+    "Tanh": named(layers.Tanh, "tanh", "Tanh()"),
+    "ReLU": named(layers.ReLU, "relu", "ReLU()"),
+    "LeakyReLU": named(lambda: layers.LeakyReLU(0.3), "leaky_relu", "LeakyReLU(negative_slope=0.3)", 0.3),
+    "ELU": named(lambda: layers.ELU(0.5), "elu", "ELU(alpha=0.5)", 0.5),
+    "SELU": named(layers.SELU, "selu", "SELU()"),
+    "GELU": named(layers.GELU, "gelu", "GELU()"),
+    "GELU by tanh": named(lambda: layers.GELU(True), "gelu_tanh", "GELU(approximate=True)"),
+    "SiLU": named(layers.SiLU, "silu", "SiLU()"),
+    "Softplus": named(layers.Softplus, "softplus", "Softplus()"),
+    "Softsign": named(layers.Softsign, "softsign", "Softsign()"),
+    "HardSigmoid": named(layers.HardSigmoid, "hard_sigmoid", "HardSigmoid()"),
+    "Softmax": Row(layers.Softmax, softmax_forward, text="Softmax()"),
+    "LogSoftmax": Row(layers.LogSoftmax, log_softmax_forward, text="LogSoftmax()"),
+}
+
+every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+
+
+def network(row: Row, *, dtype: str = "float64", name: str = "examined") -> nf.Network:
+    """The layer behind one dense layer per input, so that gradients have to come through it."""
+    x = layers.Input((4,))
+    size = int(np.prod(row.shape))
+    branches = [layers.Reshape(row.shape)(layers.Dense(size)(x)) for _ in range(row.inputs)]
+    layer = row.make()
+    layer.take_name(name)
+    y = layer(branches[0] if row.inputs == 1 else branches)
+    return nf.Network(inputs=x, outputs=layers.Dense(2)(layers.Flatten()(y)), seed=3, dtype=dtype)
+
+
+def test_every_layer_has_a_row() -> None:
+    assert {name.partition(" ")[0] for name in ROWS} == set(layers.__all__) - {"Layer"}
+
+
+@every_row
+def test_shape_and_parameters(row: Row) -> None:
+    net = network(row)
+    assert net.trace(np.ones((3, 4)))["examined"].shape == (3, *row.output_shape)
+    own = {name: view.shape for name, view in net.parameters.items() if name.startswith("examined.")}
+    assert own == {f"examined.{name}": shape for name, shape in row.parameters.items()}
+
+
+@every_row
+def test_values(row: Row, rng: np.random.Generator) -> None:
+    net = network(row)
+    tensors = net.trace(rng.normal(size=(7, 4)))
+    names = net.architecture.inputs[[layer.name for layer in net.layers].index("examined")]
+    own = [net.parameters[f"examined.{name}"] for name in row.parameters]
+    wanted = row.values(*(tensors[name] for name in names), *own)
+    # Sums of at most five products of numbers around 1, and a function that is right to a few units in the last place.
+    np.testing.assert_allclose(tensors["examined"], wanted, rtol=16 * EPS, atol=16 * EPS)
+
+
+@every_row
+def test_gradients(row: Row, rng: np.random.Generator) -> None:
+    report = nf.check_gradients(network(row), rng.normal(size=(3, 4)), rng.normal(size=(3, 2)), "mse")
+    assert report, f"\n{report}"
+    assert len(report.errors) == len(network(row).parameters)
+
+
+@every_row
+def test_saved_and_loaded(row: Row, rng: np.random.Generator, tmp_path: Path) -> None:
+    net = network(row, dtype="float32")
+    x = rng.normal(size=(5, 4)).astype("float32")
+    net.save(tmp_path / "net.safetensors")
+    loaded = nf.Network.load(tmp_path / "net.safetensors", custom_objects={"Scale": Scale})
+    assert [repr(layer) for layer in loaded.layers] == [repr(layer) for layer in net.layers]
+    assert loaded.predict(x).tobytes() == net.predict(x).tobytes()
+
+
+@every_row
+def test_repr_can_be_read_back(row: Row) -> None:
+    layer = row.make()
+    assert repr(layer) == row.text
+    names = {**vars(layers), **vars(nf.initializers), "Scale": Scale}
+    again = eval(repr(layer), names)
+    assert again.get_config() == layer.get_config()
+
+
+@every_row
+def test_documentation(row: Row) -> None:
+    kind = type(row.make())
+    assert doctest.DocTestFinder(recurse=False).find(kind), kind.__name__
+    text = kind.__doc__ or ""
+    assert "Examples\n" in text
+    assert ">>> " in text
+
+
+def test_default_names_are_those_of_keras() -> None:
+    kinds = (layers.Dense, layers.LeakyReLU, layers.ReLU, layers.SiLU, layers.ELU, layers.LogSoftmax)
+    names = [kind.default_name() for kind in kinds]
+    assert names == ["dense", "leaky_relu", "relu", "silu", "elu", "log_softmax"]
+
+
+def test_dropout_drops_the_share_it_should() -> None:
+    """In training, the mean of n values of 0 or 1 / (1 - rate) stays within five of its standard deviations of 1."""
+    rate, n = 0.3, 20000
+    seen: list[Array] = []
+
+    class Spy(layers.CustomLayer):
+        def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+            seen.append(inputs[0].copy())
+            output[...] = inputs[0]
+
+        def backward(
+            self,
+            d_output: Array,
+            d_inputs: list[Array],
+            inputs: list[Array],
+            output: Array,
+            parameters: dict[str, Array],
+            d_parameters: dict[str, Array],
+        ) -> None:
+            d_inputs[0][...] = d_output
+
+    net = nf.Network([layers.Input((n,)), layers.Dropout(rate), Spy(), layers.Dense(1)], seed=0)
+    trainer = nf.Trainer(net, loss="mse")
+    ones = np.ones((1, n), dtype="float32")
+    trainer.train_on_batch(ones, ones[:, :1])
+    trainer.train_on_batch(ones, ones[:, :1])
+    first, second = (values[0] for values in seen)
+    assert set(np.unique(first)) == {0, np.float32(1 / (1 - rate))}
+    assert abs(float(first.mean()) - 1) < 5 * np.sqrt(rate / (1 - rate) / n)
+    assert (first != second).any()
+    net.predict(ones)
+    assert (seen[-1] == 1).all()
+
+
+def test_named_activations_are_the_functions_of_that_name(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 6)).astype("float32")
+    for name in nf.activations.names():
+        chain = [layers.Input((6,)), layers.Dense(5), layers.Activation(name)]
+        fused = [layers.Input((6,)), layers.Dense(5, activation=name)]
+        apart, together = nf.Network(chain, seed=1), nf.Network(fused, seed=1)
+        assert apart.predict(x).tobytes() == together.predict(x).tobytes(), name

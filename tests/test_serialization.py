@@ -1,0 +1,341 @@
+"""Files: what is saved comes back; what is damaged, hostile or half written does no harm."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+import nnfast as nf
+from nnfast import layers
+from nnfast.typing import Array
+
+
+def network(seed: int = 0) -> nf.Network:
+    x = layers.Input((3,))
+    h = layers.Dense(4, layers.LeakyReLU(0.2), name="first layer")(x)
+    y = layers.Dense(2, "softmax", trainable=("kernel",))(layers.Concatenate()([h, x]))
+    return nf.Network(inputs=x, outputs=y, seed=seed, name="saved")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "net.safetensors"
+    network().save(file)
+    return file
+
+
+def parts(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return load(content), header["__metadata__"]
+
+
+def rewrite(path: Path, tensors: dict[str, Array], metadata: dict[str, str]) -> None:
+    path.write_bytes(save(tensors, metadata))
+
+
+def change(path: Path, edit: Any) -> None:
+    """Edit the architecture of a file."""
+    tensors, metadata = parts(path)
+    description = json.loads(metadata["network"])
+    edit(description)
+    rewrite(path, tensors, {**metadata, "network": json.dumps(description)})
+
+
+def test_a_network_comes_back(path: Path, rng: np.random.Generator) -> None:
+    net, loaded = network(), nf.Network.load(path)
+    x = rng.normal(size=(9, 3)).astype("float32")
+    assert loaded.predict(x).tobytes() == net.predict(x).tobytes()
+    assert (loaded.name, loaded.seed, loaded.dtype, loaded.trainable) == ("saved", 0, "float32", net.trainable)
+    assert loaded.summary() == net.summary()
+    assert [repr(layer) for layer in loaded.layers] == [repr(layer) for layer in net.layers]
+
+
+def test_frozen_parameters_and_float64_come_back(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(2), layers.Dense(1)], dtype="float64", seed=9)
+    net.freeze("dense")
+    net.save(str(tmp_path / "net"))
+    loaded = nf.Network.load(str(tmp_path / "net"))
+    assert (loaded.dtype, loaded.trainable) == ("float64", ["dense_1.kernel", "dense_1.bias"])
+    assert all(np.array_equal(a, b) for a, b in zip(net.get_weights(), loaded.get_weights(), strict=True))
+
+
+def test_other_programs_can_read_the_tensors(path: Path) -> None:
+    tensors, metadata = parts(path)
+    assert {name: value.shape for name, value in tensors.items()} == {
+        "first layer.kernel": (3, 4),
+        "first layer.bias": (4,),
+        "dense.kernel": (7, 2),
+        "dense.bias": (2,),
+    }
+    assert metadata["format"] == "nnfast 1"
+
+
+def test_a_checkpoint_is_a_network_too(tmp_path: Path) -> None:
+    trainer = nf.Trainer(network(), loss="cross_entropy")
+    trainer.train_on_batch(np.ones((2, 3)), [0, 1])
+    trainer.save_checkpoint(tmp_path / "run.safetensors")
+    loaded = nf.Network.load(tmp_path / "run.safetensors")
+    assert all(np.array_equal(a, b) for a, b in zip(trainer.network.get_weights(), loaded.get_weights(), strict=True))
+
+
+def test_a_network_is_no_checkpoint(path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected a checkpoint.*Network\.load"):
+        nf.Trainer.resume(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        nf.Network.load(tmp_path / "none.safetensors")
+    with pytest.raises(FileNotFoundError):
+        network().save(tmp_path / "no folder" / "net.safetensors")
+
+
+# ---- damaged files ---------------------------------------------------------------------
+
+
+def test_truncated_files(path: Path) -> None:
+    content = path.read_bytes()
+    for length in [*range(64), *range(64, len(content), 37), len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"net\.safetensors"):
+            nf.Network.load(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_flipped_bytes_never_do_harm(path: Path, data: st.DataObject) -> None:
+    """Damage in the header is an error, or yields a network of the same shapes; nothing else happens."""
+    original = path.read_bytes()
+    header = 8 + int.from_bytes(original[:8], "little")
+    content = bytearray(original)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
+    damaged = path.with_name("damaged.safetensors")
+    damaged.write_bytes(content)
+    with contextlib.suppress(ValueError):
+        loaded = nf.Network.load(damaged)
+        assert [w.size for w in loaded.get_weights()] == [w.size for w in network().get_weights()]
+
+
+@settings(max_examples=100)
+@given(content=st.binary(max_size=200))
+def test_noise_is_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("noise") / "noise"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="noise"):
+        nf.Network.load(path)
+
+
+HOSTILE = {
+    "huge layer": lambda d: d["layers"][1]["config"].update(units=10**12),
+    "beyond 64 bits": lambda d: d["layers"][1]["config"].update(units=10**30),
+    "huge input": lambda d: d["layers"][0]["config"].update(shape=[2**40, 2**40]),
+    "negative": lambda d: d["layers"][1]["config"].update(units=-4),
+    "a float": lambda d: d["layers"][1]["config"].update(units=4.0),
+    "a text": lambda d: d["layers"][1]["config"].update(units="4"),
+    "null": lambda d: d["layers"][1]["config"].update(units=None),
+    "unknown option": lambda d: d["layers"][1]["config"].update(hack=1),
+    "unknown activation": lambda d: d["layers"][1]["config"].update(activation="exec"),
+    "code as activation": lambda d: d["layers"][1]["config"].update(activation="__import__('os').abort()"),
+    "unknown class": lambda d: d["layers"][1].update({"class": "os.system"}),
+    "base class": lambda d: d["layers"][1].update({"class": "Layer"}),
+    "custom layer without its class": lambda d: d["layers"][1].update({"class": "CustomLayer"}),
+    "class as number": lambda d: d["layers"][1].update({"class": 7}),
+    "unknown initializer": lambda d: d["layers"][1]["config"].update(
+        kernel_initializer={"class": "eval", "config": {"source": "1"}}
+    ),
+    "name with a dot": lambda d: d["layers"][1].update(name="a.b"),
+    "name twice": lambda d: d["layers"][1].update(name="input"),
+    "name as list": lambda d: d["layers"][1].update(name=["x"]),
+    "unknown input": lambda d: d["layers"][1].update(inputs=["nowhere"]),
+    "own output as input": lambda d: d["layers"][1].update(inputs=["first layer"]),
+    "later layer as input": lambda d: d["layers"][1].update(inputs=["dense"]),
+    "no input": lambda d: d["layers"][1].update(inputs=[]),
+    "inputs as text": lambda d: d["layers"][1].update(inputs="input"),
+    "two inputs": lambda d: d["layers"][1].update(inputs=["input", "input"]),
+    "two input layers": lambda d: d["layers"].insert(1, {**d["layers"][0], "name": "second"}),
+    "no layers": lambda d: d.update(layers=[]),
+    "layers as dict": lambda d: d.update(layers={}),
+    "layer as text": lambda d: d["layers"].append("Dense"),
+    "unknown output": lambda d: d.update(output="nowhere"),
+    "output as list": lambda d: d.update(output=["dense"]),
+    "unknown dtype": lambda d: d.update(dtype="float16"),
+    "dtype as dict": lambda d: d.update(dtype={}),
+    "seed as text": lambda d: d.update(seed="0"),
+    "frozen nothing": lambda d: d.update(frozen=["nothing"]),
+    "frozen as number": lambda d: d.update(frozen=3),
+    "frozen unhashable": lambda d: d.update(frozen=[[]]),
+    "missing name": lambda d: d.pop("name"),
+    "other shape": lambda d: d["layers"][1]["config"].update(units=5),
+    "without bias": lambda d: d["layers"][1]["config"].update(use_bias=False),
+    "other dtype": lambda d: d.update(dtype="float64"),
+    "deep": lambda d: d["layers"][1]["config"].update(kernel_initializer=nested(900)),
+}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1.0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("edit", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_architectures_are_refused(edit: Any, path: Path) -> None:
+    change(path, edit)
+    with pytest.raises(ValueError, match=r"net\.safetensors"):
+        nf.Network.load(path)
+
+
+def test_hostile_metadata_and_tensors_are_refused(path: Path) -> None:
+    tensors, metadata = parts(path)
+    renamed = {name.replace("dense", "other"): value for name, value in tensors.items()}
+    cases: list[tuple[dict[str, Array], dict[str, str]]] = [
+        (tensors, {}),
+        (tensors, {"format": "nnfast 1"}),
+        (tensors, {**metadata, "format": "nnfast 2"}),
+        (tensors, {**metadata, "network": "not JSON"}),
+        (tensors, {**metadata, "network": "[" * 100000}),
+        (tensors, {**metadata, "network": "[]"}),
+        (tensors, {**metadata, "extra": "{"}),
+        ({}, metadata),
+        (renamed, metadata),
+        ({**tensors, "more": np.zeros(1, dtype="float32")}, metadata),
+        ({name: value.T.copy() for name, value in tensors.items()}, metadata),
+        ({name: value.astype("float64") for name, value in tensors.items()}, metadata),
+        ({name: value.view("int32") for name, value in tensors.items()}, metadata),
+    ]
+    for case in cases:
+        rewrite(path, *case)
+        with pytest.raises(ValueError, match=r"net\.safetensors"):
+            nf.Network.load(path)
+
+
+HOSTILE_TRAINING = {
+    "no loss": lambda d: d.pop("loss"),
+    "unknown loss": lambda d: d["loss"].update({"class": "eval"}),
+    "loss that does not fit": lambda d: d["loss"]["config"].update(from_logits=True),
+    "unknown optimizer": lambda d: d["optimizer"].update({"class": "Trainer"}),
+    "rate as text": lambda d: d["optimizer"]["config"].update(learning_rate="fast"),
+    "unknown metric": lambda d: d.update(metrics=["print"]),
+    "function as metric": lambda d: d.update(metrics=[{"function": "print"}]),
+    "negative iteration": lambda d: d.update(iteration=-1),
+    "iteration as text": lambda d: d.update(iteration="1"),
+    "position without rows": lambda d: d.update(position={"rows": 3}),
+    "position as list": lambda d: d.update(position=[1]),
+    "position too far": lambda d: d.update(position={"rows": 3, "batch_size": 1, "start": 99, "totals": [0.0]}),
+    "totals as text": lambda d: d.update(position={"rows": 3, "batch_size": 1, "start": 0, "totals": ["0"]}),
+    "another optimizer": lambda d: d.update(optimizer={"class": "SGD", "config": {"momentum": 0.5}}),
+}
+
+
+@pytest.mark.parametrize("edit", HOSTILE_TRAINING.values(), ids=HOSTILE_TRAINING)
+def test_hostile_checkpoints_are_refused(edit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    nf.Trainer(network(), loss="cross_entropy").save_checkpoint(path)
+    tensors, metadata = parts(path)
+    training = json.loads(metadata["training"])
+    edit(training)
+    rewrite(path, tensors, {**metadata, "training": json.dumps(training)})
+    with pytest.raises(ValueError, match=r"run\.safetensors"):
+        nf.Trainer.resume(path)
+
+
+# ---- custom layers ---------------------------------------------------------------------
+
+
+class Offset(layers.CustomLayer):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = inputs[0] + self.by
+
+
+def test_custom_layers_come_from_the_caller(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((2,)), Offset(3.0), layers.Dense(1)], seed=0)
+    net.save(tmp_path / "net")
+    loaded = nf.Network.load(tmp_path / "net", custom_objects={"Offset": Offset})
+    assert loaded.predict(np.ones((1, 2))).tobytes() == net.predict(np.ones((1, 2))).tobytes()
+    assert loaded.layers[1].name == "offset"
+    with pytest.raises(ValueError, match="unknown layer class 'Offset'"):
+        nf.Network.load(tmp_path / "net")
+
+
+# ---- atomic ----------------------------------------------------------------------------
+
+
+def test_a_failed_save_keeps_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        network(1).save(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_save_does_in_which_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content reaches the disk before the name does, and the name before save returns."""
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        calls.append("fsync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "fsync file")
+        fsync(descriptor)
+
+    def noted_replace(source: Any, target: Any) -> None:
+        calls.append("replace")
+        assert Path(source).parent == Path(target).parent
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    network(1).save(path)
+    if Path("/proc/self/fd").is_dir():
+        assert calls == ["fsync file", "replace", "fsync folder"]
+    assert nf.Network.load(path).predict(np.ones((1, 3))).tobytes() == network(1).predict(np.ones((1, 3))).tobytes()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_kill_during_a_save_keeps_the_old_file(path: Path, moment: str) -> None:
+    before = path.read_bytes()
+    script = f"""
+        import os, signal
+        import nnfast as nf
+        net = nf.Network.load({str(path)!r})
+        net.set_weights([0 * weights for weights in net.get_weights()])
+        os.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        net.save({str(path)!r})
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert path.read_bytes() == before
+    assert nf.Network.load(path).predict(np.ones((1, 3))).any()
+
+
+def test_loading_imports_nothing_and_runs_nothing(path: Path) -> None:
+    """A name that would import a module on unpickling or on a look-up of classes leaves sys.modules as it was."""
+    nf.Network.load(path)
+    change(path, lambda d: d["layers"][1].update({"class": "antigravity.Layer"}))
+    before = set(sys.modules)
+    with pytest.raises(ValueError, match="unknown layer class"):
+        nf.Network.load(path)
+    assert set(sys.modules) == before
