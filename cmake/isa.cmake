@@ -12,9 +12,12 @@ function(nnfast_add_isa name gnu_flags msvc_flags)
   if(MSVC)
     target_compile_options(${library} PRIVATE /O2 /GR- ${msvc_flags})
   else()
-    # -O3 in every build type: unoptimised kernels would be slow beyond use. Under a sanitizer -O1, because its checks make
-    # -O3 compile for minutes.
-    target_compile_options(${library} PRIVATE $<IF:$<BOOL:${NNFAST_SANITIZE}>,-O1,-O3> -fno-exceptions -fno-rtti -fno-lto ${gnu_flags})
+    # In every build type: unoptimised kernels would be slow beyond use. A sanitizer's checks take minutes at -O3.
+    set(optimization -O3)
+    if(NNFAST_SANITIZE)
+      set(optimization -O1)
+    endif()
+    target_compile_options(${library} PRIVATE ${optimization} -fno-exceptions -fno-rtti -fno-lto ${gnu_flags})
     # GCC 12 warns at every use of its own AVX-512 header, which begins with undefined registers on purpose (PR 105593).
     target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()

@@ -68,7 +68,7 @@ def test_labels_of_probabilities(label_dtype: type, dtype: str, rng: np.random.G
 
 
 @dtypes
-@pytest.mark.parametrize(("name", "options"), LOSSES)
+@pytest.mark.parametrize(("name", "options"), [row for row in LOSSES if row != ("cross_entropy", {})])
 def test_rows_of_several_axes(name: str, options: dict[str, Any], dtype: str, rng: np.random.Generator) -> None:
     p = rng.dirichlet(np.ones(5), (4, 3)).astype(dtype)
     t = rng.dirichlet(np.ones(5), (4, 3)).astype(dtype)
@@ -152,11 +152,13 @@ P = np.full((3, 4), 0.25, np.float32)
         (lambda: kernels.loss_forward("mse", P, P, np.ones(3)), TypeError, ("float32", "float64")),
         (lambda: kernels.loss_forward("cross_entropy", P, np.array([0, 1, 4])), ValueError, ("4",)),
         (lambda: kernels.loss_backward("cross_entropy", P, np.array([0, -1, 2])), ValueError, ("-1",)),
-        (lambda: kernels.loss_forward("cross_entropy", P, np.array([0, 1])), ValueError, ("(3,)", "(2,)")),
+        (lambda: kernels.loss_forward("cross_entropy", P, np.array([0, 1])), ValueError, ("3 positions", "(2,)")),
         (lambda: kernels.loss_forward("cross_entropy", P, np.array([0.0, 1.0, 2.0])), TypeError, ("float64",)),
         (lambda: kernels.loss_forward("cross_entropy", P, P, label_smoothing=1.5), ValueError, ("label_smoothing",)),
         (lambda: kernels.loss_forward("huber", P, P, delta=-1.0), ValueError, ("delta",)),
-        (lambda: kernels.loss_forward("huber", P, P, detla=1.0), ValueError, ("detla",)),
+        (lambda: kernels.loss_forward("huber", P, P, detla=1.0), TypeError, ("detla",)),
+        (lambda: kernels.loss_forward("cross_entropy", P[None], P[None]), ValueError, ("(N, K)",)),
+        (lambda: kernels.loss_forward("cross_entropy", P[:1], np.array(0), from_logits=True), ValueError, ("()",)),
     ],
 )
 def test_bad_calls_say_what_is_wrong(call: Callable[[], object], error: type, words: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1000, 37), (3, 5000), (7, 11, 13), (20_001,)])
 def test_sums_of_integers_are_exact(shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
     x = rng.integers(-8, 9, shape).astype(dtype)  # every partial sum is below 2^24
-    for axis in (None, *range(-x.ndim, x.ndim)):
+    for axis in (None, 0, 1) if x.ndim == 2 else (None,):
         got = kernels.reduce_sum(x, axis)
         np.testing.assert_array_equal(got, x.astype(np.int64).sum(axis=axis))
         np.testing.assert_array_equal(kernels.reduce_max(x, axis), x.max(axis=axis))
@@ -27,10 +27,10 @@ def test_empty_sums_are_zero_and_empty_maxima_are_refused(dtype: str) -> None:
     np.testing.assert_array_equal(kernels.reduce_sum(np.ones((3, 0), dtype), 1), [0, 0, 0])
     assert kernels.reduce_sum(np.ones((0, 3), dtype)) == 0
     assert kernels.reduce_sum(np.ones((0, 3), dtype), 1).shape == (0,)
-    for axis in (None, 0):
-        with pytest.raises(ValueError, match="reduce_max"):
+    for axis in (None, 0, 1):
+        with pytest.raises(ValueError, match="one element or more"):
             kernels.reduce_max(np.ones((0, 3), dtype), axis)
-    with pytest.raises(ValueError, match="argmax"):
+    with pytest.raises(ValueError, match="one element or more"):
         kernels.argmax(np.ones((3, 0), dtype))
 
 
@@ -87,6 +87,7 @@ X, ROWS, P = np.ones((6, 3), np.float32), np.array([0, 5]), np.ones(4, np.float3
         (lambda: kernels.gather_rows(X, ROWS, dtype="float64"), TypeError, ("float32",)),
         (lambda: kernels.gather_rows(X, ROWS[None]), ValueError, ("(1, 2)",)),
         (lambda: kernels.reduce_sum(X, 2), ValueError, ("2",)),
+        (lambda: kernels.reduce_sum(X[None], 0), ValueError, ("(1, 6, 3)",)),
         (lambda: kernels.reduce_max(X, -3), ValueError, ("-3",)),
         (lambda: kernels.reduce_sum(X[:, ::2]), ValueError, ("contiguous",)),
         (lambda: kernels.reduce_sum(X.astype(np.int32)), TypeError, ("int32",)),

@@ -235,8 +235,12 @@ HOSTILE_TRAINING = {
     "iteration as text": lambda d: d.update(iteration="1"),
     "position without rows": lambda d: d.update(position={"rows": 3}),
     "position as list": lambda d: d.update(position=[1]),
-    "position too far": lambda d: d.update(position={"rows": 3, "batch_size": 1, "start": 99, "totals": [0.0]}),
-    "totals as text": lambda d: d.update(position={"rows": 3, "batch_size": 1, "start": 0, "totals": ["0"]}),
+    "position too far": lambda d: d.update(
+        position={"epoch": 0, "rows": 3, "batch_size": 1, "start": 99, "totals": [0.0]}
+    ),
+    "totals as text": lambda d: d.update(
+        position={"epoch": 0, "rows": 3, "batch_size": 1, "start": 0, "totals": ["0"]}
+    ),
     "another optimizer": lambda d: d.update(optimizer={"class": "SGD", "config": {"momentum": 0.5}}),
 }
 

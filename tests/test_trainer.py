@@ -1,6 +1,8 @@
 """Training: steps against formulas, the loop of fit, validation, callbacks, interruption, resume."""
 
+import _thread
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +273,18 @@ def test_metrics_against_their_formulas(blobs: tuple[Array, Array]) -> None:
     assert scores["most_likely"] == pytest.approx(1 + p.max())
 
 
+def test_losses_as_metrics_see_the_output_and_not_the_logits(blobs: tuple[Array, Array]) -> None:
+    x, y = blobs
+    net = classifier()
+    p = net.predict(x).astype("float64")
+    trainer = nf.Trainer(net, loss="cross_entropy", metrics=["mse", "sum_absolute_error"])
+    scores = trainer.evaluate(x, np.eye(3)[y])
+    assert scores["mse"] == pytest.approx(((p - np.eye(3)[y]) ** 2).mean(), rel=1e-5)
+    assert scores["sum_absolute_error"] == pytest.approx(np.abs(p - np.eye(3)[y]).sum(axis=1).mean(), rel=1e-5)
+    with pytest.raises(ValueError, match="one-hot targets because of the metric mse"):
+        trainer.evaluate(x, y)
+
+
 def test_accuracy_of_one_output(rng: np.random.Generator) -> None:
     x = rng.normal(size=(50, 2)).astype("float32")
     y = (x[:, 0] > 0).astype("uint8")
@@ -285,6 +299,17 @@ def test_distance_of_the_slides() -> None:
     """Row S27: truth (0, 0, 1) against (.48, .01, .51)."""
     t, p = np.array([[0.0, 0.0, 1.0]]), np.array([[0.48, 0.01, 0.51]])
     assert math.sqrt(2 * nf.losses.HalfSquaredError()(t, p)) == pytest.approx(0.68, abs=0.01)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_of_logits_and_of_probabilities_agree(smoothing: float, rng: np.random.Generator) -> None:
+    logits, labels = rng.normal(size=(6, 4)), rng.integers(0, 4, size=6)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+    wanted = pytest.approx(-(target * np.log(p)).sum(axis=1).mean(), rel=1e-13)
+    for truth in (labels, np.eye(4)[labels]):
+        assert nf.losses.CrossEntropy(label_smoothing=smoothing)(truth, p) == wanted
+        assert nf.losses.CrossEntropy(from_logits=True, label_smoothing=smoothing)(truth, logits) == wanted
 
 
 # ---- callbacks -----------------------------------------------------------------------
@@ -418,6 +443,21 @@ def test_an_interrupted_epoch_is_completed_with_the_same_bits(blobs: tuple[Array
     rest = trainer.fit(*blobs, epochs=3, initial_epoch=trainer.epoch)
     assert same(one, two)
     assert rest.history["loss"] == pytest.approx(whole.history["loss"][1:], rel=1e-12)
+
+
+def test_ctrl_c_at_any_moment_loses_no_bit(blobs: tuple[Array, Array]) -> None:
+    one, two = classifier(), classifier()
+    trainer = nf.Trainer(two, loss="cross_entropy")
+    for seconds in (0.01, 0.03, 0.05):
+        timer = threading.Timer(seconds, _thread.interrupt_main)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit(*blobs, epochs=10**6)
+        timer.join()
+    trainer.fit(*blobs, epochs=trainer.epoch + 1, initial_epoch=trainer.epoch)
+    nf.Trainer(one, loss="cross_entropy").fit(*blobs, epochs=trainer.epoch)
+    assert trainer.iteration == 5 * trainer.epoch
+    assert same(one, two)
 
 
 @pytest.mark.parametrize("batches", [5, 7], ids=["between epochs", "inside an epoch"])

@@ -417,15 +417,18 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
 
 // Fisher and Yates's shuffle from the end, with 64-bit numbers from the stream.
 py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
-  require(n >= 0, "random_permutation: expected a size of 0 or more, got ", n);
+  require(n >= 0 && n < (index_t(1) << 36), "random_permutation: expected a size of 0 to 2^36, got ", n);
   py::array_t<int64_t> out(n);
   int64_t* p = out.mutable_data();
   for (index_t i = 0; i < n; ++i) p[i] = i;
   AlignedBuffer<double> uniform(static_cast<size_t>(n));
   kernels<double>().random_uniform(uniform.data(), 0, n, {seed, 0, stream});
   for (index_t i = n - 1; i > 0; --i) {
-    const index_t j = static_cast<index_t>(uniform.data()[i] * static_cast<double>(i + 1));
-    std::swap(p[i], p[j]);
+    // floor(u (i + 1)) without rounding: u is bits / 2^53, multiplied in two halves.
+    const uint64_t bits = static_cast<uint64_t>(uniform.data()[i] * 9007199254740992.0);
+    const uint64_t count = static_cast<uint64_t>(i) + 1;
+    const uint64_t low = (bits & 0x3ffffff) * count, high = (bits >> 26) * count;
+    std::swap(p[i], p[(high + (low >> 26)) >> 27]);
   }
   return py::array(std::move(out));
 }

@@ -31,7 +31,7 @@ void gemm_tile(const GemmPanel<T>& p, index_t row) {
   }
 
   const index_t a_row = p.a_row, a_k = p.a_k, b_k = p.b_k;
-  for (index_t k = p.k; k > 0; --k) {
+  const auto multiply_one = [&] {
     Vec<T> column[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) column[v] = load_columns(b, v);
@@ -43,7 +43,21 @@ void gemm_tile(const GemmPanel<T>& p, index_t row) {
     }
     a += a_k;
     b += b_k;
+  };
+  index_t k = p.k;
+  if (a_k == 1) {
+    // Each row of A is a stream of its own, too short for the machine to see it coming: fetch the
+    // lines of the tile below while this one is at work.
+    constexpr int line = 64 / sizeof(T);
+    for (; k >= line; k -= line) {
+#pragma GCC unroll 16
+      for (int r = 0; r < ROWS; ++r) prefetch(a + (ROWS + r) * a_row);
+#pragma GCC unroll 2
+      for (int i = 0; i < line; ++i) multiply_one();
+    }
   }
+#pragma GCC unroll 2
+  for (; k > 0; --k) multiply_one();
 
   const bool relu = p.relu;
 #pragma GCC unroll 16

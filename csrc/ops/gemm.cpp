@@ -11,10 +11,17 @@ namespace {
 // Rows of A and steps of k that a pass keeps in the second-level cache while panels of B go by.
 constexpr index_t kRowBlock = 768;
 constexpr index_t kDepthBlock = 384;
-// A panel of B is copied where at least this many rows of A use the copy.
-constexpr index_t kRowsThatPayForPacking = 48;
 // An accumulator's worth of nanoseconds: 2 M N K operations at some 100 in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
+
+// A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
+// cost a fifth of the speed when they come from the second-level cache, so it pays early for them.
+template <class T>
+index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width) {
+  const bool aligned = reinterpret_cast<uintptr_t>(b) % 64 == 0 && b_k * sizeof(T) % 64 == 0;
+  if (aligned && b_k == width) return PTRDIFF_MAX;
+  return aligned ? 48 : 24;
+}
 
 template <class T>
 double cost(const Gemm<T>& p) {
@@ -57,8 +64,8 @@ void run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
                                        : GemmStart::zero;
   panel.relu = last && p.activation.kind == Activation::relu;
   const bool whole_vectors = region.columns % table.lanes == 0;
-  const bool in_place = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap) &&
-                        (region.rows < kRowsThatPayForPacking || p.b_k == table.gemm_columns);
+  const bool readable = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap);
+  const bool in_place = readable && region.rows < rows_that_pay_for_packing(panel.b, p.b_k, table.gemm_columns);
   if (!in_place) {
     const index_t width = (region.columns + table.lanes - 1) / table.lanes * table.lanes;
     T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(width * depth)));

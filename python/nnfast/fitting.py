@@ -22,7 +22,7 @@ __all__ = ["Batches", "FitLoop", "Position"]
 
 _CHUNK_SECONDS = 0.1
 """How long the core trains before it returns for Ctrl-C and the progress bar."""
-_ORDER_STREAM = 1 << 32
+_ORDER_STREAM = 1 << 31
 """First stream of random numbers for the order of rows; streams below draw parameters."""
 
 
@@ -40,6 +40,7 @@ class Batches:
 class Position:
     """Where in an epoch training stands, so that an interrupted epoch can be continued with the same bits."""
 
+    epoch: int
     rows: int
     batch_size: int
     start: int
@@ -102,14 +103,17 @@ class FitLoop:
         return order[: rows - rows % self.batch_size] if self.drop_last else order
 
     def _position(self) -> Position:
-        """The place where an interrupted epoch on such data stopped, or the start of a new one."""
-        position = self.trainer.position
-        rows = len(self.data.x)
-        if position is None or (position.rows, position.batch_size) != (rows, self.batch_size):
-            names = 1 + len(self.trainer.core_metrics)
-            position = Position(rows, self.batch_size, self.trainer.plan.iteration, [0.0] * names)
-        self.trainer.position = position
-        return position
+        """The place where an interrupted epoch on such data stopped, or the start of a new one.
+
+        A position of another epoch is over. So that Ctrl-C may come between any two lines, completing an epoch is one
+        assignment, that of `Trainer.epoch`.
+        """
+        trainer, old = self.trainer, self.trainer.position
+        wanted = trainer.epoch, len(self.data.x), self.batch_size
+        if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
+            return old
+        trainer.position = Position(*wanted, trainer.plan.iteration, [0.0] * (1 + len(trainer.core_metrics)))
+        return trainer.position
 
     def _epoch(self, title: str) -> dict[str, float]:
         trainer = self.trainer
@@ -118,7 +122,6 @@ class FitLoop:
         with ProgressBar(self.progress, title, -(-len(order) // self.batch_size)) as bar:
             bar.update(trainer.plan.iteration - position.start, {})
             logs = self._batches(order, position, bar)
-            trainer.position = None
             trainer.epoch += 1
             if self.validation is not None:
                 logs |= {f"val_{name}": value for name, value in trainer.evaluate_batches(self.validation).items()}

@@ -225,6 +225,15 @@ class CrossEntropy(Loss):
             "label_smoothing": self.label_smoothing,
         }
 
+    def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
+        if self.from_logits or not self.label_smoothing:
+            return super()._weighted_values(target, prediction, weight)
+        # The core smooths labels only where it computes the softmax too.
+        classes = prediction.shape[-1]
+        soft = target if target.dtype.kind == "f" else np.eye(classes)[target]
+        smooth = (1 - self.label_smoothing) * soft + self.label_smoothing / classes
+        return _core.loss_forward(self.name, prediction, smooth, weight, {"name": self.name, "from_logits": 0})
+
 
 class CustomLoss(Loss):
     """Base of losses that are written in NumPy: derive from it and give `value` and `gradient`.

@@ -5,7 +5,7 @@ from typing import Any
 
 from nnfast import losses
 from nnfast.configured import Configured, choose
-from nnfast.typing import Spec
+from nnfast.typing import Array, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
 
@@ -23,8 +23,12 @@ class Metric(Configured):
     name: str
 
     def spec(self) -> Spec | None:
-        """The core's description of this metric; None for one that runs in Python."""
+        """The core's description of this metric; None for one that runs in Python, in evaluation alone."""
         return None
+
+    def evaluate(self, y_true: Array, y_pred: Array) -> float:
+        """The metric of targets as the caller gave them and predictions (N, ...); for metrics that run in Python."""
+        raise NotImplementedError
 
 
 class Accuracy(Metric):
@@ -53,6 +57,11 @@ class LossMetric(Metric):
     ----------
     loss : Loss or str
 
+    Notes
+    -----
+    A cross-entropy of probabilities is reported by evaluation and validation only: in training the core knows it only
+    together with its softmax, as the loss.
+
     Examples
     --------
     >>> from nnfast import metrics
@@ -65,7 +74,11 @@ class LossMetric(Metric):
         self.name = self.loss.name
 
     def spec(self) -> Spec | None:
-        return self.loss.spec()
+        of_probabilities = isinstance(self.loss, losses.CrossEntropy) and not self.loss.from_logits
+        return None if of_probabilities else self.loss.spec()
+
+    def evaluate(self, y_true: Array, y_pred: Array) -> float:
+        return self.loss(y_true, y_pred)
 
 
 class FunctionMetric(Metric):
@@ -89,6 +102,9 @@ class FunctionMetric(Metric):
     def __init__(self, function: Callable[[Any, Any], float]) -> None:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
+
+    def evaluate(self, y_true: Array, y_pred: Array) -> float:
+        return float(self.function(y_true, y_pred))
 
 
 def get(metric: Any) -> Metric:

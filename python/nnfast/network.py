@@ -295,6 +295,7 @@ class Network:
         dense [[0.]]
         """
         rows = self._as_rows(x)
+        require_finite(rows, "x")
         plan = self.plan(len(rows), keep=True, fuse=False)
         plan.run(rows, False)
         return plan.values()

@@ -46,7 +46,7 @@ def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
 
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     """Write a checkpoint; see `Trainer.save_checkpoint`."""
-    tensors = dict(trainer.network.parameters)
+    tensors, position = dict(trainer.network.parameters), trainer.position
     for kind, vector in trainer.plan.state().items():
         tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(trainer.network, vector).items()}
     training = {
@@ -55,7 +55,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         "metrics": [metrics.describe(metric) for metric in trainer.metrics],
         "iteration": trainer.iteration,
         "epoch": trainer.epoch,
-        "position": None if trainer.position is None else asdict(trainer.position),
+        "position": None if position is None or position.epoch != trainer.epoch else asdict(position),
     }
     _write(path, tensors, {"network": _describe(trainer.network), "training": training})
 
@@ -119,14 +119,15 @@ def _mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _position(stored: Any, trainer: Trainer) -> Position | None:
     if stored is None:
         return None
-    if not isinstance(stored, dict) or set(stored) != {"rows", "batch_size", "start", "totals"}:
+    if not isinstance(stored, dict) or set(stored) != {"epoch", "rows", "batch_size", "start", "totals"}:
         raise ValueError(f"expected a position in the epoch, got {stored!r}")
-    rows, size = integer("position", "rows", stored["rows"]), integer("position", "batch_size", stored["batch_size"])
-    start, totals = integer("position", "start", stored["start"], least=0), stored["totals"]
+    rows, size = (integer("position", key, stored[key]) for key in ("rows", "batch_size"))
+    epoch, start = (integer("position", key, stored[key], least=0) for key in ("epoch", "start"))
+    totals = stored["totals"]
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
     if not numbers or len(totals) != 1 + len(trainer.core_metrics) or start > trainer.iteration:
         raise ValueError(f"expected a position that fits the trainer, got {stored!r}")
-    return Position(rows, size, start, totals)
+    return Position(epoch, rows, size, start, totals)
 
 
 def _parts(network: Network, vector: Array) -> dict[str, Array]:

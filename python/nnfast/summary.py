@@ -34,12 +34,7 @@ def summary(network: Network) -> str:
 
 def describe(network: Network) -> Table:
     """The table of `Network.describe`, for one row at a time."""
-    operations = network.plan(1).describe()
-    return Table([{column: _cell(value) for column, value in operation.items()} for operation in operations])
-
-
-def _cell(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return Table(network.plan(1).describe())
 
 
 def _rows(shape: Shape) -> str:

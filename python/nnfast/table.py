@@ -17,10 +17,12 @@ def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
     return "\n".join(texts)
 
 
-def number(value: Any) -> str:
-    """A cell: floats to six digits, "-" for what does not apply."""
+def _cell(value: Any) -> str:
+    """A cell: floats to six digits, lists without brackets, "-" for what does not apply."""
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -59,6 +61,6 @@ class Table:
             return "(no rows)"
         columns = list(self.rows[0])
         right = [i for i, c in enumerate(columns) if any(isinstance(row[c], int | float) for row in self.rows)]
-        return format_table(columns, [[number(row[c]) for c in columns] for row in self.rows], right)
+        return format_table(columns, [[_cell(row[c]) for c in columns] for row in self.rows], right)
 
     __repr__ = __str__

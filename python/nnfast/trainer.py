@@ -35,7 +35,8 @@ class Trainer:
         an object of `nnfast.losses`.
     optimizer : str or Optimizer, default "adam"
     metrics : sequence of str, Loss or callable, optional
-        "accuracy", losses, and functions (y_true, y_pred) -> float, which only evaluation and validation run.
+        "accuracy", losses, and functions (y_true, y_pred) -> float, which only evaluation and validation run; see
+        `nnfast.metrics`.
 
     Attributes
     ----------
@@ -143,7 +144,9 @@ class Trainer:
         Notes
         -----
         Arrays in the core's form (C-contiguous; x uint8 or the network's dtype; y the network's dtype, or class
-        numbers as uint8, int32 or int64) are used as they are, others are cast first.
+        numbers as uint8, int32 or int64) are used as they are, others are cast first. Whether soft targets lie from 0
+        to 1, which `fit` and `evaluate` check, is not looked at in arrays of that form: for a small
+        network it would cost more than the step.
 
         Examples
         --------
@@ -173,6 +176,13 @@ class Trainer:
         rows = as_rows(x, network.input_shape, network.dtype, network.layers[0].place)
         require_finite(rows, "x")
         targets = as_targets(y, len(rows), network.output_shape, network.dtype, self.loss.targets)
+        for metric in self.metrics:
+            if (
+                targets.dtype.kind != "f"
+                and isinstance(metric, metrics.LossMetric)
+                and metric.loss.targets != "classes"
+            ):
+                raise ValueError(f"y: expected one-hot targets because of the metric {metric.name}, got class numbers")
         weights = as_weights(sample_weight, len(rows), network.dtype)
         if class_weight is not None:
             by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
@@ -310,11 +320,11 @@ class Trainer:
         self._require(1)
         totals = self.plan.evaluate(data.x, data.y, data.weight)
         logs = self.core_logs(totals.tolist(), len(data.x))
-        functions = [metric for metric in self.metrics if isinstance(metric, metrics.FunctionMetric)]
-        if functions:
+        in_python = [metric for metric in self.metrics if metric.spec() is None]
+        if in_python:
             prediction = self.network.predict(data.x)
             given = np.asarray(data.y_given)
-            logs |= {metric.name: float(metric.function(given, prediction)) for metric in functions}
+            logs |= {metric.name: metric.evaluate(given, prediction) for metric in in_python}
         return logs
 
     def core_logs(self, totals: Sequence[float], rows: int) -> dict[str, float]:

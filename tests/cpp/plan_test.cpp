@@ -75,7 +75,7 @@ struct Problem {
       const int64_t label = r * 7 % kClasses;
       x[static_cast<size_t>(r * features + label)] += T(1);
       labels.push_back(label);
-      order[static_cast<size_t>(r)] = r * 5 % rows;
+      order[static_cast<size_t>(r)] = r * 7 % rows;
     }
   }
 
@@ -104,7 +104,7 @@ template <class T>
 struct Trained {
   std::shared_ptr<Graph<T>> graph;
   std::vector<double> losses;
-  double accuracy = 0;
+  double training_accuracy = 0, accuracy = 0;
   std::vector<T> prediction;
 };
 
@@ -114,7 +114,7 @@ template <class T>
 Trained<T> train(int epochs) {
   const Problem<T> problem(kRows, kFeatures);
   const Dataset<T> data = problem.data(kRows);
-  Trained<T> result{make_graph<T>(kFeatures, kHidden), {}, 0, {}};
+  Trained<T> result{make_graph<T>(kFeatures, kHidden), {}, 0, 0, {}};
   Plan<T> plan(result.graph, training_options(kBatch), {}, nullptr);
   const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
   for (int epoch = 0; epoch < epochs; ++epoch) {
@@ -123,6 +123,7 @@ Trained<T> train(int epochs) {
                                              rates.data(), kSteps, 1e9, totals);
     CHECK(steps == kSteps);
     result.losses.push_back(totals[0] / kRows);
+    result.training_accuracy = totals[1] / kRows;
   }
   double totals[2] = {0, 0};
   plan.evaluate(data, totals);
@@ -143,10 +144,11 @@ uint64_t bits_of(const Trained<T>& trained) {
 }
 
 void test_it_learns() {
-  const Trained<float> trained = train<float>(12);
+  const Trained<float> trained = train<float>(20);
   // Ten equally frequent classes: a network that knows nothing has a loss of log(10) = 2.3.
   CHECK(trained.losses.front() > 1 && trained.losses.front() < 3);
-  CHECK(trained.losses.back() < 0.3);
+  CHECK(trained.losses.back() < 0.6);
+  CHECK(trained.training_accuracy > 0.9);
   CHECK(trained.accuracy > 0.97);
 }
 
@@ -228,15 +230,14 @@ void test_steps_do_not_allocate() {
     };
     plan.train_step(problem.data(kBatch), 1e-3);
     const long own = allocations_of_thread;
-    long last = 0;
+    long before = allocations;
     for (int round = 0; round < 50; ++round) {
-      last = allocations;
       epoch();
-      if (threads > 1 && allocations == last) break;
+      if (threads == 1 || allocations == before) break;
+      before = allocations;
     }
-    CHECK(allocations == last);
+    CHECK(allocations == before);
     CHECK(allocations_of_thread == own);
-    if (threads == 1) CHECK(last == own);
   }
 #endif
 }

@@ -35,17 +35,12 @@ def words(n: int, seed: int, step: int, stream: int) -> NDArray[np.uint32]:
     return np.stack(blocks, axis=1).astype(np.uint32).reshape(-1)[:n]
 
 
-def words64(n: int, seed: int, step: int, stream: int) -> NDArray[np.uint64]:
-    """Return n 64-bit words: element i is words 2 i (low half) and 2 i + 1 (high half)."""
-    pairs = words(2 * n, seed, step, stream).astype(np.uint64).reshape(n, 2)
-    return pairs[:, 1] << np.uint64(32) | pairs[:, 0]
-
-
 def random_uniform(n: int, seed: int, stream: int, dtype: str) -> NDArray[np.floating]:
-    """Return n numbers in [0, 1), exactly: 24 bits for float32, 53 for float64."""
+    """Return n numbers in [0, 1), exactly: 24 bits of a word for float32, 53 of two words (low, high) for float64."""
     if dtype == "float32":
         return (words(n, seed, 0, stream) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-    return (words64(n, seed, 0, stream) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    low, high = words(2 * n, seed, 0, stream).astype(np.uint64).reshape(n, 2).T
+    return ((high << np.uint64(32) | low) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def random_normal(n: int, seed: int, stream: int, dtype: str) -> NDArray[np.float64]:
@@ -62,8 +57,8 @@ def random_normal(n: int, seed: int, stream: int, dtype: str) -> NDArray[np.floa
 def random_permutation(n: int, seed: int, stream: int) -> NDArray[np.int64]:
     """Return 0 .. n-1 in random order: Fisher-Yates from the end (Knuth, 1997, volume 2, algorithm 3.4.2P)."""
     order = list(range(n))
-    draws = words64(n, seed, 0, stream)
+    u = random_uniform(n, seed, stream, "float64")
     for i in range(n - 1, 0, -1):
-        j = int(draws[i]) * (i + 1) >> 64
+        j = int(u[i] * (i + 1))
         order[i], order[j] = order[j], order[i]
     return np.array(order, np.int64)

@@ -1,7 +1,7 @@
 """Activations, softmax and log-softmax, forward and backward."""
 
 from nnfast import _core
-from nnfast.kernels._alpha import default_alpha
+from nnfast.kernels._alpha import DEFAULT_ALPHA
 from nnfast.typing import Array
 
 
@@ -63,7 +63,7 @@ def activation_forward(name: str, x: Array, alpha: float | None = None, out: Arr
     >>> kernels.activation_forward("leaky_relu", np.array([-2.0, 0.0, 3.0]), alpha=0.5)
     array([-1.,  0.,  3.])
     """
-    return _core.activation_forward(name, x, default_alpha(name) if alpha is None else alpha, out)
+    return _core.activation_forward(name, x, DEFAULT_ALPHA if alpha is None else alpha, out)
 
 
 def activation_backward(
@@ -107,7 +107,7 @@ def activation_backward(
     >>> kernels.activation_backward("relu", np.array([5.0, 5.0]), x, np.maximum(x, 0))
     array([0., 5.])
     """
-    return _core.activation_backward(name, dy, x, y, default_alpha(name) if alpha is None else alpha, out)
+    return _core.activation_backward(name, dy, x, y, DEFAULT_ALPHA if alpha is None else alpha, out)
 
 
 def softmax_forward(x: Array, out: Array | None = None) -> Array:

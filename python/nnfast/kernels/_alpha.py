@@ -1,11 +1,5 @@
-"""The one number that some activations have."""
+"""What is passed where an activation's threshold, slope or alpha is not given: the core then takes its default."""
 
-from functools import cache
+import math
 
-from nnfast import activations
-
-
-@cache
-def default_alpha(activation: str) -> float:
-    """Return the threshold, slope or alpha that an activation has unless told."""
-    return activations.get(activation).alpha
+DEFAULT_ALPHA = math.nan

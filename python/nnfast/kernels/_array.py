@@ -14,15 +14,15 @@ def reduce_sum(x: Array, axis: int | None = None) -> Any:
 
     Parameters
     ----------
-    x : ndarray
+    x : ndarray of shape (M, N), or any shape without an axis
         Input.
-    axis : int, optional
+    axis : {0, 1}, optional
         Axis that disappears; None (default) sums everything.
 
     Returns
     -------
     float or ndarray
-        A number without an axis, else an array of x's shape without that axis.
+        A number without an axis, else an array of shape (N,) for axis 0 and (M,) for axis 1.
 
     Raises
     ------
@@ -51,26 +51,26 @@ def reduce_max(x: Array, axis: int | None = None) -> Any:
 
     Parameters
     ----------
-    x : ndarray
+    x : ndarray of shape (M, N), or any shape without an axis
         Input.
-    axis : int, optional
+    axis : {0, 1}, optional
         Axis that disappears; None (default) takes everything.
 
     Returns
     -------
     float or ndarray
-        A number without an axis, else an array of x's shape without that axis.
+        A number without an axis, else an array of shape (N,) for axis 0 and (M,) for axis 1.
 
     Raises
     ------
     ValueError
-        If there is no element to choose from, `axis` does not exist or `x` is not contiguous.
+        If `x` has no elements, `axis` does not exist or `x` is not contiguous.
     TypeError
         If the dtype is not float32 or float64.
 
     Notes
     -----
-    Exact; one pass.
+    Exact; one pass. The result is NaN where an element is.
 
     Examples
     --------
@@ -150,9 +150,9 @@ def gather_rows(
     --------
     >>> import numpy as np
     >>> from nnfast import kernels
-    >>> kernels.gather_rows(np.array([[0, 255], [51, 102]], np.uint8), np.array([1, 0]), scale=1 / 255)
-    array([[0.2, 0.4],
-           [0. , 1. ]], dtype=float32)
+    >>> kernels.gather_rows(np.array([[0, 255], [64, 32]], np.uint8), np.array([1, 0]), scale=1 / 128)
+    array([[0.5      , 0.25     ],
+           [0.       , 1.9921875]], dtype=float32)
     """
     return _core.gather_rows(x, indices, scale, offset, dtype)
 

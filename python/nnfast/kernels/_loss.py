@@ -5,7 +5,14 @@ from nnfast.typing import Array
 
 
 def loss_forward(
-    name: str, prediction: Array, target: Array, sample_weight: Array | None = None, **options: float
+    name: str,
+    prediction: Array,
+    target: Array,
+    sample_weight: Array | None = None,
+    *,
+    delta: float = 1.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Array:
     """Value of a loss for every row.
 
@@ -30,10 +37,13 @@ def loss_forward(
         of the prediction's shape without its last axis.
     sample_weight : ndarray of shape (N,), optional
         Weight of every row, multiplied with its value.
-    **options
-        ``delta`` (huber, default 1), ``from_logits`` (both cross-entropies, default False: whether the prediction
-        comes before the softmax or sigmoid), ``label_smoothing`` (cross_entropy, in [0, 1), default 0: t becomes
-        (1 - e) t + e / K).
+    delta : float, default 1
+        Where huber becomes linear; positive.
+    from_logits : bool, default False
+        For both cross-entropies: whether the prediction comes before the sigmoid or softmax. cross_entropy takes
+        probabilities of shape (N, K) only, and logits of any shape.
+    label_smoothing : float, default 0
+        For cross_entropy from logits, in [0, 1): with e, t becomes (1 - e) t + e / K.
 
     Returns
     -------
@@ -42,7 +52,7 @@ def loss_forward(
     Raises
     ------
     ValueError
-        If the name or an option is unknown, shapes do not fit, or a class number is outside [0, K).
+        If the name is unknown, an option is out of its range, shapes do not fit, or a class number is outside [0, K).
     TypeError
         If a dtype is not one of those named.
 
@@ -65,17 +75,25 @@ def loss_forward(
     >>> kernels.loss_forward("cross_entropy", np.array([[0.0, 0.0]]), np.array([1]), from_logits=True).round(4)
     array([0.6931])
     """
+    options = {"delta": delta, "from_logits": from_logits, "label_smoothing": label_smoothing}
     return _core.loss_forward(name, prediction, target, sample_weight, options)
 
 
 def loss_backward(
-    name: str, prediction: Array, target: Array, sample_weight: Array | None = None, **options: float
+    name: str,
+    prediction: Array,
+    target: Array,
+    sample_weight: Array | None = None,
+    *,
+    delta: float = 1.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Array:
     """Gradient of a batch's loss: d(sum_i weight_i value_i / N) / d prediction.
 
     Parameters
     ----------
-    name, prediction, target, sample_weight, **options
+    name, prediction, target, sample_weight, delta, from_logits, label_smoothing
         As in `loss_forward`.
 
     Returns
@@ -99,4 +117,5 @@ def loss_backward(
     >>> kernels.loss_backward("mse", np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))
     array([[1., 2.]])
     """
+    options = {"delta": delta, "from_logits": from_logits, "label_smoothing": label_smoothing}
     return _core.loss_backward(name, prediction, target, sample_weight, options)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nnfast import _core
-from nnfast.kernels._alpha import default_alpha
+from nnfast.kernels._alpha import DEFAULT_ALPHA
 from nnfast.typing import Array
 
 
@@ -28,7 +28,7 @@ def matmul(
     b : ndarray of shape (K, N), or (N, K) with transpose_b
         Right matrix, with the same freedom.
     out : ndarray of shape (M, N), optional
-        Where the result goes; must not overlap `a`, `b` or `bias`.
+        Where the result goes: C-contiguous, apart from `a` and `b` in memory.
     transpose_a, transpose_b : bool, default False
         Whether op(x) is the transpose of x.
     bias : ndarray of shape (N,), optional
@@ -48,7 +48,8 @@ def matmul(
     Raises
     ------
     ValueError
-        If shapes do not fit, the last or first axis of a matrix is not contiguous, or `out` is read-only or overlaps.
+        If shapes do not fit, neither axis of a matrix is contiguous, or `out` is not contiguous, read-only or
+        overlaps `a` or `b`.
     TypeError
         If a dtype is not float32 or float64, or the dtypes differ.
 
@@ -68,14 +69,14 @@ def matmul(
     >>> from nnfast import kernels
     >>> a = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32)
     >>> kernels.matmul(a, a)
-    array([[-5., -10.],
-           [15., 10.]], dtype=float32)
+    array([[ -5., -10.],
+           [ 15.,  10.]], dtype=float32)
     >>> kernels.matmul(a, a, bias=np.array([1.0, 1.0], np.float32), activation="relu")
     array([[ 0.,  0.],
            [16., 11.]], dtype=float32)
     """
     if alpha is None:
-        alpha = 0.0 if activation == "identity" else default_alpha(activation)
+        alpha = DEFAULT_ALPHA
     return _core.matmul(a, b, out, transpose_a, transpose_b, bias, activation, alpha, accumulate)
 
 
@@ -87,7 +88,7 @@ def matvec(a: Array, x: Array, transpose: bool = False) -> Array:
     a : ndarray of shape (M, K), or (K, M) with transpose
         Matrix, laid out as for `matmul`.
     x : ndarray of shape (K,)
-        Vector.
+        Vector; its elements may be any distance apart.
     transpose : bool, default False
         Whether the transpose of `a` is meant.
 
@@ -98,9 +99,9 @@ def matvec(a: Array, x: Array, transpose: bool = False) -> Array:
     Raises
     ------
     ValueError
-        If shapes do not fit or `x` is not contiguous.
+        If shapes do not fit, or neither axis of `a` is contiguous.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If `x` is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----

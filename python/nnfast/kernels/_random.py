@@ -101,8 +101,8 @@ def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int
 
     Notes
     -----
-    Fisher-Yates from the end: for i = n - 1 to 1, elements i and floor(w_i (i + 1) / 2^64) are swapped, where w_i is
-    the i-th word of 64 bits.
+    Fisher-Yates from the end: for i = n - 1 to 1, elements i and floor(u_i (i + 1)) are swapped, where u is
+    ``random_uniform(n, seed, stream, "float64")``.
 
     References
     ----------

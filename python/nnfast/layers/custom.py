@@ -105,5 +105,7 @@ class CustomLayer(Layer):
         for name in shapes:
             if not name.isidentifier():
                 raise ValueError(f"{self.place}: expected an identifier as parameter, got {name!r}")
-        spec: Spec = {"op": self.op, "shape": list(self.output_shape(given)), "parameters": list(shapes)}
+        spec: Spec = {"op": self.op, "shape": list(self.output_shape(given))}
+        if shapes:
+            spec["parameters"] = list(shapes)
         return spec | {f"shape_{name}": list(shape) for name, shape in shapes.items()}
