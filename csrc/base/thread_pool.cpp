@@ -61,6 +61,8 @@ class Pool {
     threads_.store(n, std::memory_order_relaxed);
   }
 
+  bool all_awake() const { return started_.load(std::memory_order_relaxed) && sleepers_.load(std::memory_order_relaxed) == 0; }
+
   void wake() {
     if (threads() > 1 && busy_.try_lock()) {
       start();
@@ -90,6 +92,7 @@ class Pool {
   void forget_workers() {
     for (auto& worker : workers_) static_cast<void>(worker.release());
     workers_.clear();
+    started_.store(false, std::memory_order_relaxed);
     new (&sleep_mutex_) std::mutex;
     new (&sleep_signal_) std::condition_variable;
     new (&busy_) std::mutex;
@@ -107,6 +110,7 @@ class Pool {
     for (int i = 0; i < count; ++i) {
       workers_.push_back(std::make_unique<std::thread>([this] { loop(); }));
     }
+    started_.store(true, std::memory_order_relaxed);
   }
 
   void stop() {
@@ -117,6 +121,7 @@ class Pool {
     }
     for (auto& worker : workers_) worker->join();
     workers_.clear();
+    started_.store(false, std::memory_order_relaxed);
   }
 
   void wake_sleepers() {
@@ -176,6 +181,7 @@ class Pool {
   Job job_;
   uint32_t number_ = 0;
   std::atomic<int> threads_;
+  std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleepers_{0};
   std::mutex busy_;
@@ -204,6 +210,8 @@ void set_num_threads(int n) {
   require(n >= 1 && n <= 1024, "set_num_threads: expected 1 to 1024 threads, got ", n);
   pool().resize(n);
 }
+
+bool workers_are_awake() { return pool().all_awake(); }
 
 void wake_workers() { pool().wake(); }
 

@@ -35,10 +35,13 @@ void parallel_chunks(int chunks, const Body& body) {
       const_cast<Body*>(&body));
 }
 
+// Whether no worker sleeps: then sharing costs little.
+bool workers_are_awake();
+
 // How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
 inline int chunks_for(double cost) {
-  constexpr double kWorthSharing = 4000;
-  if (cost < kWorthSharing) return 1;
+  constexpr double kWorthSharing = 4000, kWorthWaking = 40000;
+  if (cost < kWorthSharing || (cost < kWorthWaking && !workers_are_awake())) return 1;
   const int threads = get_num_threads();
   const int most = static_cast<int>(cost / (kWorthSharing / 2));
   return most < threads ? most : threads;

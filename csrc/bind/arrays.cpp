@@ -2,10 +2,10 @@
 
 namespace nnfast::bind {
 
-std::string shape_text(const py::array& array) {
+std::string shape_text(const std::vector<py::ssize_t>& shape) {
   std::string out = "(";
-  for (py::ssize_t i = 0; i < array.ndim(); ++i) out += (i ? ", " : "") + std::to_string(array.shape(i));
-  return out + (array.ndim() == 1 ? ",)" : ")");
+  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
+  return out + (shape.size() == 1 ? ",)" : ")");
 }
 
 std::string dtype_text(const py::array& array) { return py::str(array.dtype()); }

@@ -15,7 +15,11 @@ namespace nnfast::bind {
 
 namespace py = pybind11;
 
-std::string shape_text(const py::array& array);
+inline std::vector<py::ssize_t> shape_of(const py::array& array) {
+  return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim());
+}
+std::string shape_text(const std::vector<py::ssize_t>& shape);
+inline std::string shape_text(const py::array& array) { return shape_text(shape_of(array)); }
 std::string dtype_text(const py::array& array);
 
 // The object as an aligned array of native byte order, or a TypeError that names `place`.
@@ -53,18 +57,10 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
   if (out.is_none()) return py::array_t<T>(shape);
   py::array array = contiguous_array_of<T>(out, place);
   if (!array.writeable()) throw ValueError(text(place, ": expected a writable array, got a read-only one"));
-  const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
-                    std::equal(shape.begin(), shape.end(), array.shape());
-  if (!fits) {
-    std::string expected = "(";
-    for (const py::ssize_t extent : shape) expected += std::to_string(extent) + ", ";
-    throw ValueError(text(place, ": expected shape ", expected, "), got ", shape_text(array)));
+  if (shape_of(array) != shape) {
+    throw ValueError(text(place, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
   }
   return array;
-}
-
-inline std::vector<py::ssize_t> shape_of(const py::array& array) {
-  return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim());
 }
 
 template <class T>

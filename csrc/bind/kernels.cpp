@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/gil.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
 #include "ops/gemm.h"
@@ -92,7 +93,7 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   require(!works_on_rows(p.activation.kind), "matmul: expected an activation of single elements, got '", activation,
           "'; use softmax_forward on the product");
   {
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     gemm(p);
   }
   return c;
@@ -137,7 +138,7 @@ py::array activation_forward_py(const std::string& name, const py::object& objec
     if (x.size() == 0) return y;
     const RowShape shape = works_on_rows(p.kind) ? rows_of(x, "x") : RowShape{1, x.size()};
     T* to = mutable_data_of<T>(y);
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     activation_forward(to, data_of<T>(x), shape.rows, shape.n, p);
     return y;
   });
@@ -156,7 +157,7 @@ py::array activation_backward_py(const std::string& name, const py::object& dy_o
     if (dy.size() == 0) return dx;
     const RowShape shape = works_on_rows(p.kind) ? rows_of(dy, "dy") : RowShape{1, dy.size()};
     T* to = mutable_data_of<T>(dx);
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     activation_backward(to, data_of<T>(dy), data_of<T>(x), data_of<T>(y), shape.rows, shape.n, p);
     return dx;
   });
@@ -217,7 +218,7 @@ void loss_arrays(LossArrays<T>& out, const std::string& name, const py::array& p
   if (labels) {
     require(out.target.dtype().kind() == 'i' || out.target.dtype().kind() == 'u',
             "target: expected integer labels or values, got ", dtype_text(out.target));
-    require(out.target.size() == out.inputs.rows * out.inputs.positions && out.target.shape(0) == out.inputs.rows,
+    require(out.target.ndim() > 0 && out.target.size() == out.inputs.rows * out.inputs.positions && out.target.shape(0) == out.inputs.rows,
             "target: expected a label for each of ", out.inputs.rows * out.inputs.positions, " positions, got ",
             shape_text(out.target));
     take_labels(out, out.target);

@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/gil.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
 #include "ops/loss.h"
@@ -79,7 +80,7 @@ double peak_of_one_thread(double seconds) {
 }
 
 double peak_gflops(const std::string& dtype, double seconds) {
-  const py::gil_scoped_release release;
+  const ReleaseGil release;
   return with_type(dtype, "peak_gflops", [&](auto t) { return peak_of_one_thread<decltype(t)>(seconds); });
 }
 
@@ -92,7 +93,7 @@ void add_machine(py::module_& module) {
   module.def("cpu_features", &feature_names);
   module.def("compiler", &compiler);
   module.def("get_num_threads", &get_num_threads);
-  module.def("set_num_threads", &set_num_threads, py::arg("n"), py::call_guard<py::gil_scoped_release>());
+  module.def("set_num_threads", &set_num_threads, py::arg("n"), py::call_guard<ReleaseGil>());
   module.def("peak_gflops", &peak_gflops, py::arg("dtype"), py::arg("seconds"));
   module.def("kernel_names", &kernel_names);
   module.def("op_names", &op_names);

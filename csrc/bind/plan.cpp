@@ -5,6 +5,7 @@
 
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/gil.h"
 
 namespace nnfast::bind {
 namespace {
@@ -26,7 +27,7 @@ plan::Attribute attribute_of(const py::handle& value, const std::string& place) 
   if (py::isinstance<py::sequence>(value)) {
     const py::sequence items = py::reinterpret_borrow<py::sequence>(value);
     if (py::len(items) > 0 && py::isinstance<py::str>(items[0])) return value.cast<std::vector<std::string>>();
-    return value.cast<std::vector<int64_t>>();
+    return value.cast<std::vector<int64_t>>();  // also for an empty list
   }
   throw py::type_error(text(place, ": expected a number, a string or a list of them, got ",
                             py::repr(value).cast<std::string>()));
@@ -227,7 +228,7 @@ class PyPlanOf final : public PyPlan {
     py::array y = output_array<T>(out, with_rows(n, plan_.program().output->shape), "out");
     T* to = mutable_data_of<T>(y);
     {
-      const py::gil_scoped_release release;
+      const ReleaseGil release;
       plan_.predict(rows, n, to);
     }
     return y;
@@ -235,7 +236,7 @@ class PyPlanOf final : public PyPlan {
 
   double train_step(const py::object& x, const py::object& y, const py::object& weight, double rate) override {
     const Dataset<T> data = dataset_of(x, y, weight);
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     return plan_.train_step(data, rate);
   }
 
@@ -260,7 +261,7 @@ class PyPlanOf final : public PyPlan {
     std::fill(sums, sums + totals.size(), 0.0);
     index_t steps = 0;
     {
-      const py::gil_scoped_release release;
+      const ReleaseGil release;
       steps = plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(), seconds,
                                   sums);
     }
@@ -273,7 +274,7 @@ class PyPlanOf final : public PyPlan {
     double* sums = totals.mutable_data();
     std::fill(sums, sums + totals.size(), 0.0);
     {
-      const py::gil_scoped_release release;
+      const ReleaseGil release;
       plan_.evaluate(data, sums);
     }
     return py::array(std::move(totals));
@@ -282,7 +283,7 @@ class PyPlanOf final : public PyPlan {
   double loss_and_gradients(const py::object& x, const py::object& y, const py::object& weight,
                             bool training) override {
     const Dataset<T> data = dataset_of(x, y, weight);
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     return plan_.loss_and_gradients(data, training);
   }
 
@@ -299,7 +300,7 @@ class PyPlanOf final : public PyPlan {
   void run(const py::object& x, bool training) override {
     index_t n = 0;
     const plan::Rows<T> rows = rows_of(x, &n);
-    const py::gil_scoped_release release;
+    const ReleaseGil release;
     plan_.run(rows, n, training);
   }
 

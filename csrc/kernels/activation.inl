@@ -135,7 +135,10 @@ struct GeluTanh {
     return fma(half, inner_tanh(x), half);
   }
   template <class T>
-  static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
+  static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> far, Vec<T>, T) {
+    // Beyond 20 the slope is 0 or 1 to the last bit, while the square of x may overflow.
+    const Vec<T> bound = broadcast<T>(T(20));
+    const Vec<T> x = max(-bound, min(bound, far));
     const Vec<T> t = inner_tanh(x), one = broadcast<T>(T(1)), half = broadcast<T>(T(0.5));
     const Vec<T> inner_slope =
         fma(broadcast<T>(T(3 * factor * cubic)), x * x, broadcast<T>(T(factor)));

@@ -45,17 +45,6 @@ void gemm_tile(const GemmPanel<T>& p, index_t row) {
     b += b_k;
   };
   index_t k = p.k;
-  if (a_k == 1) {
-    // Each row of A is a stream of its own, too short for the machine to see it coming: fetch the
-    // lines of the tile below while this one is at work.
-    constexpr int line = 64 / sizeof(T);
-    for (; k >= line; k -= line) {
-#pragma GCC unroll 16
-      for (int r = 0; r < ROWS; ++r) prefetch(a + (ROWS + r) * a_row);
-#pragma GCC unroll 2
-      for (int i = 0; i < line; ++i) multiply_one();
-    }
-  }
 #pragma GCC unroll 2
   for (; k > 0; --k) multiply_one();
 

@@ -227,7 +227,9 @@ class Builder {
 
   bool metrics_need_probabilities() const {
     return std::any_of(options_.metrics.begin(), options_.metrics.end(),
-                       [](const NodeSpec& metric) { return metric.op != "accuracy"; });
+                       [this](const NodeSpec& metric) {
+                         return metric.op != "accuracy" && metric.op != options_.loss->op;
+                       });
   }
 
   // ---- memory: value buffers are alive from their producer to their last reader -----------------

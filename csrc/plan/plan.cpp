@@ -44,19 +44,25 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
   program_ = build_program(*graph_, options_, callbacks);
   if (!options_.loss) return;
   const NodeSpec& loss = *options_.loss;
+  const bool on_logits = loss.integer_or("from_logits", 0) != 0 ||
+                         loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
   if (loss.op != "callback") {
-    const bool logits = loss.integer_or("from_logits", 0) != 0 ||
-                        loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
-    loss_ = parse_loss(loss.op, logits, loss.number_or("delta", 1), loss.number_or("label_smoothing", 0),
+    loss_ = parse_loss(loss.op, on_logits, loss.number_or("delta", 1), loss.number_or("label_smoothing", 0),
                        loss.op);
   }
   for (const NodeSpec& metric : options_.metrics) {
-    LossOptions parsed;
-    if (metric.op != "accuracy") {
-      parsed = parse_loss(metric.op, metric.integer_or("from_logits", 0) != 0, metric.number_or("delta", 1),
-                          metric.number_or("label_smoothing", 0), metric.op);
+    Metric made;
+    made.accuracy = metric.op == "accuracy";
+    if (!made.accuracy) {
+      // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
+      made.of_prediction = metric.op == loss.op;
+      const bool logits = metric.integer_or("from_logits", 0) != 0 || (made.of_prediction && on_logits);
+      require(logits || metric.op != "cross_entropy",
+              "cross_entropy: expected it as a metric only beside the loss of that name, got ", loss.op);
+      made.loss = parse_loss(metric.op, logits, metric.number_or("delta", 1), metric.number_or("label_smoothing", 0),
+                             metric.op);
     }
-    metric_losses_.push_back(parsed);
+    metrics_.push_back(made);
   }
   if (options_.optimizer) optimizer_.emplace(*options_.optimizer, layout().flat_size());
   classes_ = static_cast<index_t>(program_.prediction->shape.back());
@@ -276,13 +282,18 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
 }
 
 template <class T>
-double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate) {
+double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* totals) {
   load_batch(data, batch);
   const Run run = new_run(batch.rows, true);
   share_work(run, 3);
   forward(run);
   const double loss = compute_loss(batch.rows, data.weights != nullptr, true);
   if (!std::isfinite(loss)) explain_non_finite(data, batch);
+  // Before the backward pass, which takes over the memory of the output.
+  if (totals) {
+    totals[0] += loss * static_cast<double>(batch.rows);
+    add_metrics(batch.rows, totals);
+  }
   backward(run);
   for (const Range& range : program_.trainable) {
     if (!all_finite(program_.gradients.data() + range.begin, range.size)) explain_non_finite(data, batch);
@@ -298,7 +309,7 @@ double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
   const Busy busy(busy_);
   require_training("train_step");
   require_rows(batch.size, "train_step");
-  return step(batch, {nullptr, 0, batch.size}, learning_rate);
+  return step(batch, {nullptr, 0, batch.size}, learning_rate, nullptr);
 }
 
 template <class T>
@@ -312,9 +323,7 @@ index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, ind
   index_t done = 0;
   while (done < steps && first < order_size) {
     const Batch batch{order, first, order_size - first < batch_size ? order_size - first : batch_size};
-    const double loss = step(data, batch, learning_rates[done]);
-    totals[0] += loss * static_cast<double>(batch.rows);
-    add_metrics(batch.rows, totals);
+    step(data, batch, learning_rates[done], totals);
     first += batch.rows;
     ++done;
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
@@ -381,13 +390,15 @@ double Plan<T>::accuracy(index_t rows) {
 
 template <class T>
 void Plan<T>::add_metrics(index_t rows, double* totals) {
-  for (size_t i = 0; i < options_.metrics.size(); ++i) {
-    if (options_.metrics[i].op == "accuracy") {
+  for (size_t i = 0; i < metrics_.size(); ++i) {
+    const Metric& metric = metrics_[i];
+    if (metric.accuracy) {
       totals[1 + i] += accuracy(rows);
-    } else {
-      loss_values(values_.data(), loss_inputs(*program_.output, rows), metric_losses_[i]);
-      totals[1 + i] += sum_all(values_.data(), rows);
+      continue;
     }
+    const Tensor<T>& prediction = metric.of_prediction ? *program_.prediction : *program_.output;
+    loss_values(values_.data(), loss_inputs(prediction, rows), metric.loss);
+    totals[1 + i] += sum_all(values_.data(), rows);
   }
 }
 

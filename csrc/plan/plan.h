@@ -86,7 +86,7 @@ class Plan {
   void backward(const Run& run);
   LossInputs<T> loss_inputs(const Tensor<T>& prediction, index_t rows) const;
   double compute_loss(index_t rows, bool weighted, bool with_gradient);
-  double step(const Dataset<T>& data, const Batch& batch, double learning_rate);
+  double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* totals);
   void add_metrics(index_t rows, double* totals);
   double accuracy(index_t rows);
   void require_rows(index_t rows, const char* place) const;
@@ -101,7 +101,12 @@ class Plan {
   LossCallback<T> loss_callback_;
   Program<T> program_;
   LossOptions loss_;
-  std::vector<LossOptions> metric_losses_;  // where the metric is a loss
+  struct Metric {
+    bool accuracy = false;       // else a loss
+    bool of_prediction = false;  // reads what the loss reads, else the network's output
+    LossOptions loss;
+  };
+  std::vector<Metric> metrics_;
   std::optional<Optimizer<T>> optimizer_;
 
   index_t positions_ = 1, classes_ = 1;  // of the prediction: the axes before the last, and the last

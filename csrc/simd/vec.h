@@ -19,7 +19,6 @@
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
 //   widen_bytes<T>(p, n)               n bytes as numbers, the lanes after them 0
 //   transpose_square(dst, row, src, row)  a square of `lanes` rows and columns
-//   prefetch(p)                        the cache line of p, which need not be readable
 #pragma once
 
 // Nearest integer, ties to even, for |x| < 2^22 (float) or 2^51 (double): the sum rounds at the

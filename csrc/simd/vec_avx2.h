@@ -183,8 +183,6 @@ NNF_INLINE void transpose_square(double* dst, index_t dst_row, const double* src
   _mm256_storeu_pd(dst + 3 * dst_row, _mm256_permute2f128_pd(ab1, cd1, 0x31));
 }
 
-NNF_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-
 // Register budget of the matrix product: 16 registers hold 6 x 2 sums, 2 of B and one of A.
 constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;

@@ -190,8 +190,6 @@ NNF_INLINE void transpose_square(double* dst, index_t dst_row, const double* src
   }
 }
 
-NNF_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-
 // Register budget of the matrix product: 32 registers hold 6 x 4 sums, 4 of B and one of A.
 constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;

@@ -150,14 +150,6 @@ NNF_INLINE void transpose_square(T* dst, index_t dst_row, const T* src, index_t 
   }
 }
 
-NNF_INLINE void prefetch(const void* p) {
-#if defined(_MSC_VER) && !defined(__clang__)
-  __prefetch(p);
-#else
-  __builtin_prefetch(p);
-#endif
-}
-
 // Register budget of the matrix product: 32 registers hold 6 x 4 sums, 4 of B and one of A.
 constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = false;

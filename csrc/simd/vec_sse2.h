@@ -156,8 +156,6 @@ NNF_INLINE void transpose_square(T* dst, index_t dst_row, const T* src, index_t 
   }
 }
 
-NNF_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-
 // Register budget of the matrix product: 16 registers hold 6 x 2 sums, 2 of B and one of A.
 constexpr bool kHasFma = false;
 constexpr bool kPartialLoadsAreCheap = false;

@@ -33,7 +33,7 @@ class _Place(NamedTuple):
     remedy: str
 
 
-def load_mnist(folder: str | os.PathLike[str] | None = None) -> tuple[Digits, Digits]:
+def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool = True) -> tuple[Digits, Digits]:
     r"""Load the MNIST handwritten digits: 60,000 pictures to train on and 10,000 to test with.
 
     Takes the first place that holds all four files, each plain or gzip (``.gz``):
@@ -49,6 +49,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None) -> tuple[Digits, Di
     folder : str or path-like, optional
         Folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
         ``t10k-labels-idx1-ubyte``.
+    download : bool, default True
+        Whether the fourth place may be tried.
 
     Returns
     -------
@@ -98,6 +100,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None) -> tuple[Digits, Di
         if place.folder is not None and not _missing(place.folder):
             return _read(place.folder)
     try:
+        if not download:
+            raise ValueError("not allowed by download=False")
         _download(cache)
     except (ImportError, OSError, ValueError) as error:
         raise FileNotFoundError(_nothing_worked(places, error)) from error

@@ -1,0 +1,123 @@
+"""Every library's way to do each kind of work, by the name that stands in the tables.
+
+A contender is one setting of one library. Where a library has several good ones, each is a contender, and the quickest
+counts. Libraries are imported when they are needed.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.workloads import Task
+
+Results = dict[str, NDArray[Any]]
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Contender:
+    """The work of one task, set up and ready."""
+
+    call: Callable[[], object]
+    """What is timed."""
+    result: Callable[[], Results]
+    """What is compared with nnfast's, by the names of `TOLERANCES`; runs once, first of all."""
+    prepare: Callable[[], object] = _nothing
+    """Runs before each round, untimed."""
+    finish: Callable[[], object] = _nothing
+    """Ends each round, timed: waits for work that `call` only started."""
+
+
+_PRODUCTS = {"nnfast": "nnfast_:product", "NumPy": "numpy_:product", "PyTorch": "torch_:product", "JAX": "jax_:product"}
+_STEPS = {
+    "nnfast": "nnfast_:step",
+    "PyTorch": "torch_:step",
+    "PyTorch, fused optimiser": "torch_:step_fused",
+    "PyTorch, compiled": "torch_:step_compiled",
+    "JAX": "jax_:step",
+    "scikit-learn": "sklearn_:step",
+    "NumPy": "numpy_:step",
+}
+_PREDICTIONS = {
+    "nnfast": "nnfast_:predict",
+    "PyTorch": "torch_:predict",
+    "ONNX Runtime": "onnxruntime_:predict",
+    "ONNX Runtime, bound": "onnxruntime_:predict_bound",
+    "JAX": "jax_:predict",
+    "NumPy": "numpy_:predict",
+}
+_ELEMENTWISE = {
+    "nnfast": "nnfast_:elementwise",
+    "NumPy": "numpy_:elementwise",
+    "PyTorch": "torch_:elementwise",
+    "JAX": "jax_:elementwise",
+}
+_ALTERNATIVES = {
+    "nnfast, b stored transposed": "nnfast_:product_stored_otherwise",
+    "nnfast, k shared by threads": "nnfast_:product_split_over_k",
+}
+
+ADAPTERS: dict[str, dict[str, str]] = {
+    "product": _PRODUCTS,
+    "step": _STEPS,
+    "prediction": _PREDICTIONS,
+    "elementwise": _ELEMENTWISE,
+    "scaling": {"nnfast": "nnfast_:on_all_threads", "nnfast on one thread": "nnfast_:on_one_thread"},
+    "reproducible product": _PRODUCTS | _ALTERNATIVES,
+}
+"""For each kind of task the contenders, nnfast first: module and function that makes one (None if it does not fit)."""
+
+_NEEDS = {"torch_": ["torch"], "jax_": ["jax"], "onnxruntime_": ["onnx", "onnxruntime"], "sklearn_": ["sklearn"]}
+
+TOLERANCES = {"output": 3e-5, "first loss": 1e-5, "losses": 1e-5, "change": 1e-3}
+"""Largest difference from nnfast's result, as Euclidean norms, relative.
+
+Rounding alone was seen to make 5e-6 in sums of 65536 terms, 3e-7 in losses and 2e-5 in the change of the parameters.
+Another activation, loss, gradient or rate makes more than any of these limits.
+"""
+
+
+def missing(kind: str, name: str) -> list[str]:
+    """The packages that a contender needs and that are not installed."""
+    module = ADAPTERS[kind][name].partition(":")[0]
+    return [package for package in _NEEDS.get(module, []) if importlib.util.find_spec(package) is None]
+
+
+def make(task: Task, name: str) -> Contender | None:
+    """The contender of that name for a task; None if it has no such work."""
+    module, _, function = ADAPTERS[task.kind][name].partition(":")
+    contender: Contender | None = getattr(importlib.import_module(f"bench.peers.{module}"), function)(task)
+    return contender
+
+
+def step_results(step: Callable[[], Any], parameters: Callable[[], list[NDArray[Any]]]) -> Results:
+    """Losses of three steps and how they changed the parameters: kernel (D, O) and bias (O,) of each layer in turn."""
+
+    def flat() -> NDArray[Any]:
+        return np.concatenate([np.array(array, np.float64).ravel() for array in parameters()])
+
+    before = flat()
+    losses = np.array([float(step()) for _ in range(3)])
+    return {"first loss": losses[:1], "losses": losses, "change": flat() - before}
+
+
+def differences(results: Results, truth: Results) -> list[str]:
+    """In words, where results differ from nnfast's by more than the tolerance."""
+    found = []
+    for name, value in results.items():
+        expected = truth[name]
+        if value.shape != expected.shape:
+            found.append(f"{name}: expected shape {expected.shape}, got {value.shape}")
+            continue
+        error = float(np.linalg.norm((value - expected).ravel()) / np.linalg.norm(expected.ravel()))
+        if not error <= TOLERANCES[name]:
+            found.append(f"{name}: differs from nnfast's by {error:.2g}, more than {TOLERANCES[name]:.0e}")
+    return found

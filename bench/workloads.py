@@ -1,0 +1,211 @@
+"""The work that is measured, as data that every library's adapter reads: networks, products, elementwise functions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A dense network, its data and how it is trained."""
+
+    name: str
+    sizes: tuple[int, ...]
+    hidden: str
+    output: str
+    loss: str
+    optimizer: str
+    # Small, so that thousands of steps on one batch do not drive gradients into subnormal numbers.
+    learning_rate: float
+    batch: int
+
+    def weights(self) -> list[tuple[Array, Array]]:
+        """First parameters: for each layer the kernel (D, O), Glorot uniform, and the bias (O,)."""
+        rng = np.random.default_rng(1)
+        found = []
+        for inputs, units in zip(self.sizes, self.sizes[1:], strict=False):
+            limit = np.sqrt(6 / (inputs + units))
+            kernel = rng.uniform(-limit, limit, (inputs, units)).astype(np.float32)
+            found.append((kernel, rng.uniform(-0.1, 0.1, units).astype(np.float32)))
+        return found
+
+    def activations(self) -> list[str]:
+        """One for each layer."""
+        return [self.hidden] * (len(self.sizes) - 2) + [self.output]
+
+    def inputs(self, rows: int) -> Array:
+        """(rows, D) in [0, 1)."""
+        return np.random.default_rng(2).random((rows, self.sizes[0]), dtype=np.float32)
+
+    def targets(self, rows: int) -> NDArray[np.int64] | Array:
+        """Class numbers (rows,) for cross-entropy, else numbers (rows, O) in [0, 1)."""
+        rng = np.random.default_rng(3)
+        if self.loss == "cross_entropy":
+            return rng.integers(0, self.sizes[-1], rows)
+        return rng.random((rows, self.sizes[-1]), dtype=np.float32)
+
+    def forward_operations(self, rows: int) -> float:
+        """Multiplications and additions of the matrix products."""
+        return 2.0 * rows * sum(d * o for d, o in zip(self.sizes, self.sizes[1:], strict=False))
+
+
+TINY = Workload("tiny 2-3-1", (2, 3, 1), "sigmoid", "sigmoid", "mse", "sgd", 1e-2, 32)
+POLICY = Workload("policy 8-64-64-4", (8, 64, 64, 4), "tanh", "identity", "mse", "adam", 1e-4, 64)
+MLP_128 = Workload("MLP 784-128-10", (784, 128, 10), "relu", "softmax", "cross_entropy", "sgd", 1e-3, 32)
+MLP_512 = Workload("MLP 784-512-512-10", (784, 512, 512, 10), "relu", "softmax", "cross_entropy", "adam", 1e-4, 128)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of a table: work that every contender does, and the goal for nnfast.
+
+    `goal` is the wanted ratio of times, best peer : nnfast; `percent` the wanted share of the machine's rate, which is
+    the peak of fused multiply-adds for GFLOP/s and that of a copy for GB/s.
+    """
+
+    goal: float = 1.0
+    percent: float | None = None
+
+    kind = ""
+    unit = "GFLOP/s"
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def amount(self) -> float:
+        """Operations or bytes of one call."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product(Task):
+    """op(a) @ op(b), (M, K) by (K, N)."""
+
+    m: int
+    n: int
+    k: int
+    transpose_a: bool = False
+    transpose_b: bool = False
+
+    kind = "product"
+
+    @property
+    def name(self) -> str:
+        marks = " a^T" * self.transpose_a + " b^T" * self.transpose_b
+        return f"{self.m}x{self.n}x{self.k}{marks}"
+
+    @property
+    def amount(self) -> float:
+        return 2.0 * self.m * self.n * self.k
+
+    def operands(self) -> tuple[Array, Array]:
+        """a and b, laid out before they are transposed; numbers in [-1, 1)."""
+        rng = np.random.default_rng(4)
+        a = (self.k, self.m) if self.transpose_a else (self.m, self.k)
+        b = (self.n, self.k) if self.transpose_b else (self.k, self.n)
+        return 2 * rng.random(a, dtype=np.float32) - 1, 2 * rng.random(b, dtype=np.float32) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproducibleProduct(Product):
+    """A product for which another order of additions than the ascending one could be quicker."""
+
+    kind = "reproducible product"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Task):
+    """Forward, loss, backward and update on one batch."""
+
+    workload: Workload
+
+    kind = "step"
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload.name}, batch {self.workload.batch}, {self.workload.optimizer}"
+
+    @property
+    def amount(self) -> float:
+        first = 2.0 * self.workload.batch * self.workload.sizes[0] * self.workload.sizes[1]
+        return 3 * self.workload.forward_operations(self.workload.batch) - first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Task):
+    """The network's output for one batch."""
+
+    workload: Workload
+    batch: int
+
+    kind = "prediction"
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload.name}, batch {self.batch}"
+
+    @property
+    def amount(self) -> float:
+        return self.workload.forward_operations(self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elementwise(Task):
+    """An activation, its backward pass, softmax over rows of 26, or an update by Adam, of 2.77 million numbers."""
+
+    function: str
+
+    kind = "elementwise"
+    unit = "GB/s"
+    shape = (106_496, 26)
+
+    @property
+    def name(self) -> str:
+        return self.function
+
+    @property
+    def amount(self) -> float:
+        arrays = 7 if self.function == "adam" else 3 if self.function.endswith("backward") else 2
+        return 4.0 * arrays * self.shape[0] * self.shape[1]
+
+    def x(self) -> Array:
+        """Normal numbers with standard deviation 3."""
+        return 3 * np.random.default_rng(5).standard_normal(self.shape, dtype=np.float32)
+
+    def y(self) -> Array:
+        """The activation of x, for its backward pass."""
+        x = self.x()
+        functions = {
+            "relu": lambda: np.maximum(x, 0),
+            "sigmoid": lambda: 1 / (1 + np.exp(-x)),
+            "tanh": lambda: np.tanh(x),
+        }
+        activation = self.function.split()[0]
+        return functions[activation]() if activation in functions else x
+
+    def dy(self) -> Array:
+        """Normal numbers: gradients."""
+        return np.random.default_rng(6).standard_normal(self.shape, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling(Task):
+    """Another task on one thread and on all."""
+
+    task: Task
+
+    kind = "scaling"
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.kind}: {self.task.name}"
+
+    @property
+    def amount(self) -> float:
+        return self.task.amount

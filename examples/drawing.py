@@ -1,0 +1,85 @@
+"""What the pictures of the examples share: colours, a figure, drawings of networks, and where they are saved."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#2a6f97", "#e07a1f", "#3a8f5c", "#c1354a", "#7b5aa6", "#8a8f98"
+
+rcParams.update(
+    {
+        "font.size": 11,
+        "axes.titlesize": 12,
+        "axes.titleweight": "bold",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#e3e5e8",
+        "lines.linewidth": 2.0,
+        "legend.frameon": False,
+    }
+)
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure of that size in inches with a grid of axes: (figure, axes), one Axes or an array as in matplotlib."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def save(figure: Figure, folder: Path, name: str) -> Path:
+    """Write the figure as folder/name and say so."""
+    path = folder / name
+    figure.savefig(path, dpi=140)
+    print(f"picture: {path}")
+    return path
+
+
+def output_folder() -> Path:
+    """The folder that the command line names for pictures, made if it is not there; the current one by default."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where pictures go (default: here)")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def node_positions(sizes: Sequence[int]) -> list[np.ndarray]:
+    """Places (units, 2) of each layer's units: layers at x = 0, 1, ..., units from top to bottom around y = 0."""
+    tallest = max(sizes)
+    spacing = [min(1.6, tallest / n) for n in sizes]
+    return [
+        np.array([(layer, gap * ((n - 1) / 2 - i)) for i in range(n)])
+        for layer, (n, gap) in enumerate(zip(sizes, spacing, strict=True))
+    ]
+
+
+def draw_weights(axes: Axes, places: Sequence[np.ndarray], kernels: Sequence[np.ndarray]) -> None:
+    """Each weight as a line: blue above 0, orange below, wider and denser the larger it is within its layer."""
+    axes.axis("off")
+    for start, end, kernel in zip(places[:-1], places[1:], kernels, strict=True):
+        largest = np.abs(kernel).max() or 1.0
+        for (i, j), weight in np.ndenumerate(kernel):
+            size = abs(weight) / largest
+            if size:
+                axes.plot(
+                    *zip(start[i], end[j], strict=True),
+                    color=BLUE if weight > 0 else ORANGE,
+                    linewidth=0.4 + 2.6 * size,
+                    alpha=0.15 + 0.75 * size,
+                    solid_capstyle="round",
+                    zorder=1,
+                )
+
+
+def draw_units(axes: Axes, places: Sequence[np.ndarray], size: float = 260) -> None:
+    """Each unit as a circle."""
+    for layer in places:
+        axes.scatter(layer[:, 0], layer[:, 1], s=size, color="white", edgecolor="#30343b", linewidth=1.4, zorder=2)

@@ -1,0 +1,88 @@
+"""S10, the first two rungs of the MNIST ladder: one layer, and one hidden layer of 625 units.
+
+Each rung is trained from three seeds and counts with the mean of the three test accuracies after the last epoch. The
+test set decides nothing: no epoch, no seed and no recipe. Also draws what 100 of the hidden units look for.
+
+Usage: python examples/mnist_ladder.py [--download] [--output FOLDER]
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.image import imsave
+from mnist import MNIST_RECIPES, Data, build, mnist_data, train
+from numpy.typing import NDArray
+
+import nnfast as nf
+
+SEEDS = (0, 1, 2)
+
+
+class Rung(NamedTuple):
+    """A step of the ladder: a network of `mnist.build` and the test accuracy to reach."""
+
+    title: str
+    kind: str
+    target: float
+
+
+RUNGS = (Rung("one layer", "one", 0.925), Rung("784-625-10", "hidden", 0.982))
+
+
+def climb(rung: Rung, data: Data) -> tuple[list[float], nf.Network]:
+    """The test accuracy of each seed, and the last network."""
+    accuracies = []
+    for seed in SEEDS:
+        started = time.perf_counter()
+        net = build(data, rung.kind, seed)
+        accuracies.append(train(net, data, MNIST_RECIPES[rung.kind], report=False))
+        print(f"{rung.title}  seed {seed}  {accuracies[-1]:.2%}  {time.perf_counter() - started:.1f} s", flush=True)
+    return accuracies, net
+
+
+def draw_hidden_units(path: Path, kernel: NDArray[np.float32], x_train: NDArray[np.uint8]) -> None:
+    """The incoming weights of the first 100 units as pictures of 28 x 28: red wants ink there, blue wants none.
+
+    A pixel that is blank in every training picture has no gradient: its weights are still the random first ones, mean
+    nothing and are drawn as 0.
+    """
+    ever_inked = x_train.reshape(len(x_train), -1).any(axis=0)
+    weights = np.where(ever_inked[:, np.newaxis], kernel, 0)[:, :100]
+    # Some weights of rarely inked pixels are huge; the 99th percentile keeps the strokes visible.
+    units = (weights / np.quantile(np.abs(weights), 0.99, axis=0)).T.reshape(10, 10, 28, 28)
+    framed = np.pad(units, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    mosaic = framed.transpose(0, 2, 1, 3).reshape(300, 300)
+    imsave(path, mosaic.repeat(3, axis=0).repeat(3, axis=1), cmap="seismic", vmin=-1, vmax=1)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    """Climb the ladder; the mean test accuracy of each rung."""
+    parser = argparse.ArgumentParser(description="The first two rungs of the MNIST ladder.")
+    parser.add_argument("--download", action="store_true", help="fetch MNIST if needed; needs pip install pooch")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture of hidden units"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        data = mnist_data(options.download)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from error
+
+    means = {}
+    for rung in RUNGS:
+        accuracies, net = climb(rung, data)
+        means[rung.title] = float(np.mean(accuracies))
+        verdict = "reached" if means[rung.title] >= rung.target else "MISSED"
+        print(f"{rung.title}  mean {means[rung.title]:.2%}, {rung.target:.1%} {verdict}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    picture = options.output / "hidden_units.png"
+    draw_hidden_units(picture, net.parameters["dense.kernel"], data.x_train)
+    print(f"drew {picture}")
+    return means
+
+
+if __name__ == "__main__":
+    main()
