@@ -14,7 +14,7 @@ from types import ModuleType
 
 import nnfast._core
 
-STUB = Path(nnfast._core.__file__).with_name("_core.pyi")
+STUB = Path(nnfast.__file__).with_name("_core.pyi")
 
 
 def split_arguments(text: str) -> list[str]:

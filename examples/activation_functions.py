@@ -16,9 +16,9 @@ import nnfast as nf
 from nnfast import kernels, layers
 
 SHOWN = (
-    ("heaviside", "sigmoid", "tanh", "softsign")
-    + ("hard_sigmoid", "relu", "leaky_relu", "elu")
-    + ("selu", "gelu", "silu", "softplus")
+    *("heaviside", "sigmoid", "tanh", "softsign"),
+    *("hard_sigmoid", "relu", "leaky_relu", "elu"),
+    *("selu", "gelu", "silu", "softplus"),
 )
 
 

@@ -132,9 +132,7 @@ def picture(folder: Path) -> Path:
     for field, layer in zip(fields[:4], places[:4], strict=True):
         for pixels, (x, y) in zip(field.T, layer, strict=True):
             extent = (x - 0.11, x + 0.11, y - 0.38, y + 0.38)
-            axes.imshow(
-                pixels.reshape(2, 2), cmap="gray", vmin=-1, vmax=1, extent=extent, aspect="auto", zorder=3
-            )
+            axes.imshow(pixels.reshape(2, 2), cmap="gray", vmin=-1, vmax=1, extent=extent, aspect="auto", zorder=3)
             axes.plot(*box(extent), color="#30343b", linewidth=1.2, zorder=4)
     for name, (x, y) in zip(CLASSES, places[4], strict=True):
         axes.text(x - 0.06, y, name, ha="left", va="center", bbox={"facecolor": "white", "edgecolor": "#30343b"})

@@ -80,7 +80,9 @@ def main(folder: Path) -> None:
         print(f"From lower to higher weight, {change:g} to each side: slope {change_ratio(-1.0, change):.6g}")
     for name, rate in RATES.items():
         path = descend(rate)
-        print(f"Learning rate {rate:4g}, {name:9}: w = {path[1]:.4g} after 1 step, {path[-1]:.4g} after {len(path) - 1}")
+        print(
+            f"Learning rate {rate:4g}, {name:9}: w = {path[1]:.4g} after 1 step, {path[-1]:.4g} after {len(path) - 1}"
+        )
     picture(folder)
 
 

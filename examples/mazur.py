@@ -48,31 +48,33 @@ def first_step() -> Explanation:
 
 def picture(folder: Path, evaluations: list[float]) -> Path:
     """The network with its first weights, and how its error falls."""
-    figure, (left, right) = new_figure(11.5, 4.6, 1, 2, width_ratios=[1, 1.15])
+    figure, (left, right) = new_figure(12.5, 4.6, 1, 2, width_ratios=[1.2, 1])
     net = network()
     places = node_positions([2, 2, 2])
-    draw_weights(left, places, [net.parameters["hidden.kernel"], net.parameters["output.kernel"]])
+    kernels = [net.parameters["hidden.kernel"], net.parameters["output.kernel"]]
+    draw_weights(left, places, kernels)
     draw_units(left, places, size=1500)
     outputs = net.trace(X)
     for layer, name, values in zip(places, "iho", (X, outputs["hidden"], outputs["output"]), strict=True):
         for number, ((x, y), value) in enumerate(zip(layer, values[0], strict=True), start=1):
             left.text(x, y, f"{name}{number}", ha="center", va="center", weight="bold")
-            left.text(x, y + 0.21, f"{value:.5g}", ha="center", color=ORANGE, fontsize=10)
-    for layer in range(2):
-        kernel = list(net.parameters.values())[2 * layer]
+            above = y + (0.24 if y > 0 else -0.24)
+            left.text(x, above, f"{value:.5g}", ha="center", va="center", color=ORANGE, fontsize=10)
+    for number, kernel in enumerate(kernels):
         for (i, j), weight in np.ndenumerate(kernel):
-            start, end = places[layer][i], places[layer + 1][j]
-            x, y = start + 0.27 * (end - start)
+            start, end = places[number][i], places[number + 1][j]
+            x, y = start + (0.5 if i == j else 0.31) * (end - start)
             label = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            text = f"w{1 + i + 2 * j + 4 * layer} = {weight:.2f}"
+            text = f"w{1 + i + 2 * j + 4 * number} = {weight:.2f}"
             left.text(x, y, text, ha="center", va="center", fontsize=9, color=BLUE, bbox=label)
-    left.set(xlim=(-0.25, 2.25), ylim=(-0.85, 1.05), title="Weights (blue) and outputs (orange)")
+    left.set(xlim=(-0.25, 2.25), ylim=(-0.9, 0.9), title="Weights (blue) and outputs (orange)")
     right.loglog(range(1, len(evaluations) + 1), evaluations, color=BLUE)
-    right.set(xlabel="evaluation", ylabel="total error", title="Gradient descent with learning rate .5")
-    for number in (1, 2, len(evaluations)):
+    right.set(
+        xlabel="evaluation", ylim=(1e-5, 0.9), ylabel="total error", title="Gradient descent with learning rate .5"
+    )
+    for number, offset, align in ((1, (6, 8), "left"), (2, (-8, -22), "left"), (len(evaluations), (-8, -2), "right")):
         value = evaluations[number - 1]
         right.plot(number, value, "o", color=ORANGE)
-        offset, align = ((6, 8), "left") if number == 1 else ((6, -16), "left") if number == 2 else ((-8, -2), "right")
         right.annotate(f"{value:.9g}", (number, value), offset, textcoords="offset points", ha=align)
     return save(figure, folder, "mazur.png")
 

@@ -5,11 +5,9 @@ smaller digits (8 x 8) that come with scikit-learn. Options: python examples/mni
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
-from unittest import mock
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -50,9 +48,7 @@ DIGITS_RECIPES = {"one": Recipe(60, 32, 1e-2), "hidden": Recipe(20, 32, 2e-3)}
 
 def mnist_data(download: bool = False) -> Data:
     """MNIST from this machine, or from its mirror if `download`; FileNotFoundError where there is none."""
-    # load_mnist downloads with pooch, so without pooch it only looks.
-    with mock.patch.dict(sys.modules, {} if download else {"pooch": None}):
-        (x_train, y_train), (x_test, y_test) = nf.data.load_mnist()
+    (x_train, y_train), (x_test, y_test) = nf.data.load_mnist(download=download)
     return Data("MNIST", 255, x_train, y_train, x_test, y_test)
 
 

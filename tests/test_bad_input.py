@@ -24,7 +24,7 @@ NAN = np.where(np.arange(40).reshape(10, 4) == 25, np.nan, X).astype("float32")
 INF = np.where(np.arange(40).reshape(10, 4) == 25, np.inf, X).astype("float32")
 
 ROWS: dict[str, tuple[Any, type[Exception], str]] = {
-    "too few features": (X[:, :3], ValueError, r"input: expected input \(N, 4\), got \(10, 3\)"),
+    "too few features": (X[:, :3], ValueError, r"input: expected input \(N, 4\), got \(10, 3\); .*Input\(\(3,\)\)"),
     "one row without its axis": (X[0], ValueError, r"got \(4,\); for one row pass x\[None\]"),
     "too many axes": (X.reshape(10, 2, 2), ValueError, r"got \(10, 2, 2\); reshape it with x\.reshape\(-1, 4\)"),
     "a number": (1.0, ValueError, r"got \(\)"),
@@ -46,12 +46,12 @@ ROWS: dict[str, tuple[Any, type[Exception], str]] = {
 TARGETS: dict[str, tuple[Any, type[Exception], str]] = {
     "too few": (Y[:9], ValueError, "each of the 10 rows of x, got 9 rows"),
     "a number": (1, ValueError, "a single number"),
-    "label too large": (np.where(Y == 2, 3, Y), ValueError, "class numbers from 0 to 2, got 3"),
+    "label too large": (np.where(Y == 2, 3, Y), ValueError, "from 0 to 2, got 3; .*give the last layer 4 outputs"),
     "label negative": (Y - 1, ValueError, "class numbers from 0 to 2, got -1"),
     "label far beyond": (Y.astype("uint64") + 2**63, ValueError, "class numbers from 0 to 2"),
-    "labels as floats": (Y.astype("float32"), ValueError, "class numbers .* of an integer dtype"),
+    "labels as floats": (Y.astype("float32"), ValueError, r'convert them with y\.astype\("int64"\)'),
     "labels with an axis too much": (Y.reshape(5, 2)[np.arange(10) // 2], ValueError, r"got \(10, 2\)"),
-    "too many classes": (np.eye(4)[Y], ValueError, r"expected targets \(N, 3\)"),
+    "too many classes": (np.eye(4)[Y], ValueError, r"expected targets \(N, 3\).* give the last layer 4 outputs"),
     "probabilities above 1": (2 * np.eye(3)[Y], ValueError, "probabilities from 0 to 1"),
     "NaN": (np.full((10, 3), np.nan), ValueError, "row 0"),
     "bool": (np.eye(3)[Y] > 0, TypeError, "bool"),
@@ -119,14 +119,24 @@ def test_wrong_sample_weights(weight: Any, error: type[Exception], match: str) -
     unchanged(lambda _, trainer: trainer.evaluate(X, Y, weight), error, match)
 
 
+def test_targets_that_miss_a_flatten_or_one_hot() -> None:
+    pictures = np.zeros((10, 2, 4), dtype="float32")
+    rows = nf.Network([layers.Input((2, 4)), layers.Dense(3, "softmax")])
+    for y in (Y, np.eye(3)[Y]):
+        with pytest.raises(ValueError, match=r"expected targets \(N, 2, 3\).*add layers\.Flatten\(\)"):
+            nf.Trainer(rows, loss="cross_entropy").train_on_batch(pictures, y)
+    with pytest.raises(ValueError, match=r"np\.eye\(3\)\[y\]"):
+        nf.Trainer(network(), loss="mse").train_on_batch(X, Y)
+
+
 FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "batch larger than the data": ({"batch_size": 11}, ValueError, "batch_size <= 10, .* got 11"),
     "batch larger than what validation leaves": ({"batch_size": 9, "validation_split": 0.2}, ValueError, "<= 8"),
     "no batch": ({"batch_size": 0}, ValueError, "batch_size >= 1"),
-    "half a batch": ({"batch_size": 2.5}, TypeError, "integer batch_size"),
+    "half a batch": ({"batch_size": 2.5}, TypeError, "integer as batch_size"),
     "no epochs": ({"epochs": 0}, ValueError, "epochs >= 1"),
     "split of all": ({"validation_split": 1.0}, ValueError, "validation_split"),
-    "split of nothing": ({"validation_split": 0.01}, ValueError, "no rows"),
+    "split of nothing": ({"validation_split": 0.01}, ValueError, "rows on both sides"),
     "split and data": ({"validation_split": 0.5, "validation_data": (X, Y)}, ValueError, "both"),
     "validation without targets": ({"validation_data": (X,)}, ValueError, r"\(x, y\)"),
     "validation of another length": ({"validation_data": (X, Y[:3])}, ValueError, "got 3 rows"),
@@ -237,8 +247,22 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "name with a dot": (lambda: layers.Dense(2, name="a.b"), ValueError, "letters"),
     "no units": (lambda: layers.Dense(0), ValueError, "units >= 1, got 0"),
-    "units as float": (lambda: layers.Dense(wrong(2.0)), TypeError, "integer units"),
-    "units as bool": (lambda: layers.Dense(True), TypeError, "integer units"),
+    "units as float": (lambda: layers.Dense(wrong(2.0)), TypeError, "integer as units"),
+    "units as bool": (lambda: layers.Dense(True), TypeError, "integer as units"),
+    "name of another library": (
+        lambda: nf.Trainer(network(), loss="sparse_categorical_crossentropy"),
+        ValueError,
+        "did you mean 'cross_entropy'",
+    ),
+    "long name": (lambda: nf.Trainer(network(), loss="MeanSquaredError"), ValueError, "did you mean 'mse'"),
+    "class as activation": (lambda: layers.Dense(1, layers.ReLU), TypeError, r"write ReLU\(\)"),
+    "class as layer": (make(given_input, lambda: layers.Dense), TypeError, r"write Dense\(\.\.\.\)"),
+    "a layer instead of a list": (lambda: nf.Network(wrong(layers.Dense(2))), TypeError, r"write Network\(\["),
+    "first values of another shape": (
+        make(given_input, lambda: layers.Dense(2, kernel_initializer=np.ones((2, 2)))),
+        ValueError,
+        r"dense\.kernel: .*\(4, 2\), got \(2, 2\)",
+    ),
     "rate of 1": (lambda: layers.Dropout(1.0), ValueError, "0 <= rate < 1"),
     "NaN as scale": (lambda: layers.Rescaling(float("nan")), ValueError, "finite"),
     "shape of zeros": (lambda: layers.Input((0,)), ValueError, "size in shape"),

@@ -1,5 +1,6 @@
 """Threads and processes: forks, several Python threads at once, changes of the thread count, leaving."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -146,3 +147,21 @@ def test_python_leaves_cleanly(ending: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("other", ["onnxruntime", "torch"])
+def test_other_libraries_load_beside_the_core(other: str) -> None:
+    """Two C++ runtimes in one process must not take each other's locale and stream objects."""
+    if importlib.util.find_spec(other) is None:
+        pytest.skip(f"{other} is not installed")
+    code = (
+        "import numpy as np\n"
+        "from nnfast import _core, kernels\n"
+        "_core.get_num_threads()\n"
+        "a = np.ones((64, 64), np.float32)\n"
+        "kernels.matmul(a, a)\n"
+        f"import {other}\n"
+        "assert (kernels.matmul(a, a) == 64).all()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr

@@ -432,6 +432,14 @@ def test_message_without_pooch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         data.load_mnist()
 
 
+def test_no_download_where_it_is_switched_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist, "_download", lambda cache: pytest.fail("downloaded against the caller's wish"))
+    with pytest.raises(FileNotFoundError, match=r"\n  4\. download from .*: switched off by download=False; leave"):
+        data.load_mnist(download=False)
+    write_digits(home, 2)
+    assert len(data.load_mnist(download=False)[0][0]) == 2
+
+
 @pytest.mark.parametrize(
     ("replace", "match"),
     [

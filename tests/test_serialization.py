@@ -35,22 +35,23 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def parts(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+def parts(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """A file's tensors, and the description that is all of its metadata."""
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return load(content), header["__metadata__"]
+    assert list(header["__metadata__"]) == ["nnfast"]
+    return load(content), json.loads(header["__metadata__"]["nnfast"])
 
 
-def rewrite(path: Path, tensors: dict[str, Array], metadata: dict[str, str]) -> None:
-    path.write_bytes(save(tensors, metadata))
+def rewrite(path: Path, tensors: dict[str, Array], description: Any) -> None:
+    path.write_bytes(save(tensors, {"nnfast": json.dumps(description)}))
 
 
-def change(path: Path, edit: Any) -> None:
-    """Edit the architecture of a file."""
-    tensors, metadata = parts(path)
-    description = json.loads(metadata["network"])
-    edit(description)
-    rewrite(path, tensors, {**metadata, "network": json.dumps(description)})
+def change(path: Path, edit: Any, part: str = "network") -> None:
+    """Edit the description of a file's network or of its training."""
+    tensors, description = parts(path)
+    edit(description[part])
+    rewrite(path, tensors, description)
 
 
 def test_a_network_comes_back(path: Path, rng: np.random.Generator) -> None:
@@ -72,14 +73,34 @@ def test_frozen_parameters_and_float64_come_back(tmp_path: Path) -> None:
 
 
 def test_other_programs_can_read_the_tensors(path: Path) -> None:
-    tensors, metadata = parts(path)
+    tensors, description = parts(path)
     assert {name: value.shape for name, value in tensors.items()} == {
         "first layer.kernel": (3, 4),
         "first layer.bias": (4,),
         "dense.kernel": (7, 2),
         "dense.bias": (2,),
     }
-    assert metadata["format"] == "nnfast 1"
+    assert description["format"] == "nnfast 1"
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Networks and checkpoints; in another process too, where hashes of texts differ."""
+
+    def saved(name: str) -> list[bytes]:
+        net = network()
+        net.save(tmp_path / name)
+        nf.Trainer(net, loss="cross_entropy", metrics=["accuracy"]).save_checkpoint(tmp_path / f"{name}.run")
+        return [(tmp_path / name).read_bytes(), (tmp_path / f"{name}.run").read_bytes()]
+
+    first = saved("first")
+    assert all(saved(f"again {i}") == first for i in range(5))
+    script = f"""
+        import nnfast as nf
+        nf.Network.load({str(tmp_path / "first")!r}).save({str(tmp_path / "other")!r})
+        nf.Trainer.resume({str(tmp_path / "first.run")!r}).save_checkpoint({str(tmp_path / "other.run")!r})
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+    assert [(tmp_path / "other").read_bytes(), (tmp_path / "other.run").read_bytes()] == first
 
 
 def test_a_checkpoint_is_a_network_too(tmp_path: Path) -> None:
@@ -200,27 +221,38 @@ def test_hostile_architectures_are_refused(edit: Any, path: Path) -> None:
 
 
 def test_hostile_metadata_and_tensors_are_refused(path: Path) -> None:
-    tensors, metadata = parts(path)
-    renamed = {name.replace("dense", "other"): value for name, value in tensors.items()}
-    cases: list[tuple[dict[str, Array], dict[str, str]]] = [
-        (tensors, {}),
-        (tensors, {"format": "nnfast 1"}),
-        (tensors, {**metadata, "format": "nnfast 2"}),
-        (tensors, {**metadata, "network": "not JSON"}),
-        (tensors, {**metadata, "network": "[" * 100000}),
-        (tensors, {**metadata, "network": "[]"}),
-        (tensors, {**metadata, "extra": "{"}),
-        ({}, metadata),
-        (renamed, metadata),
-        ({**tensors, "more": np.zeros(1, dtype="float32")}, metadata),
-        ({name: value.T.copy() for name, value in tensors.items()}, metadata),
-        ({name: value.astype("float64") for name, value in tensors.items()}, metadata),
-        ({name: value.view("int32") for name, value in tensors.items()}, metadata),
+    tensors, description = parts(path)
+    good = json.dumps(description)
+    texts = [
+        "",
+        "not JSON",
+        "[" * 100000,
+        "[]",
+        "1",
+        "{}",
+        '{"format": "nnfast 1"}',
+        good.replace("nnfast 1", "nnfast 2"),
     ]
-    for case in cases:
-        rewrite(path, *case)
+    metadata = [{}, {"format": "nnfast 1"}, {"network": good}, *({"nnfast": text} for text in texts)]
+    renamed = {name.replace("dense", "other"): value for name, value in tensors.items()}
+    contents: list[dict[str, Array]] = [
+        {},
+        renamed,
+        {**tensors, "more": np.zeros(1, dtype="float32")},
+        {name: value.T.copy() for name, value in tensors.items()},
+        {name: value.astype("float64") for name, value in tensors.items()},
+        {name: value.view("int32") for name, value in tensors.items()},
+    ]
+    for hostile in [*(save(tensors, entry) for entry in metadata), *(save(c, {"nnfast": good}) for c in contents)]:
+        path.write_bytes(hostile)
         with pytest.raises(ValueError, match=r"net\.safetensors"):
             nf.Network.load(path)
+
+
+def test_metadata_of_other_programs_are_passed_over(path: Path) -> None:
+    tensors, description = parts(path)
+    path.write_bytes(save(tensors, {"nnfast": json.dumps(description), "format": "pt", "note": "{"}))
+    assert nf.Network.load(path).name == "saved"
 
 
 HOSTILE_TRAINING = {
@@ -249,10 +281,7 @@ HOSTILE_TRAINING = {
 def test_hostile_checkpoints_are_refused(edit: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     nf.Trainer(network(), loss="cross_entropy").save_checkpoint(path)
-    tensors, metadata = parts(path)
-    training = json.loads(metadata["training"])
-    edit(training)
-    rewrite(path, tensors, {**metadata, "training": json.dumps(training)})
+    change(path, edit, "training")
     with pytest.raises(ValueError, match=r"run\.safetensors"):
         nf.Trainer.resume(path)
 

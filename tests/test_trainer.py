@@ -285,6 +285,30 @@ def test_losses_as_metrics_see_the_output_and_not_the_logits(blobs: tuple[Array,
         trainer.evaluate(x, y)
 
 
+@pytest.mark.parametrize(
+    ("one_hot", "metrics"),
+    [(False, ["accuracy"]), (True, ["accuracy", "mse"])],
+    ids=["labels", "one-hot"],
+)
+def test_metrics_of_training_are_those_of_evaluation(
+    one_hot: bool, metrics: list[str], blobs: tuple[Array, Array]
+) -> None:
+    """With steps too small to change an output, for several widths: what lies where in memory follows from them."""
+    x, y = blobs
+    target = np.eye(3)[y] if one_hot else y
+    for width in (2, 8, 33):
+        net = nf.Network([layers.Input((4,)), layers.Dense(width, "relu"), layers.Dense(3, "softmax")], seed=3)
+        before = net.get_weights()
+        trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.SGD(1e-30), metrics=metrics)
+        history = trainer.fit(x, target, epochs=2, batch_size=32).history
+        assert all(np.abs(a - b).max() < 1e-28 for a, b in zip(before, net.get_weights(), strict=True))
+        scores = trainer.evaluate(x, target)
+        assert list(history) == list(scores) == ["loss", *metrics]
+        for name, score in scores.items():
+            # Each batch's value is a sum of float32 numbers in another order.
+            assert history[name] == pytest.approx([score] * 2, rel=1e-12 if name == "accuracy" else 1e-5)
+
+
 def test_accuracy_of_one_output(rng: np.random.Generator) -> None:
     x = rng.normal(size=(50, 2)).astype("float32")
     y = (x[:, 0] > 0).astype("uint8")

@@ -9,14 +9,18 @@
 namespace nnfast::bind {
 
 // Like pybind11's gil_scoped_release, but safe in a daemon thread that is still at work when the
-// interpreter ends: taking the lock back would then end the thread by an exception through a
-// destructor, and so the process. It waits for the end instead.
+// interpreter ends. Taking the lock back then ends the thread; with glibc by unwinding its stack,
+// which a destructor cannot let through without ending the process. Such a thread waits for the end.
 class ReleaseGil {
  public:
   ReleaseGil() : state_(PyEval_SaveThread()) {}
   ~ReleaseGil() {
-    while (is_finalizing()) std::this_thread::sleep_for(std::chrono::seconds(1));
-    PyEval_RestoreThread(state_);
+    if (is_finalizing()) wait_for_the_end();
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      wait_for_the_end();
+    }
   }
   ReleaseGil(const ReleaseGil&) = delete;
   ReleaseGil& operator=(const ReleaseGil&) = delete;
@@ -28,6 +32,10 @@ class ReleaseGil {
 #else
     return _Py_IsFinalizing() != 0;
 #endif
+  }
+
+  [[noreturn]] static void wait_for_the_end() {
+    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
   }
 
   PyThreadState* state_;

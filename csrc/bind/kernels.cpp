@@ -246,7 +246,7 @@ py::array loss_forward_py(const std::string& name, const py::object& prediction,
     loss_arrays(arrays, name, p, target, weight, options);
     py::array_t<T> value(arrays.inputs.rows);
     T* to = value.mutable_data();
-    loss_values(to, arrays.inputs, arrays.options);
+    loss_values<T>(to, nullptr, arrays.inputs, nullptr, 1, arrays.options);
     if (arrays.weights) kernels<T>().multiply(to, to, arrays.weights, arrays.inputs.rows);
     return py::array(std::move(value));
   });
@@ -260,8 +260,8 @@ py::array loss_backward_py(const std::string& name, const py::object& prediction
     LossArrays<T> arrays;
     loss_arrays(arrays, name, p, target, weight, options);
     py::array_t<T> gradient(shape_of(p));
-    loss_gradient(gradient.mutable_data(), arrays.inputs, arrays.weights, 1 / static_cast<double>(arrays.inputs.rows),
-                  arrays.options);
+    loss_values<T>(nullptr, gradient.mutable_data(), arrays.inputs, arrays.weights,
+                   1 / static_cast<double>(arrays.inputs.rows), arrays.options);
     return py::array(std::move(gradient));
   });
 }

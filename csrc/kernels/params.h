@@ -54,7 +54,8 @@ struct GemmPanel {
   const T* bias;  // (n), for GemmStart::bias
   index_t m, n, k;
   GemmStart start;
-  bool relu;  // max(0, .) on the way out
+  bool relu;   // max(0, .) on the way out
+  bool check;  // look for infinities and NaN in C
 };
 
 // y (n) = start + x (K) * B (K, n): a matrix product with one row.

@@ -1,6 +1,7 @@
 #include "ops/gemm.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
@@ -37,14 +38,17 @@ struct Region {
 template <class T>
 void activate(const Gemm<T>& p, const Region& region) {
   if (p.activation.kind == Activation::identity || p.activation.kind == Activation::relu) return;
-  for (index_t r = 0; r < region.rows; ++r) {
-    T* c = p.c + (region.row + r) * p.c_row + region.column;
-    kernels<T>().activation_forward(c, c, region.columns, p.activation);
+  T* c = p.c + region.row * p.c_row + region.column;
+  const bool together = region.columns == p.c_row;
+  const index_t stretches = together ? 1 : region.rows;
+  const index_t width = together ? region.rows * region.columns : region.columns;
+  for (index_t i = 0; i < stretches; ++i) {
+    kernels<T>().activation_forward(c + i * p.c_row, c + i * p.c_row, width, p.activation);
   }
 }
 
 template <class T>
-void run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth) {
+bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth) {
   const Kernels<T>& table = kernels<T>();
   const bool first = k == 0, last = k + depth == p.k;
   GemmPanel<T> panel;
@@ -73,15 +77,18 @@ void run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
     panel.b = packed;
     panel.b_k = width;
   }
-  table.gemm_panel(panel);
+  panel.check = last && p.check;
+  const bool finite = table.gemm_panel(panel);
   if (last) activate(p, region);
+  return finite;
 }
 
 // Tiles are numbered down the rows of each panel in turn; a chunk does a contiguous stretch of them.
 template <class T>
-void run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index_t end,
+bool run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index_t end,
                index_t tile_rows, index_t tiles_per_panel) {
   const index_t width = kernels<T>().gemm_columns;
+  bool finite = true;
   // Equal blocks; also where K is 0 there is one, which writes what the chains start from.
   const index_t blocks = std::max(index_t(1), (p.k + kDepthBlock - 1) / kDepthBlock);
   const index_t block = (p.k + blocks - 1) / blocks;
@@ -96,14 +103,15 @@ void run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index
       region.rows = std::min(count * tile_rows, row + rows - region.row);
       region.column = panel * width;
       region.columns = std::min(width, p.n - region.column);
-      run_region(p, region, k, depth);
+      finite &= run_region(p, region, k, depth);
       tile += count;
     }
   }
+  return finite;
 }
 
 template <class T>
-void run_one_row(const Gemm<T>& p) {
+bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
   parallel_ranges(p.n, 8 * table.lanes, 8 * cost(p), [&](index_t begin, index_t end) {
     const GemmStart start = p.accumulate ? GemmStart::output
@@ -115,27 +123,32 @@ void run_one_row(const Gemm<T>& p) {
       table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);
     }
   });
+  return !p.check || table.all_finite(p.c, p.n);
 }
 
 }  // namespace
 
 template <class T>
-void gemm(const Gemm<T>& p) {
-  if (p.m == 0 || p.n == 0) return;
+bool gemm(const Gemm<T>& p) {
+  if (p.m == 0 || p.n == 0) return true;
   if (p.m == 1 && p.b_n == 1) return run_one_row(p);
   const index_t width = kernels<T>().gemm_columns;
   const index_t panels = (p.n + width - 1) / width;
   constexpr index_t tile_rows = 12;
+  std::atomic<bool> finite{true};
   for (index_t row = 0; row < p.m; row += kRowBlock) {
     const index_t rows = std::min(kRowBlock, p.m - row);
     const index_t tiles_per_panel = (rows + tile_rows - 1) / tile_rows;
     parallel_ranges(panels * tiles_per_panel, 1, cost(p), [&](index_t begin, index_t end) {
-      run_tiles(p, row, rows, begin, end, tile_rows, tiles_per_panel);
+      if (!run_tiles(p, row, rows, begin, end, tile_rows, tiles_per_panel)) {
+        finite.store(false, std::memory_order_relaxed);
+      }
     });
   }
+  return finite.load(std::memory_order_relaxed);
 }
 
-template void gemm<float>(const Gemm<float>&);
-template void gemm<double>(const Gemm<double>&);
+template bool gemm<float>(const Gemm<float>&);
+template bool gemm<double>(const Gemm<double>&);
 
 }  // namespace nnfast

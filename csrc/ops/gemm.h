@@ -18,12 +18,13 @@ struct Gemm {
   const T* bias = nullptr;  // (N): the chains start from it
   bool accumulate = false;  // the chains start from C; not with a bias
   ActivationParams activation = {Activation::identity, 0};  // element by element, on the way out
+  bool check = false;                                       // whether C is finite before the activation
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
 // number of threads, nor on M, nor on the instruction set where that has fma. C overlaps neither A
-// nor B. Scratch: one panel of B for each thread.
+// nor B. Scratch: one panel of B for each thread. False where the check finds an infinity or NaN.
 template <class T>
-void gemm(const Gemm<T>& p);
+bool gemm(const Gemm<T>& p);
 
 }  // namespace nnfast

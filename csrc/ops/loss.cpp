@@ -24,13 +24,6 @@ constexpr Entry kEntries[] = {
     {"cross_entropy", Loss::cross_entropy, Loss::cross_entropy},
 };
 
-// A row's value is the mean over its positions; the scratch holds them one by one.
-template <class T>
-void mean_over_positions(T* value, const T* each, index_t rows, index_t positions) {
-  kernels<T>().sum_rows(value, each, rows, positions);
-  for (index_t r = 0; r < rows; ++r) value[r] = value[r] / static_cast<T>(positions);
-}
-
 template <class T>
 SoftmaxCrossEntropy<T> softmax_part(const LossInputs<T>& in, const LossOptions& options, index_t begin,
                                     index_t end) {
@@ -74,63 +67,70 @@ LossOptions parse_loss(const std::string& name, bool from_logits, double delta, 
   throw ValueError(text(place, ": expected a loss of ", valid, "; got '", name, "'"));
 }
 
+namespace {
+
+// Rows of one position: values and gradient in one pass over the logits.
 template <class T>
-void loss_values(T* value, const LossInputs<T>& in, const LossOptions& options) {
-  const Kernels<T>& table = kernels<T>();
-  const double cost = static_cast<double>(in.rows * in.positions * in.n);
-  if (!options.softmax) {
-    const index_t n = in.positions * in.n;
-    parallel_ranges(in.rows, 1, cost, [&](index_t begin, index_t end) {
-      table.loss_forward(value + begin, in.prediction + begin * n, in.targets + begin * n, end - begin,
-                         n, {options.kind, options.delta});
-    });
-    return;
-  }
-  const index_t all = in.rows * in.positions;
-  T* each = in.positions == 1 ? value
-                              : static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(all)));
-  parallel_ranges(all, 1, 2 * cost, [&](index_t begin, index_t end) {
+void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
+                  const LossOptions& options) {
+  const double cost = 20 * static_cast<double>(in.rows) + static_cast<double>(in.rows * in.n);
+  parallel_ranges(in.rows, 1, cost, [&](index_t begin, index_t end) {
     SoftmaxCrossEntropy<T> p = softmax_part(in, options, begin, end);
-    p.value = each + begin;
-    table.softmax_cross_entropy(p);
+    p.value = value ? value + begin : nullptr;
+    p.d_logits = d_prediction ? d_prediction + begin * in.n : nullptr;
+    p.scale = scale;
+    p.row_scale = row_scale ? row_scale + begin : nullptr;
+    kernels<T>().softmax_cross_entropy(p);
   });
-  if (in.positions > 1) mean_over_positions(value, each, in.rows, in.positions);
 }
 
+// Rows of several positions, which share the row's value and scale.
 template <class T>
-void loss_gradient(T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
-                   const LossOptions& options) {
-  const Kernels<T>& table = kernels<T>();
+void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
+                       const LossOptions& options) {
   const double cost = static_cast<double>(in.rows * in.positions * in.n);
-  if (!options.softmax) {
-    const index_t n = in.positions * in.n;
-    parallel_ranges(in.rows, 1, cost, [&](index_t begin, index_t end) {
-      table.loss_backward(d_prediction + begin * n, in.prediction + begin * n, in.targets + begin * n,
-                          row_scale ? row_scale + begin : nullptr, scale, end - begin, n,
-                          {options.kind, options.delta});
-    });
-    return;
-  }
   parallel_ranges(in.rows, 1, 2 * cost, [&](index_t begin, index_t end) {
-    // Rows of one position go together; else each row goes alone, with its own scale.
-    const index_t step = in.positions == 1 ? end - begin : 1;
-    for (index_t row = begin; row < end; row += step) {
-      SoftmaxCrossEntropy<T> p =
-          softmax_part(in, options, row * in.positions, (row + step) * in.positions);
-      p.d_logits = d_prediction + row * in.positions * in.n;
-      p.scale = scale / static_cast<double>(in.positions);
-      if (row_scale && in.positions == 1) p.row_scale = row_scale + row;
-      if (row_scale && in.positions > 1) p.scale *= static_cast<double>(row_scale[row]);
-      table.softmax_cross_entropy(p);
+    T* each = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(in.positions)));
+    for (index_t row = begin; row < end; ++row) {
+      const index_t first = row * in.positions;
+      SoftmaxCrossEntropy<T> p = softmax_part(in, options, first, first + in.positions);
+      p.value = value ? each : nullptr;
+      p.d_logits = d_prediction ? d_prediction + first * in.n : nullptr;
+      p.scale = scale / static_cast<double>(in.positions) *
+                (row_scale ? static_cast<double>(row_scale[row]) : 1.0);
+      kernels<T>().softmax_cross_entropy(p);
+      if (!value) continue;
+      kernels<T>().sum_rows(value + row, each, 1, in.positions);
+      value[row] = value[row] / static_cast<T>(in.positions);
     }
   });
 }
 
-template void loss_values<float>(float*, const LossInputs<float>&, const LossOptions&);
-template void loss_values<double>(double*, const LossInputs<double>&, const LossOptions&);
-template void loss_gradient<float>(float*, const LossInputs<float>&, const float*, double,
-                                   const LossOptions&);
-template void loss_gradient<double>(double*, const LossInputs<double>&, const double*, double,
-                                    const LossOptions&);
+}  // namespace
+
+template <class T>
+void loss_values(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
+                 const LossOptions& options) {
+  if (options.softmax) {
+    const auto run = in.positions == 1 ? softmax_rows<T> : softmax_positions<T>;
+    return run(value, d_prediction, in, row_scale, scale, options);
+  }
+  const Kernels<T>& table = kernels<T>();
+  const index_t n = in.positions * in.n;
+  const LossParams params = {options.kind, options.delta};
+  parallel_ranges(in.rows, 1, static_cast<double>(in.rows * n), [&](index_t begin, index_t end) {
+    const T* prediction = in.prediction + begin * n;
+    const T* targets = in.targets + begin * n;
+    if (value) table.loss_forward(value + begin, prediction, targets, end - begin, n, params);
+    if (!d_prediction) return;
+    table.loss_backward(d_prediction + begin * n, prediction, targets, row_scale ? row_scale + begin : nullptr,
+                        scale, end - begin, n, params);
+  });
+}
+
+template void loss_values<float>(float*, float*, const LossInputs<float>&, const float*, double,
+                                 const LossOptions&);
+template void loss_values<double>(double*, double*, const LossInputs<double>&, const double*, double,
+                                  const LossOptions&);
 
 }  // namespace nnfast

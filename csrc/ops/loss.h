@@ -30,12 +30,10 @@ struct LossInputs {
   index_t rows, positions, n;
 };
 
-// value (rows)
+// value (rows), not weighted, or null; d_prediction, or null: d value / d prediction times scale and
+// row_scale (rows, or null for 1).
 template <class T>
-void loss_values(T* value, const LossInputs<T>& inputs, const LossOptions& options);
-// d_prediction = d value / d prediction times scale and row_scale (rows, or null).
-template <class T>
-void loss_gradient(T* d_prediction, const LossInputs<T>& inputs, const T* row_scale, double scale,
-                   const LossOptions& options);
+void loss_values(T* value, T* d_prediction, const LossInputs<T>& inputs, const T* row_scale, double scale,
+                 const LossOptions& options);
 
 }  // namespace nnfast

@@ -66,6 +66,9 @@ class Op {
   // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed.
   virtual void backward(const Run& run) = 0;
 
+  // Whether backward() left only finite numbers in the parameter gradients.
+  virtual bool gradients_are_finite() const;
+
   // What backward() reads: the plan keeps just that alive.
   virtual bool backward_reads_inputs() const { return true; }
   virtual bool backward_reads_output() const { return true; }

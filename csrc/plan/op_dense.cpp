@@ -52,11 +52,15 @@ class DenseOp final : public Op<T> {
     if (activation_.kind != Activation::identity) {
       activation_backward(dz, dz, static_cast<const T*>(nullptr), y, m, units(), activation_);
     }
-    if (kernel().gradient) gemm(kernel_gradient(dz, m));
+    kernel_gradient_is_finite_ = !kernel().gradient || gemm(kernel_gradient(dz, m));
     if (bias() && bias()->gradient) sum_columns(bias()->gradient, dz, m, units());
     if (this->d_inputs[0]) gemm(input_gradient(dz, m));
   }
 
+  bool gradients_are_finite() const override {
+    const bool has_bias = bias() && bias()->gradient;
+    return kernel_gradient_is_finite_ && (!has_bias || all_finite(bias()->gradient, bias()->size));
+  }
   bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
   bool backward_reads_output() const override { return activation_.kind != Activation::identity; }
   double flops_per_row() const override {
@@ -77,6 +81,7 @@ class DenseOp final : public Op<T> {
     p.b_n = 1;
     p.c = kernel().gradient;
     p.c_row = units();
+    p.check = true;
     return p;
   }
   Gemm<T> input_gradient(const T* dz, index_t m) const {  // (M, D) = dz kernel^T
@@ -102,6 +107,7 @@ class DenseOp final : public Op<T> {
   index_t rows(const Run& run) const { return run.rows * (this->inputs[0]->size / depth()); }
 
   ActivationParams activation_;
+  bool kernel_gradient_is_finite_ = true;
 };
 
 }  // namespace

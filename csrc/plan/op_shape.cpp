@@ -15,7 +15,8 @@ void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs)
   require(inputs.size() >= 2, node.name, ": expected two inputs or more, got ", inputs.size());
   for (const Shape& shape : inputs) {
     require(shape == inputs[0], node.name, ": expected inputs of one shape, got ",
-            batch_shape_text(inputs[0]), " and ", batch_shape_text(shape));
+            batch_shape_text(inputs[0]), " and ", batch_shape_text(shape),
+            "; bring them to one with a Dense or Reshape layer");
   }
 }
 
@@ -62,7 +63,8 @@ Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) 
   if (open && known > 0 && size % known == 0) *open = size / known;
   require(!shape.empty() && (open ? size % known == 0 : known == size), node.name,
           ": expected a shape of ", size, " elements in all, as the input ",
-          batch_shape_text(inputs[0]), " has, got ", batch_shape_text(shape));
+          batch_shape_text(inputs[0]), " has, got ", batch_shape_text(shape),
+          "; -1 for one of the sizes works it out");
   return {shape, {}};
 }
 

@@ -274,8 +274,7 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
       kernels<T>().scale_shift(gradient + r * n, gradient + r * n, n, factor, 0);
     }
   } else {
-    loss_values(value, inputs, loss_);
-    if (gradient) loss_gradient(gradient, inputs, weights, scale, loss_);
+    loss_values(value, gradient, inputs, weights, scale, loss_);
   }
   if (weights) kernels<T>().multiply(value, value, weights, rows);
   return sum_all(value, rows) * scale;
@@ -295,8 +294,8 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     add_metrics(batch.rows, totals);
   }
   backward(run);
-  for (const Range& range : program_.trainable) {
-    if (!all_finite(program_.gradients.data() + range.begin, range.size)) explain_non_finite(data, batch);
+  for (const BackwardStep<T>& done : program_.backward) {
+    if (done.op && !done.op->gradients_are_finite()) explain_non_finite(data, batch);
   }
   optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable, learning_rate,
                      iteration + 1);
@@ -397,7 +396,7 @@ void Plan<T>::add_metrics(index_t rows, double* totals) {
       continue;
     }
     const Tensor<T>& prediction = metric.of_prediction ? *program_.prediction : *program_.output;
-    loss_values(values_.data(), loss_inputs(prediction, rows), metric.loss);
+    loss_values<T>(values_.data(), nullptr, loss_inputs(prediction, rows), nullptr, 1, metric.loss);
     totals[1 + i] += sum_all(values_.data(), rows);
   }
 }
@@ -416,7 +415,8 @@ void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
   const Run run = new_run(batch.rows, true);
   for (const auto& parameter : program_.parameters) {
     if (!all_finite(parameter->value, parameter->size)) {
-      throw StateError(text(parameter->name, ": expected finite parameters, got NaN or infinity, in ", where));
+      throw StateError(text(parameter->name, ": expected finite parameters, got NaN or infinity before ", where,
+                            "; load parameters that were saved before, and lower the learning rate"));
     }
   }
   for (const auto& op : program_.ops) {

@@ -1,6 +1,17 @@
+#include "ops/reduce.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {
+
+template <class T>
+bool Op<T>::gradients_are_finite() const {
+  for (const Parameter<T>* parameter : parameters) {
+    if (parameter->gradient && !all_finite(parameter->gradient, parameter->size)) return false;
+  }
+  return true;
+}
+template class Op<float>;
+template class Op<double>;
 
 const std::vector<OpKind>& op_kinds() {
   static const std::vector<OpKind> kinds = {

@@ -1,6 +1,6 @@
 """Types of the compiled core. Private: every public name lives in a Python module of nnfast."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np

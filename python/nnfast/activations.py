@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import choose, real
+from nnfast.configured import Configured, choose, real
 
 __all__ = ["ActivationFunction", "get", "names"]
 
@@ -96,6 +96,8 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     function = getattr(activation, "function", activation)
     if isinstance(function, ActivationFunction):
         return function
+    if isinstance(activation, type) and issubclass(activation, Configured):
+        raise TypeError(f"activation: expected a name or a layer, got a class; write {activation.__name__}()")
     if callable(activation):
         raise TypeError(f"activation: expected a name, got {activation!r}; for your own function use a CustomLayer")
     name = choose("activation", _ALIASES.get(activation, activation), _core.activation_names())

@@ -25,14 +25,21 @@ class Architecture:
     @classmethod
     def from_chain(cls, layers: Iterable[Layer]) -> Architecture:
         """Layers that stand one after the other, an Input first."""
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"Network: expected a list of layers, got {layers!r}; write Network([...])")
         chain = list(layers)
         for layer in chain:
+            if isinstance(layer, type):
+                raise TypeError(
+                    f"Network: expected layers, got the class {layer.__name__}; write {layer.__name__}(...)"
+                )
             if not isinstance(layer, Layer):
-                raise TypeError(f"Network: expected layers, got {layer!r}")
+                raise TypeError(f"Network: expected layers, got {layer!r}; see nnfast.layers")
         if not chain or not isinstance(chain[0], Input):
             first = f"{chain[0]!r} first" if chain else "no layers"
             raise ValueError(
-                f"Network: expected layers.Input(shape) as the first layer, got {first}; put one before it"
+                f"Network: expected layers.Input(shape) as the first layer, got {first}; put one before all "
+                "others, with the shape of one row of the data, such as layers.Input((784,))"
             )
         _assign_names(chain)
         tensor: Tensor = chain[0]

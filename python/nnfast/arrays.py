@@ -51,6 +51,8 @@ def _remedy(got: Shape, shape: Shape) -> str:
         return "; for one row pass x[None]"
     if got and math.prod(got[1:]) == math.prod(shape):
         return f"; reshape it with x.reshape({', '.join(str(size) for size in (-1, *shape))})"
+    if math.prod(got[1:]) and len(got) > 1:
+        return f"; give each row the shape {shape}, or make the network with layers.Input({got[1:]})"
     return ""
 
 
@@ -59,29 +61,53 @@ def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) ->
     array = _numbers(y, "y", "y")
     if array.ndim == 0 or len(array) != rows:
         got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
-        raise ValueError(f"y: expected one row for each of the {rows} rows of x, got {got}")
-    if kind == "classes" and array.dtype.kind in "ui" and array.shape != (rows, *shape):
-        return _labels(array, rows, shape)
+        raise ValueError(
+            f"y: expected one row for each of the {rows} rows of x, got {got}; row i of y belongs to row i of x"
+        )
+    if kind == "classes" and array.dtype.kind in "ui" and _is_shape_of_labels(array.shape, shape):
+        return _labels(array, shape)
     if array.shape != (rows, *shape) and not (array.shape == (rows,) and shape == (1,)):
         labels = f" or class numbers {_text(shape[:-1])} of an integer dtype" if kind == "classes" else ""
-        raise ValueError(f"y: expected targets {_text(shape)}{labels}, got {array.shape} of dtype {array.dtype}")
+        raise ValueError(
+            f"y: expected targets {_text(shape)}{labels}, got {array.shape} of dtype {array.dtype}"
+            f"{_target_remedy(array, shape, kind)}"
+        )
     targets = _cast(array, dtype)
     require_finite(targets, "y")
     if kind != "real" and not (targets.min() >= 0 and targets.max() <= 1):
-        raise ValueError(f"y: expected probabilities from 0 to 1, got {targets.min()} to {targets.max()}")
+        raise ValueError(
+            f"y: expected probabilities from 0 to 1, got {targets.min()} to {targets.max()}; rescale them, or take a "
+            'loss for any numbers, such as "mse"'
+        )
     return targets
 
 
-def _labels(array: Array, rows: int, shape: Shape) -> Array:
-    wanted = (rows, *shape[:-1])
-    if array.shape == (*wanted, 1):
-        array = array.reshape(wanted)
-    if array.shape != wanted:
-        raise ValueError(f"y: expected class numbers {_text(shape[:-1])}, got {array.shape}")
-    least, most = int(array.min()), int(array.max())
-    if least < 0 or most >= shape[-1]:
-        raise ValueError(f"y: expected class numbers from 0 to {shape[-1] - 1}, got {least if least < 0 else most}")
-    return _cast(array, array.dtype if array.dtype in _LABEL_TYPES else np.int64)
+def _is_shape_of_labels(got: Shape, shape: Shape) -> bool:
+    """Whether `got` is (N, ...) or (N, ..., 1) for outputs (N, ..., K)."""
+    return got[1:] != shape and got[1:] in (shape[:-1], (*shape[:-1], 1))
+
+
+def _target_remedy(array: Array, shape: Shape, kind: TargetKind) -> str:
+    row = array.shape[1:]
+    if kind == "classes" and array.dtype.kind == "f" and _is_shape_of_labels(array.shape, shape):
+        return '; if these are class numbers, convert them with y.astype("int64")'
+    if kind != "classes" and array.dtype.kind in "ui" and row == () and len(shape) == 1:
+        return f"; if these are class numbers, make them one-hot with np.eye({shape[0]})[y]"
+    if len(shape) > 1 and len(row) < 2:
+        return "; for one answer per row let the network end in a vector: add layers.Flatten() before its Dense layers"
+    if len(row) == len(shape) and row[:-1] == shape[:-1]:
+        return f"; give the last layer {row[-1]} outputs, or y {shape[-1]} columns"
+    return ""
+
+
+def _labels(array: Array, shape: Shape) -> Array:
+    labels, classes = array.reshape(len(array), *shape[:-1]), shape[-1]
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= classes:
+        got = least if least < 0 else most
+        remedy = "" if least < 0 else f", or give the last layer {most + 1} outputs"
+        raise ValueError(f"y: expected class numbers from 0 to {classes - 1}, got {got}; count classes from 0{remedy}")
+    return _cast(labels, array.dtype if array.dtype in _LABEL_TYPES else np.int64)
 
 
 def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
@@ -124,5 +150,6 @@ def require_finite(array: Array, name: str) -> None:
         return
     row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
     raise ValueError(
-        f"{name}: expected finite numbers, got NaN or infinity (or too large for {array.dtype}) in row {row}"
+        f"{name}: expected finite numbers, got NaN or infinity (or too large for {array.dtype}) in row {row}; "
+        "remove or replace such rows"
     )

@@ -68,24 +68,41 @@ def from_config(kind: str, description: Any, classes: Mapping[str, Callable[...,
     return maker(**description["config"], **more)
 
 
-def choose(kind: str, name: Any, valid: Iterable[str]) -> str:
-    """`name` if it is valid; otherwise an error that names the nearest valid one."""
+def choose(kind: str, name: Any, valid: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """`name` if it is valid; otherwise an error that names the nearest valid one.
+
+    `aliases` are other spellings, each with its valid name. They are not valid, but the error knows them.
+    """
     names = sorted(valid)
+    aliases = aliases or {}
     if not isinstance(name, str):
         raise TypeError(f"{kind}: expected a name, got {name!r}; valid names: {', '.join(names)}")
     if name in names:
         return name
-    import difflib
-
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = _nearest(name, [*names, *aliases])
+    hint = f"did you mean {aliases.get(near, near)!r}? " if near else ""
     raise ValueError(f"unknown {kind} {name!r}; {hint}valid names: {', '.join(names)}")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    """A name that is almost the same, else the longest that `name` contains, else one that is similar."""
+    from difflib import get_close_matches
+
+    plain = {known.lower().replace("_", ""): known for known in names}
+    given = name.lower().replace("_", "")
+    contained = sorted((known for known in plain if known in given), key=len, reverse=True)
+    near = (
+        get_close_matches(given, plain, n=1, cutoff=0.8)
+        or contained
+        or get_close_matches(given, plain, n=1, cutoff=0.5)
+    )
+    return plain[near[0]] if near else None
 
 
 def integer(place: str, name: str, value: Any, *, least: int = 1) -> int:
     """`value` as an int of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{place}: expected an integer {name}, got {value!r}")
+        raise TypeError(f"{place}: expected an integer as {name}, got {value!r}")
     number = int(value)
     if not least <= number < 2**63:
         raise ValueError(f"{place}: expected {name} >= {least}, got {number}")
@@ -98,8 +115,11 @@ def real(place: str, name: str, value: Any, *, least: float = -math.inf, below: 
         raise TypeError(f"{place}: expected a real number as {name}, got {value!r}")
     number = float(value)
     if not (math.isfinite(number) and least <= number < below):
-        wanted = "a finite number" if below == math.inf and least == -math.inf else f"{least:g} <= {name} < {below:g}"
-        raise ValueError(f"{place}: expected {wanted} as {name}, got {number!r}")
+        if below < math.inf:
+            wanted = f"{least:g} <= {name} < {below:g}"
+        else:
+            wanted = f"a finite number as {name}" if least == -math.inf else f"a finite {name} >= {least:g}"
+        raise ValueError(f"{place}: expected {wanted}, got {number!r}")
     return number
 
 

@@ -293,6 +293,8 @@ CLASSES: dict[str, type[Loss]] = {
     )
 }
 NAMES: dict[str, type[Loss]] = {c.name: c for c in CLASSES.values()}
+LONG_NAMES = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
+"""What these are called elsewhere, for the hint after an unknown name."""
 
 
 def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
@@ -326,4 +328,4 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     if isinstance(loss, Mapping):
         own = {k: v for k, v in (custom_objects or {}).items() if isinstance(v, type) and issubclass(v, Loss)}
         return from_config("loss", loss, CLASSES | own)
-    return NAMES[choose("loss", loss, NAMES)]()
+    return NAMES[choose("loss", loss, NAMES, LONG_NAMES)]()

@@ -139,7 +139,7 @@ def get(metric: Any) -> Metric:
         raise TypeError(f"metric: expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
     if callable(metric):
         return FunctionMetric(metric)
-    name = choose("metric", metric, ["accuracy", *losses.NAMES])
+    name = choose("metric", metric, ["accuracy", *losses.NAMES], losses.LONG_NAMES)
     return Accuracy() if name == "accuracy" else LossMetric(name)
 
 

@@ -121,7 +121,10 @@ class Network:
     def _initialize(self) -> None:
         for stream, (name, view) in enumerate(self.parameters.items()):
             layer, parameter = self.architecture.layer_of(name)
-            values = initializers.get(layer.initializer(parameter))(view.shape, self.seed, stream)
+            try:
+                values = initializers.get(layer.initializer(parameter))(view.shape, self.seed, stream)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
             if values.shape != view.shape:
                 raise ValueError(f"{name}: expected initial values of shape {view.shape}, got {values.shape}")
             view[...] = values
@@ -441,7 +444,8 @@ class Network:
 
         Notes
         -----
-        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one.
+        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one. The same network
+        gives the same bytes. All but the parameters is JSON under the key "nnfast" of the file's metadata.
         """
         from nnfast.serialization import save_network
 

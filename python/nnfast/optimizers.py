@@ -159,7 +159,7 @@ def get(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, type):
-        raise TypeError(f"optimizer: expected an optimizer, got the class {optimizer.__name__}; write it with ()")
+        raise TypeError(f"optimizer: expected an optimizer, got a class; write {optimizer.__name__}()")
     return _NAMES[choose("optimizer", optimizer, _NAMES)]()
 
 

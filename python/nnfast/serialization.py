@@ -1,4 +1,4 @@
-"""Networks and checkpoints in files: safetensors, with the architecture as JSON in the metadata.
+"""Networks and checkpoints in files: safetensors, with all but the tensors as JSON under one key of the metadata.
 
 Reading trusts nothing. The header's sizes are checked against the file, the architecture is built from nnfast's own
 layers and the caller's `custom_objects` alone, and all names, shapes and dtypes are compared with it before any memory
@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from nnfast import losses, metrics, optimizers
 from nnfast.architecture import Architecture
 from nnfast.configured import integer
+from nnfast.files import atomic_writer
 from nnfast.fitting import Position
 from nnfast.network import Network
 from nnfast.trainer import Trainer
@@ -27,6 +27,8 @@ from nnfast.typing import Array, Shape
 
 __all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
 
+_KEY = "nnfast"
+"""Of the metadata."""
 _FORMAT = "nnfast 1"
 _DTYPES = {"float32": "F32", "float64": "F64"}
 _STATE = "optimizer/"
@@ -64,7 +66,7 @@ def load_trainer(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
     """Read a checkpoint; see `Trainer.resume`."""
     with _reading(path) as file:
         network = _network(file, custom_objects)
-        training = file.metadata.get("training")
+        training = file.description.get("training")
         if not isinstance(training, dict):
             raise ValueError("expected a checkpoint, got a network alone; read it with Network.load")
         trainer = Trainer(
@@ -90,7 +92,7 @@ def _describe(network: Network) -> dict[str, Any]:
 
 def _network(file: _File, custom_objects: Mapping[str, Any]) -> Network:
     """The network in a file whose tensors have been compared with its architecture."""
-    description = _mapping(file.metadata, "network")
+    description = _mapping(file.description, "network")
     name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
     if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
         raise ValueError("expected name, dtype and frozen parameters of the network")
@@ -143,39 +145,30 @@ def _parts(network: Network, vector: Array) -> dict[str, Array]:
 # ---- files -----------------------------------------------------------------------
 
 
-def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
-    """Write a file beside its place, flush it to disk, and move it over the old one."""
+def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
     from safetensors.numpy import save
 
-    header = {"format": _FORMAT, **{key: json.dumps(value, allow_nan=False) for key, value in metadata.items()}}
-    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, header)
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    # One key with sorted JSON: safetensors writes several keys in random order, and the same network should give the
+    # same bytes.
+    metadata = {_KEY: json.dumps({"format": _FORMAT, **description}, sort_keys=True, allow_nan=False)}
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    with atomic_writer(path) as file:
+        file.write(content)
 
 
 class _File:
-    """An open file: metadata, shapes of tensors, and tensors that are read on request."""
+    """An open file: its description, shapes of tensors, and tensors that are read on request."""
 
     def __init__(self, opened: Any) -> None:
         stored = opened.metadata() or {}
-        if stored.get("format") != _FORMAT:
-            raise ValueError(f"expected a file of format {_FORMAT!r}, got {stored.get('format')!r}")
-        self.metadata = {key: json.loads(value) for key, value in stored.items() if key != "format"}
+        if _KEY not in stored:
+            raise ValueError(f"expected metadata with the key {_KEY!r}, got {sorted(stored)}; was it saved by nnfast?")
+        self.description = json.loads(stored[_KEY])
+        found = self.description.get("format")
+        if found != _FORMAT:
+            raise ValueError(
+                f"expected a file of format {_FORMAT!r}, got {found!r}; read it with the nnfast that saved it"
+            )
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
         self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
         self._dtypes = {name: part.get_dtype() for name, part in slices.items()}

@@ -182,7 +182,10 @@ class Trainer:
                 and isinstance(metric, metrics.LossMetric)
                 and metric.loss.targets != "classes"
             ):
-                raise ValueError(f"y: expected one-hot targets because of the metric {metric.name}, got class numbers")
+                raise ValueError(
+                    f"y: expected one-hot targets because of the metric {metric.name}, got class numbers; make them "
+                    f"one-hot with np.eye({network.output_shape[-1]})[y]"
+                )
         weights = as_weights(sample_weight, len(rows), network.dtype)
         if class_weight is not None:
             by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
@@ -266,20 +269,25 @@ class Trainer:
         share = real("fit", "validation_split", validation_split, least=0.0, below=1.0)
         for callback in callbacks:
             if not isinstance(callback, Callback):
-                raise TypeError(f"fit: expected callbacks.Callback objects, got {callback!r}")
+                hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
+                raise TypeError(f"fit: expected callbacks.Callback objects, got {callback!r}{hint}")
         data = self._batches(x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
             if share:
                 raise ValueError("fit: expected validation_data or validation_split, got both")
             if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
-                raise ValueError("fit: expected validation_data as (x, y) or (x, y, sample_weight)")
+                got = type(validation_data).__name__
+                raise ValueError(f"fit: expected validation_data as (x, y) or (x, y, sample_weight), got {got}")
             validation = self._batches(*validation_data)
         elif share:
             data, validation = _split(data, share)
         size = integer("fit", "batch_size", batch_size)
         if size > len(data.x):
-            raise ValueError(f"fit: expected batch_size <= {len(data.x)}, the number of training rows, got {size}")
+            raise ValueError(
+                f"fit: expected batch_size <= {len(data.x)}, the number of training rows, got {size}; pass "
+                f"batch_size={len(data.x)} or less"
+            )
         self._require(size)
         loop = FitLoop(
             self,
@@ -399,7 +407,10 @@ def _split(data: Batches, share: float) -> tuple[Batches, Batches]:
     rows = len(data.x)
     cut = rows - int(rows * share)
     if not 0 < cut < rows:
-        raise ValueError(f"fit: validation_split {share} of {rows} rows leaves no rows on one side")
+        raise ValueError(
+            f"fit: expected a validation_split that leaves rows on both sides, got {share} of {rows} rows; pass "
+            "validation_data instead, or another share"
+        )
     given = np.asarray(data.y_given)
 
     def part(where: slice) -> Batches:

@@ -4,21 +4,19 @@ A file is two zero bytes, one byte that names the element type, one byte with th
 each dimension as an unsigned 32-bit number, then the elements in C order.
 """
 
-import contextlib
 import gzip
 import io
 import math
 import os
-import secrets
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from nnfast.files import atomic_writer
 
 DEFAULT_MAX_BYTES: Final = 4 * 2**30
 
@@ -157,7 +155,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     values = np.asarray(array)
     header = _header(values, place)
     elements = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
-    with _atomic_writer(place) as file:
+    with atomic_writer(place) as file:
         if place.lower().endswith(".gz"):
             with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as stream:
                 stream.write(header)
@@ -246,31 +244,3 @@ def _header(array: NDArray[Any], place: str) -> bytes:
             "empty arrays"
         )
     return struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
-
-
-@contextlib.contextmanager
-def _atomic_writer(place: str) -> Iterator[io.BufferedIOBase]:
-    """Open a temporary file that takes the name `place` when the block ends well and vanishes when it does not."""
-    folder = Path(place).parent
-    # Its own short name: one made from the target's could be too long for the file system.
-    temporary = folder / f".nnfast-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, place)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows opens no folders; NTFS keeps its own journal of names.
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -99,12 +99,16 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     for place in places:
         if place.folder is not None and not _missing(place.folder):
             return _read(place.folder)
+    if not download:
+        raise FileNotFoundError(_nothing_worked(places, "switched off by download=False; leave that out to allow it"))
     try:
-        if not download:
-            raise ValueError("not allowed by download=False")
         _download(cache)
-    except (ImportError, OSError, ValueError) as error:
-        raise FileNotFoundError(_nothing_worked(places, error)) from error
+    except ImportError as error:
+        fault = f'the library pooch cannot be imported ({error}); pip install "nnfast[download]"'
+        raise FileNotFoundError(_nothing_worked(places, fault)) from error
+    except (OSError, ValueError) as error:
+        fault = f"{type(error).__name__}: {error}; check the network and that the cache can be written"
+        raise FileNotFoundError(_nothing_worked(places, fault)) from error
     return _read(cache)
 
 
@@ -152,7 +156,7 @@ def _download(cache: Path) -> None:
         pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=f"sha256:{SHA256[name]}", fname=f"{name}.gz", path=cache)
 
 
-def _nothing_worked(places: list[_Place], error: Exception) -> str:
+def _nothing_worked(places: list[_Place], download_fault: str) -> str:
     lines = [f"load_mnist: expected {', '.join(SHA256)} (each plain or .gz) in one of four places, got none:"]
     for number, place in enumerate(places, start=1):
         if place.folder is None:
@@ -162,11 +166,7 @@ def _nothing_worked(places: list[_Place], error: Exception) -> str:
         else:
             found = f"{place.folder} lacks {', '.join(_missing(place.folder))}"
         lines.append(f"  {number}. {place.title}: {found}; {place.remedy}")
-    if isinstance(error, ImportError):
-        found, remedy = f"the library pooch cannot be imported ({error})", 'pip install "nnfast[download]"'
-    else:
-        found, remedy = f"{type(error).__name__}: {error}", "check the network and that the cache can be written"
-    lines.append(f"  {len(places) + 1}. download from {MIRROR} into the cache: {found}; {remedy}")
+    lines.append(f"  {len(places) + 1}. download from {MIRROR} into the cache: {download_fault}")
     return "\n".join(lines)
 
 

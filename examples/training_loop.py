@@ -1,0 +1,112 @@
+"""The training loop, written out (row S20).
+
+    repeat
+        draw a batch of examples x with targets t
+        run the network on x to obtain the output o
+        compute the loss: how far o is from t, here the mean squared error
+        compute the gradient of the loss
+        update the weights
+    until the errors no longer change, or the loss is small enough
+
+`train_by_hand` is this loop; `train_with_callback` leaves it to `Trainer.fit`, with a callback for the last line, and
+does the same steps. A layer in matrix form is h = g(W x), where the bias is the weight of a further input of 1.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from drawing import BLUE, GREY, ORANGE, new_figure, output_folder, save
+
+import nnfast as nf
+from nnfast import callbacks, kernels, layers, losses
+
+BATCH_SIZE, LEARNING_RATE = 16, 0.2
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """64 points of a parabola."""
+    x = np.linspace(-1, 1, 64)[:, None]
+    return x, x**2
+
+
+def network() -> nf.Network:
+    """One hidden layer of eight tanh neurons."""
+    return nf.Network([layers.Input((1,)), layers.Dense(8, "tanh"), layers.Dense(1)], seed=0, dtype="float64")
+
+
+def train_by_hand(
+    below: float, min_change: float, most_epochs: int = 5000, net: nf.Network | None = None
+) -> tuple[list[float], str]:
+    """The loss of each epoch, and which condition ended the loop."""
+    net = net or network()
+    x, t = data()
+    history: list[float] = []
+    for _ in range(most_epochs):
+        batch_losses = []
+        for start in range(0, len(x), BATCH_SIZE):
+            batch = slice(start, start + BATCH_SIZE)
+            loss, gradients = net.loss_and_gradients(x[batch], t[batch], "mse")
+            for name, gradient in gradients.items():
+                net.parameters[name][...] -= LEARNING_RATE * gradient
+            batch_losses.append(loss)
+        history.append(float(np.mean(batch_losses)))
+        if history[-1] < below:
+            return history, "the loss is small enough"
+        if len(history) > 1 and abs(history[-1] - history[-2]) <= min_change:
+            return history, "the errors no longer change"
+    return history, "no condition"
+
+
+def train_with_callback(below: float, min_change: float, most_epochs: int = 5000) -> list[float]:
+    """The same by `Trainer.fit`."""
+    trainer = nf.Trainer(network(), loss="mse", optimizer=nf.optimizers.SGD(LEARNING_RATE))
+    stop = callbacks.TerminateOnCondition("loss", below=below, min_change=min_change)
+    x, t = data()
+    history = trainer.fit(
+        x, t, epochs=most_epochs, batch_size=BATCH_SIZE, shuffle=False, callbacks=[stop], progress=False
+    )
+    return history.history["loss"]
+
+
+def mean_squared_error(target: list[float], output: list[float]) -> tuple[float, float]:
+    """The mean of the squared differences, by hand and as a loss."""
+    by_hand = sum((t - o) ** 2 for t, o in zip(target, output, strict=True)) / len(target)
+    return by_hand, losses.MeanSquaredError()([target], [output])
+
+
+def matrix_form() -> tuple[np.ndarray, np.ndarray]:
+    """h = g(W x) of a layer of two neurons on (.05, .10), as a matrix product and as a network's layer."""
+    w = np.array([[0.15, 0.20, 0.35], [0.25, 0.30, 0.35]])
+    h = kernels.sigmoid(kernels.matvec(w, np.array([0.05, 0.10, 1.0])))
+    layer = layers.Dense(2, "sigmoid", kernel_initializer=w[:, :2].T, bias_initializer=w[:, 2])
+    return h, nf.Network([layers.Input((2,)), layer], dtype="float64").predict(np.array([[0.05, 0.10]]))[0]
+
+
+def picture(folder: Path, small: list[float], unchanged: list[float]) -> Path:
+    """The loss until each condition ends the loop."""
+    figure, axes = new_figure(8, 4.4)
+    axes.semilogy(small, color=BLUE, label="until the loss is below .001")
+    axes.semilogy(unchanged, color=ORANGE, linewidth=5, alpha=0.5, label="until it changes by at most .0001")
+    axes.plot(len(small) - 1, small[-1], "o", color=BLUE)
+    axes.plot(len(unchanged) - 1, unchanged[-1], "o", color=ORANGE)
+    axes.axhline(1e-3, color=GREY, linewidth=1, linestyle="--")
+    axes.set(title="When to stop", xlabel="epoch", ylabel="mean squared error")
+    axes.legend()
+    return save(figure, folder, "training_loop.png")
+
+
+def main(folder: Path) -> None:
+    small, why_small = train_by_hand(below=1e-3, min_change=0.0)
+    unchanged, why_unchanged = train_by_hand(below=0.0, min_change=1e-4)
+    for history, why in ((small, why_small), (unchanged, why_unchanged)):
+        print(f"{len(history):4} epochs, mean squared error {history[-1]:.6f}: {why}")
+    print(f"Trainer.fit with a callback: {len(train_with_callback(1e-3, 0.0))} epochs")
+    by_hand, by_loss = mean_squared_error([0.01, 0.99], [0.75, 0.77])
+    print(f"Mean squared error of (.75, .77) for (.01, .99): {by_hand:.6f} by hand, {by_loss:.6f} as a loss")
+    by_product, by_layer = matrix_form()
+    print(f"h = g(W x): {by_product} as a product, {by_layer} as a layer")
+    picture(folder, small, unchanged)
+
+
+if __name__ == "__main__":
+    main(output_folder())
