@@ -30,4 +30,7 @@ struct VirtualLanes<double> {
   static constexpr int value = 8;
 };
 
+// The bits of a float taken from this are those of its reciprocal to within 5.1 %.
+constexpr int32_t kReciprocalMagic = 0x7ef311c7;
+
 }  // namespace nnfast

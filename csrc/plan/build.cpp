@@ -348,6 +348,7 @@ class Builder {
       }
     }
     program_.input = tensor(0);
+    program_.input_memory = program_.input->value;
     const int output_root = values_[static_cast<size_t>(index_of(program_.output))].root;
     for (size_t t = 0; t < values_.size(); ++t) {
       if (values_[t].root == 0) program_.input_views.push_back(program_.tensors[t].get());

@@ -78,6 +78,11 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
 }
 
 template <class T>
+void point_at(const std::vector<Tensor<T>*>& views, T* memory) {
+  for (Tensor<T>* view : views) view->value = memory;
+}
+
+template <class T>
 Run Plan<T>::new_run(index_t rows, bool training) const {
   return {rows, training, options_.seed, static_cast<uint32_t>(iteration)};
 }
@@ -103,8 +108,14 @@ void Plan<T>::share_work(const Run& run, double passes) const {
 }
 
 template <class T>
-void Plan<T>::gather(const Rows<T>& x, const int64_t* order, index_t first, index_t rows) {
+void Plan<T>::read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows) {
   const index_t n = program_.input->size;
+  const bool as_it_is = x.values && program_.input_scale == 1 && program_.input_offset == 0;
+  if (as_it_is && !order && !options_.keep) {
+    point_at(program_.input_views, const_cast<T*>(x.values + first * n));
+    return;
+  }
+  point_at(program_.input_views, program_.input_memory);
   const double cost = 0.15 * static_cast<double>(rows * n);
   parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) {
     T* to = program_.input->value + begin * n;
@@ -141,20 +152,17 @@ void Plan<T>::backward(const Run& run) {
   }
 }
 
-// Points tensors at the caller's array while it lives; back at the arena also when a callback throws.
+// Points the output at the caller's array; back at the arena also when a callback throws.
 template <class T>
-class Lent {
+class LentOutput {
  public:
-  explicit Lent(const std::vector<Tensor<T>*>& tensors) : tensors_(tensors), own_(tensors[0]->value) {}
-  ~Lent() { point_at(own_); }
-  Lent(const Lent&) = delete;
-  Lent& operator=(const Lent&) = delete;
-  void point_at(T* memory) {
-    for (Tensor<T>* tensor : tensors_) tensor->value = memory;
-  }
+  explicit LentOutput(const std::vector<Tensor<T>*>& views) : views_(views), own_(views[0]->value) {}
+  ~LentOutput() { point_at(views_, own_); }
+  LentOutput(const LentOutput&) = delete;
+  LentOutput& operator=(const LentOutput&) = delete;
 
  private:
-  const std::vector<Tensor<T>*>& tensors_;
+  const std::vector<Tensor<T>*>& views_;
   T* own_;
 };
 
@@ -163,19 +171,14 @@ void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
   const Busy busy(busy_);
   const index_t in_size = program_.input->size, out_size = program_.output->size;
   if (x.values && !all_finite(x.values, n * in_size)) throw ValueError(non_finite_text("x"));
-  const bool reads_in_place = x.values && program_.input_scale == 1 && program_.input_offset == 0;
   const bool writes_in_place = !program_.output_is_input;
-  Lent<T> input(program_.input_views), output(program_.output_views);
+  const LentOutput<T> output(program_.output_views);
   for (index_t first = 0; first < n; first += options_.capacity) {
     const index_t rows = n - first < options_.capacity ? n - first : options_.capacity;
     const Run run = new_run(rows, false);
     share_work(run, 1);
-    if (writes_in_place) output.point_at(out + first * out_size);
-    if (reads_in_place) {
-      input.point_at(const_cast<T*>(x.values + first * in_size));
-    } else {
-      gather(x, nullptr, first, rows);
-    }
+    if (writes_in_place) point_at(program_.output_views, out + first * out_size);
+    read_input(x, nullptr, first, rows);
     forward(run);
     if (!writes_in_place) {
       std::memcpy(out + first * out_size, program_.output->value,
@@ -194,7 +197,7 @@ template <class T>
 void Plan<T>::run(Rows<T> x, index_t n, bool training) {
   const Busy busy(busy_);
   require_rows(n, "run");
-  gather(x, nullptr, 0, n);
+  read_input(x, nullptr, 0, n);
   forward(new_run(n, training));
 }
 
@@ -244,7 +247,7 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
 template <class T>
 void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   load_targets(data.y, batch);
-  gather(data.x, batch.order, batch.first, batch.rows);
+  read_input(data.x, batch.order, batch.first, batch.rows);
   if (!data.weights) return;
   for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
   if (!all_finite(weights_.data(), batch.rows)) {

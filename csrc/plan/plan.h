@@ -77,8 +77,9 @@ class Plan {
   class Busy;
   struct Batch;  // rows of a dataset
 
-  // Into the input tensor: rows order[first] ..., or rows first ... where order is null.
-  void gather(const Rows<T>& x, const int64_t* order, index_t first, index_t rows);
+  // Into the input tensor: rows order[first] ..., or rows first ... where order is null; these are
+  // read where they are if nothing is to be done to them.
+  void read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows);
   void load_batch(const Dataset<T>& data, const Batch& batch);
   void load_targets(const Targets<T>& y, const Batch& batch);
   void require_label(int64_t label) const;

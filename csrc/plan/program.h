@@ -57,6 +57,7 @@ struct Program {
   Tensor<T>* output = nullptr;      // the network's, or its logits where nothing needs more
   Tensor<T>* prediction = nullptr;  // what the loss reads
   std::vector<Tensor<T>*> input_views, output_views;  // tensors on the memory of input and output
+  T* input_memory = nullptr;  // the input's place in the arena
   T* d_prediction = nullptr;
   bool output_is_logits = false;
   bool output_is_input = false;  // nothing is computed

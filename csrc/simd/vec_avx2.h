@@ -136,6 +136,11 @@ NNF_INLINE __m128i load_bytes(const uint8_t* p, int n) {
   for (int i = 0; i < n; ++i) word |= static_cast<uint64_t>(p[i]) << (8 * i);
   return _mm_cvtsi64_si128(static_cast<long long>(word));
 }
+NNF_INLINE Vf reciprocal_estimate(Vf x) {
+  return {_mm256_castsi256_ps(
+      _mm256_sub_epi32(_mm256_set1_epi32(kReciprocalMagic), _mm256_castps_si256(x.v)))};
+}
+
 template <class T>
 NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n);
 template <>

@@ -123,6 +123,11 @@ NNF_INLINE Vd mantissa(Vd x) {
   return {_mm512_castsi512_pd(_mm512_or_si512(bits, _mm512_set1_epi64(0x3ff0000000000000LL)))};
 }
 
+NNF_INLINE Vf reciprocal_estimate(Vf x) {
+  return {_mm512_castsi512_ps(
+      _mm512_sub_epi32(_mm512_set1_epi32(kReciprocalMagic), _mm512_castps_si512(x.v)))};
+}
+
 template <class T>
 NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n);
 template <>

@@ -135,6 +135,11 @@ NNF_INLINE Vd mantissa(Vd x) {
   return {vreinterpretq_f64_u64(vorrq_u64(bits, vdupq_n_u64(0x3ff0000000000000ull)))};
 }
 
+NNF_INLINE Vf reciprocal_estimate(Vf x) {
+  return {vreinterpretq_f32_s32(
+      vsubq_s32(vdupq_n_s32(kReciprocalMagic), vreinterpretq_s32_f32(x.v)))};
+}
+
 template <class T>
 NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n) {
   T lane[Vec<T>::lanes] = {};

@@ -141,6 +141,10 @@ NNF_INLINE Vd mantissa(Vd x) {
   return {_mm_castsi128_pd(_mm_or_si128(bits, _mm_set1_epi64x(0x3ff0000000000000LL)))};
 }
 
+NNF_INLINE Vf reciprocal_estimate(Vf x) {
+  return {_mm_castsi128_ps(_mm_sub_epi32(_mm_set1_epi32(kReciprocalMagic), _mm_castps_si128(x.v)))};
+}
+
 template <class T>
 NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n) {
   T lane[Vec<T>::lanes] = {};

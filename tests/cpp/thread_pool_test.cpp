@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -157,7 +158,7 @@ void test_fork() {}
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
   test_every_chunk_runs_once();
   test_short_jobs_in_quick_succession();
   test_results_are_visible();
@@ -167,6 +168,7 @@ int main() {
   test_little_work_stays_with_the_caller();
   test_scratch_memory();
   test_wrong_sizes_are_refused();
-  test_fork();
+  const bool without_fork = count > 1 && std::strcmp(arguments[1], "--without-fork") == 0;
+  if (!without_fork) test_fork();
   return nnfast_test::report("thread_pool_test");
 }
