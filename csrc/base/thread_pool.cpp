@@ -61,7 +61,10 @@ class Pool {
     threads_.store(n, std::memory_order_relaxed);
   }
 
-  bool all_awake() const { return started_.load(std::memory_order_relaxed) && sleepers_.load(std::memory_order_relaxed) == 0; }
+  bool all_awake() const {
+    return started_.load(std::memory_order_relaxed) &&
+           sleepers_.load(std::memory_order_relaxed) == 0;
+  }
 
   void wake() {
     if (threads() > 1 && busy_.try_lock()) {
@@ -81,7 +84,8 @@ class Pool {
     job_.done.store(0, std::memory_order_relaxed);
     job_.function.store(function, std::memory_order_relaxed);
     job_.context.store(context, std::memory_order_relaxed);
-    const uint64_t ticket = static_cast<uint64_t>(++number_) << 32 | static_cast<uint64_t>(chunks) << 16;
+    const uint64_t ticket = static_cast<uint64_t>(++number_) << 32 | static_cast<uint64_t>(chunks)
+                                                                         << 16;
     job_.ticket.store(ticket, std::memory_order_seq_cst);
     wake_sleepers();
     work();
@@ -140,7 +144,8 @@ class Pool {
       if (chunk >= chunk_count(ticket)) return worked;
       const ChunkFunction function = job_.function.load(std::memory_order_relaxed);
       void* context = job_.context.load(std::memory_order_relaxed);
-      if (!job_.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      if (!job_.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel))
+        continue;
       function(context, chunk);
       job_.done.fetch_add(1, std::memory_order_release);
       worked = true;
@@ -168,7 +173,8 @@ class Pool {
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     // A job published before the line above has not seen this sleeper: look once more.
     if (!has_work()) {
-      sleep_signal_.wait(lock, [&] { return wakes_ != wakes || stopping_.load(std::memory_order_relaxed); });
+      sleep_signal_.wait(
+          lock, [&] { return wakes_ != wakes || stopping_.load(std::memory_order_relaxed); });
     }
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }

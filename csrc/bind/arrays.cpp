@@ -12,15 +12,17 @@ std::string dtype_text(const py::array& array) { return py::str(array.dtype()); 
 
 py::array any_array(const py::handle& object, const char* place) {
   if (!py::isinstance<py::array>(object)) {
-    throw py::type_error(text(place, ": expected a NumPy array, got ", py::type::of(object).attr("__name__").cast<std::string>(),
+    throw py::type_error(text(place, ": expected a NumPy array, got ",
+                              py::type::of(object).attr("__name__").cast<std::string>(),
                               "; use numpy.asarray"));
   }
   py::array array = py::reinterpret_borrow<py::array>(object);
   const char order = array.dtype().byteorder();
   constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((order != '=' && order != '|') || !(array.flags() & kAligned)) {
-    throw py::type_error(text(place, ": expected an aligned array of native byte order, got one of ", dtype_text(array),
-                              "; use numpy.require(a, requirements=\"CA\")"));
+    throw py::type_error(text(place,
+                              ": expected an aligned array of native byte order, got one of ",
+                              dtype_text(array), "; use numpy.require(a, requirements=\"CA\")"));
   }
   return array;
 }
@@ -28,7 +30,9 @@ py::array any_array(const py::handle& object, const char* place) {
 py::array contiguous_array(const py::handle& object, const char* place) {
   py::array array = any_array(object, place);
   if (!(array.flags() & py::array::c_style)) {
-    throw ValueError(text(place, ": expected a C-contiguous array, got strides that are not; use numpy.ascontiguousarray"));
+    throw ValueError(text(
+        place,
+        ": expected a C-contiguous array, got strides that are not; use numpy.ascontiguousarray"));
   }
   return array;
 }

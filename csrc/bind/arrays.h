@@ -45,20 +45,23 @@ template <class T>
 py::array contiguous_array_of(const py::handle& object, const char* place) {
   py::array array = contiguous_array(object, place);
   if (!has_type_of<T>(array)) {
-    throw py::type_error(text(place, ": expected ", type_name<T>(), ", got ", dtype_text(array), "; use .astype(\"",
-                              type_name<T>(), "\")"));
+    throw py::type_error(text(place, ": expected ", type_name<T>(), ", got ", dtype_text(array),
+                              "; use .astype(\"", type_name<T>(), "\")"));
   }
   return array;
 }
 
 // A new array, or `out` when it is given and fits.
 template <class T>
-py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape, const char* place) {
+py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,
+                       const char* place) {
   if (out.is_none()) return py::array_t<T>(shape);
   py::array array = contiguous_array_of<T>(out, place);
-  if (!array.writeable()) throw ValueError(text(place, ": expected a writable array, got a read-only one"));
+  if (!array.writeable())
+    throw ValueError(text(place, ": expected a writable array, got a read-only one"));
   if (shape_of(array) != shape) {
-    throw ValueError(text(place, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
+    throw ValueError(
+        text(place, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
   }
   return array;
 }
@@ -83,7 +86,8 @@ template <class Body>
 auto with_type(const py::array& array, const char* place, const Body& body) {
   if (has_type(array, 'f', 4)) return body(float());
   if (has_type(array, 'f', 8)) return body(double());
-  throw py::type_error(text(place, ": expected float32 or float64, got ", dtype_text(array), "; use .astype(\"float32\")"));
+  throw py::type_error(text(place, ": expected float32 or float64, got ", dtype_text(array),
+                            "; use .astype(\"float32\")"));
 }
 template <class Body>
 auto with_type(const std::string& dtype, const char* place, const Body& body) {

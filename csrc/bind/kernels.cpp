@@ -26,7 +26,8 @@ struct Matrix {
 };
 
 Matrix matrix_of(const py::array& array, bool transpose, const char* place) {
-  if (array.ndim() != 2) throw ValueError(text(place, ": expected a matrix (2 axes), got shape ", shape_text(array)));
+  if (array.ndim() != 2)
+    throw ValueError(text(place, ": expected a matrix (2 axes), got shape ", shape_text(array)));
   const py::ssize_t size = array.itemsize();
   Matrix m{array.shape(0), array.shape(1), array.strides(0) / size, array.strides(1) / size};
   // The stride of an axis of one element means nothing.
@@ -34,9 +35,11 @@ Matrix matrix_of(const py::array& array, bool transpose, const char* place) {
   if (m.rows == 1 && m.column_stride != 1) m.row_stride = 1;
   const bool whole = array.strides(0) % size == 0 && array.strides(1) % size == 0;
   const bool empty = m.rows == 0 || m.columns == 0;
-  if (!empty && (!whole || m.row_stride < 0 || m.column_stride < 0 || (m.row_stride != 1 && m.column_stride != 1))) {
-    throw ValueError(text(place, ": expected rows or columns that are contiguous, got strides of ", array.strides(0),
-                          " and ", array.strides(1), " bytes; use numpy.ascontiguousarray"));
+  if (!empty && (!whole || m.row_stride < 0 || m.column_stride < 0 ||
+                 (m.row_stride != 1 && m.column_stride != 1))) {
+    throw ValueError(text(place, ": expected rows or columns that are contiguous, got strides of ",
+                          array.strides(0), " and ", array.strides(1),
+                          " bytes; use numpy.ascontiguousarray"));
   }
   if (transpose) {
     std::swap(m.rows, m.columns);
@@ -57,15 +60,18 @@ bool overlap(const py::array& a, const py::array& b) {
 }
 
 template <class T>
-py::array matmul_of(const py::array& a, const py::array& b, const py::object& out, bool transpose_a, bool transpose_b,
-                    const py::object& bias, const std::string& activation, double alpha, bool accumulate) {
+py::array matmul_of(const py::array& a, const py::array& b, const py::object& out, bool transpose_a,
+                    bool transpose_b, const py::object& bias, const std::string& activation,
+                    double alpha, bool accumulate) {
   const Matrix am = matrix_of(a, transpose_a, "a"), bm = matrix_of(b, transpose_b, "b");
   if (am.columns != bm.rows) {
-    throw ValueError(text("matmul: expected as many columns of a as rows of b, got (", am.rows, ", ", am.columns,
-                          ") and (", bm.rows, ", ", bm.columns, ")", transpose_a || transpose_b ? " after transposing" : ""));
+    throw ValueError(text("matmul: expected as many columns of a as rows of b, got (", am.rows,
+                          ", ", am.columns, ") and (", bm.rows, ", ", bm.columns, ")",
+                          transpose_a || transpose_b ? " after transposing" : ""));
   }
   require(!accumulate || !out.is_none(), "matmul: expected out with accumulate=True, got none");
-  require(!accumulate || bias.is_none(), "matmul: expected either a bias or accumulate=True, got both");
+  require(!accumulate || bias.is_none(),
+          "matmul: expected either a bias or accumulate=True, got both");
   py::array c = output_array<T>(out, {am.rows, bm.columns}, "out");
   require(out.is_none() || (!overlap(c, a) && !overlap(c, b)),
           "matmul: expected out apart from a and b in memory, got an overlap; use another array");
@@ -85,12 +91,13 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   py::array bias_array;
   if (!bias.is_none()) {
     bias_array = contiguous_array_of<T>(bias, "bias");
-    require(bias_array.ndim() == 1 && bias_array.shape(0) == bm.columns, "bias: expected shape (", bm.columns,
-            ",), got ", shape_text(bias_array));
+    require(bias_array.ndim() == 1 && bias_array.shape(0) == bm.columns, "bias: expected shape (",
+            bm.columns, ",), got ", shape_text(bias_array));
     p.bias = data_of<T>(bias_array);
   }
   if (activation != "identity") p.activation = parse_activation(activation, alpha, "matmul");
-  require(!works_on_rows(p.activation.kind), "matmul: expected an activation of single elements, got '", activation,
+  require(!works_on_rows(p.activation.kind),
+          "matmul: expected an activation of single elements, got '", activation,
           "'; use softmax_forward on the product");
   {
     const ReleaseGil release;
@@ -99,14 +106,15 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   return c;
 }
 
-py::array matmul(const py::object& a_object, const py::object& b_object, const py::object& out, bool transpose_a,
-                 bool transpose_b, const py::object& bias, const std::string& activation, double alpha,
-                 bool accumulate) {
+py::array matmul(const py::object& a_object, const py::object& b_object, const py::object& out,
+                 bool transpose_a, bool transpose_b, const py::object& bias,
+                 const std::string& activation, double alpha, bool accumulate) {
   const py::array a = any_array(a_object, "a"), b = any_array(b_object, "b");
   return with_type(a, "a", [&](auto t) {
     using T = decltype(t);
     if (!has_type_of<T>(b)) {
-      throw py::type_error(text("b: expected ", type_name<T>(), " like a, got ", dtype_text(b), "; use .astype"));
+      throw py::type_error(
+          text("b: expected ", type_name<T>(), " like a, got ", dtype_text(b), "; use .astype"));
     }
     return matmul_of<T>(a, b, out, transpose_a, transpose_b, bias, activation, alpha, accumulate);
   });
@@ -125,11 +133,14 @@ RowShape rows_of(const py::array& x, const char* place) {
 }
 
 void require_like(const py::array& x, const py::array& like, const char* place, const char* other) {
-  const bool same = x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());
-  require(same, place, ": expected the shape of ", other, ", ", shape_text(like), ", got ", shape_text(x));
+  const bool same =
+      x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());
+  require(same, place, ": expected the shape of ", other, ", ", shape_text(like), ", got ",
+          shape_text(x));
 }
 
-py::array activation_forward_py(const std::string& name, const py::object& object, double alpha, const py::object& out) {
+py::array activation_forward_py(const std::string& name, const py::object& object, double alpha,
+                                const py::object& out) {
   const py::array x = contiguous_array(object, "x");
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
@@ -144,12 +155,14 @@ py::array activation_forward_py(const std::string& name, const py::object& objec
   });
 }
 
-py::array activation_backward_py(const std::string& name, const py::object& dy_object, const py::object& x_object,
-                                 const py::object& y_object, double alpha, const py::object& out) {
+py::array activation_backward_py(const std::string& name, const py::object& dy_object,
+                                 const py::object& x_object, const py::object& y_object,
+                                 double alpha, const py::object& out) {
   const py::array dy = contiguous_array(dy_object, "dy");
   return with_type(dy, "dy", [&](auto t) {
     using T = decltype(t);
-    const py::array x = contiguous_array_of<T>(x_object, "x"), y = contiguous_array_of<T>(y_object, "y");
+    const py::array x = contiguous_array_of<T>(x_object, "x"),
+                    y = contiguous_array_of<T>(y_object, "y");
     require_like(x, dy, "x", "dy");
     require_like(y, dy, "y", "dy");
     const ActivationParams p = parse_activation(name, alpha, "activation_backward");
@@ -193,7 +206,8 @@ void take_labels(LossArrays<T>& out, const py::array& target) {
     return;
   }
   out.one_hot.assign(static_cast<size_t>(all * n), T(0));
-  for (index_t i = 0; i < all; ++i) out.one_hot[static_cast<size_t>(i * n + out.labels[static_cast<size_t>(i)])] = T(1);
+  for (index_t i = 0; i < all; ++i)
+    out.one_hot[static_cast<size_t>(i * n + out.labels[static_cast<size_t>(i)])] = T(1);
   out.inputs.targets = out.one_hot.data();
 }
 
@@ -202,25 +216,28 @@ double number_of(const py::dict& options, const char* key, double otherwise) {
 }
 
 template <class T>
-void loss_arrays(LossArrays<T>& out, const std::string& name, const py::array& prediction, const py::object& target,
-                 const py::object& weight, const py::dict& options) {
+void loss_arrays(LossArrays<T>& out, const std::string& name, const py::array& prediction,
+                 const py::object& target, const py::object& weight, const py::dict& options) {
   require(prediction.ndim() >= 2 && prediction.size() > 0,
-          "prediction: expected shape (N, ..., K) with one row or more, got ", shape_text(prediction));
+          "prediction: expected shape (N, ..., K) with one row or more, got ",
+          shape_text(prediction));
   const bool logits = options.contains("from_logits") && options["from_logits"].cast<bool>();
-  out.options = parse_loss(name, logits, number_of(options, "delta", 1), number_of(options, "label_smoothing", 0),
-                           "loss");
+  out.options = parse_loss(name, logits, number_of(options, "delta", 1),
+                           number_of(options, "label_smoothing", 0), "loss");
   require(out.options.label_smoothing == 0 || out.options.softmax,
           "loss: expected label_smoothing only for cross_entropy with from_logits=True");
-  out.inputs = {data_of<T>(prediction), nullptr, nullptr, prediction.shape(0), 1, prediction.shape(prediction.ndim() - 1)};
+  out.inputs = {data_of<T>(prediction), nullptr, nullptr,
+                prediction.shape(0),    1,       prediction.shape(prediction.ndim() - 1)};
   out.inputs.positions = prediction.size() / (out.inputs.rows * out.inputs.n);
   out.target = contiguous_array(target, "target");
   const bool labels = name == "cross_entropy" && out.target.dtype().kind() != 'f';
   if (labels) {
     require(out.target.dtype().kind() == 'i' || out.target.dtype().kind() == 'u',
             "target: expected integer labels or values, got ", dtype_text(out.target));
-    require(out.target.ndim() > 0 && out.target.size() == out.inputs.rows * out.inputs.positions && out.target.shape(0) == out.inputs.rows,
-            "target: expected a label for each of ", out.inputs.rows * out.inputs.positions, " positions, got ",
-            shape_text(out.target));
+    require(out.target.ndim() > 0 && out.target.size() == out.inputs.rows * out.inputs.positions &&
+                out.target.shape(0) == out.inputs.rows,
+            "target: expected a label for each of ", out.inputs.rows * out.inputs.positions,
+            " positions, got ", shape_text(out.target));
     take_labels(out, out.target);
   } else {
     out.target = contiguous_array_of<T>(target, "target");
@@ -229,16 +246,18 @@ void loss_arrays(LossArrays<T>& out, const std::string& name, const py::array& p
   }
   // Cross-entropy of probabilities is a sum over a row: positions are rows of their own.
   require(out.options.softmax || name != "cross_entropy" || out.inputs.positions == 1,
-          "prediction: expected shape (N, K) for cross_entropy of probabilities, got ", shape_text(prediction));
+          "prediction: expected shape (N, K) for cross_entropy of probabilities, got ",
+          shape_text(prediction));
   if (weight.is_none()) return;
   out.weight = contiguous_array_of<T>(weight, "sample_weight");
-  require(out.weight.ndim() == 1 && out.weight.shape(0) == out.inputs.rows, "sample_weight: expected shape (",
-          out.inputs.rows, ",), got ", shape_text(out.weight));
+  require(out.weight.ndim() == 1 && out.weight.shape(0) == out.inputs.rows,
+          "sample_weight: expected shape (", out.inputs.rows, ",), got ", shape_text(out.weight));
   out.weights = data_of<T>(out.weight);
 }
 
-py::array loss_forward_py(const std::string& name, const py::object& prediction, const py::object& target,
-                          const py::object& weight, const py::dict& options) {
+py::array loss_forward_py(const std::string& name, const py::object& prediction,
+                          const py::object& target, const py::object& weight,
+                          const py::dict& options) {
   const py::array p = contiguous_array(prediction, "prediction");
   return with_type(p, "prediction", [&](auto t) -> py::array {
     using T = decltype(t);
@@ -252,8 +271,9 @@ py::array loss_forward_py(const std::string& name, const py::object& prediction,
   });
 }
 
-py::array loss_backward_py(const std::string& name, const py::object& prediction, const py::object& target,
-                           const py::object& weight, const py::dict& options) {
+py::array loss_backward_py(const std::string& name, const py::object& prediction,
+                           const py::object& target, const py::object& weight,
+                           const py::dict& options) {
   const py::array p = contiguous_array(prediction, "prediction");
   return with_type(p, "prediction", [&](auto t) -> py::array {
     using T = decltype(t);
@@ -273,10 +293,11 @@ enum class Reduction { sum, max };
 template <class T>
 void reduce_rows(Reduction kind, T* out, const T* x, RowShape s) {
   const Kernels<T>& table = kernels<T>();
-  parallel_ranges(s.rows, 1, 0.1 * static_cast<double>(s.rows * s.n), [&](index_t begin, index_t end) {
-    const auto kernel = kind == Reduction::sum ? table.sum_rows : table.max_rows;
-    kernel(out + begin, x + begin * s.n, end - begin, s.n);
-  });
+  parallel_ranges(s.rows, 1, 0.1 * static_cast<double>(s.rows * s.n),
+                  [&](index_t begin, index_t end) {
+                    const auto kernel = kind == Reduction::sum ? table.sum_rows : table.max_rows;
+                    kernel(out + begin, x + begin * s.n, end - begin, s.n);
+                  });
 }
 
 template <class T>
@@ -291,8 +312,9 @@ py::object reduce_of(Reduction kind, const py::array& x, const py::object& axis)
     return py::float_(static_cast<double>(most));
   }
   const int which = axis.cast<int>();
-  require(x.ndim() == 2 && which >= -2 && which <= 1, "x: expected a matrix and an axis of 0 or 1, got shape ",
-          shape_text(x), " and axis ", which);
+  require(x.ndim() == 2 && which >= -2 && which <= 1,
+          "x: expected a matrix and an axis of 0 or 1, got shape ", shape_text(x), " and axis ",
+          which);
   const index_t rows = x.shape(0), n = x.shape(1);
   if (which == 1 || which == -1) {
     py::array_t<T> out(rows);
@@ -318,7 +340,8 @@ py::array argmax(const py::object& object) {
   return with_type(x, "x", [&](auto t) -> py::array {
     using T = decltype(t);
     const RowShape s = rows_of(x, "x");
-    require(s.n > 0 && s.n <= INT32_MAX, "x: expected a last axis of one element or more, got shape ", shape_text(x));
+    require(s.n > 0 && s.n <= INT32_MAX,
+            "x: expected a last axis of one element or more, got shape ", shape_text(x));
     std::vector<py::ssize_t> shape = shape_of(x);
     shape.pop_back();
     py::array_t<int32_t> out(shape);
@@ -329,15 +352,19 @@ py::array argmax(const py::object& object) {
 
 // ---- gather, dropout, sums, random numbers ---------------------------------------------------------------
 
-py::array gather_rows(const py::object& x_object, const py::object& index_object, double scale, double offset,
-                      const std::string& dtype) {
-  const py::array x = contiguous_array(x_object, "x"), indices = contiguous_array(index_object, "indices");
+py::array gather_rows(const py::object& x_object, const py::object& index_object, double scale,
+                      double offset, const std::string& dtype) {
+  const py::array x = contiguous_array(x_object, "x"),
+                  indices = contiguous_array(index_object, "indices");
   require(x.ndim() >= 1, "x: expected one axis or more, got a number");
-  if (!has_type(indices, 'i', 8)) throw py::type_error("indices: expected int64, got " + dtype_text(indices) + "; use .astype(\"int64\")");
+  if (!has_type(indices, 'i', 8))
+    throw py::type_error("indices: expected int64, got " + dtype_text(indices) +
+                         "; use .astype(\"int64\")");
   require(indices.ndim() == 1, "indices: expected shape (n,), got ", shape_text(indices));
   const int64_t* rows = data_of<int64_t>(indices);
   for (index_t i = 0; i < indices.size(); ++i) {
-    require(rows[i] >= 0 && rows[i] < x.shape(0), "indices: expected row numbers of 0 to ", x.shape(0) - 1, ", got ", rows[i]);
+    require(rows[i] >= 0 && rows[i] < x.shape(0), "indices: expected row numbers of 0 to ",
+            x.shape(0) - 1, ", got ", rows[i]);
   }
   return with_type(dtype, "gather_rows", [&](auto t) -> py::array {
     using T = decltype(t);
@@ -347,9 +374,11 @@ py::array gather_rows(const py::object& x_object, const py::object& index_object
     shape[0] = indices.size();
     py::array_t<T> y(shape);
     if (has_type_of<T>(x)) {
-      kernels<T>().gather_rows(y.mutable_data(), data_of<T>(x), rows, indices.size(), n, scale, offset);
+      kernels<T>().gather_rows(y.mutable_data(), data_of<T>(x), rows, indices.size(), n, scale,
+                               offset);
     } else if (has_type(x, 'u', 1)) {
-      kernels<T>().gather_byte_rows(y.mutable_data(), data_of<uint8_t>(x), rows, indices.size(), n, scale, offset);
+      kernels<T>().gather_byte_rows(y.mutable_data(), data_of<uint8_t>(x), rows, indices.size(), n,
+                                    scale, offset);
     } else {
       throw py::type_error(text("x: expected ", type_name<T>(), " or uint8, got ", dtype_text(x)));
     }
@@ -357,13 +386,15 @@ py::array gather_rows(const py::object& x_object, const py::object& index_object
   });
 }
 
-py::array dropout(const py::object& object, double rate, uint64_t seed, uint32_t step, uint32_t stream) {
+py::array dropout(const py::object& object, double rate, uint64_t seed, uint32_t step,
+                  uint32_t stream) {
   require(rate >= 0 && rate < 1, "dropout: expected a rate of 0 <= rate < 1, got ", rate);
   const py::array x = contiguous_array(object, "x");
   return with_type(x, "x", [&](auto t) -> py::array {
     using T = decltype(t);
     py::array_t<T> y(shape_of(x));
-    const DropoutParams p = {{seed, step, stream}, static_cast<uint32_t>(rate * 4294967296.0), 1 / (1 - rate)};
+    const DropoutParams p = {
+        {seed, step, stream}, static_cast<uint32_t>(rate * 4294967296.0), 1 / (1 - rate)};
     T* to = y.mutable_data();
     parallel_ranges(x.size(), 64, static_cast<double>(x.size()), [&](index_t begin, index_t end) {
       kernels<T>().dropout(to + begin, data_of<T>(x) + begin, begin, end - begin, p);
@@ -387,7 +418,8 @@ py::array combine(const py::object& a_object, const py::object& b_object) {
 }
 
 py::array math_forward(const std::string& name, const py::object& object) {
-  constexpr const char* names[] = {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "softplus"};
+  constexpr const char* names[] = {"exp",  "expm1",   "log", "log1p",
+                                   "tanh", "sigmoid", "erf", "softplus"};
   for (int i = 0; i < 8; ++i) {
     if (name != names[i]) continue;
     const py::array x = contiguous_array(object, "x");
@@ -398,7 +430,9 @@ py::array math_forward(const std::string& name, const py::object& object) {
       return py::array(std::move(y));
     });
   }
-  throw ValueError("math_forward: expected exp, expm1, log, log1p, tanh, sigmoid, erf or softplus, got '" + name + "'");
+  throw ValueError(
+      "math_forward: expected exp, expm1, log, log1p, tanh, sigmoid, erf or softplus, got '" +
+      name + "'");
 }
 
 template <bool NORMAL>
@@ -418,7 +452,8 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
 
 // Fisher and Yates's shuffle from the end, with 64-bit numbers from the stream.
 py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
-  require(n >= 0 && n < (index_t(1) << 36), "random_permutation: expected a size of 0 to 2^36, got ", n);
+  require(n >= 0 && n < (index_t(1) << 36),
+          "random_permutation: expected a size of 0 to 2^36, got ", n);
   py::array_t<int64_t> out(n);
   int64_t* p = out.mutable_data();
   for (index_t i = 0; i < n; ++i) p[i] = i;
@@ -440,37 +475,39 @@ py::array writable_like(const py::object& object, const py::array& like, const c
   py::array array = contiguous_array(object, place);
   require(array.writeable(), place, ": expected a writable array, got a read-only one");
   if (dtype_text(array) != dtype_text(like)) {
-    throw py::type_error(text(place, ": expected ", dtype_text(like), " like the gradients, got ", dtype_text(array)));
+    throw py::type_error(text(place, ": expected ", dtype_text(like), " like the gradients, got ",
+                              dtype_text(array)));
   }
   require_like(array, like, place, "gradients");
   return array;
 }
 
-void sgd(const py::object& parameters, const py::object& gradients, const py::object& velocity, double learning_rate,
-         double momentum, bool nesterov) {
+void sgd(const py::object& parameters, const py::object& gradients, const py::object& velocity,
+         double learning_rate, double momentum, bool nesterov) {
   const py::array g = contiguous_array(gradients, "gradients");
-  require(momentum == 0 || !velocity.is_none(), "sgd_update: expected a velocity with momentum, got none");
+  require(momentum == 0 || !velocity.is_none(),
+          "sgd_update: expected a velocity with momentum, got none");
   with_type(g, "gradients", [&](auto t) {
     using T = decltype(t);
     py::array p = writable_like(parameters, g, "parameters");
     py::array v;
     if (!velocity.is_none()) v = writable_like(velocity, g, "velocity");
-    sgd_update(mutable_data_of<T>(p), velocity.is_none() ? nullptr : mutable_data_of<T>(v), data_of<T>(g), g.size(),
-               {learning_rate, momentum, nesterov});
+    sgd_update(mutable_data_of<T>(p), velocity.is_none() ? nullptr : mutable_data_of<T>(v),
+               data_of<T>(g), g.size(), {learning_rate, momentum, nesterov});
   });
 }
 
 void adam(const py::object& parameters, const py::object& gradients, const py::object& m_object,
-          const py::object& v_object, double learning_rate, double beta_1, double beta_2, double epsilon,
-          uint64_t step) {
+          const py::object& v_object, double learning_rate, double beta_1, double beta_2,
+          double epsilon, uint64_t step) {
   const py::array g = contiguous_array(gradients, "gradients");
   require(step >= 1, "adam_update: expected a step of 1 or more, got 0");
   with_type(g, "gradients", [&](auto t) {
     using T = decltype(t);
     py::array p = writable_like(parameters, g, "parameters"), m = writable_like(m_object, g, "m"),
               v = writable_like(v_object, g, "v");
-    adam_update(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), data_of<T>(g), g.size(),
-                learning_rate, beta_1, beta_2, epsilon, step);
+    adam_update(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), data_of<T>(g),
+                g.size(), learning_rate, beta_1, beta_2, epsilon, step);
   });
 }
 
@@ -478,12 +515,14 @@ void adam(const py::object& parameters, const py::object& gradients, const py::o
 
 void add_kernels(py::module_& module) {
   using py::arg;
-  module.def("matmul", &matmul, arg("a"), arg("b"), arg("out") = py::none(), arg("transpose_a") = false,
-             arg("transpose_b") = false, arg("bias") = py::none(), arg("activation") = "identity",
-             arg("alpha") = std::nan(""), arg("accumulate") = false);
-  module.def("activation_forward", &activation_forward_py, arg("name"), arg("x"), arg("alpha"), arg("out"));
-  module.def("activation_backward", &activation_backward_py, arg("name"), arg("dy"), arg("x"), arg("y"), arg("alpha"),
+  module.def("matmul", &matmul, arg("a"), arg("b"), arg("out") = py::none(),
+             arg("transpose_a") = false, arg("transpose_b") = false, arg("bias") = py::none(),
+             arg("activation") = "identity", arg("alpha") = std::nan(""),
+             arg("accumulate") = false);
+  module.def("activation_forward", &activation_forward_py, arg("name"), arg("x"), arg("alpha"),
              arg("out"));
+  module.def("activation_backward", &activation_backward_py, arg("name"), arg("dy"), arg("x"),
+             arg("y"), arg("alpha"), arg("out"));
   module.def(
       "softmax_forward",
       [](const py::object& x, bool log, const py::object& out) {
@@ -496,27 +535,36 @@ void add_kernels(py::module_& module) {
         return activation_backward_py(softmax_name(log), dy, y, y, std::nan(""), out);
       },
       arg("dy"), arg("y"), arg("log"), arg("out"));
-  module.def("loss_forward", &loss_forward_py, arg("name"), arg("prediction"), arg("target"), arg("sample_weight"),
-             arg("options"));
-  module.def("loss_backward", &loss_backward_py, arg("name"), arg("prediction"), arg("target"), arg("sample_weight"),
-             arg("options"));
-  module.def("reduce_sum", [](const py::object& x, const py::object& axis) { return reduce(Reduction::sum, x, axis); },
-             arg("x"), arg("axis"));
-  module.def("reduce_max", [](const py::object& x, const py::object& axis) { return reduce(Reduction::max, x, axis); },
-             arg("x"), arg("axis"));
+  module.def("loss_forward", &loss_forward_py, arg("name"), arg("prediction"), arg("target"),
+             arg("sample_weight"), arg("options"));
+  module.def("loss_backward", &loss_backward_py, arg("name"), arg("prediction"), arg("target"),
+             arg("sample_weight"), arg("options"));
+  module.def(
+      "reduce_sum",
+      [](const py::object& x, const py::object& axis) { return reduce(Reduction::sum, x, axis); },
+      arg("x"), arg("axis"));
+  module.def(
+      "reduce_max",
+      [](const py::object& x, const py::object& axis) { return reduce(Reduction::max, x, axis); },
+      arg("x"), arg("axis"));
   module.def("argmax", &argmax, arg("x"));
-  module.def("gather_rows", &gather_rows, arg("x"), arg("indices"), arg("scale"), arg("offset"), arg("dtype"));
-  module.def("dropout_forward", &dropout, arg("x"), arg("rate"), arg("seed"), arg("step"), arg("stream"));
-  module.def("dropout_backward", &dropout, arg("dy"), arg("rate"), arg("seed"), arg("step"), arg("stream"));
+  module.def("gather_rows", &gather_rows, arg("x"), arg("indices"), arg("scale"), arg("offset"),
+             arg("dtype"));
+  module.def("dropout_forward", &dropout, arg("x"), arg("rate"), arg("seed"), arg("step"),
+             arg("stream"));
+  module.def("dropout_backward", &dropout, arg("dy"), arg("rate"), arg("seed"), arg("step"),
+             arg("stream"));
   module.def("add", &combine<false>, arg("a"), arg("b"));
   module.def("multiply", &combine<true>, arg("a"), arg("b"));
-  module.def("sgd_update", &sgd, arg("parameters"), arg("gradients"), arg("velocity"), arg("learning_rate"),
-             arg("momentum"), arg("nesterov"));
-  module.def("adam_update", &adam, arg("parameters"), arg("gradients"), arg("m"), arg("v"), arg("learning_rate"),
-             arg("beta_1"), arg("beta_2"), arg("epsilon"), arg("step"));
+  module.def("sgd_update", &sgd, arg("parameters"), arg("gradients"), arg("velocity"),
+             arg("learning_rate"), arg("momentum"), arg("nesterov"));
+  module.def("adam_update", &adam, arg("parameters"), arg("gradients"), arg("m"), arg("v"),
+             arg("learning_rate"), arg("beta_1"), arg("beta_2"), arg("epsilon"), arg("step"));
   module.def("math_forward", &math_forward, arg("name"), arg("x"));
-  module.def("random_uniform", &random_numbers<false>, arg("n"), arg("seed"), arg("stream"), arg("dtype"));
-  module.def("random_normal", &random_numbers<true>, arg("n"), arg("seed"), arg("stream"), arg("dtype"));
+  module.def("random_uniform", &random_numbers<false>, arg("n"), arg("seed"), arg("stream"),
+             arg("dtype"));
+  module.def("random_normal", &random_numbers<true>, arg("n"), arg("seed"), arg("stream"),
+             arg("dtype"));
   module.def("random_permutation", &random_permutation, arg("n"), arg("seed"), arg("stream"));
 }
 

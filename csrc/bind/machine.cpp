@@ -81,7 +81,8 @@ double peak_of_one_thread(double seconds) {
 
 double peak_gflops(const std::string& dtype, double seconds) {
   const ReleaseGil release;
-  return with_type(dtype, "peak_gflops", [&](auto t) { return peak_of_one_thread<decltype(t)>(seconds); });
+  return with_type(dtype, "peak_gflops",
+                   [&](auto t) { return peak_of_one_thread<decltype(t)>(seconds); });
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
-  module.doc() = "The compiled core of nnfast. Private: the public names are in the Python modules.";
+  module.doc() =
+      "The compiled core of nnfast. Private: the public names are in the Python modules.";
   module.attr("__version__") = NNFAST_VERSION;
   // Here and not in a static initialiser, so that a wrong name is an ImportError.
   try {

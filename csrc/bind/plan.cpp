@@ -26,7 +26,8 @@ plan::Attribute attribute_of(const py::handle& value, const std::string& place) 
   if (py::isinstance<py::str>(value)) return value.cast<std::string>();
   if (py::isinstance<py::sequence>(value)) {
     const py::sequence items = py::reinterpret_borrow<py::sequence>(value);
-    if (py::len(items) > 0 && py::isinstance<py::str>(items[0])) return value.cast<std::vector<std::string>>();
+    if (py::len(items) > 0 && py::isinstance<py::str>(items[0]))
+      return value.cast<std::vector<std::string>>();
     return value.cast<std::vector<int64_t>>();  // also for an empty list
   }
   throw py::type_error(text(place, ": expected a number, a string or a list of them, got ",
@@ -98,7 +99,8 @@ class PyGraphOf final : public PyGraph {
       for (size_t i = 0; i < node.parameters.size(); ++i) {
         const plan::ParameterSpec& p = node.parameters[i];
         out[py::str(node.spec.name + "." + p.name)] =
-            view_of(graph->flat.data() + node.offsets[i], std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
+            view_of(graph->flat.data() + node.offsets[i],
+                    std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
       }
     }
     return out;
@@ -107,7 +109,8 @@ class PyGraphOf final : public PyGraph {
   std::shared_ptr<Graph<T>> graph;
 };
 
-std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string& output, const std::string& dtype) {
+std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string& output,
+                                    const std::string& dtype) {
   std::vector<NodeSpec> specs;
   for (const auto& node : nodes) specs.push_back(node_of(node));
   return with_type(dtype, "network", [&](auto t) -> std::unique_ptr<PyGraph> {
@@ -124,7 +127,8 @@ py::dict named_views(const std::vector<plan::Parameter<T>*>& parameters, bool gr
     T* data = gradients ? p->gradient : p->value;
     if (!data) continue;
     const std::string local = p->name.substr(p->name.rfind('.') + 1);
-    out[py::str(local)] = view_of(data, std::vector<py::ssize_t>(p->shape.begin(), p->shape.end()), py::none());
+    out[py::str(local)] =
+        view_of(data, std::vector<py::ssize_t>(p->shape.begin(), p->shape.end()), py::none());
   }
   return out;
 }
@@ -143,8 +147,8 @@ Callback<T> layer_callback(const py::sequence& functions) {
     const index_t rows = call.run->rows;
     py::list inputs;
     for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_view(t->value, *t, rows));
-    forward(inputs, tensor_view(call.output->value, *call.output, rows), named_views(call.parameters, false),
-            call.run->training);
+    forward(inputs, tensor_view(call.output->value, *call.output, rows),
+            named_views(call.parameters, false), call.run->training);
   };
   callback.backward = [backward](const CallbackCall<T>& call) {
     const py::gil_scoped_acquire acquire;
@@ -160,8 +164,8 @@ Callback<T> layer_callback(const py::sequence& functions) {
       }
     }
     backward(tensor_view(call.d_output, *call.output, rows), d_inputs, inputs,
-             tensor_view(call.output->value, *call.output, rows), named_views(call.parameters, false),
-             named_views(call.parameters, true));
+             tensor_view(call.output->value, *call.output, rows),
+             named_views(call.parameters, false), named_views(call.parameters, true));
   };
   return callback;
 }
@@ -191,13 +195,16 @@ class PyPlan {
  public:
   virtual ~PyPlan() = default;
   virtual py::array predict(const py::object& x, const py::object& out) = 0;
-  virtual double train_step(const py::object& x, const py::object& y, const py::object& weight, double rate) = 0;
-  virtual py::tuple train_batches(const py::object& x, const py::object& y, const py::object& weight,
-                                  const py::object& order, index_t first, index_t batch_size,
-                                  const py::array_t<double>& rates, double seconds) = 0;
-  virtual py::array evaluate(const py::object& x, const py::object& y, const py::object& weight) = 0;
-  virtual double loss_and_gradients(const py::object& x, const py::object& y, const py::object& weight,
-                                    bool training) = 0;
+  virtual double train_step(const py::object& x, const py::object& y, const py::object& weight,
+                            double rate) = 0;
+  virtual py::tuple train_batches(const py::object& x, const py::object& y,
+                                  const py::object& weight, const py::object& order, index_t first,
+                                  index_t batch_size, const py::array_t<double>& rates,
+                                  double seconds) = 0;
+  virtual py::array evaluate(const py::object& x, const py::object& y,
+                             const py::object& weight) = 0;
+  virtual double loss_and_gradients(const py::object& x, const py::object& y,
+                                    const py::object& weight, bool training) = 0;
   virtual py::dict gradients(const py::handle& self) = 0;
   virtual void run(const py::object& x, bool training) = 0;
   virtual py::dict values() = 0;
@@ -234,7 +241,8 @@ class PyPlanOf final : public PyPlan {
     return y;
   }
 
-  double train_step(const py::object& x, const py::object& y, const py::object& weight, double rate) override {
+  double train_step(const py::object& x, const py::object& y, const py::object& weight,
+                    double rate) override {
     const Dataset<T> data = dataset_of(x, y, weight);
     const ReleaseGil release;
     return plan_.train_step(data, rate);
@@ -246,13 +254,13 @@ class PyPlanOf final : public PyPlan {
     const Dataset<T> data = dataset_of(x, y, weight);
     const py::array rows = contiguous_array(order, "order");
     if (!has_type(rows, 'i', 8) || rows.ndim() != 1) {
-      throw py::type_error("order: expected int64 row numbers of shape (n,), got " + dtype_text(rows) + " of shape " +
-                           shape_text(rows));
+      throw py::type_error("order: expected int64 row numbers of shape (n,), got " +
+                           dtype_text(rows) + " of shape " + shape_text(rows));
     }
     const int64_t* numbers = data_of<int64_t>(rows);
     for (index_t i = 0; i < rows.size(); ++i) {
-      require(numbers[i] >= 0 && numbers[i] < data.size, "order: expected row numbers of 0 to ", data.size - 1,
-              ", got ", numbers[i]);
+      require(numbers[i] >= 0 && numbers[i] < data.size, "order: expected row numbers of 0 to ",
+              data.size - 1, ", got ", numbers[i]);
     }
     require(first >= 0 && first < rows.size() && rates.ndim() == 1 && rates.size() > 0,
             "train_batches: expected a first row within the order and at least one learning rate");
@@ -262,8 +270,8 @@ class PyPlanOf final : public PyPlan {
     index_t steps = 0;
     {
       const ReleaseGil release;
-      steps = plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(), seconds,
-                                  sums);
+      steps = plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(),
+                                  rates.size(), seconds, sums);
     }
     return py::make_tuple(steps, totals);
   }
@@ -318,7 +326,8 @@ class PyPlanOf final : public PyPlan {
     py::dict out;
     for (const auto& tensor : plan_.program().tensors) {
       const auto found = plan_.program().gradients_of.find(tensor->name);
-      if (found != plan_.program().gradients_of.end()) out[py::str(tensor->name)] = copy_of(found->second, *tensor);
+      if (found != plan_.program().gradients_of.end())
+        out[py::str(tensor->name)] = copy_of(found->second, *tensor);
     }
     return out;
   }
@@ -377,8 +386,8 @@ class PyPlanOf final : public PyPlan {
     } else if (has_type(x, 'u', 1)) {
       rows.bytes = data_of<uint8_t>(x);
     } else {
-      throw py::type_error(text(input.spec.name, ": expected ", type_name<T>(), " or uint8, got ", dtype_text(x),
-                                "; use .astype(\"", type_name<T>(), "\")"));
+      throw py::type_error(text(input.spec.name, ": expected ", type_name<T>(), " or uint8, got ",
+                                dtype_text(x), "; use .astype(\"", type_name<T>(), "\")"));
     }
     return rows;
   }
@@ -390,8 +399,8 @@ class PyPlanOf final : public PyPlan {
     data.y = targets_of(targets, data.size);
     if (weight.is_none()) return data;
     const py::array weights = contiguous_array_of<T>(weight, "sample_weight");
-    require(weights.ndim() == 1 && weights.shape(0) == data.size, "sample_weight: expected shape (", data.size,
-            ",), as x has rows, got ", shape_text(weights));
+    require(weights.ndim() == 1 && weights.shape(0) == data.size, "sample_weight: expected shape (",
+            data.size, ",), as x has rows, got ", shape_text(weights));
     data.weights = data_of<T>(weights);
     return data;
   }
@@ -400,13 +409,16 @@ class PyPlanOf final : public PyPlan {
     plan::Targets<T> targets;
     const bool integer = has_type(y, 'u', 1) || has_type(y, 'i', 4) || has_type(y, 'i', 8);
     if (!integer && !has_type_of<T>(y)) {
-      throw py::type_error(text("y: expected ", type_name<T>(), ", int64, int32 or uint8, got ", dtype_text(y),
-                                "; use .astype"));
+      throw py::type_error(text("y: expected ", type_name<T>(), ", int64, int32 or uint8, got ",
+                                dtype_text(y), "; use .astype"));
     }
-    require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ", shape_text(y));
+    require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ",
+            shape_text(y));
     const size_t extra = static_cast<size_t>(y.ndim()) - 1;
     const auto matches = [&](size_t axes) {
-      return extra == axes && std::equal(y_shape_.begin(), y_shape_.begin() + static_cast<std::ptrdiff_t>(axes), y.shape() + 1);
+      return extra == axes &&
+             std::equal(y_shape_.begin(), y_shape_.begin() + static_cast<std::ptrdiff_t>(axes),
+                        y.shape() + 1);
     };
     const bool one_label = takes_labels_ && y_shape_.back() > 1 && integer;
     targets.are_labels = one_label && (matches(y_shape_.size() - 1) ||
@@ -414,9 +426,10 @@ class PyPlanOf final : public PyPlan {
     const bool whole = matches(y_shape_.size()) || (y_shape_ == Shape{1} && extra == 0);
     if (!targets.are_labels && !whole) {
       Shape labels(y_shape_.begin(), y_shape_.end() - 1);
-      throw ValueError(text("y: expected shape ", plan::batch_shape_text(y_shape_),
-                            takes_labels_ ? " or integer labels of shape " + plan::batch_shape_text(labels) : "",
-                            " with N = ", n, ", got ", shape_text(y), " of ", dtype_text(y)));
+      throw ValueError(
+          text("y: expected shape ", plan::batch_shape_text(y_shape_),
+               takes_labels_ ? " or integer labels of shape " + plan::batch_shape_text(labels) : "",
+               " with N = ", n, ", got ", shape_text(y), " of ", dtype_text(y)));
     }
     if (!integer) {
       targets.values = data_of<T>(y);
@@ -442,28 +455,31 @@ class PyPlanOf final : public PyPlan {
 };
 
 template <class T>
-std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options, const py::object& callbacks) {
+std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options,
+                                     const py::object& callbacks) {
   plan::Callbacks<T> functions;
   plan::LossCallback<T> loss;
   if (!callbacks.is_none()) {
     for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(callbacks)) {
       const std::string name = key.template cast<std::string>();
       if (name == "loss") {
-        loss = loss_callback<T>(py::reinterpret_borrow<py::object>(value), graph.layout().output_shape());
+        loss = loss_callback<T>(py::reinterpret_borrow<py::object>(value),
+                                graph.layout().output_shape());
       } else {
         functions[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(value));
       }
     }
   }
   const bool wants_function = options.loss && options.loss->op == "callback";
-  require(wants_function == static_cast<bool>(loss), "loss: expected a function with the loss \"callback\", and only then");
+  require(wants_function == static_cast<bool>(loss),
+          "loss: expected a function with the loss \"callback\", and only then");
   return std::make_unique<PyPlanOf<T>>(graph, std::move(options), functions, std::move(loss));
 }
 
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::object& loss,
                                   const py::sequence& metrics, const py::object& optimizer,
-                                  const py::object& trainable, const py::object& callbacks, uint64_t seed, bool fuse,
-                                  bool keep) {
+                                  const py::object& trainable, const py::object& callbacks,
+                                  uint64_t seed, bool fuse, bool keep) {
   PlanOptions options;
   options.capacity = capacity;
   if (!loss.is_none()) options.loss = node_of(loss);
@@ -487,32 +503,40 @@ void add_plan(py::module_& module) {
   py::class_<PyGraph>(module, "Graph")
       .def(py::init(&make_graph), py::arg("nodes"), py::arg("output"), py::arg("dtype"))
       .def_property_readonly("dtype", &PyGraph::dtype)
-      .def_property_readonly("input_shape", [](const PyGraph& g) { return shape_tuple(g.layout().input_shape()); })
-      .def_property_readonly("output_shape", [](const PyGraph& g) { return shape_tuple(g.layout().output_shape()); })
-      .def_property_readonly("num_parameters", [](const PyGraph& g) { return g.layout().parameter_count(); })
+      .def_property_readonly("input_shape",
+                             [](const PyGraph& g) { return shape_tuple(g.layout().input_shape()); })
+      .def_property_readonly(
+          "output_shape", [](const PyGraph& g) { return shape_tuple(g.layout().output_shape()); })
+      .def_property_readonly("num_parameters",
+                             [](const PyGraph& g) { return g.layout().parameter_count(); })
       .def("flat", [](const py::object& self) { return self.cast<const PyGraph&>().flat(self); })
-      .def("parameters", [](const py::object& self) { return self.cast<const PyGraph&>().parameters(self); })
+      .def("parameters",
+           [](const py::object& self) { return self.cast<const PyGraph&>().parameters(self); })
       .def("shapes", [](const PyGraph& g) {
         py::dict out;
-        for (const plan::GraphNode& node : g.layout().nodes()) out[py::str(node.spec.name)] = shape_tuple(node.shape);
+        for (const plan::GraphNode& node : g.layout().nodes())
+          out[py::str(node.spec.name)] = shape_tuple(node.shape);
         return out;
       });
 
   py::class_<PyPlan>(module, "Plan")
-      .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(), py::arg("loss") = py::none(),
-           py::arg("metrics") = py::tuple(), py::arg("optimizer") = py::none(), py::arg("trainable") = py::none(),
-           py::arg("callbacks") = py::none(), py::arg("seed") = 0, py::arg("fuse") = true, py::arg("keep") = false)
+      .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
+           py::arg("loss") = py::none(), py::arg("metrics") = py::tuple(),
+           py::arg("optimizer") = py::none(), py::arg("trainable") = py::none(),
+           py::arg("callbacks") = py::none(), py::arg("seed") = 0, py::arg("fuse") = true,
+           py::arg("keep") = false)
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
       .def("predict", &PyPlan::predict, py::arg("x"), py::arg("out") = py::none())
       .def("train_step", &PyPlan::train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"))
-      .def("train_batches", &PyPlan::train_batches, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-           py::arg("order"), py::arg("first"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("seconds"))
+      .def("train_batches", &PyPlan::train_batches, py::arg("x"), py::arg("y"),
+           py::arg("sample_weight"), py::arg("order"), py::arg("first"), py::arg("batch_size"),
+           py::arg("learning_rates"), py::arg("seconds"))
       .def("evaluate", &PyPlan::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"))
-      .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-           py::arg("training"))
+      .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"),
+           py::arg("sample_weight"), py::arg("training"))
       .def("gradients", [](const py::object& self) { return self.cast<PyPlan&>().gradients(self); })
       .def("run", &PyPlan::run, py::arg("x"), py::arg("training"))
       .def("values", &PyPlan::values)

@@ -93,8 +93,8 @@ struct Selu {
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T>, Vec<T> y, T) {
-    const Vec<T> slope = select(less(zero<T>(), y), broadcast<T>(T(scale)),
-                                y + broadcast<T>(T(scale * alpha)));
+    const Vec<T> slope =
+        select(less(zero<T>(), y), broadcast<T>(T(scale)), y + broadcast<T>(T(scale * alpha)));
     return dy * slope;
   }
 };
@@ -114,8 +114,7 @@ struct Gelu {
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
-    const Vec<T> density =
-        broadcast<T>(T(density_at_0)) * exp(broadcast<T>(T(-0.5)) * x * x);
+    const Vec<T> density = broadcast<T>(T(density_at_0)) * exp(broadcast<T>(T(-0.5)) * x * x);
     return dy * fma(x, density, normal(x));
   }
 };
@@ -193,7 +192,8 @@ struct HardSigmoid {
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T>, Vec<T> y, T) {
-    const Vec<T> inside = select(less(y, broadcast<T>(T(1))), dy * broadcast<T>(T(1.0 / 6)), zero<T>());
+    const Vec<T> inside =
+        select(less(y, broadcast<T>(T(1))), dy * broadcast<T>(T(1.0 / 6)), zero<T>());
     return select(less(zero<T>(), y), inside, zero<T>());
   }
 };
@@ -215,20 +215,20 @@ void apply_backward(T* dx, const T* dy, const T* x, const T* y, index_t n, T alp
   });
 }
 
-#define NNF_ACTIVATIONS(CASE)     \
-  CASE(identity, Identity)        \
-  CASE(heaviside, Heaviside)      \
-  CASE(sigmoid, Sigmoid)          \
-  CASE(tanh, Tanh)                \
-  CASE(relu, Relu)                \
-  CASE(leaky_relu, LeakyRelu)     \
-  CASE(elu, Elu)                  \
-  CASE(selu, Selu)                \
-  CASE(gelu, Gelu)                \
-  CASE(gelu_tanh, GeluTanh)       \
-  CASE(silu, Silu)                \
-  CASE(softplus, Softplus)        \
-  CASE(softsign, Softsign)        \
+#define NNF_ACTIVATIONS(CASE) \
+  CASE(identity, Identity)    \
+  CASE(heaviside, Heaviside)  \
+  CASE(sigmoid, Sigmoid)      \
+  CASE(tanh, Tanh)            \
+  CASE(relu, Relu)            \
+  CASE(leaky_relu, LeakyRelu) \
+  CASE(elu, Elu)              \
+  CASE(selu, Selu)            \
+  CASE(gelu, Gelu)            \
+  CASE(gelu_tanh, GeluTanh)   \
+  CASE(silu, Silu)            \
+  CASE(softplus, Softplus)    \
+  CASE(softsign, Softsign)    \
   CASE(hard_sigmoid, HardSigmoid)
 
 // y (n) = f(x (n)). y may be x.

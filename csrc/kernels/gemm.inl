@@ -185,8 +185,9 @@ void pack_panel(const PackPanel<T>& p) {
       T* to = p.out + k * p.width;
       for (index_t j = 0; j < p.width; j += lanes) {
         const index_t left = p.n - j;
-        store_n(to + j, left >= lanes ? load(from + j)
-                                      : load_partial(from + j, left > 0 ? static_cast<int>(left) : 0),
+        store_n(to + j,
+                left >= lanes ? load(from + j)
+                              : load_partial(from + j, left > 0 ? static_cast<int>(left) : 0),
                 p.width - j >= lanes ? lanes : static_cast<int>(p.width - j));
       }
     }

@@ -128,14 +128,14 @@ void loss_slopes(T* d, const T* prediction, const T* target, const T* row_scale,
 }
 
 // The losses: enumerator, terms, and whether a row's value is the mean of its terms or their sum.
-#define NNF_LOSSES(CASE)                                                   \
-  CASE(mse, SquaredError, true)                                            \
-  CASE(half_squared_error, HalfSquaredError, false)                        \
-  CASE(mae, AbsoluteError, true)                                           \
-  CASE(sum_absolute_error, AbsoluteError, false)                           \
-  CASE(huber, HuberError, true)                                            \
-  CASE(binary_cross_entropy, BinaryCrossEntropy, true)                     \
-  CASE(binary_cross_entropy_logits, BinaryCrossEntropyLogits, true)        \
+#define NNF_LOSSES(CASE)                                            \
+  CASE(mse, SquaredError, true)                                     \
+  CASE(half_squared_error, HalfSquaredError, false)                 \
+  CASE(mae, AbsoluteError, true)                                    \
+  CASE(sum_absolute_error, AbsoluteError, false)                    \
+  CASE(huber, HuberError, true)                                     \
+  CASE(binary_cross_entropy, BinaryCrossEntropy, true)              \
+  CASE(binary_cross_entropy_logits, BinaryCrossEntropyLogits, true) \
   CASE(cross_entropy, CrossEntropy, false)
 
 // value (rows), from prediction and target (rows, n)
@@ -159,11 +159,11 @@ void loss_backward(T* d_prediction, const T* prediction, const T* target, const 
                    double scale, index_t rows, index_t n, const LossParams& p) {
   const T delta = static_cast<T>(p.delta);
   switch (p.kind) {
-#define NNF_SLOPES(kind, Function, mean)                                                       \
-  case Loss::kind:                                                                             \
-    return loss_slopes<T, Function>(d_prediction, prediction, target, row_scale,               \
-                                    static_cast<T>((mean) ? scale / static_cast<double>(n) : scale), \
-                                    rows, n, delta);
+#define NNF_SLOPES(kind, Function, mean)             \
+  case Loss::kind:                                   \
+    return loss_slopes<T, Function>(                 \
+        d_prediction, prediction, target, row_scale, \
+        static_cast<T>((mean) ? scale / static_cast<double>(n) : scale), rows, n, delta);
     NNF_LOSSES(NNF_SLOPES)
 #undef NNF_SLOPES
   }

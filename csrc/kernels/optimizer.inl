@@ -37,7 +37,8 @@ NNF_INLINE Vd divide(Vd a, Vd b) { return a / b; }
 // (Kingma, Ba 2015, arXiv:1412.6980, algorithm 1).
 template <class T>
 void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamParams& p) {
-  const Vec<T> b1 = broadcast<T>(static_cast<T>(p.beta_1)), b2 = broadcast<T>(static_cast<T>(p.beta_2));
+  const Vec<T> b1 = broadcast<T>(static_cast<T>(p.beta_1)),
+               b2 = broadcast<T>(static_cast<T>(p.beta_2));
   const Vec<T> r1 = broadcast<T>(static_cast<T>(1 - p.beta_1));
   const Vec<T> r2 = broadcast<T>(static_cast<T>(1 - p.beta_2));
   const Vec<T> rate = broadcast<T>(static_cast<T>(p.rate));

@@ -111,7 +111,8 @@ void random_normal(T* y, index_t first, index_t n, const RandomStream& p) {
     store(sines, radius * sine);
     for (int j = 0; j < 2 * lanes; ++j) {
       const index_t element = 2 * pair + j;
-      if (element >= first && element < end) y[element - first] = j % 2 ? sines[j / 2] : cosines[j / 2];
+      if (element >= first && element < end)
+        y[element - first] = j % 2 ? sines[j / 2] : cosines[j / 2];
     }
   }
 }

@@ -12,8 +12,8 @@ struct Kernels {
 #include "kernels/kernels.def"
 #undef NNF_KERNEL
   int lanes;
-  int gemm_columns;             // the widest panel of gemm_panel
-  int fma_chains;               // of fma_peak
+  int gemm_columns;              // the widest panel of gemm_panel
+  int fma_chains;                // of fma_peak
   bool partial_loads_are_cheap;  // B may be read in place where its width is no multiple of lanes
 };
 

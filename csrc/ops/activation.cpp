@@ -102,11 +102,13 @@ void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t row
   });
 }
 
-template void activation_forward<float>(float*, const float*, index_t, index_t, const ActivationParams&);
-template void activation_forward<double>(double*, const double*, index_t, index_t, const ActivationParams&);
+template void activation_forward<float>(float*, const float*, index_t, index_t,
+                                        const ActivationParams&);
+template void activation_forward<double>(double*, const double*, index_t, index_t,
+                                         const ActivationParams&);
 template void activation_backward<float>(float*, const float*, const float*, const float*, index_t,
                                          index_t, const ActivationParams&);
-template void activation_backward<double>(double*, const double*, const double*, const double*, index_t,
-                                          index_t, const ActivationParams&);
+template void activation_backward<double>(double*, const double*, const double*, const double*,
+                                          index_t, index_t, const ActivationParams&);
 
 }  // namespace nnfast

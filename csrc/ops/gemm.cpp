@@ -69,7 +69,8 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.relu = last && p.activation.kind == Activation::relu;
   const bool whole_vectors = region.columns % table.lanes == 0;
   const bool readable = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap);
-  const bool in_place = readable && region.rows < rows_that_pay_for_packing(panel.b, p.b_k, table.gemm_columns);
+  const bool in_place =
+      readable && region.rows < rows_that_pay_for_packing(panel.b, p.b_k, table.gemm_columns);
   if (!in_place) {
     const index_t width = (region.columns + table.lanes - 1) / table.lanes * table.lanes;
     T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(width * depth)));

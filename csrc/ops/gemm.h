@@ -18,7 +18,7 @@ struct Gemm {
   const T* bias = nullptr;  // (N): the chains start from it
   bool accumulate = false;  // the chains start from C; not with a bias
   ActivationParams activation = {Activation::identity, 0};  // element by element, on the way out
-  bool check = false;                                       // whether C is finite before the activation
+  bool check = false;  // whether C is finite before the activation
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the

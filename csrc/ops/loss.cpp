@@ -25,8 +25,8 @@ constexpr Entry kEntries[] = {
 };
 
 template <class T>
-SoftmaxCrossEntropy<T> softmax_part(const LossInputs<T>& in, const LossOptions& options, index_t begin,
-                                    index_t end) {
+SoftmaxCrossEntropy<T> softmax_part(const LossInputs<T>& in, const LossOptions& options,
+                                    index_t begin, index_t end) {
   SoftmaxCrossEntropy<T> p{};
   p.logits = in.prediction + begin * in.n;
   p.labels = in.labels ? in.labels + begin : nullptr;
@@ -48,14 +48,15 @@ const std::vector<std::string>& loss_names() {
   return names;
 }
 
-LossOptions parse_loss(const std::string& name, bool from_logits, double delta, double label_smoothing,
-                       const std::string& place) {
+LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
+                       double label_smoothing, const std::string& place) {
   for (const Entry& e : kEntries) {
     if (name != e.name) continue;
     LossOptions options;
     options.kind = from_logits ? e.of_logits : e.kind;
     options.softmax = from_logits && e.kind == Loss::cross_entropy;
-    require(delta > 0 && std::isfinite(delta), place, ": expected a finite delta above 0, got ", delta);
+    require(delta > 0 && std::isfinite(delta), place, ": expected a finite delta above 0, got ",
+            delta);
     options.delta = delta;
     require(label_smoothing >= 0 && label_smoothing < 1, place,
             ": expected a label_smoothing of 0 <= e < 1, got ", label_smoothing);
@@ -71,8 +72,8 @@ namespace {
 
 // Rows of one position: values and gradient in one pass over the logits.
 template <class T>
-void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
-                  const LossOptions& options) {
+void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale,
+                  double scale, const LossOptions& options) {
   const double cost = 20 * static_cast<double>(in.rows) + static_cast<double>(in.rows * in.n);
   parallel_ranges(in.rows, 1, cost, [&](index_t begin, index_t end) {
     SoftmaxCrossEntropy<T> p = softmax_part(in, options, begin, end);
@@ -86,8 +87,8 @@ void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* r
 
 // Rows of several positions, which share the row's value and scale.
 template <class T>
-void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
-                       const LossOptions& options) {
+void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale,
+                       double scale, const LossOptions& options) {
   const double cost = static_cast<double>(in.rows * in.positions * in.n);
   parallel_ranges(in.rows, 1, 2 * cost, [&](index_t begin, index_t end) {
     T* each = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(in.positions)));
@@ -109,8 +110,8 @@ void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const
 }  // namespace
 
 template <class T>
-void loss_values(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale, double scale,
-                 const LossOptions& options) {
+void loss_values(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale,
+                 double scale, const LossOptions& options) {
   if (options.softmax) {
     const auto run = in.positions == 1 ? softmax_rows<T> : softmax_positions<T>;
     return run(value, d_prediction, in, row_scale, scale, options);
@@ -123,14 +124,14 @@ void loss_values(T* value, T* d_prediction, const LossInputs<T>& in, const T* ro
     const T* targets = in.targets + begin * n;
     if (value) table.loss_forward(value + begin, prediction, targets, end - begin, n, params);
     if (!d_prediction) return;
-    table.loss_backward(d_prediction + begin * n, prediction, targets, row_scale ? row_scale + begin : nullptr,
-                        scale, end - begin, n, params);
+    table.loss_backward(d_prediction + begin * n, prediction, targets,
+                        row_scale ? row_scale + begin : nullptr, scale, end - begin, n, params);
   });
 }
 
 template void loss_values<float>(float*, float*, const LossInputs<float>&, const float*, double,
                                  const LossOptions&);
-template void loss_values<double>(double*, double*, const LossInputs<double>&, const double*, double,
-                                  const LossOptions&);
+template void loss_values<double>(double*, double*, const LossInputs<double>&, const double*,
+                                  double, const LossOptions&);
 
 }  // namespace nnfast

@@ -17,8 +17,8 @@ struct LossOptions {
 
 const std::vector<std::string>& loss_names();
 // Checks the options too. `place` opens the error.
-LossOptions parse_loss(const std::string& name, bool from_logits, double delta, double label_smoothing,
-                       const std::string& place);
+LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
+                       double label_smoothing, const std::string& place);
 
 // Predictions (rows, positions, n) and what they should be: one label a position, or values of the
 // same shape. Losses other than cross-entropy see positions * n numbers a row.
@@ -33,7 +33,7 @@ struct LossInputs {
 // value (rows), not weighted, or null; d_prediction, or null: d value / d prediction times scale and
 // row_scale (rows, or null for 1).
 template <class T>
-void loss_values(T* value, T* d_prediction, const LossInputs<T>& inputs, const T* row_scale, double scale,
-                 const LossOptions& options);
+void loss_values(T* value, T* d_prediction, const LossInputs<T>& inputs, const T* row_scale,
+                 double scale, const LossOptions& options);
 
 }  // namespace nnfast

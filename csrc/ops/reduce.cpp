@@ -34,7 +34,8 @@ bool all_finite(const T* x, index_t n) {
   constexpr double cost = 0.05;
   std::atomic<bool> finite{true};
   parallel_ranges(n, 64, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
-    if (!kernels<T>().all_finite(x + begin, end - begin)) finite.store(false, std::memory_order_relaxed);
+    if (!kernels<T>().all_finite(x + begin, end - begin))
+      finite.store(false, std::memory_order_relaxed);
   });
   return finite.load(std::memory_order_relaxed);
 }

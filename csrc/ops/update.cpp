@@ -26,8 +26,8 @@ template <class T>
 void adam_update(T* parameters, T* m, T* v, const T* gradients, index_t n, double learning_rate,
                  double beta_1, double beta_2, double epsilon, uint64_t step) {
   const double t = static_cast<double>(step);
-  const AdamParams p = {learning_rate / (1 - std::pow(beta_1, t)), 1 / (1 - std::pow(beta_2, t)), beta_1,
-                        beta_2, epsilon};
+  const AdamParams p = {learning_rate / (1 - std::pow(beta_1, t)), 1 / (1 - std::pow(beta_2, t)),
+                        beta_1, beta_2, epsilon};
   parallel_ranges(n, 64, kAdamCost * static_cast<double>(n), [&](index_t begin, index_t end) {
     kernels<T>().adam(parameters + begin, m + begin, v + begin, gradients + begin, end - begin, p);
   });
@@ -35,8 +35,8 @@ void adam_update(T* parameters, T* m, T* v, const T* gradients, index_t n, doubl
 
 template void sgd_update<float>(float*, float*, const float*, index_t, const SgdParams&);
 template void sgd_update<double>(double*, double*, const double*, index_t, const SgdParams&);
-template void adam_update<float>(float*, float*, float*, const float*, index_t, double, double, double,
-                                 double, uint64_t);
+template void adam_update<float>(float*, float*, float*, const float*, index_t, double, double,
+                                 double, double, uint64_t);
 template void adam_update<double>(double*, double*, double*, const double*, index_t, double, double,
                                   double, double, uint64_t);
 

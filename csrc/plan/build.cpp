@@ -19,12 +19,13 @@ bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output) {
   const std::string activation =
       has_activation && node.has("activation") ? node.string("activation") : "identity";
   const bool ends_so = activation == wanted;
-  require(from_logits || ends_so, loss.op, ": expected the network to end in ", wanted, ", got ", activation,
-          " at the output of ", node.name, "; end it with activation=\"", wanted,
+  require(from_logits || ends_so, loss.op, ": expected the network to end in ", wanted, ", got ",
+          activation, " at the output of ", node.name, "; end it with activation=\"", wanted,
           "\", or use the loss with from_logits=True");
-  require(!from_logits || (activation != "softmax" && activation != "log_softmax" && activation != "sigmoid"),
-          loss.op, ": expected logits because of from_logits=True, got the output of ", activation, " from ",
-          node.name, "; drop that activation, or use from_logits=False");
+  require(!from_logits ||
+              (activation != "softmax" && activation != "log_softmax" && activation != "sigmoid"),
+          loss.op, ": expected logits because of from_logits=True, got the output of ", activation,
+          " from ", node.name, "; drop that activation, or use from_logits=False");
   return ends_so;
 }
 
@@ -32,8 +33,8 @@ namespace {
 
 // A tensor during building: who makes it, whose memory it is.
 struct Value {
-  int producer = -1;   // op
-  int root = -1;       // the tensor that owns the memory
+  int producer = -1;    // op
+  int root = -1;        // the tensor that owns the memory
   bool learns = false;  // something upstream has parameters that learn
 };
 
@@ -122,9 +123,9 @@ class Builder {
       if (!needed_[i]) continue;
       for (const int input : layout_.nodes()[i].inputs) ++readers_[static_cast<size_t>(input)];
     }
-    takes_logits_ =
-        options_.loss && loss_takes_logits_of(*options_.loss,
-                                              layout_.nodes()[static_cast<size_t>(layout_.output())]);
+    takes_logits_ = options_.loss &&
+                    loss_takes_logits_of(*options_.loss,
+                                         layout_.nodes()[static_cast<size_t>(layout_.output())]);
   }
 
   int new_tensor(const std::string& name, const Shape& shape, int producer) {
@@ -138,8 +139,8 @@ class Builder {
     return index;
   }
 
-  int add_op(const NodeSpec& spec, const GraphNode& node, int node_index, const std::vector<int>& inputs,
-             const std::string& output_name, bool with_parameters) {
+  int add_op(const NodeSpec& spec, const GraphNode& node, int node_index,
+             const std::vector<int>& inputs, const std::string& output_name, bool with_parameters) {
     std::unique_ptr<Op<T>> op = make_op<T>(spec);
     op->stream = static_cast<uint32_t>(node_index);
     for (const int input : inputs) op->inputs.push_back(tensor(input));
@@ -162,7 +163,8 @@ class Builder {
     Value& value = values_.back();
     if (op->is_view() && !inputs.empty()) value.root = values_[static_cast<size_t>(inputs[0])].root;
     value.learns = learns;
-    for (const int input : inputs) value.learns = value.learns || values_[static_cast<size_t>(input)].learns;
+    for (const int input : inputs)
+      value.learns = value.learns || values_[static_cast<size_t>(input)].learns;
     op->output = tensor(output);
     op_inputs_.push_back(inputs);
     op_output_.push_back(output);
@@ -176,7 +178,8 @@ class Builder {
     const GraphNode& node = layout_.nodes()[static_cast<size_t>(index)];
     const bool is_output = index == layout_.output();
     std::vector<int> inputs;
-    for (const int input : node.inputs) inputs.push_back(tensor_of_node_[static_cast<size_t>(input)]);
+    for (const int input : node.inputs)
+      inputs.push_back(tensor_of_node_[static_cast<size_t>(input)]);
     int& output = tensor_of_node_[static_cast<size_t>(index)];
     if (can_rescale_while_gathering(node)) {
       program_.input_scale = node.spec.number("scale");
@@ -213,16 +216,16 @@ class Builder {
 
   // A rescaling that is the only reader of the input happens while the batch is gathered.
   bool can_rescale_while_gathering(const GraphNode& node) const {
-    return node.spec.op == kRescaling.name && node.inputs[0] == 0 && readers_[0] == 1 && options_.fuse &&
-           !options_.keep;
+    return node.spec.op == kRescaling.name && node.inputs[0] == 0 && readers_[0] == 1 &&
+           options_.fuse && !options_.keep;
   }
 
   // Whether a dense node's activation becomes an op of its own.
   bool splits(const GraphNode& node, bool is_output) const {
     const Activation kind = activation_of(node.spec).kind;
     if (kind == Activation::identity) return false;
-    return !options_.fuse || works_on_rows(kind) || (options_.loss && derivative_reads_input(kind)) ||
-           (is_output && takes_logits_);
+    return !options_.fuse || works_on_rows(kind) ||
+           (options_.loss && derivative_reads_input(kind)) || (is_output && takes_logits_);
   }
 
   bool metrics_need_probabilities() const {
@@ -246,7 +249,9 @@ class Builder {
     Buffer& b = buffers_[static_cast<size_t>(buffer)];
     b.last = std::max(b.last, time);
   }
-  int value_buffer(int t) const { return value_buffer_[static_cast<size_t>(values_[static_cast<size_t>(t)].root)]; }
+  int value_buffer(int t) const {
+    return value_buffer_[static_cast<size_t>(values_[static_cast<size_t>(t)].root)];
+  }
 
   void schedule_values() {
     value_buffer_.assign(values_.size(), -1);
@@ -260,7 +265,8 @@ class Builder {
     const int end = static_cast<int>(program_.ops.size());
     for (size_t t = 0; t < values_.size(); ++t) {
       const Tensor<T>* made = program_.tensors[t].get();
-      if (made == program_.output || made == program_.prediction) extend(value_buffer(static_cast<int>(t)), end);
+      if (made == program_.output || made == program_.prediction)
+        extend(value_buffer(static_cast<int>(t)), end);
     }
   }
 
@@ -271,7 +277,8 @@ class Builder {
     const int prediction = index_of(program_.prediction);
     if (!values_[static_cast<size_t>(prediction)].learns) return;
     const std::vector<int> path = backward_path(prediction);
-    gradient_buffer_[static_cast<size_t>(prediction)] = new_buffer(program_.prediction->size, loss_time);
+    gradient_buffer_[static_cast<size_t>(prediction)] =
+        new_buffer(program_.prediction->size, loss_time);
     d_prediction_ = gradient_buffer_[static_cast<size_t>(prediction)];
     int time = loss_time;
     for (const int op : path) schedule_backward_of(op, ++time);
@@ -285,7 +292,8 @@ class Builder {
     std::vector<int> path;
     for (int op = static_cast<int>(program_.ops.size()) - 1; op >= 0; --op) {
       const size_t output = static_cast<size_t>(op_output_[static_cast<size_t>(op)]);
-      if (!reached[output] || !values_[output].learns || skip_backward_[static_cast<size_t>(op)]) continue;
+      if (!reached[output] || !values_[output].learns || skip_backward_[static_cast<size_t>(op)])
+        continue;
       path.push_back(op);
       for (const int input : op_inputs_[static_cast<size_t>(op)]) {
         if (!values_[static_cast<size_t>(input)].learns) continue;
@@ -318,7 +326,8 @@ class Builder {
           continue;
         }
         if (first_writer) gradient_buffer_[t] = new_buffer(program_.tensors[t]->size, time);
-        step.transfers.push_back({gradient_buffer_[t], d_output, program_.tensors[t]->size, !first_writer});
+        step.transfers.push_back(
+            {gradient_buffer_[t], d_output, program_.tensors[t]->size, !first_writer});
       } else if (first_writer) {
         gradient_buffer_[t] = new_buffer(program_.tensors[t]->size, time);
         step.d_inputs.back() = gradient_buffer_[t];
@@ -334,8 +343,9 @@ class Builder {
 
   // ---- placing ----------------------------------------------------------------------------------
   T* address(int buffer) const {
-    return buffer < 0 ? nullptr
-                      : program_.arena.data() + buffers_[static_cast<size_t>(buffer)].offset / sizeof(T);
+    return buffer < 0
+               ? nullptr
+               : program_.arena.data() + buffers_[static_cast<size_t>(buffer)].offset / sizeof(T);
   }
 
   void place() {
@@ -352,7 +362,8 @@ class Builder {
     const int output_root = values_[static_cast<size_t>(index_of(program_.output))].root;
     for (size_t t = 0; t < values_.size(); ++t) {
       if (values_[t].root == 0) program_.input_views.push_back(program_.tensors[t].get());
-      if (values_[t].root == output_root) program_.output_views.push_back(program_.tensors[t].get());
+      if (values_[t].root == output_root)
+        program_.output_views.push_back(program_.tensors[t].get());
     }
     program_.output_is_input = output_root == 0;
     program_.d_prediction = address(d_prediction_);
@@ -407,10 +418,12 @@ class Builder {
 }  // namespace
 
 template <class T>
-Program<T> build_program(Graph<T>& graph, const PlanOptions& options, const Callbacks<T>& callbacks) {
+Program<T> build_program(Graph<T>& graph, const PlanOptions& options,
+                         const Callbacks<T>& callbacks) {
   return Builder<T>(graph, options, callbacks).build();
 }
 template Program<float> build_program(Graph<float>&, const PlanOptions&, const Callbacks<float>&);
-template Program<double> build_program(Graph<double>&, const PlanOptions&, const Callbacks<double>&);
+template Program<double> build_program(Graph<double>&, const PlanOptions&,
+                                       const Callbacks<double>&);
 
 }  // namespace nnfast::plan

@@ -8,7 +8,8 @@ namespace {
 template <class V>
 const V& attribute(const NodeSpec& node, const std::string& key, const char* type) {
   const auto found = node.attributes.find(key);
-  require(found != node.attributes.end(), node.name, ": expected an attribute '", key, "', got none");
+  require(found != node.attributes.end(), node.name, ": expected an attribute '", key,
+          "', got none");
   const V* value = std::get_if<V>(&found->second);
   require(value != nullptr, node.name, ": expected ", type, " as '", key, "', got another type");
   return *value;
@@ -64,8 +65,9 @@ std::string batch_shape_text(const Shape& shape) {
 
 GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::string& output) {
   require(!specs.empty(), "network: expected at least one node, got none");
-  require(specs[0].op == kInput.name, specs[0].name, ": expected the first node to be an input, got '",
-          specs[0].op, "'; start with layers.Input");
+  require(specs[0].op == kInput.name, specs[0].name,
+          ": expected the first node to be an input, got '", specs[0].op,
+          "'; start with layers.Input");
   for (NodeSpec& spec : specs) add(std::move(spec));
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].spec.name == output) {
@@ -83,7 +85,8 @@ void GraphLayout::add(NodeSpec spec) {
     require(other.spec.name != spec.name, "network: expected names that differ, got '", spec.name,
             "' twice; give one of the layers another name");
   }
-  require(nodes_.empty() || spec.op != kInput.name, spec.name, ": expected one input, got a second");
+  require(nodes_.empty() || spec.op != kInput.name, spec.name,
+          ": expected one input, got a second");
   for (const std::string& input : spec.inputs) {
     int position = -1;
     for (size_t i = 0; i < nodes_.size(); ++i) {

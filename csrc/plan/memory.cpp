@@ -26,9 +26,9 @@ size_t place_buffers(std::vector<Buffer>& buffers) {
     }
     buffer.offset = offset;
     arena = std::max(arena, offset + bytes);
-    const auto place = std::upper_bound(placed.begin(), placed.end(), offset, [&](size_t at, size_t i) {
-      return at < buffers[i].offset;
-    });
+    const auto place =
+        std::upper_bound(placed.begin(), placed.end(), offset,
+                         [&](size_t at, size_t i) { return at < buffers[i].offset; });
     placed.insert(place, index);
   }
   return arena;

@@ -27,12 +27,13 @@ class ActivationOp final : public Op<T> {
   explicit ActivationOp(const NodeSpec& node) : Op<T>(node), activation_(activation_of(node)) {}
 
   void forward(const Run& run) override {
-    activation_forward(this->output->value, this->inputs[0]->value, rows(run), width(), activation_);
+    activation_forward(this->output->value, this->inputs[0]->value, rows(run), width(),
+                       activation_);
   }
   void backward(const Run& run) override {
     if (!this->d_inputs[0]) return;
-    activation_backward(this->d_inputs[0], this->d_output, this->inputs[0]->value, this->output->value,
-                        rows(run), width(), activation_);
+    activation_backward(this->d_inputs[0], this->d_output, this->inputs[0]->value,
+                        this->output->value, rows(run), width(), activation_);
   }
   bool backward_reads_inputs() const override { return derivative_reads_input(activation_.kind); }
 

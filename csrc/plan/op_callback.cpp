@@ -26,7 +26,8 @@ class CallbackOp final : public Op<T> {
   void backward(const Run& run) override {
     for (Parameter<T>* parameter : this->parameters) {
       if (!parameter->gradient) continue;
-      std::memset(static_cast<void*>(parameter->gradient), 0, sizeof(T) * static_cast<size_t>(parameter->size));
+      std::memset(static_cast<void*>(parameter->gradient), 0,
+                  sizeof(T) * static_cast<size_t>(parameter->size));
     }
     callback.backward(call(run));
   }

@@ -36,7 +36,8 @@ class DropoutOp final : public Op<T> {
       return;
     }
     const DropoutParams params = {{run.seed, run.step, this->stream},
-                                  static_cast<uint32_t>(rate_ * 4294967296.0), 1 / (1 - rate_)};
+                                  static_cast<uint32_t>(rate_ * 4294967296.0),
+                                  1 / (1 - rate_)};
     parallel_ranges(n, 64, static_cast<double>(n), [&](index_t begin, index_t end) {
       kernels<T>().dropout(y + begin, x + begin, begin, end - begin, params);
     });

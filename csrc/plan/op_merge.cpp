@@ -15,8 +15,8 @@ Inference infer_same(const NodeSpec& node, const std::vector<Shape>& inputs) {
 int64_t concatenation_axis(const NodeSpec& node, const Shape& shape) {
   const int64_t rank = static_cast<int64_t>(shape.size());
   const int64_t axis = node.integer_or("axis", -1);
-  require(axis >= -rank && axis < rank, node.name, ": expected an axis of ", -rank, " to ", rank - 1,
-          " (the batch is not counted), got ", axis);
+  require(axis >= -rank && axis < rank, node.name, ": expected an axis of ", -rank, " to ",
+          rank - 1, " (the batch is not counted), got ", axis);
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -62,7 +62,8 @@ class AddOp final : public Op<T> {
   void backward(const Run& run) override {
     for (T* dx : this->d_inputs) {
       if (!dx) continue;
-      std::memcpy(dx, this->d_output, sizeof(T) * static_cast<size_t>(run.rows * this->output->size));
+      std::memcpy(dx, this->d_output,
+                  sizeof(T) * static_cast<size_t>(run.rows * this->output->size));
     }
   }
   bool backward_reads_inputs() const override { return false; }
@@ -88,7 +89,8 @@ class MultiplyOp final : public Op<T> {
       const T* product = this->d_output;
       for (size_t j = 0; j < this->inputs.size(); ++j) {
         if (j == i) continue;
-        combine(run, this->output->size, kernels<T>().multiply, dx, product, this->inputs[j]->value);
+        combine(run, this->output->size, kernels<T>().multiply, dx, product,
+                this->inputs[j]->value);
         product = dx;
       }
     }
@@ -110,7 +112,8 @@ class ConcatenateOp final : public Op<T> {
   void backward(const Run& run) override {
     for_each_part(run, [this](size_t i, index_t part, index_t at, index_t width) {
       if (!this->d_inputs[i]) return;
-      std::memcpy(this->d_inputs[i] + part, this->d_output + at, sizeof(T) * static_cast<size_t>(width));
+      std::memcpy(this->d_inputs[i] + part, this->d_output + at,
+                  sizeof(T) * static_cast<size_t>(width));
     });
   }
   bool backward_reads_inputs() const override { return false; }

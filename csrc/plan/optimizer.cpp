@@ -22,8 +22,8 @@ Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op
     beta_1_ = within("beta_1", spec.number_or("beta_1", 0.9));
     beta_2_ = within("beta_2", spec.number_or("beta_2", 0.999));
     epsilon_ = spec.number_or("epsilon", 1e-7);
-    require(epsilon_ > 0 && std::isfinite(epsilon_), spec.op, ": expected a finite epsilon above 0, got ",
-            epsilon_);
+    require(epsilon_ > 0 && std::isfinite(epsilon_), spec.op,
+            ": expected a finite epsilon above 0, got ", epsilon_);
     first_ = AlignedBuffer<T>(size);
     second_ = AlignedBuffer<T>(size);
     return;
@@ -31,7 +31,8 @@ Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op
   require(spec.op == "sgd", "optimizer: expected sgd or adam, got '", spec.op, "'");
   momentum_ = within("momentum", spec.number_or("momentum", 0));
   nesterov_ = spec.integer_or("nesterov", 0) != 0;
-  require(momentum_ > 0 || !nesterov_, spec.op, ": expected a momentum above 0 with nesterov, got 0");
+  require(momentum_ > 0 || !nesterov_, spec.op,
+          ": expected a momentum above 0 with nesterov, got 0");
   if (momentum_ > 0) first_ = AlignedBuffer<T>(size);
 }
 
@@ -43,8 +44,8 @@ void Optimizer<T>::update(T* parameters, const T* gradients, const std::vector<R
     const T* g = gradients + range.begin;
     T* first = first_.data() ? first_.data() + range.begin : nullptr;
     if (adam_) {
-      adam_update(p, first, second_.data() + range.begin, g, range.size, learning_rate, beta_1_, beta_2_,
-                  epsilon_, step);
+      adam_update(p, first, second_.data() + range.begin, g, range.size, learning_rate, beta_1_,
+                  beta_2_, epsilon_, step);
     } else {
       sgd_update(p, first, g, range.size, {learning_rate, momentum_, nesterov_});
     }

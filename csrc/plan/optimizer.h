@@ -24,8 +24,8 @@ class Optimizer {
   Optimizer(const NodeSpec& spec, index_t flat_size);
 
   // One step, number `step` counted from 1, over the ranges.
-  void update(T* parameters, const T* gradients, const std::vector<Range>& ranges, double learning_rate,
-              uint64_t step);
+  void update(T* parameters, const T* gradients, const std::vector<Range>& ranges,
+              double learning_rate, uint64_t step);
 
   // The state vectors by name: "velocity", or "m" and "v".
   std::vector<std::pair<std::string, T*>> state() const;

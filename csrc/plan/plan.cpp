@@ -15,8 +15,9 @@ class Plan<T>::Busy {
  public:
   explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
     if (flag_.exchange(true, std::memory_order_acquire)) {
-      throw StateError("network: expected one thread at a time, got a call while another runs; "
-                       "give each thread its own network.copy()");
+      throw StateError(
+          "network: expected one thread at a time, got a call while another runs; "
+          "give each thread its own network.copy()");
     }
   }
   ~Busy() { flag_.store(false, std::memory_order_release); }
@@ -33,22 +34,28 @@ struct Plan<T>::Batch {
   const int64_t* order;
   index_t first, rows;
 
-  index_t row(index_t i) const { return order ? static_cast<index_t>(order[first + i]) : first + i; }
+  index_t row(index_t i) const {
+    return order ? static_cast<index_t>(order[first + i]) : first + i;
+  }
 };
 
 template <class T>
 Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callbacks<T>& callbacks,
               LossCallback<T> loss_callback)
-    : graph_(std::move(graph)), options_(std::move(options)), loss_callback_(std::move(loss_callback)) {
-  require(options_.capacity > 0, "network: expected a capacity of 1 row or more, got ", options_.capacity);
+    : graph_(std::move(graph)),
+      options_(std::move(options)),
+      loss_callback_(std::move(loss_callback)) {
+  require(options_.capacity > 0, "network: expected a capacity of 1 row or more, got ",
+          options_.capacity);
   program_ = build_program(*graph_, options_, callbacks);
   if (!options_.loss) return;
   const NodeSpec& loss = *options_.loss;
-  const bool on_logits = loss.integer_or("from_logits", 0) != 0 ||
-                         loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
+  const bool on_logits =
+      loss.integer_or("from_logits", 0) != 0 ||
+      loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
   if (loss.op != "callback") {
-    loss_ = parse_loss(loss.op, on_logits, loss.number_or("delta", 1), loss.number_or("label_smoothing", 0),
-                       loss.op);
+    loss_ = parse_loss(loss.op, on_logits, loss.number_or("delta", 1),
+                       loss.number_or("label_smoothing", 0), loss.op);
   }
   for (const NodeSpec& metric : options_.metrics) {
     Metric made;
@@ -56,11 +63,13 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
     if (!made.accuracy) {
       // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
       made.of_prediction = metric.op == loss.op;
-      const bool logits = metric.integer_or("from_logits", 0) != 0 || (made.of_prediction && on_logits);
+      const bool logits =
+          metric.integer_or("from_logits", 0) != 0 || (made.of_prediction && on_logits);
       require(logits || metric.op != "cross_entropy",
-              "cross_entropy: expected it as a metric only beside the loss of that name, got ", loss.op);
-      made.loss = parse_loss(metric.op, logits, metric.number_or("delta", 1), metric.number_or("label_smoothing", 0),
-                             metric.op);
+              "cross_entropy: expected it as a metric only beside the loss of that name, got ",
+              loss.op);
+      made.loss = parse_loss(metric.op, logits, metric.number_or("delta", 1),
+                             metric.number_or("label_smoothing", 0), metric.op);
     }
     metrics_.push_back(made);
   }
@@ -90,7 +99,8 @@ Run Plan<T>::new_run(index_t rows, bool training) const {
 template <class T>
 void Plan<T>::require_rows(index_t rows, const char* place) const {
   require(rows > 0, place, ": expected one row or more, got 0");
-  require(rows <= options_.capacity, place, ": expected at most ", options_.capacity, " rows, got ", rows);
+  require(rows <= options_.capacity, place, ": expected at most ", options_.capacity, " rows, got ",
+          rows);
 }
 
 template <class T>
@@ -104,7 +114,8 @@ void Plan<T>::require_training(const char* place) const {
 template <class T>
 void Plan<T>::share_work(const Run& run, double passes) const {
   constexpr double kOperationsWorthWaking = 2e6;
-  if (program_.cost * passes * static_cast<double>(run.rows) > kOperationsWorthWaking) wake_workers();
+  if (program_.cost * passes * static_cast<double>(run.rows) > kOperationsWorthWaking)
+    wake_workers();
 }
 
 template <class T>
@@ -122,8 +133,8 @@ void Plan<T>::read_input(const Rows<T>& x, const int64_t* order, index_t first, 
     const int64_t* wanted = order ? order + first + begin : nullptr;
     const index_t skip = order ? 0 : (first + begin) * n;
     if (x.bytes) {
-      kernels<T>().gather_byte_rows(to, x.bytes + skip, wanted, end - begin, n, program_.input_scale,
-                                    program_.input_offset);
+      kernels<T>().gather_byte_rows(to, x.bytes + skip, wanted, end - begin, n,
+                                    program_.input_scale, program_.input_offset);
     } else {
       kernels<T>().gather_rows(to, x.values + skip, wanted, end - begin, n, program_.input_scale,
                                program_.input_offset);
@@ -156,7 +167,8 @@ void Plan<T>::backward(const Run& run) {
 template <class T>
 class LentOutput {
  public:
-  explicit LentOutput(const std::vector<Tensor<T>*>& views) : views_(views), own_(views[0]->value) {}
+  explicit LentOutput(const std::vector<Tensor<T>*>& views)
+      : views_(views), own_(views[0]->value) {}
   ~LentOutput() { point_at(views_, own_); }
   LentOutput(const LentOutput&) = delete;
   LentOutput& operator=(const LentOutput&) = delete;
@@ -205,8 +217,8 @@ void Plan<T>::run(Rows<T> x, index_t n, bool training) {
 
 template <class T>
 void Plan<T>::require_label(int64_t label) const {
-  require(label >= 0 && label < classes_, "y: expected labels of 0 to ", classes_ - 1, " for ", classes_,
-          " classes, got ", label);
+  require(label >= 0 && label < classes_, "y: expected labels of 0 to ", classes_ - 1, " for ",
+          classes_, " classes, got ", label);
 }
 
 template <class T>
@@ -251,14 +263,16 @@ void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   if (!data.weights) return;
   for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
   if (!all_finite(weights_.data(), batch.rows)) {
-    throw ValueError("sample_weight: expected finite numbers, got NaN or infinity; remove or replace them");
+    throw ValueError(
+        "sample_weight: expected finite numbers, got NaN or infinity; remove or replace them");
   }
 }
 
 template <class T>
 LossInputs<T> Plan<T>::loss_inputs(const Tensor<T>& prediction, index_t rows) const {
-  return {prediction.value, has_labels_ ? labels_.data() : nullptr, targets_.data(), rows, positions_,
-          classes_};
+  return {prediction.value, has_labels_ ? labels_.data() : nullptr,
+          targets_.data(),  rows,
+          positions_,       classes_};
 }
 
 // The batch's loss, sum of weight * value / rows; with the gradient at the prediction if asked.
@@ -284,7 +298,8 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
 }
 
 template <class T>
-double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* totals) {
+double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate,
+                     double* totals) {
   load_batch(data, batch);
   const Run run = new_run(batch.rows, true);
   share_work(run, 3);
@@ -300,8 +315,8 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   for (const BackwardStep<T>& done : program_.backward) {
     if (done.op && !done.op->gradients_are_finite()) explain_non_finite(data, batch);
   }
-  optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable, learning_rate,
-                     iteration + 1);
+  optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable,
+                     learning_rate, iteration + 1);
   ++iteration;
   return loss;
 }
@@ -315,16 +330,17 @@ double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
 }
 
 template <class T>
-index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size, index_t first,
-                               index_t batch_size, const double* learning_rates, index_t steps, double seconds,
-                               double* totals) {
+index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
+                               index_t first, index_t batch_size, const double* learning_rates,
+                               index_t steps, double seconds, double* totals) {
   const Busy busy(busy_);
   require_training("train_batches");
   require_rows(batch_size, "train_batches");
   const auto start = std::chrono::steady_clock::now();
   index_t done = 0;
   while (done < steps && first < order_size) {
-    const Batch batch{order, first, order_size - first < batch_size ? order_size - first : batch_size};
+    const Batch batch{order, first,
+                      order_size - first < batch_size ? order_size - first : batch_size};
     step(data, batch, learning_rates[done], totals);
     first += batch.rows;
     ++done;
@@ -407,10 +423,12 @@ void Plan<T>::add_metrics(index_t rows, double* totals) {
 // Finds where the numbers stopped being finite, by running the step once more op by op.
 template <class T>
 void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
-  const std::string where = batch.order ? text("batch ", batch.first / options_.capacity, " (rows ", batch.first, " to ",
-                                               batch.first + batch.rows - 1, " of the epoch's order)")
-                                        : text("a batch of ", batch.rows, " rows");
-  const std::string remedy = "; the parameters are those before it. A smaller learning rate often helps";
+  const std::string where =
+      batch.order ? text("batch ", batch.first / options_.capacity, " (rows ", batch.first, " to ",
+                         batch.first + batch.rows - 1, " of the epoch's order)")
+                  : text("a batch of ", batch.rows, " rows");
+  const std::string remedy =
+      "; the parameters are those before it. A smaller learning rate often helps";
   load_batch(data, batch);
   if (!all_finite(program_.input->value, batch.rows * program_.input->size)) {
     throw ValueError(non_finite_text("x"));
@@ -418,27 +436,32 @@ void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
   const Run run = new_run(batch.rows, true);
   for (const auto& parameter : program_.parameters) {
     if (!all_finite(parameter->value, parameter->size)) {
-      throw StateError(text(parameter->name, ": expected finite parameters, got NaN or infinity before ", where,
-                            "; load parameters that were saved before, and lower the learning rate"));
+      throw StateError(
+          text(parameter->name, ": expected finite parameters, got NaN or infinity before ", where,
+               "; load parameters that were saved before, and lower the learning rate"));
     }
   }
   for (const auto& op : program_.ops) {
     op->forward(run);
     if (!all_finite(op->output->value, batch.rows * op->output->size)) {
-      throw StateError(text(op->name, ": expected finite outputs, got NaN or infinity, in ", where, remedy));
+      throw StateError(
+          text(op->name, ": expected finite outputs, got NaN or infinity, in ", where, remedy));
     }
   }
   if (!std::isfinite(compute_loss(batch.rows, data.weights != nullptr, true))) {
-    throw StateError(text("loss: expected a finite number, got NaN or infinity, in ", where, remedy));
+    throw StateError(
+        text("loss: expected a finite number, got NaN or infinity, in ", where, remedy));
   }
   backward(run);
   for (const auto& parameter : program_.parameters) {
     if (parameter->gradient && !all_finite(parameter->gradient, parameter->size)) {
-      throw StateError(text(parameter->name, ": expected a finite gradient, got NaN or infinity, in ", where,
+      throw StateError(text(parameter->name,
+                            ": expected a finite gradient, got NaN or infinity, in ", where,
                             remedy));
     }
   }
-  throw StateError(text("network: expected finite numbers, got NaN or infinity, in ", where, remedy));
+  throw StateError(
+      text("network: expected finite numbers, got NaN or infinity, in ", where, remedy));
 }
 
 template class Plan<float>;

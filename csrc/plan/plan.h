@@ -53,9 +53,9 @@ class Plan {
 
   // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Adds the
   // sums of losses and metrics to totals (1 + metrics). Returns the number of steps.
-  index_t train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size, index_t first,
-                        index_t batch_size, const double* learning_rates, index_t steps, double seconds,
-                        double* totals);
+  index_t train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
+                        index_t first, index_t batch_size, const double* learning_rates,
+                        index_t steps, double seconds, double* totals);
 
   // Adds the sums of losses and metrics over all rows to totals.
   void evaluate(const Dataset<T>& data, double* totals);
@@ -110,7 +110,8 @@ class Plan {
   std::vector<Metric> metrics_;
   std::optional<Optimizer<T>> optimizer_;
 
-  index_t positions_ = 1, classes_ = 1;  // of the prediction: the axes before the last, and the last
+  index_t positions_ = 1,
+          classes_ = 1;  // of the prediction: the axes before the last, and the last
   AlignedBuffer<int32_t> labels_, best_, best_target_;
   AlignedBuffer<T> targets_, values_, weights_;
   bool has_labels_ = false;

@@ -57,7 +57,7 @@ struct Program {
   Tensor<T>* output = nullptr;      // the network's, or its logits where nothing needs more
   Tensor<T>* prediction = nullptr;  // what the loss reads
   std::vector<Tensor<T>*> input_views, output_views;  // tensors on the memory of input and output
-  T* input_memory = nullptr;  // the input's place in the arena
+  T* input_memory = nullptr;                          // the input's place in the arena
   T* d_prediction = nullptr;
   bool output_is_logits = false;
   bool output_is_input = false;  // nothing is computed
@@ -72,7 +72,8 @@ template <class T>
 using Callbacks = std::map<std::string, Callback<T>>;
 
 template <class T>
-Program<T> build_program(Graph<T>& graph, const PlanOptions& options, const Callbacks<T>& callbacks);
+Program<T> build_program(Graph<T>& graph, const PlanOptions& options,
+                         const Callbacks<T>& callbacks);
 
 // Whether the loss reads logits, so that the network's last softmax or sigmoid is left to it.
 // Checks that the network's end fits the loss.

@@ -26,7 +26,8 @@ const OpKind& find_op_kind(const NodeSpec& node) {
     if (node.op == kind.name) return kind;
   }
   std::string valid;
-  for (const OpKind& kind : op_kinds()) valid += (valid.empty() ? "" : ", ") + std::string(kind.name);
+  for (const OpKind& kind : op_kinds())
+    valid += (valid.empty() ? "" : ", ") + std::string(kind.name);
   throw ValueError(text(node.name, ": expected an op of ", valid, "; got '", node.op, "'"));
 }
 

@@ -13,7 +13,8 @@
 namespace nnfast::plan {
 
 using Shape = std::vector<int64_t>;
-using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<std::string>>;
+using Attribute =
+    std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<std::string>>;
 
 struct NodeSpec {
   std::string op;

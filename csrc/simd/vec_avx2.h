@@ -121,8 +121,7 @@ NNF_INLINE Vd exponent(Vd x) {
   return {_mm256_sub_pd(_mm256_castsi256_pd(placed), _mm256_set1_pd(4503599627370496.0 + 1023.0))};
 }
 NNF_INLINE Vf mantissa(Vf x) {
-  const __m256i bits =
-      _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(0x007fffff));
+  const __m256i bits = _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(0x007fffff));
   return {_mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3f800000)))};
 }
 NNF_INLINE Vd mantissa(Vd x) {
@@ -145,8 +144,8 @@ template <class T>
 NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n);
 template <>
 NNF_INLINE Vf widen_bytes<float>(const uint8_t* p, int n) {
-  const __m128i bytes = n == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
-                               : load_bytes(p, n);
+  const __m128i bytes =
+      n == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)) : load_bytes(p, n);
   return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))};
 }
 template <>

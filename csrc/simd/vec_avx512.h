@@ -113,8 +113,7 @@ NNF_INLINE Vd exponent(Vd x) {
   return {_mm512_cvtepi64_pd(_mm512_sub_epi64(biased, _mm512_set1_epi64(1023)))};
 }
 NNF_INLINE Vf mantissa(Vf x) {
-  const __m512i bits =
-      _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x007fffff));
+  const __m512i bits = _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x007fffff));
   return {_mm512_castsi512_ps(_mm512_or_si512(bits, _mm512_set1_epi32(0x3f800000)))};
 }
 NNF_INLINE Vd mantissa(Vd x) {

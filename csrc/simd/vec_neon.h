@@ -98,9 +98,7 @@ NNF_INLINE Md less_equal(Vd a, Vd b) { return {vcleq_f64(a.v, b.v)}; }
 NNF_INLINE Mf equal(Vf a, Vf b) { return {vceqq_f32(a.v, b.v)}; }
 NNF_INLINE Md equal(Vd a, Vd b) { return {vceqq_f64(a.v, b.v)}; }
 NNF_INLINE Mf not_equal(Vf a, Vf b) { return {vmvnq_u32(vceqq_f32(a.v, b.v))}; }
-NNF_INLINE Md not_equal(Vd a, Vd b) {
-  return {veorq_u64(vceqq_f64(a.v, b.v), vdupq_n_u64(~0ull))};
-}
+NNF_INLINE Md not_equal(Vd a, Vd b) { return {veorq_u64(vceqq_f64(a.v, b.v), vdupq_n_u64(~0ull))}; }
 NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {vbslq_f32(m.m, a.v, b.v)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {vbslq_f64(m.m, a.v, b.v)}; }
 NNF_INLINE bool any(Mf m) { return vmaxvq_u32(m.m) != 0; }
@@ -136,8 +134,8 @@ NNF_INLINE Vd mantissa(Vd x) {
 }
 
 NNF_INLINE Vf reciprocal_estimate(Vf x) {
-  return {vreinterpretq_f32_s32(
-      vsubq_s32(vdupq_n_s32(kReciprocalMagic), vreinterpretq_s32_f32(x.v)))};
+  return {
+      vreinterpretq_f32_s32(vsubq_s32(vdupq_n_s32(kReciprocalMagic), vreinterpretq_s32_f32(x.v)))};
 }
 
 template <class T>

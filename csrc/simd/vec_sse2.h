@@ -136,8 +136,7 @@ NNF_INLINE Vf mantissa(Vf x) {
   return {_mm_castsi128_ps(_mm_or_si128(bits, _mm_set1_epi32(0x3f800000)))};
 }
 NNF_INLINE Vd mantissa(Vd x) {
-  const __m128i bits =
-      _mm_and_si128(_mm_castpd_si128(x.v), _mm_set1_epi64x(0x000fffffffffffffLL));
+  const __m128i bits = _mm_and_si128(_mm_castpd_si128(x.v), _mm_set1_epi64x(0x000fffffffffffffLL));
   return {_mm_castsi128_pd(_mm_or_si128(bits, _mm_set1_epi64x(0x3ff0000000000000LL)))};
 }
 
