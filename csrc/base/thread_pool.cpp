@@ -4,9 +4,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -24,6 +28,7 @@ namespace nnfast {
 namespace {
 
 constexpr auto kSpinTime = std::chrono::microseconds(50);
+constexpr int kSpinsBeforeYield = 500;  // some 20 us
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -33,24 +38,31 @@ void pause() {
 #endif
 }
 
-// The job that workers look at. `ticket` holds its number (32 bits), how many chunks it has (16) and
-// the next unclaimed one (16). A claim is a compare-and-swap of the whole, so a worker that read
-// the fields of an older job fails to claim and looks again.
+constexpr int kMostChunks = 1024;
+
+// The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
+// chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks of a job that
+// has ended bear its number or a later one, so a worker that comes late finds nothing to claim.
 struct alignas(64) Job {
   std::atomic<uint64_t> ticket{0};
   std::atomic<ChunkFunction> function{nullptr};
   std::atomic<void*> context{nullptr};
   alignas(64) std::atomic<int> done{0};
+  alignas(64) std::atomic<uint64_t> claimed[kMostChunks] = {};
 };
 
-constexpr int kMostChunks = 0xffff;
-int next_chunk(uint64_t ticket) { return static_cast<int>(ticket & 0xffffu); }
-int chunk_count(uint64_t ticket) { return static_cast<int>(ticket >> 16 & 0xffffu); }
+int chunk_count(uint64_t ticket) { return static_cast<int>(ticket & 0xffffu); }
+uint64_t job_number(uint64_t ticket) { return ticket >> 16; }
 
 class Pool {
  public:
   Pool() : threads_(available_processors()) {}
-  ~Pool() { stop(); }
+
+  // At the end of the process: later jobs, of threads that live on, stay with their callers.
+  void shut_down() {
+    busy_.lock();
+    stop();
+  }
 
   int threads() const { return threads_.load(std::memory_order_relaxed); }
 
@@ -67,11 +79,10 @@ class Pool {
   }
 
   void wake() {
-    if (threads() > 1 && busy_.try_lock()) {
-      start();
-      wake_sleepers();
-      busy_.unlock();
-    }
+    const std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
+    if (threads() == 1 || !busy.owns_lock()) return;
+    start();
+    wake_sleepers();
   }
 
   void run(int chunks, ChunkFunction function, void* context) {
@@ -84,12 +95,19 @@ class Pool {
     job_.done.store(0, std::memory_order_relaxed);
     job_.function.store(function, std::memory_order_relaxed);
     job_.context.store(context, std::memory_order_relaxed);
-    const uint64_t ticket = static_cast<uint64_t>(++number_) << 32 | static_cast<uint64_t>(chunks)
-                                                                         << 16;
+    const uint64_t ticket = ++number_ << 16 | static_cast<uint64_t>(chunks);
     job_.ticket.store(ticket, std::memory_order_seq_cst);
     wake_sleepers();
-    work();
-    while (job_.done.load(std::memory_order_acquire) < chunks) pause();
+    work(0);
+    // A worker that has lost its processor, perhaps to this very loop, gets it back by the yield.
+    for (int spins = 0; job_.done.load(std::memory_order_acquire) < chunks; ++spins) {
+      if (spins < kSpinsBeforeYield) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
   // In a forked child no worker lives on; the handles must go without a join.
@@ -111,8 +129,12 @@ class Pool {
     stopping_.store(false, std::memory_order_relaxed);
     const int count = threads() - 1;
     workers_.reserve(static_cast<size_t>(count));
-    for (int i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<std::thread>([this] { loop(); }));
+    try {
+      for (int i = 0; i < count; ++i) {
+        workers_.push_back(std::make_unique<std::thread>([this, i] { loop(i + 1); }));
+      }
+    } catch (const std::system_error&) {
+      // No more threads to be had: those that there are, or the caller alone, do the work.
     }
     started_.store(true, std::memory_order_relaxed);
   }
@@ -135,27 +157,43 @@ class Pool {
     sleep_signal_.notify_all();
   }
 
-  // Claims and runs chunks until none is left; true if there was one.
-  bool work() {
-    bool worked = false;
-    for (;;) {
-      uint64_t ticket = job_.ticket.load(std::memory_order_seq_cst);
-      const int chunk = next_chunk(ticket);
-      if (chunk >= chunk_count(ticket)) return worked;
-      const ChunkFunction function = job_.function.load(std::memory_order_relaxed);
-      void* context = job_.context.load(std::memory_order_relaxed);
-      if (!job_.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel))
-        continue;
+  // The first exception of a job waits for its end: the others still read the caller's stack.
+  void run_chunk(ChunkFunction function, void* context, int chunk) {
+    try {
       function(context, chunk);
-      job_.done.fetch_add(1, std::memory_order_release);
-      worked = true;
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
     }
   }
 
-  void loop() {
+  // Claims and runs chunks until none is left; true if there was one. Each thread begins at the
+  // chunk of its own number: from one job to the next it meets the same part of the data, which is
+  // still in its caches.
+  bool work(int thread) {
+    const uint64_t ticket = job_.ticket.load(std::memory_order_seq_cst);
+    const int chunks = chunk_count(ticket);
+    const uint64_t number = job_number(ticket);
+    const ChunkFunction function = job_.function.load(std::memory_order_relaxed);
+    void* context = job_.context.load(std::memory_order_relaxed);
+    bool worked = false;
+    for (int i = 0; i < chunks; ++i) {
+      const int chunk = (thread + i) % chunks;
+      uint64_t owner = job_.claimed[chunk].load(std::memory_order_relaxed);
+      if (owner >= number) continue;
+      if (!job_.claimed[chunk].compare_exchange_strong(owner, number, std::memory_order_acq_rel))
+        continue;
+      run_chunk(function, context, chunk);
+      job_.done.fetch_add(1, std::memory_order_release);
+      worked = true;
+    }
+    return worked;
+  }
+
+  void loop(int thread) {
     auto last_work = std::chrono::steady_clock::now();
     while (!stopping_.load(std::memory_order_relaxed)) {
-      if (work()) {
+      if (work(thread)) {
         last_work = std::chrono::steady_clock::now();
         continue;
       }
@@ -181,24 +219,36 @@ class Pool {
 
   bool has_work() const {
     const uint64_t ticket = job_.ticket.load(std::memory_order_seq_cst);
-    return next_chunk(ticket) < chunk_count(ticket);
+    for (int chunk = 0; chunk < chunk_count(ticket); ++chunk) {
+      if (job_.claimed[chunk].load(std::memory_order_relaxed) < job_number(ticket)) return true;
+    }
+    return false;
   }
 
   Job job_;
-  uint32_t number_ = 0;
+  uint64_t number_ = 0;
   std::atomic<int> threads_;
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleepers_{0};
   std::mutex busy_;
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
   std::mutex sleep_mutex_;
   std::condition_variable sleep_signal_;
   uint64_t wakes_ = 0;  // under sleep_mutex_
   std::vector<std::unique_ptr<std::thread>> workers_;
 };
 
+thread_local bool alone = false;
+
+// Never destroyed, because threads of the host may outlive the static objects.
 Pool& pool() {
-  static Pool instance;
+  static Pool& instance = *[] {
+    auto* made = new Pool;
+    std::atexit([] { pool().shut_down(); });
+    return made;
+  }();
 #if !defined(_WIN32)
   static const int registered =
       pthread_atfork([] { instance.before_fork(); }, [] { instance.after_fork_in_parent(); },
@@ -216,6 +266,10 @@ void set_num_threads(int n) {
   require(n >= 1 && n <= 1024, "set_num_threads: expected 1 to 1024 threads, got ", n);
   pool().resize(n);
 }
+
+bool works_alone() { return alone; }
+WorkAlone::WorkAlone(bool wanted) : before_(alone) { alone = alone || wanted; }
+WorkAlone::~WorkAlone() { alone = before_; }
 
 bool workers_are_awake() { return pool().all_awake(); }
 

@@ -21,7 +21,7 @@ void set_num_threads(int n);
 void wake_workers();
 
 // Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have ended.
-// The functions must not throw.
+// Rethrows the first exception once all have. Not to be called from within a chunk.
 void run_chunks(int chunks, ChunkFunction function, void* context);
 
 template <class Body>
@@ -35,13 +35,27 @@ void parallel_chunks(int chunks, const Body& body) {
       const_cast<Body*>(&body));
 }
 
+// While it lives, and if it is wanted, what this thread would share it does alone.
+class WorkAlone {
+ public:
+  explicit WorkAlone(bool wanted);
+  ~WorkAlone();
+  WorkAlone(const WorkAlone&) = delete;
+  WorkAlone& operator=(const WorkAlone&) = delete;
+
+ private:
+  bool before_;
+};
+bool works_alone();
+
 // Whether no worker sleeps: then sharing costs little.
 bool workers_are_awake();
 
 // How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
 inline int chunks_for(double cost) {
   constexpr double kWorthSharing = 4000, kWorthWaking = 40000;
-  if (cost < kWorthSharing || (cost < kWorthWaking && !workers_are_awake())) return 1;
+  if (cost < kWorthSharing || works_alone() || (cost < kWorthWaking && !workers_are_awake()))
+    return 1;
   const int threads = get_num_threads();
   const int most = static_cast<int>(cost / (kWorthSharing / 2));
   return most < threads ? most : threads;

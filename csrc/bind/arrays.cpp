@@ -37,4 +37,14 @@ py::array contiguous_array(const py::handle& object, const char* place) {
   return array;
 }
 
+bool overlap(const py::array& a, const py::array& b) {
+  const auto end = [](const py::array& x) {
+    py::ssize_t last = x.itemsize();
+    for (py::ssize_t i = 0; i < x.ndim(); ++i) last += (x.shape(i) - 1) * x.strides(i);
+    return static_cast<const char*>(x.data()) + last;
+  };
+  if (a.size() == 0 || b.size() == 0) return false;
+  return static_cast<const char*>(a.data()) < end(b) && static_cast<const char*>(b.data()) < end(a);
+}
+
 }  // namespace nnfast::bind

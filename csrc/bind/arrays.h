@@ -51,6 +51,9 @@ py::array contiguous_array_of(const py::handle& object, const char* place) {
   return array;
 }
 
+// Whether the bytes that two arrays span have some in common. Strides must not be negative.
+bool overlap(const py::array& a, const py::array& b);
+
 // A new array, or `out` when it is given and fits.
 template <class T>
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,

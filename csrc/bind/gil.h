@@ -15,7 +15,6 @@ class ReleaseGil {
  public:
   ReleaseGil() : state_(PyEval_SaveThread()) {}
   ~ReleaseGil() {
-    if (is_finalizing()) wait_for_the_end();
     try {
       PyEval_RestoreThread(state_);
     } catch (...) {
@@ -26,14 +25,6 @@ class ReleaseGil {
   ReleaseGil& operator=(const ReleaseGil&) = delete;
 
  private:
-  static bool is_finalizing() {
-#if PY_VERSION_HEX >= 0x030D0000
-    return Py_IsFinalizing() != 0;
-#else
-    return _Py_IsFinalizing() != 0;
-#endif
-  }
-
   [[noreturn]] static void wait_for_the_end() {
     for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
   }

@@ -48,17 +48,6 @@ Matrix matrix_of(const py::array& array, bool transpose, const char* place) {
   return m;
 }
 
-// The bytes that an array spans; strides are not negative here.
-bool overlap(const py::array& a, const py::array& b) {
-  const auto end = [](const py::array& x) {
-    py::ssize_t last = x.itemsize();
-    for (py::ssize_t i = 0; i < x.ndim(); ++i) last += (x.shape(i) - 1) * x.strides(i);
-    return static_cast<const char*>(x.data()) + last;
-  };
-  if (a.size() == 0 || b.size() == 0) return false;
-  return static_cast<const char*>(a.data()) < end(b) && static_cast<const char*>(b.data()) < end(a);
-}
-
 template <class T>
 py::array matmul_of(const py::array& a, const py::array& b, const py::object& out, bool transpose_a,
                     bool transpose_b, const py::object& bias, const std::string& activation,

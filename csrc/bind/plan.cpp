@@ -138,6 +138,19 @@ py::array tensor_view(T* data, const plan::Tensor<T>& tensor, index_t rows) {
   return view_of(data, with_rows(rows, tensor.shape), py::none());
 }
 
+// What a user's function may look at and not change: it may be the caller's own array.
+template <class T>
+py::array read_only_view(const T* data, std::vector<py::ssize_t> shape) {
+  py::array view = view_of(const_cast<T*>(data), std::move(shape), py::none());
+  view.attr("setflags")(false);
+  return view;
+}
+
+template <class T>
+py::array tensor_to_read(const plan::Tensor<T>& tensor, index_t rows) {
+  return read_only_view<T>(tensor.value, with_rows(rows, tensor.shape));
+}
+
 template <class T>
 Callback<T> layer_callback(const py::sequence& functions) {
   const py::object forward = functions[0], backward = functions[1];
@@ -146,7 +159,7 @@ Callback<T> layer_callback(const py::sequence& functions) {
     const py::gil_scoped_acquire acquire;
     const index_t rows = call.run->rows;
     py::list inputs;
-    for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_view(t->value, *t, rows));
+    for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
     forward(inputs, tensor_view(call.output->value, *call.output, rows),
             named_views(call.parameters, false), call.run->training);
   };
@@ -155,7 +168,7 @@ Callback<T> layer_callback(const py::sequence& functions) {
     const index_t rows = call.run->rows;
     py::list inputs, d_inputs;
     for (size_t i = 0; i < call.inputs.size(); ++i) {
-      inputs.append(tensor_view(call.inputs[i]->value, *call.inputs[i], rows));
+      inputs.append(tensor_to_read(*call.inputs[i], rows));
       // A gradient that nobody wants has a place to be written to all the same.
       if (call.d_inputs[i]) {
         d_inputs.append(tensor_view(call.d_inputs[i], *call.inputs[i], rows));
@@ -164,8 +177,8 @@ Callback<T> layer_callback(const py::sequence& functions) {
       }
     }
     backward(tensor_view(call.d_output, *call.output, rows), d_inputs, inputs,
-             tensor_view(call.output->value, *call.output, rows),
-             named_views(call.parameters, false), named_views(call.parameters, true));
+             tensor_to_read(*call.output, rows), named_views(call.parameters, false),
+             named_views(call.parameters, true));
   };
   return callback;
 }
@@ -180,16 +193,18 @@ plan::LossCallback<T> loss_callback(const py::object& function, const Shape& out
       std::vector<py::ssize_t> labels(shape.begin(), shape.end() - 1);
       target = py::array_t<int32_t>(labels, in.labels, py::none());
     } else {
-      target = view_of(const_cast<T*>(in.targets), shape, py::none());
+      target = read_only_view(in.targets, shape);
     }
     py::object gradient = py::none();
     if (d_prediction) gradient = view_of(d_prediction, shape, py::none());
-    function(target, view_of(const_cast<T*>(in.prediction), shape, py::none()),
-             view_of(value, {in.rows}, py::none()), gradient);
+    function(target, read_only_view(in.prediction, shape), view_of(value, {in.rows}, py::none()),
+             gradient);
   };
 }
 
 // ---- plans ------------------------------------------------------------------------------------------
+
+using Rates = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 class PyPlan {
  public:
@@ -199,8 +214,7 @@ class PyPlan {
                             double rate) = 0;
   virtual py::tuple train_batches(const py::object& x, const py::object& y,
                                   const py::object& weight, const py::object& order, index_t first,
-                                  index_t batch_size, const py::array_t<double>& rates,
-                                  double seconds) = 0;
+                                  index_t batch_size, const Rates& rates, double seconds) = 0;
   virtual py::array evaluate(const py::object& x, const py::object& y,
                              const py::object& weight) = 0;
   virtual double loss_and_gradients(const py::object& x, const py::object& y,
@@ -233,6 +247,8 @@ class PyPlanOf final : public PyPlan {
     index_t n = 0;
     const plan::Rows<T> rows = rows_of(x, &n);
     py::array y = output_array<T>(out, with_rows(n, plan_.program().output->shape), "out");
+    require(out.is_none() || !overlap(y, py::reinterpret_borrow<py::array>(x)),
+            "out: expected memory apart from x, got an overlap; use another array");
     T* to = mutable_data_of<T>(y);
     {
       const ReleaseGil release;
@@ -250,7 +266,7 @@ class PyPlanOf final : public PyPlan {
 
   py::tuple train_batches(const py::object& x, const py::object& y, const py::object& weight,
                           const py::object& order, index_t first, index_t batch_size,
-                          const py::array_t<double>& rates, double seconds) override {
+                          const Rates& rates, double seconds) override {
     const Dataset<T> data = dataset_of(x, y, weight);
     const py::array rows = contiguous_array(order, "order");
     if (!has_type(rows, 'i', 8) || rows.ndim() != 1) {
@@ -366,7 +382,10 @@ class PyPlanOf final : public PyPlan {
   index_t capacity() const override { return plan_.options().capacity; }
   size_t arena_bytes() const override { return plan_.program().arena.size() * sizeof(T); }
   uint64_t iteration() const override { return plan_.iteration; }
-  void set_iteration(uint64_t value) override { plan_.iteration = value; }
+  void set_iteration(uint64_t value) override {
+    require(value < UINT32_MAX, "iteration: expected less than 2^32 - 1 steps, got ", value);
+    plan_.iteration = value;
+  }
 
  private:
   plan::Rows<T> rows_of(const py::object& object, index_t* n) const {
@@ -415,15 +434,16 @@ class PyPlanOf final : public PyPlan {
     require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ",
             shape_text(y));
     const size_t extra = static_cast<size_t>(y.ndim()) - 1;
-    const auto matches = [&](size_t axes) {
-      return extra == axes &&
+    const size_t rank = y_shape_.size();
+    const auto begins_with = [&](size_t axes) {
+      return extra >= axes &&
              std::equal(y_shape_.begin(), y_shape_.begin() + static_cast<std::ptrdiff_t>(axes),
                         y.shape() + 1);
     };
-    const bool one_label = takes_labels_ && y_shape_.back() > 1 && integer;
-    targets.are_labels = one_label && (matches(y_shape_.size() - 1) ||
-                                       (extra == y_shape_.size() && y.shape(y.ndim() - 1) == 1));
-    const bool whole = matches(y_shape_.size()) || (y_shape_ == Shape{1} && extra == 0);
+    const bool label_shape = begins_with(rank - 1) &&
+                             (extra == rank - 1 || (extra == rank && y.shape(y.ndim() - 1) == 1));
+    targets.are_labels = takes_labels_ && y_shape_.back() > 1 && integer && label_shape;
+    const bool whole = (extra == rank && begins_with(rank)) || (y_shape_ == Shape{1} && extra == 0);
     if (!targets.are_labels && !whole) {
       Shape labels(y_shape_.begin(), y_shape_.end() - 1);
       throw ValueError(

@@ -1,6 +1,6 @@
 // Activations that work element by element. For each: the function and its derivative, in terms of
-// the input x and the output y, times dy. `activation_needs_input` in names.h says which derivatives
-// read x. All pass NaN on.
+// the input x and the output y, times dy. derivative_reads_input() in ops/activation.h says which
+// derivatives read x. All pass NaN on.
 
 struct Identity {
   template <class T>

@@ -29,8 +29,15 @@ template <class T>
 void gather_rows(T* y, const T* x, const int64_t* rows, index_t count, index_t n, double scale,
                  double offset) {
   for (index_t i = 0; i < count; ++i) {
-    const index_t row = rows ? static_cast<index_t>(rows[i]) : i;
-    scale_shift(y + i * n, x + row * n, n, scale, offset);
+    const T* from = x + (rows ? static_cast<index_t>(rows[i]) : i) * n;
+    T* to = y + i * n;
+    if (scale == 1 && offset == 0) {
+      // A copy, and not fma(x, 1, 0), which turns -0 into 0.
+      for_each_vector<T>(
+          n, [=](index_t j, int width) { store_n(to + j, load_n(from + j, width), width); });
+    } else {
+      scale_shift(to, from, n, scale, offset);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Parameters of the kernels: plain structs and enums, the only things that cross from the
-// instruction-set units to the rest. The names of activations and losses stand in names.h.
+// instruction-set units to the rest. Their names stand in ops/activation.cpp and ops/loss.cpp.
 #pragma once
 
 #include "base/types.h"

@@ -12,7 +12,7 @@ namespace {
 // Rows of A and steps of k that a pass keeps in the second-level cache while panels of B go by.
 constexpr index_t kRowBlock = 768;
 constexpr index_t kDepthBlock = 512;
-// An accumulator's worth of nanoseconds: 2 M N K operations at some 100 in a nanosecond.
+// A core does about this many operations in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
 // A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
@@ -84,28 +84,22 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   return finite;
 }
 
-// Tiles are numbered down the rows of each panel in turn; a chunk does a contiguous stretch of them.
+// A part of C in blocks of rows, depth and columns.
 template <class T>
-bool run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index_t end,
-               index_t tile_rows, index_t tiles_per_panel) {
+bool run_part(const Gemm<T>& p, const Region& part) {
   const index_t width = kernels<T>().gemm_columns;
-  bool finite = true;
   // Equal blocks; also where K is 0 there is one, which writes what the chains start from.
   const index_t blocks = std::max(index_t(1), (p.k + kDepthBlock - 1) / kDepthBlock);
   const index_t block = (p.k + blocks - 1) / blocks;
-  for (index_t i = 0; i < blocks; ++i) {
-    const index_t k = i * block;
-    const index_t depth = std::min(block, p.k - k);
-    for (index_t tile = begin; tile < end;) {
-      const index_t panel = tile / tiles_per_panel, first = tile % tiles_per_panel;
-      const index_t count = std::min(end - tile, tiles_per_panel - first);
-      Region region;
-      region.row = row + first * tile_rows;
-      region.rows = std::min(count * tile_rows, row + rows - region.row);
-      region.column = panel * width;
-      region.columns = std::min(width, p.n - region.column);
-      finite &= run_region(p, region, k, depth);
-      tile += count;
+  bool finite = true;
+  for (index_t row = 0; row < part.rows; row += kRowBlock) {
+    for (index_t i = 0; i < blocks; ++i) {
+      const index_t k = i * block;
+      for (index_t column = 0; column < part.columns; column += width) {
+        const Region region = {part.row + row, std::min(kRowBlock, part.rows - row),
+                               part.column + column, std::min(width, part.columns - column)};
+        finite &= run_region(p, region, k, std::min(block, p.k - k));
+      }
     }
   }
   return finite;
@@ -114,7 +108,7 @@ bool run_tiles(const Gemm<T>& p, index_t row, index_t rows, index_t begin, index
 template <class T>
 bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
-  parallel_ranges(p.n, 8 * table.lanes, 8 * cost(p), [&](index_t begin, index_t end) {
+  parallel_ranges(p.n, 8 * table.lanes, 2 * cost(p), [&](index_t begin, index_t end) {
     const GemmStart start = p.accumulate ? GemmStart::output
                             : p.bias     ? GemmStart::bias
                                          : GemmStart::zero;
@@ -133,18 +127,19 @@ template <class T>
 bool gemm(const Gemm<T>& p) {
   if (p.m == 0 || p.n == 0) return true;
   if (p.m == 1 && p.b_n == 1) return run_one_row(p);
-  const index_t width = kernels<T>().gemm_columns;
-  const index_t panels = (p.n + width - 1) / width;
-  constexpr index_t tile_rows = 12;
   std::atomic<bool> finite{true};
-  for (index_t row = 0; row < p.m; row += kRowBlock) {
-    const index_t rows = std::min(kRowBlock, p.m - row);
-    const index_t tiles_per_panel = (rows + tile_rows - 1) / tile_rows;
-    parallel_ranges(panels * tiles_per_panel, 1, cost(p), [&](index_t begin, index_t end) {
-      if (!run_tiles(p, row, rows, begin, end, tile_rows, tiles_per_panel)) {
-        finite.store(false, std::memory_order_relaxed);
-      }
-    });
+  const auto run = [&](const Region& part) {
+    if (!run_part(p, part)) finite.store(false, std::memory_order_relaxed);
+  };
+  // The longer side is split. A gradient (D, O) is then mostly cut by rows, like the flat vector in
+  // the optimiser's pass: each processor updates what stands in its own caches.
+  constexpr index_t kRowUnit = 6;
+  if (p.m >= p.n) {
+    parallel_ranges(p.m, kRowUnit, cost(p),
+                    [&](index_t begin, index_t end) { run({begin, end - begin, 0, p.n}); });
+  } else {
+    parallel_ranges(p.n, kernels<T>().lanes, cost(p),
+                    [&](index_t begin, index_t end) { run({0, p.m, begin, end - begin}); });
   }
   return finite.load(std::memory_order_relaxed);
 }

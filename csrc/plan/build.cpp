@@ -142,7 +142,7 @@ class Builder {
   int add_op(const NodeSpec& spec, const GraphNode& node, int node_index,
              const std::vector<int>& inputs, const std::string& output_name, bool with_parameters) {
     std::unique_ptr<Op<T>> op = make_op<T>(spec);
-    op->stream = static_cast<uint32_t>(node_index);
+    op->stream = kFirstOpStream + static_cast<uint32_t>(node_index);
     for (const int input : inputs) op->inputs.push_back(tensor(input));
     op->d_inputs.assign(inputs.size(), nullptr);
     bool learns = false;
@@ -181,7 +181,7 @@ class Builder {
     for (const int input : node.inputs)
       inputs.push_back(tensor_of_node_[static_cast<size_t>(input)]);
     int& output = tensor_of_node_[static_cast<size_t>(index)];
-    if (can_rescale_while_gathering(node)) {
+    if (can_rescale_while_gathering(node, is_output)) {
       program_.input_scale = node.spec.number("scale");
       program_.input_offset = node.spec.number_or("offset", 0);
       output = inputs[0];
@@ -215,9 +215,9 @@ class Builder {
   }
 
   // A rescaling that is the only reader of the input happens while the batch is gathered.
-  bool can_rescale_while_gathering(const GraphNode& node) const {
-    return node.spec.op == kRescaling.name && node.inputs[0] == 0 && readers_[0] == 1 &&
-           options_.fuse && !options_.keep;
+  bool can_rescale_while_gathering(const GraphNode& node, bool is_output) const {
+    return !(is_output && options_.loss) && node.spec.op == kRescaling.name &&
+           node.inputs[0] == 0 && readers_[0] == 1 && options_.fuse && !options_.keep;
   }
 
   // Whether a dense node's activation becomes an op of its own.
@@ -395,6 +395,8 @@ class Builder {
   };
 
   static constexpr int kForever = 1 << 30;
+  // Streams below are those of initial parameters, in Python.
+  static constexpr uint32_t kFirstOpStream = 1u << 30;
 
   Graph<T>& graph_;
   const GraphLayout& layout_;

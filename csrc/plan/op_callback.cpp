@@ -9,6 +9,8 @@ namespace {
 Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require(!inputs.empty(), node.name, ": expected one input or more, got none");
   Inference result{node.integers("shape"), {}};
+  require(!result.shape.empty(), node.name,
+          ": expected an output shape of one axis or more besides the batch, got (); use (1,)");
   if (node.has("parameters")) {
     for (const std::string& parameter : node.strings("parameters")) {
       result.parameters.push_back({parameter, node.integers("shape_" + parameter)});

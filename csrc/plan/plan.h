@@ -92,6 +92,7 @@ class Plan {
   double accuracy(index_t rows);
   void require_rows(index_t rows, const char* place) const;
   void require_training(const char* place) const;
+  void require_optimizer(const char* place) const;
   Run new_run(index_t rows, bool training) const;
   void share_work(const Run& run, double passes) const;
   [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
