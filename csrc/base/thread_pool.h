@@ -53,7 +53,7 @@ bool workers_are_awake();
 
 // How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
 inline int chunks_for(double cost) {
-  constexpr double kWorthSharing = 4000, kWorthWaking = 40000;
+  constexpr double kWorthSharing = 10000, kWorthWaking = 40000;
   if (cost < kWorthSharing || works_alone() || (cost < kWorthWaking && !workers_are_awake()))
     return 1;
   const int threads = get_num_threads();

@@ -108,7 +108,11 @@ bool run_part(const Gemm<T>& p, const Region& part) {
 template <class T>
 bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
-  parallel_ranges(p.n, 8 * table.lanes, 2 * cost(p), [&](index_t begin, index_t end) {
+  // One row reads all of B once: its cost is the bytes, and on several threads each keeps its part
+  // of B in caches of its own.
+  constexpr double kBytesPerUnit = 20;
+  const double bytes = static_cast<double>(p.n) * static_cast<double>(p.k) * sizeof(T);
+  parallel_ranges(p.n, 8 * table.lanes, bytes / kBytesPerUnit, [&](index_t begin, index_t end) {
     const GemmStart start = p.accumulate ? GemmStart::output
                             : p.bias     ? GemmStart::bias
                                          : GemmStart::zero;

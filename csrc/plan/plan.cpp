@@ -1,5 +1,6 @@
 #include "plan/plan.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -117,12 +118,14 @@ void Plan<T>::require_optimizer(const char* place) const {
   if (!optimizer_) throw StateError(text(place, ": expected a plan with an optimizer, got none"));
 }
 
-// Wakes the workers ahead of a stretch of work that is worth sharing.
+// Wakes the workers ahead of a stretch of work that is worth sharing: operations, or parameters that
+// a pass over few rows only reads.
 template <class T>
 void Plan<T>::share_work(const Run& run, double passes) const {
-  constexpr double kOperationsWorthWaking = 2e6;
-  if (!works_alone() &&
-      program_.cost * passes * static_cast<double>(run.rows) > kOperationsWorthWaking)
+  constexpr double kOperationsWorthWaking = 2e6, kOperationsPerParameter = 16;
+  const double operations = program_.cost * static_cast<double>(run.rows);
+  const double reading = kOperationsPerParameter * static_cast<double>(layout().parameter_count());
+  if (!works_alone() && passes * std::max(operations, reading) > kOperationsWorthWaking)
     wake_workers();
 }
 
