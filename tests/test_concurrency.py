@@ -149,6 +149,59 @@ def test_python_leaves_cleanly(ending: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_an_object_that_predicts_as_it_is_freed_at_the_end() -> None:
+    """It is freed with half of Python gone; a call that gives up the interpreter's lock must come back."""
+    code = """
+import os
+import numpy as np
+import nnfast as nf
+from nnfast import layers
+nf.set_num_threads(2)
+class Last:
+    def __init__(self):
+        self.net = nf.Network([layers.Input((300,)), layers.Dense(300)], seed=0)
+        self.x, self.write = np.ones((300, 300), np.float32), os.write
+        self.net.predict(self.x)
+    def __del__(self):
+        self.net.predict(self.x)
+        self.write(1, b"freed")
+last = Last()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "freed", "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's limit of a process's memory")
+def test_where_no_thread_can_be_made_the_caller_works_alone() -> None:
+    """The limit leaves less memory than a thread's stack takes."""
+    code = """
+import os, resource, threading
+import numpy as np
+import nnfast as nf
+from nnfast import layers
+x = np.ones((300, 300), np.float32)
+nf.set_num_threads(1)
+net = nf.Network([layers.Input((300,)), layers.Dense(300, kernel_initializer="ones")])
+wanted = net.predict(x)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (1 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    threading.Thread(target=print).start()
+    raise SystemExit("the limit has no effect")
+except RuntimeError:
+    pass
+nf.set_num_threads(4)
+assert (net.predict(x) == wanted).all()
+assert len(os.listdir("/proc/self/task")) == 1
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("other", ["onnxruntime", "torch"])
 def test_other_libraries_load_beside_the_core(other: str) -> None:
     """Two C++ runtimes in one process must not take each other's locale and stream objects."""

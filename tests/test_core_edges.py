@@ -1,5 +1,6 @@
 """Edges of graphs and plans: each of these once went wrong without a word."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -69,10 +70,11 @@ def test_labels_want_all_axes_of_the_output_but_the_last(shape: tuple[int, ...])
     """Labels (N, 1, 1) for outputs (N, 5, 10) would be read beyond their end."""
     trainer = nf.Trainer(nf.Network([layers.Input((5, 4)), layers.Dense(10, "softmax")], seed=0), loss="cross_entropy")
     x, y = np.ones((16, 5, 4), dtype="float32"), np.zeros(shape, dtype=np.uint8)
-    unchanged(trainer, lambda: trainer.train_on_batch(x, y), ValueError, "y: expected .*got")
-    unchanged(trainer, lambda: trainer.evaluate(x, y), ValueError, "y: expected .*got")
-    unchanged(trainer, lambda: trainer.plan.train_step(x, y, None, 0.1), ValueError, "y: expected .*got")
-    unchanged(trainer, lambda: trainer.plan.evaluate(x, y, None), ValueError, "y: expected .*got")
+    match = f"y: expected .*got {re.escape(str(shape))}"
+    unchanged(trainer, lambda: trainer.train_on_batch(x, y), ValueError, match)
+    unchanged(trainer, lambda: trainer.evaluate(x, y), ValueError, match)
+    unchanged(trainer, lambda: trainer.plan.train_step(x, y, None, 0.1), ValueError, match)
+    unchanged(trainer, lambda: trainer.plan.evaluate(x, y, None), ValueError, match)
     fitting = np.zeros((16, 5), dtype=np.uint8)
     assert trainer.plan.evaluate(x, fitting, None) == trainer.plan.evaluate(x, fitting[..., None], None)
 
@@ -83,7 +85,7 @@ def test_a_network_that_only_rescales_has_a_loss(dtype: str) -> None:
     x, y = X.astype(dtype), np.zeros((4, 3), dtype=dtype)
     loss, gradients = net.loss_and_gradients(x, y, "mse")
     wanted = ((0.5 * x.astype("float64")) ** 2).mean()
-    assert loss == pytest.approx(wanted, rel=16 * np.finfo(dtype).eps)
+    assert loss == pytest.approx(wanted, rel=16 * float(np.finfo(dtype).eps))
     assert gradients == {}
     trainer = nf.Trainer(net, loss="mse")
     assert trainer.train_on_batch(x, y) == trainer.evaluate(x, y)["loss"] == loss
@@ -112,7 +114,9 @@ def test_a_custom_layer_cannot_write_to_what_it_reads(place: str) -> None:
             arrays[name][...] = 7
 
     x = X.copy()
-    net = nf.Network([layers.Input((3,)), Identity(spoil), layers.Dense(2)], seed=0)
+    # The first layer sees the caller's own array; its backward pass runs where something before it learns.
+    before = [layers.Dense(3)] if method == "backward" else []
+    net = nf.Network([layers.Input((3,)), *before, Identity(spoil), layers.Dense(2)], seed=0)
     trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.1, momentum=0.9))
     unchanged(trainer, lambda: trainer.plan.train_step(x, Y, None, 0.1), ValueError, "read-only")
     unchanged(trainer, lambda: trainer.train_on_batch(x, Y), ValueError, "read-only")
@@ -144,7 +148,7 @@ def test_a_custom_loss_cannot_write_to_what_it_reads(spoiled: str) -> None:
 
 @pytest.mark.parametrize("method", ["forward", "backward"])
 def test_an_exception_amid_an_epoch_costs_no_bit(method: str) -> None:
-    """Two of five steps are made; the next `fit` completes the epoch as if nothing had been."""
+    """Two of five steps are made; the plan goes on, and the next `fit` completes the epoch as if nothing had been."""
     calls = 0
 
     def fail_once(called: str, arrays: dict[str, Array]) -> None:
@@ -155,7 +159,7 @@ def test_an_exception_amid_an_epoch_costs_no_bit(method: str) -> None:
 
     def trainer_with(look: Callable[[str, dict[str, Array]], None]) -> nf.Trainer:
         chain = [layers.Input((3,)), layers.Dense(3, "tanh"), Identity(look), layers.Dropout(0.25), layers.Dense(2)]
-        return nf.Trainer(nf.Network(chain, seed=5), loss="mse", metrics=["mae"])
+        return nf.Trainer(nf.Network(chain, seed=5), loss="mse")
 
     failing, sound = trainer_with(fail_once), trainer_with(lambda *_: None)
     x, y = np.tile(X, (5, 1)), np.tile(Y, (5, 1))
@@ -165,16 +169,14 @@ def test_an_exception_amid_an_epoch_costs_no_bit(method: str) -> None:
         def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
             after.append(sound.network.flat().tobytes())
 
-    wanted = sound.fit(x, y, epochs=1, batch_size=4, callbacks=[Note()]).history
+    sound.fit(x, y, epochs=1, batch_size=4, callbacks=[Note()])
     with pytest.raises(LookupError, match="on purpose"):
         failing.fit(x, y, epochs=1, batch_size=4)
     assert failing.iteration == 2
-    if method == "forward":
-        np.testing.assert_array_equal(failing.network.predict(x[:1]).shape, (1, 2))
-    completed = failing.fit(x, y, epochs=1, batch_size=4).history
+    assert failing.network.flat().tobytes() == after[1]
+    failing.fit(x, y, epochs=1, batch_size=4)
     assert failing.network.flat().tobytes() == after[-1] == sound.network.flat().tobytes()
-    assert completed["loss"] == wanted["loss"]
-    assert completed["mae"] == wanted["mae"]
+    assert failing.evaluate(x, y) == sound.evaluate(x, y)
 
 
 # ---- calls of the core -----------------------------------------------------------------------

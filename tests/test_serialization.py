@@ -265,6 +265,7 @@ HOSTILE_TRAINING = {
     "function as metric": lambda d: d.update(metrics=[{"function": "print"}]),
     "negative iteration": lambda d: d.update(iteration=-1),
     "iteration as text": lambda d: d.update(iteration="1"),
+    "iteration of more than 32 bits": lambda d: d.update(iteration=2**32),
     "position without rows": lambda d: d.update(position={"rows": 3}),
     "position as list": lambda d: d.update(position=[1]),
     "position too far": lambda d: d.update(

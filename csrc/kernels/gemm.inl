@@ -154,11 +154,20 @@ NNF_INLINE void gemv_columns(const Gemv<T>& p, index_t column) {
 }
 
 // y (n) = start + x (K) B (K, n): eight vectors of columns at a time, enough sums in flight to hide
-// the latency of fma. y must not overlap x or B.
+// the latency of fma. Where all rows of B are off the boundaries of vectors by the same, a first
+// partial vector puts the others on them. y must not overlap x or B.
 template <class T>
 void gemv(const Gemv<T>& p) {
   constexpr int lanes = Vec<T>::lanes;
+  constexpr size_t bytes = lanes * sizeof(T);
+  const size_t past = reinterpret_cast<uintptr_t>(p.b) % bytes;
   index_t column = 0;
+  if (past != 0 && p.n >= 8 * lanes && static_cast<size_t>(p.b_k) * sizeof(T) % bytes == 0) {
+    Gemv<T> head = p;
+    head.n = static_cast<index_t>((bytes - past) / sizeof(T));
+    gemv_columns<T, 1, true>(head, 0);
+    column = head.n;
+  }
   for (; column + 8 * lanes <= p.n; column += 8 * lanes) gemv_columns<T, 8, false>(p, column);
   if (column + 4 * lanes <= p.n) {
     gemv_columns<T, 4, false>(p, column);
