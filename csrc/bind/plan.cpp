@@ -192,6 +192,7 @@ plan::LossCallback<T> loss_callback(const py::object& function, const Shape& out
     if (in.labels) {
       std::vector<py::ssize_t> labels(shape.begin(), shape.end() - 1);
       target = py::array_t<int32_t>(labels, in.labels, py::none());
+      target.attr("setflags")(false);
     } else {
       target = read_only_view(in.targets, shape);
     }

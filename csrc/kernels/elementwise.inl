@@ -16,9 +16,14 @@ void multiply(T* y, const T* a, const T* b, index_t n) {
   });
 }
 
-// y (n) = x * scale + offset
+// y (n) = x * scale + offset; x itself where that changes nothing, because fma(x, 1, 0) turns -0 into 0.
 template <class T>
 void scale_shift(T* y, const T* x, index_t n, double scale, double offset) {
+  if (scale == 1 && offset == 0) {
+    for_each_vector<T>(n,
+                       [=](index_t i, int count) { store_n(y + i, load_n(x + i, count), count); });
+    return;
+  }
   const Vec<T> s = broadcast<T>(static_cast<T>(scale)), o = broadcast<T>(static_cast<T>(offset));
   for_each_vector<T>(
       n, [=](index_t i, int count) { store_n(y + i, fma(load_n(x + i, count), s, o), count); });
@@ -29,15 +34,8 @@ template <class T>
 void gather_rows(T* y, const T* x, const int64_t* rows, index_t count, index_t n, double scale,
                  double offset) {
   for (index_t i = 0; i < count; ++i) {
-    const T* from = x + (rows ? static_cast<index_t>(rows[i]) : i) * n;
-    T* to = y + i * n;
-    if (scale == 1 && offset == 0) {
-      // A copy, and not fma(x, 1, 0), which turns -0 into 0.
-      for_each_vector<T>(
-          n, [=](index_t j, int width) { store_n(to + j, load_n(from + j, width), width); });
-    } else {
-      scale_shift(to, from, n, scale, offset);
-    }
+    const index_t row = rows ? static_cast<index_t>(rows[i]) : i;
+    scale_shift(y + i * n, x + row * n, n, scale, offset);
   }
 }
 

@@ -316,6 +316,9 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
 template <class T>
 double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate,
                      double* totals) {
+  // Random numbers and Adam's corrections are functions of the step's number.
+  if (iteration >= UINT32_MAX - 1)
+    throw StateError("network: expected fewer than 2^32 - 1 steps, got as many");
   load_batch(data, batch);
   const Run run = new_run(batch.rows, true);
   // Parameters that one processor updates travel to the others in the next step. For small networks
@@ -363,7 +366,16 @@ index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, ind
   while (done < steps && first < order_size) {
     const index_t left = order_size - first;
     const Batch batch{order, first, left < batch_size ? left : batch_size, first / batch_size};
-    step(data, batch, learning_rates[done], totals);
+    // Steps that were made are reported first; the error comes back with the next call.
+    try {
+      step(data, batch, learning_rates[done], totals);
+    } catch (const ValueError&) {
+      if (done == 0) throw;
+      break;
+    } catch (const StateError&) {
+      if (done == 0) throw;
+      break;
+    }
     first += batch.rows;
     ++done;
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;

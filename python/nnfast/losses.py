@@ -240,9 +240,9 @@ class CustomLoss(Loss):
 
     Notes
     -----
-    Keep each argument of your constructor as an attribute of the same name: that is how a checkpoint saves it.
-    `Trainer.resume` needs the class by name: ``custom_objects={"Quartic": Quartic}``. An exception in a method voids
-    the step: it propagates, and all parameters are as before.
+    Target and prediction are read-only. Keep each argument of your constructor as an attribute of the same name: that
+    is how a checkpoint saves it. `Trainer.resume` needs the class by name: ``custom_objects={"Quartic": Quartic}``. An
+    exception in a method voids the step: it propagates, and all parameters are as before.
 
     Examples
     --------
