@@ -16,10 +16,9 @@ from bench.workloads import Task
 
 ROUND_SECONDS = 0.02
 WARM_SECONDS = 0.005
-SETTLE_SECONDS = 0.08
+SETTLE_SECONDS = 0.2
 """Pause before each contender where there are several threads: a library's threads go on spinning for some time after
-its last call (those of OpenBLAS for 2^26 cycles or more; 30 ms were not enough), and would take the processor from the
-next one."""
+its last call, and would take the processor from the next one. Those of OpenBLAS were seen at it 110 ms later."""
 
 
 @dataclass

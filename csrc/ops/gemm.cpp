@@ -11,7 +11,7 @@ namespace {
 
 // Rows of A and steps of k that a pass keeps in the second-level cache while panels of B go by.
 constexpr index_t kRowBlock = 768;
-constexpr index_t kDepthBlock = 1024;
+constexpr index_t kDepthBlock = 512;
 // A core does about this many operations in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
