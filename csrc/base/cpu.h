@@ -18,4 +18,9 @@ std::string cpu_name();
 // Processors in this process's affinity mask, limited by its control group's quota; at least 1.
 int available_processors();
 
+// The processor that runs this thread, or -1 where the system does not say.
+int current_processor();
+// Moves this thread off that processor if it may run on another; its affinity stays as it was.
+void leave_processor(int processor);
+
 }  // namespace nnfast

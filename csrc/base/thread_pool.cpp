@@ -92,6 +92,7 @@ class Pool {
     }
     const std::lock_guard<std::mutex> busy(busy_, std::adopt_lock);
     start();
+    caller_processor_.store(current_processor(), std::memory_order_relaxed);
     job_.done.store(0, std::memory_order_relaxed);
     job_.function.store(function, std::memory_order_relaxed);
     job_.context.store(context, std::memory_order_relaxed);
@@ -193,6 +194,7 @@ class Pool {
   void loop(int thread) {
     auto last_work = std::chrono::steady_clock::now();
     while (!stopping_.load(std::memory_order_relaxed)) {
+      avoid_caller();
       if (work(thread)) {
         last_work = std::chrono::steady_clock::now();
         continue;
@@ -203,6 +205,13 @@ class Pool {
         last_work = std::chrono::steady_clock::now();
       }
     }
+  }
+
+  // A worker that the system has put on the caller's processor, new or just awake, would take turns
+  // with it until the scheduler looks: 20 ms in which two threads are slower than one.
+  void avoid_caller() {
+    const int processor = caller_processor_.load(std::memory_order_relaxed);
+    if (processor >= 0 && current_processor() == processor) leave_processor(processor);
   }
 
   void sleep() {
@@ -231,6 +240,7 @@ class Pool {
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleepers_{0};
+  std::atomic<int> caller_processor_{-1};
   std::mutex busy_;
   std::mutex error_mutex_;
   std::exception_ptr error_;
