@@ -41,8 +41,9 @@ void pause() {
 constexpr int kMostChunks = 1024;
 
 // The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
-// chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks of a job that
-// has ended bear its number or a later one, so a worker that comes late finds nothing to claim.
+// chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks
+// of a job that has ended bear its number or a later one, so a worker that comes late finds nothing
+// to claim.
 struct alignas(64) Job {
   std::atomic<uint64_t> ticket{0};
   std::atomic<ChunkFunction> function{nullptr};

@@ -30,6 +30,12 @@ double cost(const Gemm<T>& p) {
          (sizeof(T) / 4.0) / kOperationsPerUnit;
 }
 
+template <class T>
+GemmStart start_of(const Gemm<T>& p) {
+  if (p.accumulate) return GemmStart::output;
+  return p.bias ? GemmStart::bias : GemmStart::zero;
+}
+
 // Rows [row, row + rows) of the panel of columns [column, column + columns).
 struct Region {
   index_t row, rows, column, columns;
@@ -63,9 +69,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.m = region.rows;
   panel.n = region.columns;
   panel.k = depth;
-  panel.start = !first || p.accumulate ? GemmStart::output
-                : p.bias               ? GemmStart::bias
-                                       : GemmStart::zero;
+  panel.start = first ? start_of(p) : GemmStart::output;
   panel.relu = last && p.activation.kind == Activation::relu;
   const bool whole_vectors = region.columns % table.lanes == 0;
   const bool readable = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap);
@@ -113,11 +117,8 @@ bool run_one_row(const Gemm<T>& p) {
   constexpr double kBytesPerUnit = 20;
   const double bytes = static_cast<double>(p.n) * static_cast<double>(p.k) * sizeof(T);
   parallel_ranges(p.n, 8 * table.lanes, bytes / kBytesPerUnit, [&](index_t begin, index_t end) {
-    const GemmStart start = p.accumulate ? GemmStart::output
-                            : p.bias     ? GemmStart::bias
-                                         : GemmStart::zero;
     table.gemv({p.a, p.a_k, p.b + begin, p.b_k, p.c + begin, p.bias ? p.bias + begin : nullptr,
-                end - begin, p.k, start});
+                end - begin, p.k, start_of(p)});
     if (p.activation.kind != Activation::identity) {
       table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);
     }
