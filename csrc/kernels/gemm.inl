@@ -7,7 +7,7 @@ template <class T, int ROWS, int VECTORS, bool PARTIAL>
 bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = static_cast<int>(p.n) - (VECTORS - 1) * lanes;
-  const T* NNF_RESTRICT a = p.a + row * p.a_row;
+  const T* NNF_RESTRICT a = nullptr;
   const T* NNF_RESTRICT b = p.b;
   T* NNF_RESTRICT c = p.c + row * p.c_row;
   const auto load_columns = [tail](const T* from, int v) {
@@ -45,9 +45,14 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     a += a_k;
     b += b_k;
   };
-  index_t k = p.k;
+  const T* run = p.a + row * p.a_row;
+  for (index_t i = 0; i < p.outer; ++i) {
+    for (index_t j = 0; j < p.inner; ++j) {
+      a = run + i * p.a_outer + j * p.a_inner;
 #pragma GCC unroll 2
-  for (; k > 0; --k) multiply_one();
+      for (index_t k = p.k; k > 0; --k) multiply_one();
+    }
+  }
 
   const bool relu = p.relu;
 #pragma GCC unroll 16

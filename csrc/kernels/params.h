@@ -42,11 +42,14 @@ enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, soft
 enum class GemmStart : int { zero, bias, output };
 
 // C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns.
-// A is read in place through both strides; the columns of B are contiguous.
+// A is read in place through its strides; the columns of B are contiguous. A row of A may come in
+// runs, as the taps of a convolution do: K = outer * inner * k, and run (i, j) starts at
+// i * a_outer + j * a_inner.
 template <class T>
 struct GemmPanel {
   const T* a;
   index_t a_row, a_k;
+  index_t outer, inner, a_outer, a_inner;
   const T* b;
   index_t b_k;
   T* c;

@@ -15,9 +15,7 @@ bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output) {
   const char* wanted = many ? "softmax" : "sigmoid";
   const bool from_logits = loss.integer_or("from_logits", 0) != 0;
   const NodeSpec& node = output.spec;
-  const bool has_activation = node.op == kDense.name || node.op == kActivation.name;
-  const std::string activation =
-      has_activation && node.has("activation") ? node.string("activation") : "identity";
+  const std::string activation = has_activation(node) ? node.string("activation") : "identity";
   const bool ends_so = activation == wanted;
   require(from_logits || ends_so, loss.op, ": expected the network to end in ", wanted, ", got ",
           activation, " at the output of ", node.name, "; end it with activation=\"", wanted,
@@ -191,7 +189,8 @@ class Builder {
       output = inputs[0];
       return;
     }
-    const bool ends_in_activation = node.spec.op == kDense.name && splits(node, is_output);
+    const bool ends_in_activation =
+        has_activation(node.spec) && node.spec.op != kActivation.name && splits(node, is_output);
     if (ends_in_activation) {
       NodeSpec linear = node.spec;
       linear.attributes.erase("activation");
@@ -220,7 +219,7 @@ class Builder {
            node.inputs[0] == 0 && readers_[0] == 1 && options_.fuse && !options_.keep;
   }
 
-  // Whether a dense node's activation becomes an op of its own.
+  // Whether the activation of a dense layer or a convolution becomes an op of its own.
   bool splits(const GraphNode& node, bool is_output) const {
     const Activation kind = activation_of(node.spec).kind;
     if (kind == Activation::identity) return false;

@@ -12,6 +12,11 @@ ActivationParams activation_of(const NodeSpec& node) {
   return parse_activation(node.string("activation"), alpha, node.name);
 }
 
+bool has_activation(const NodeSpec& node) {
+  return node.has("activation") && (node.op == kDense.name || node.op == kConv.name ||
+                                    node.op == kConvTranspose.name || node.op == kActivation.name);
+}
+
 namespace {
 
 Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {

@@ -6,10 +6,13 @@
 namespace nnfast::plan {
 
 extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout, kAdd,
-    kMultiply, kConcatenate, kCallback;
+    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose;
 
 // The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
 ActivationParams activation_of(const NodeSpec& node);
+
+// Whether nodes of that op carry an activation of their own, as the attribute "activation".
+bool has_activation(const NodeSpec& node);
 
 // A callback op gets its functions after it is made.
 template <class T>

@@ -15,8 +15,8 @@ template class Op<double>;
 
 const std::vector<OpKind>& op_kinds() {
   static const std::vector<OpKind> kinds = {
-      kInput,   kRescaling, kDense,    kActivation,  kFlatten,  kReshape,
-      kDropout, kAdd,       kMultiply, kConcatenate, kCallback,
+      kInput, kRescaling, kDense,       kActivation, kFlatten, kReshape,       kDropout,
+      kAdd,   kMultiply,  kConcatenate, kCallback,   kConv,    kConvTranspose,
   };
   return kinds;
 }

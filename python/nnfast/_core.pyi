@@ -100,6 +100,28 @@ def matmul(
     alpha: float,
     accumulate: bool,
 ) -> Array: ...
+def conv_forward(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    strides: Sequence[int],
+    padding: str | Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    activation: str,
+    alpha: float,
+    out: Array | None,
+) -> Array: ...
+def conv_backward(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    strides: Sequence[int],
+    padding: str | Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    input_gradient: bool,
+) -> tuple[Array | None, Array, Array]: ...
 def activation_forward(name: str, x: Array, alpha: float, out: Array | None) -> Array: ...
 def activation_backward(name: str, dy: Array, x: Array, y: Array, alpha: float, out: Array | None) -> Array: ...
 def softmax_forward(x: Array, log: bool, out: Array | None) -> Array: ...

@@ -29,6 +29,7 @@ from nnfast.layers.activation import (
     Tanh,
 )
 from nnfast.layers.base import Layer
+from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, DepthwiseConv2D
 from nnfast.layers.core import Dense, Input, Rescaling
 from nnfast.layers.custom import CustomLayer
 from nnfast.layers.merge import Add, Concatenate, Multiply
@@ -42,8 +43,13 @@ __all__ = [
     "Activation",
     "Add",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
     "CustomLayer",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "HardSigmoid",
@@ -70,6 +76,7 @@ CLASSES: dict[str, type[Layer]] = {
         *(Input, Rescaling, Dense, Flatten, Reshape, Add, Multiply, Concatenate, Dropout, Activation),
         *(Heaviside, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, HardSigmoid),
         *(Softmax, LogSoftmax),
+        *(Conv2D, Conv1D, DepthwiseConv2D, Conv2DTranspose, Conv1DTranspose),
     )
 }
 """The layers that a saved network may name."""

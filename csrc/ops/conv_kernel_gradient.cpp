@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "kernels/select.h"
+#include "ops/conv.h"
+#include "ops/correlate.h"
+#include "ops/reduce.h"
+
+namespace nnfast {
+namespace {
+
+// Partial sums take no more than this many elements, and the batch is cut into no more slabs.
+constexpr index_t kPartialElements = 1 << 20, kMostSlabs = 8;
+// Pixels of dy that a pass over the kernel's taps keeps in the first-level cache.
+constexpr index_t kBlockPixels = 128;
+constexpr double kOperationsPerUnit = 80;
+
+index_t slabs_of(index_t n, const ConvShape& s) {
+  const index_t fitting = kPartialElements / (s.kernel_size() + s.out_channels);
+  return std::clamp<index_t>(fitting, 1, std::min(n, kMostSlabs));
+}
+
+// Images or rows of images that are multiplied at a time.
+struct Block {
+  index_t image, images, row, rows;
+};
+
+// The sums over one slab of images, for some rows of the kernel gradient seen as a matrix (taps and
+// channels, O).
+template <class T>
+class Slab {
+ public:
+  Slab(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s)
+      : d_kernel_(d_kernel), d_bias_(d_bias), x_(x), dy_(dy), s_(s), table_(kernels<T>()) {}
+
+  // Images [begin, end), rows [first, last) of the matrix of one group.
+  void run(index_t begin, index_t end, index_t first, index_t last) const {
+    const Window& w = s_.window;
+    const index_t together = std::max<index_t>(1, kBlockPixels / (w.h.out * w.w.out));
+    const index_t rows =
+        together > 1 ? w.h.out : std::clamp<index_t>(kBlockPixels / w.w.out, 1, w.h.out);
+    for (index_t image = begin; image < end; image += together) {
+      for (index_t row = 0; row < w.h.out; row += rows) {
+        const Block block = {image, std::min(together, end - image), row,
+                             std::min(rows, w.h.out - row)};
+        run_block(block, first, last, image == begin && row == 0);
+      }
+    }
+  }
+
+ private:
+  void run_block(const Block& block, index_t first, index_t last, bool is_first) const {
+    const Window& w = s_.window;
+    const index_t c = s_.in_channels, out = s_.out_channels;
+    const index_t pixels = block.images * block.rows * w.w.out;
+    const T* dy = dy_ + (block.image * w.h.out + block.row) * w.w.out * out;
+    GemmPanel<T> panel;
+    const T* x = source(block, panel);
+    panel.a_row = 1;
+    panel.a_k = w.w.stride * c;
+    panel.inner = block.rows;
+    panel.outer = block.images;
+    panel.k = w.w.out;
+    panel.b_k = out;
+    panel.c_row = out;
+    panel.bias = nullptr;
+    panel.start = is_first ? GemmStart::zero : GemmStart::output;
+    panel.relu = panel.check = false;
+    const index_t line = panel.a_inner / w.h.stride;
+    const index_t group_in = c / s_.groups, group_out = out / s_.groups;
+    // Neighbouring taps of a row read neighbouring memory: one tall product.
+    const bool merged = w.w.dilation == 1 && s_.groups == 1;
+    const index_t run = merged ? w.w.kernel * c : group_in;
+    for (index_t m = first; m < last;) {
+      const index_t tap = m / group_in;
+      panel.m = std::min(run - m % run, last - m);
+      const T* a = x + tap / w.w.kernel * w.h.dilation * line +
+                   tap % w.w.kernel * w.w.dilation * c + m % group_in;
+      for (index_t g = 0; g < s_.groups; ++g) {
+        panel.a = a + g * group_in;
+        multiply(panel, dy + g * group_out, d_kernel_ + m * out + g * group_out, group_out);
+      }
+      m += panel.m;
+    }
+    if (d_bias_ && first == 0) {
+      if (is_first) std::memset(d_bias_, 0, sizeof(T) * static_cast<size_t>(out));
+      table_.accumulate_columns(d_bias_, dy, out, pixels, out);
+    }
+  }
+
+  void multiply(GemmPanel<T>& panel, const T* b, T* c, index_t columns) const {
+    for (index_t column = 0; column < columns; column += table_.gemm_columns) {
+      panel.b = b + column;
+      panel.c = c + column;
+      panel.n = std::min<index_t>(table_.gemm_columns, columns - column);
+      table_.gemm_panel(panel);
+    }
+  }
+
+  // Where the block's windows begin; padded images are copied. Sets the strides of images and rows.
+  const T* source(const Block& block, GemmPanel<T>& panel) const {
+    const Window& w = s_.window;
+    const index_t c = s_.in_channels;
+    const T* x = x_ + block.image * s_.in_size();
+    if (!w.is_padded()) {
+      panel.a_outer = s_.in_size();
+      panel.a_inner = w.h.stride * w.w.in * c;
+      return x + block.row * panel.a_inner;
+    }
+    const index_t rows = (block.rows - 1) * w.h.stride + w.h.span();
+    const index_t columns = (w.w.out - 1) * w.w.stride + w.w.span();
+    panel.a_outer = rows * columns * c;
+    panel.a_inner = w.h.stride * columns * c;
+    T* band = static_cast<T*>(
+        thread_scratch(sizeof(T) * static_cast<size_t>(block.images * panel.a_outer)));
+    for (index_t i = 0; i < block.images; ++i) {
+      copy_band(band + i * panel.a_outer,
+                Band<T>{x + i * s_.in_size(), w.h.in, w.w.in, c, c,
+                        block.row * w.h.stride - w.h.before, rows, -w.w.before, columns});
+    }
+    return band;
+  }
+
+  T* d_kernel_;
+  T* d_bias_;
+  const T* x_;
+  const T* dy_;
+  const ConvShape& s_;
+  const Kernels<T>& table_;
+};
+
+}  // namespace
+
+template <class T>
+bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
+                                       const ConvShape& s) {
+  const index_t size = s.kernel_size(), rows = size / s.out_channels;
+  const index_t slabs = slabs_of(std::max<index_t>(n, 1), s), each = size + s.out_channels;
+  if (slabs > 1 && partial_.size() < static_cast<size_t>(slabs * each)) {
+    partial_ = AlignedBuffer<T>(static_cast<size_t>(slabs * each));
+  }
+  if (n == 0) {
+    std::memset(d_kernel, 0, sizeof(T) * static_cast<size_t>(size));
+    if (d_bias) std::memset(d_bias, 0, sizeof(T) * static_cast<size_t>(s.out_channels));
+    return true;
+  }
+  const double cost =
+      static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
+  // Where there are fewer slabs than threads, each is shared by rows of the gradient, which changes
+  // no sum.
+  const index_t chunks = chunks_for(cost);
+  const index_t parts = std::min((chunks + slabs - 1) / slabs, rows);
+  parallel_ranges(slabs * parts, 1, cost, [&](index_t begin, index_t end) {
+    for (index_t item = begin; item < end; ++item) {
+      const index_t slab = item / parts, part = item % parts;
+      T* to = slabs > 1 ? partial_.data() + slab * each : d_kernel;
+      T* bias = d_bias && slabs > 1 ? to + size : d_bias;
+      Slab<T>(to, bias, x, dy, s)
+          .run(n * slab / slabs, n * (slab + 1) / slabs, rows * part / parts,
+               rows * (part + 1) / parts);
+    }
+  });
+  if (slabs > 1) {
+    const auto combine = [&](T* out, index_t offset, index_t count) {
+      const T* from = partial_.data() + offset;
+      kernels<T>().add(out, from, from + each, count);
+      for (index_t i = 2; i < slabs; ++i) kernels<T>().add(out, out, from + i * each, count);
+    };
+    parallel_ranges(
+        size, 64, 0.1 * static_cast<double>(slabs * size),
+        [&](index_t begin, index_t end) { combine(d_kernel + begin, begin, end - begin); });
+    if (d_bias) combine(d_bias, size, s.out_channels);
+  }
+  return all_finite(d_kernel, size);
+}
+
+template class ConvKernelGradient<float>;
+template class ConvKernelGradient<double>;
+
+}  // namespace nnfast

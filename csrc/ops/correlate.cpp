@@ -1,0 +1,200 @@
+#include "ops/correlate.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "kernels/select.h"
+
+namespace nnfast {
+namespace {
+
+// A padded band stays in the second-level cache beside a panel of the kernel.
+constexpr index_t kBandElements = 64 * 1024;
+// A panel of the kernel that could be read in place is copied where this many pixels use the copy.
+constexpr index_t kPixelsThatPayForPacking = 400;
+// A core does about this many operations in a nanosecond.
+constexpr double kOperationsPerUnit = 80;
+
+template <class T>
+class Correlator {
+ public:
+  explicit Correlator(const Correlation<T>& p)
+      : p_(p),
+        table_(kernels<T>()),
+        depth_(p.h.count * p.w.count * p.channels),
+        in_place_(depth_ == 0 || (p.h.lowest() >= 0 && p.w.lowest() >= 0 &&
+                                  p.h.lowest() + p.h.width(p.h.outputs) <= p.in_h &&
+                                  p.w.lowest() + p.w.width(p.w.outputs) <= p.in_w)),
+        merges_(p.w.spacing == 1 && (!in_place_ || p.channels == p.x_pixel)) {}
+
+  // Output rows [begin, end) of all images, numbered through.
+  void run(index_t begin, index_t end) const {
+    const index_t width = std::min<index_t>(table_.gemm_columns, p_.columns);
+    const index_t padded = (width + table_.lanes - 1) / table_.lanes * table_.lanes;
+    const index_t band = in_place_ ? 0 : band_rows() * band_width() * p_.channels;
+    T* scratch =
+        static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(padded * depth_ + band)));
+    for (index_t column = 0; column < p_.columns; column += width) {
+      GemmPanel<T> panel = panel_of(column, std::min(width, p_.columns - column));
+      if (!reads_kernel_in_place(panel, (end - begin) * p_.w.outputs)) pack(panel, column, scratch);
+      index_t row = begin;
+      while (row < end) {
+        const index_t image = row / p_.h.outputs, first = row % p_.h.outputs;
+        index_t rows = std::min(p_.h.outputs - first, end - row);
+        if (!in_place_) rows = std::min(rows, rows_of_band());
+        run_rows(panel, column, image, first, rows, scratch + padded * depth_);
+        row += rows;
+      }
+    }
+  }
+
+ private:
+  index_t band_width() const { return p_.w.width(p_.w.outputs); }
+  index_t rows_of_band() const {
+    const index_t row = band_width() * p_.channels;
+    const index_t reads = p_.h.width(1);
+    return std::max<index_t>(1, (kBandElements / row - reads) / p_.h.step + 1);
+  }
+  index_t band_rows() const { return p_.h.width(std::min(rows_of_band(), p_.h.outputs)); }
+
+  const T* kernel_at(index_t tap_h, index_t tap_w) const {
+    const index_t h = p_.h.kernel_first + tap_h * p_.h.kernel_step;
+    const index_t w = p_.w.kernel_first + tap_w * p_.w.kernel_step;
+    return p_.kernel + (h * p_.kernel_w + w) * p_.kernel_tap;
+  }
+
+  GemmPanel<T> panel_of(index_t column, index_t columns) const {
+    GemmPanel<T> panel;
+    panel.a_k = 1;
+    panel.outer = p_.h.count;
+    panel.inner = merges_ ? 1 : p_.w.count;
+    panel.k = merges_ ? p_.w.count * p_.channels : p_.channels;
+    panel.bias = p_.bias ? p_.bias + column : nullptr;
+    panel.start = p_.bias ? GemmStart::bias : GemmStart::zero;
+    panel.relu = p_.activation.kind == Activation::relu;
+    panel.check = false;
+    panel.n = columns;
+    panel.m = p_.w.outputs;
+    panel.c_row = p_.y_pixel;
+    panel.b = kernel_at(0, 0) + column * p_.kernel_column;
+    panel.b_k = p_.kernel_channel;
+    return panel;
+  }
+
+  bool reads_kernel_in_place(const GemmPanel<T>& panel, index_t pixels) const {
+    const bool in_order =
+        p_.kernel_column == 1 && p_.kernel_tap == p_.channels * p_.kernel_channel &&
+        p_.h.kernel_step == 1 && p_.w.kernel_step == 1 && p_.w.count == p_.kernel_w;
+    const bool whole = panel.n % table_.lanes == 0 || table_.partial_loads_are_cheap;
+    const bool aligned = reinterpret_cast<uintptr_t>(panel.b) % 64 == 0 &&
+                         static_cast<size_t>(panel.b_k) * sizeof(T) % 64 == 0;
+    const bool dense = panel.b_k == panel.n && aligned;
+    return in_order && whole && (dense || pixels < kPixelsThatPayForPacking);
+  }
+
+  void pack(GemmPanel<T>& panel, index_t column, T* to) const {
+    const index_t width = (panel.n + table_.lanes - 1) / table_.lanes * table_.lanes;
+    panel.b = to;
+    panel.b_k = width;
+    for (index_t h = 0; h < p_.h.count; ++h) {
+      for (index_t w = 0; w < p_.w.count; ++w) {
+        table_.pack_panel({to, width, kernel_at(h, w) + column * p_.kernel_column,
+                           p_.kernel_channel, p_.kernel_column, p_.channels, panel.n});
+        to += p_.channels * width;
+      }
+    }
+  }
+
+  void run_rows(GemmPanel<T>& panel, index_t column, index_t image, index_t first, index_t rows,
+                T* band) const {
+    const T* x = p_.x + image * p_.in_h * p_.in_w * p_.x_pixel;
+    index_t pixel = p_.x_pixel, line = p_.in_w * p_.x_pixel;
+    if (in_place_) {
+      x += (first * p_.h.step + p_.h.first) * line + p_.w.first * pixel;
+    } else {
+      copy_band(band, Band<T>{x, p_.in_h, p_.in_w, p_.x_pixel, p_.channels,
+                              first * p_.h.step + p_.h.first, p_.h.width(rows), p_.w.first,
+                              band_width()});
+      x = band;
+      pixel = p_.channels;
+      line = band_width() * pixel;
+    }
+    panel.a_row = p_.w.step * pixel;
+    panel.a_outer = p_.h.spacing * line;
+    panel.a_inner = p_.w.spacing * pixel;
+    T* y = p_.y + image * p_.y_image + first * p_.y_row + column;
+    for (index_t row = 0; row < rows; ++row) {
+      panel.a = x + row * p_.h.step * line;
+      panel.c = y + row * p_.y_row;
+      table_.gemm_panel(panel);
+      activate(panel.c, panel.n);
+    }
+  }
+
+  void activate(T* y, index_t columns) const {
+    const Activation kind = p_.activation.kind;
+    if (kind == Activation::identity || kind == Activation::relu) return;
+    const bool together = columns == p_.y_pixel;
+    const index_t stretches = together ? 1 : p_.w.outputs;
+    const index_t width = together ? columns * p_.w.outputs : columns;
+    for (index_t i = 0; i < stretches; ++i) {
+      table_.activation_forward(y + i * p_.y_pixel, y + i * p_.y_pixel, width, p_.activation);
+    }
+  }
+
+  const Correlation<T>& p_;
+  const Kernels<T>& table_;
+  index_t depth_;
+  bool in_place_;  // no tap leaves the image
+  bool merges_;    // the taps of a row are one run of memory
+};
+
+}  // namespace
+
+template <class T>
+void copy_band(T* out, const Band<T>& b) {
+  const index_t left = std::clamp<index_t>(-b.column, 0, b.columns);
+  const index_t right = std::clamp<index_t>(b.in_w - b.column, left, b.columns);
+  const bool whole = b.channels == b.x_pixel;
+  const auto clear = [](T* to, index_t count) {
+    if (count > 0) std::memset(to, 0, sizeof(T) * static_cast<size_t>(count));
+  };
+  for (index_t r = 0; r < b.rows; ++r, out += b.columns * b.channels) {
+    const index_t row = b.row + r;
+    if (row < 0 || row >= b.in_h || left == right) {
+      clear(out, b.columns * b.channels);
+      continue;
+    }
+    const T* from = b.x + (row * b.in_w + b.column + left) * b.x_pixel;
+    T* to = out + left * b.channels;
+    clear(out, left * b.channels);
+    clear(out + right * b.channels, (b.columns - right) * b.channels);
+    if (whole) {
+      std::memcpy(to, from, sizeof(T) * static_cast<size_t>((right - left) * b.channels));
+      continue;
+    }
+    for (index_t i = left; i < right; ++i, to += b.channels, from += b.x_pixel) {
+      std::memcpy(to, from, sizeof(T) * static_cast<size_t>(b.channels));
+    }
+  }
+}
+
+template <class T>
+void correlate(const Correlation<T>& p) {
+  const index_t rows = p.n * p.h.outputs;
+  if (rows == 0 || p.w.outputs == 0 || p.columns == 0) return;
+  const Correlator<T> correlator(p);
+  const double operations = 2.0 * static_cast<double>(rows * p.w.outputs) *
+                            static_cast<double>(p.columns) *
+                            static_cast<double>(p.h.count * p.w.count * p.channels);
+  const double cost = operations * (sizeof(T) / 4.0) / kOperationsPerUnit;
+  parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) { correlator.run(begin, end); });
+}
+
+template void copy_band<float>(float*, const Band<float>&);
+template void copy_band<double>(double*, const Band<double>&);
+template void correlate<float>(const Correlation<float>&);
+template void correlate<double>(const Correlation<double>&);
+
+}  // namespace nnfast

@@ -1,0 +1,146 @@
+"""Convolution of images and sequences."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnfast import _core
+from nnfast.kernels._alpha import DEFAULT_ALPHA
+from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
+from nnfast.typing import Array
+
+
+def _sliding(place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: int) -> tuple[Any, ...]:
+    """How a window slides, as the core takes it."""
+    return (
+        each(sizes_of(place, "strides", strides, axes), axes),
+        plain_padding(padding_of(place, padding, axes)),
+        each(sizes_of(place, "dilation_rate", dilation_rate, axes), axes),
+        groups,
+    )
+
+
+def _axes(x: Array) -> int:
+    return 1 if getattr(x, "ndim", 4) == 3 else 2
+
+
+def conv2d_forward(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    strides: int | Sequence[int] = 1,
+    padding: Any = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Convolution (as networks mean it: without turning the kernel) with bias and activation.
+
+    y[n, i, j, o] = activation(bias[o] + sum over r, s, c of x[n, i S + r D - P, j S + s D - P, c] kernel[r, s, c, o]),
+    for strides S, dilation D and padding P, which counts as zeros.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, H, W, C), or (N, T, C) for sequences
+        Images.
+    kernel : ndarray of shape (KH, KW, C / groups, O), or (K, C / groups, O)
+        Filters.
+    bias : ndarray of shape (O,), optional
+    strides, dilation_rate : int or one for each axis, default 1
+        Steps between windows, and between the elements of a window.
+    padding : "valid", "same", int, one for each axis, or pairs (before, after); default "valid"
+        "valid" pads nothing; "same" gives ceil(H / S) rows, the odd row below and the odd column to the right.
+    groups : int, default 1
+        The channels and filters are cut into so many groups, each group of filters seeing its own channels.
+    activation : str, default "identity"
+        Applied to every element; any name of `activation_forward` but softmax and log-softmax.
+    alpha : float, optional
+        Parameter of the activation.
+    out : ndarray of shape (N, OH, OW, O), optional
+        Where the result goes; apart from `x` and `kernel` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, OH, OW, O), or (N, OT, O)
+        OH = floor((H + padding - (KH - 1) D - 1) / S) + 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, sizes are not positive, or the window is larger than the padded image.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    2 OH OW KH KW (C / groups) O operations for each image. An implicit matrix product: no window is copied; where there
+    is padding, each thread copies a band of rows. Element by element one chain of fused multiply-adds over (r, s, c) in
+    ascending order from the bias, so its bits depend on nothing but the numbers.
+
+    References
+    ----------
+    Chetlur et al. (2014), cuDNN: efficient primitives for deep learning, arXiv:1410.0759.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> kernels.conv2d_forward(x, np.ones((2, 2, 1, 1)))[0, :, :, 0]
+    array([[ 8., 12.],
+           [20., 24.]])
+    """
+    sliding = _sliding("conv2d_forward", _axes(x), strides, padding, dilation_rate, groups)
+    return _core.conv_forward(x, kernel, bias, *sliding, activation, DEFAULT_ALPHA if alpha is None else alpha, out)
+
+
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    strides: int | Sequence[int] = 1,
+    padding: Any = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+    input_gradient: bool = True,
+) -> tuple[Array | None, Array, Array]:
+    """Gradients of a convolution at its input, its kernel and its bias.
+
+    Parameters
+    ----------
+    dy : ndarray of shape (N, OH, OW, O), or (N, OT, O)
+        Gradient at the convolution's output, before the activation.
+    x, kernel, strides, padding, dilation_rate, groups
+        As in `conv2d_forward`.
+    input_gradient : bool, default True
+        Whether the gradient at `x` is wanted; a first layer needs none.
+
+    Returns
+    -------
+    dx : ndarray like x, or None
+    d_kernel : ndarray like kernel
+    d_bias : ndarray of shape (O,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d_forward`.
+
+    Notes
+    -----
+    Twice the operations of the forward pass. The sums over the batch are taken in at most 8 slabs of images, a number
+    that depends on the shapes alone; within a slab pixels follow in order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> dx, d_kernel, d_bias = kernels.conv2d_backward(np.ones((1, 2, 2, 1)), x, np.ones((2, 2, 1, 1)))
+    >>> d_kernel[:, :, 0, 0], d_bias
+    (array([[ 8., 12.],
+           [20., 24.]]), array([4.]))
+    """
+    sliding = _sliding("conv2d_backward", _axes(x), strides, padding, dilation_rate, groups)
+    return _core.conv_backward(dy, x, kernel, *sliding, input_gradient)

@@ -1,0 +1,318 @@
+"""Convolutions over one axis and two, depthwise and transposed."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from nnfast import activations, initializers
+from nnfast.configured import integer
+from nnfast.initializers import Initializer
+from nnfast.layers.base import Layer
+from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
+from nnfast.typing import Shape, Spec
+
+__all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
+
+
+class _Convolution(Layer):
+    """What all have in common: a window that slides over `axes` axes, a bias and an activation."""
+
+    axes: ClassVar[int]
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int],
+        padding: Any,
+        dilation_rate: int | Sequence[int],
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any,
+        bias_initializer: Any,
+        trainable: bool | Sequence[str],
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name)
+        place = type(self).__name__
+        self._declare_trainable(trainable)
+        self.kernel_size = sizes_of(place, "kernel_size", kernel_size, self.axes)
+        self.strides = sizes_of(place, "strides", strides, self.axes)
+        self.padding = padding_of(place, padding, self.axes)
+        self.dilation_rate = sizes_of(place, "dilation_rate", dilation_rate, self.axes)
+        self.function = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    @property
+    def activation(self) -> str | dict[str, Any] | None:
+        """The activation function's name, with its number where that is not the default."""
+        return None if self.function.name == "identity" else self.function.plain()
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {
+            "op": self.op,
+            "kernel_size": each(self.kernel_size, self.axes),
+            "strides": each(self.strides, self.axes),
+            "padding": plain_padding(self.padding),
+            "dilation_rate": each(self.dilation_rate, self.axes),
+            "use_bias": int(self.use_bias),
+            "activation": self.function.name,
+            "alpha": self.function.alpha,
+        }
+
+    def initializer(self, parameter: str) -> Initializer:
+        return {"kernel": self.kernel_initializer, "bias": self.bias_initializer}[parameter]
+
+
+class _Forward(_Convolution):
+    op = "conv"
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: Any = "valid",
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        *,
+        trainable: bool | Sequence[str] = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(kernel_initializer, bias_initializer, trainable, name),
+        )
+        self.filters = integer(type(self).__name__, "filters", filters)
+        self.groups = integer(type(self).__name__, "groups", groups)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {**super().spec(input_shapes), "filters": self.filters, "groups": self.groups}
+
+
+class _Transposed(_Convolution):
+    op = "conv_transpose"
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: Any = "valid",
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        *,
+        trainable: bool | Sequence[str] = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(kernel_initializer, bias_initializer, trainable, name),
+        )
+        self.filters = integer(type(self).__name__, "filters", filters)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {**super().spec(input_shapes), "filters": self.filters}
+
+
+class Conv2D(_Forward):
+    """Filters that slide over an image: y = g(x * kernel + bias).
+
+    Parameters
+    ----------
+    filters : int
+        Number O of filters: channels of the output.
+    kernel_size : int or (int, int)
+        Height and width of the window.
+    strides : int or (int, int), default 1
+        Steps between windows.
+    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        Zeros around the image: none, as many as keep its size at strides of 1, or so many.
+    dilation_rate : int or (int, int), default 1
+        Steps between the elements of a window.
+    groups : int, default 1
+        Channels and filters in so many groups that do not see each other.
+    activation : str or activation layer, optional
+        g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number; None is the identity.
+    use_bias : bool, default True
+    kernel_initializer, bias_initializer : Initializer, str, float or array_like
+        First values; see `nnfast.initializers`. By default Glorot uniform and zeros.
+    trainable : bool or names, default True
+        Which parameters training changes.
+    name : str, optional
+
+    Notes
+    -----
+    Shape (N, H, W, C) to (N, OH, OW, O). Parameters: kernel (KH, KW, C / groups, O), bias (O,). Costs
+    2 OH OW KH KW C O / groups operations per image. See `nnfast.kernels.conv2d_forward` for sizes, method and bits.
+
+    References
+    ----------
+    LeCun et al. (1998), Gradient-based learning applied to document recognition, DOI 10.1109/5.726791.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu")], seed=0)
+    >>> net.output_shape, net.num_parameters
+    ((26, 26, 32), 320)
+    """
+
+    axes = 2
+
+
+class Conv1D(_Forward):
+    """Filters that slide along a sequence: y = g(x * kernel + bias).
+
+    Parameters
+    ----------
+    filters : int
+        Number O of filters: channels of the output.
+    kernel_size, strides, padding, dilation_rate, groups
+        As in `Conv2D`, for one axis; explicit padding is an int or ((before, after),).
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        As in `Conv2D`.
+
+    Notes
+    -----
+    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, C / groups, O), bias (O,). Costs 2 OT K C O / groups
+    operations per row.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((5, 1)), layers.Conv1D(1, 2, kernel_initializer=[[[-1.0]], [[1.0]]])])
+    >>> net.predict([[[0.0], [0.0], [1.0], [1.0], [3.0]]])[0, :, 0]
+    array([0., 1., 0., 2.], dtype=float32)
+    """
+
+    axes = 1
+
+
+class DepthwiseConv2D(_Convolution):
+    """Each channel convolved with filters of its own.
+
+    Parameters
+    ----------
+    kernel_size, strides, padding, dilation_rate
+        As in `Conv2D`.
+    depth_multiplier : int, default 1
+        Number of filters for each channel.
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        As in `Conv2D`.
+
+    Notes
+    -----
+    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier). Parameters: kernel (KH, KW, C, depth_multiplier), bias. Costs
+    2 OH OW KH KW C depth_multiplier operations per image.
+
+    References
+    ----------
+    Chollet (2017), Xception: deep learning with depthwise separable convolutions, arXiv:1610.02357.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((8, 8, 4)), layers.DepthwiseConv2D(3, padding="same")], seed=0)
+    >>> net.output_shape, net.num_parameters
+    ((8, 8, 4), 40)
+    """
+
+    op = "conv"
+    axes = 2
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: Any = "valid",
+        depth_multiplier: int = 1,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        *,
+        trainable: bool | Sequence[str] = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(kernel_initializer, bias_initializer, trainable, name),
+        )
+        self.depth_multiplier = integer("DepthwiseConv2D", "depth_multiplier", depth_multiplier)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        channels = input_shapes[0][-1] if input_shapes[0] else 0
+        filters = channels * self.depth_multiplier
+        return {**super().spec(input_shapes), "filters": filters, "groups": channels, "depthwise": 1}
+
+
+class Conv2DTranspose(_Transposed):
+    """The transpose of a convolution: every input pixel adds a kernel-sized patch, `strides` apart.
+
+    Parameters
+    ----------
+    filters : int
+        Number O of channels of the output.
+    kernel_size, strides, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        As in `Conv2D`.
+    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        What the convolution would have padded and its transpose cuts off: nothing, so much that sizes are multiplied by
+        `strides`, or so many rows and columns.
+
+    Notes
+    -----
+    Shape (N, H, W, C) to (N, OH, OW, O); OH is H S + max(KH - S, 0) for "valid", H S for "same" (as in Keras), and
+    (H - 1) S + KH - top - bottom for numbers. Parameters: kernel (KH, KW, O, C), bias (O,). Costs 2 H W KH KW C O
+    operations per image.
+
+    References
+    ----------
+    Dumoulin & Visin (2016), A guide to convolution arithmetic for deep learning, arXiv:1603.07285.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((2, 2, 1)), layers.Conv2DTranspose(1, 2, strides=2, kernel_initializer="ones")])
+    >>> net.predict(np.array([[[[1.0], [2.0]], [[3.0], [4.0]]]]))[0, :, :, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.],
+           [3., 3., 4., 4.],
+           [3., 3., 4., 4.]], dtype=float32)
+    """
+
+    axes = 2
+
+
+class Conv1DTranspose(_Transposed):
+    """The transpose of a convolution along a sequence.
+
+    Parameters
+    ----------
+    filters, kernel_size, strides, padding, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer
+        As in `Conv2DTranspose`, for one axis.
+    trainable, name
+        As in `Conv2DTranspose`.
+
+    Notes
+    -----
+    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, O, C), bias (O,).
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((2, 1)), layers.Conv1DTranspose(1, 2, strides=2, kernel_initializer="ones")])
+    >>> net.predict([[[1.0], [5.0]]])[0, :, 0]
+    array([1., 1., 5., 5.], dtype=float32)
+    """
+
+    axes = 1
