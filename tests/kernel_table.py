@@ -25,6 +25,7 @@ from kernel_cases import (
     sum_tolerance,
     tiny,
 )
+from kernel_table_conv import convolutions
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -126,6 +127,9 @@ def _pack_panel(bench: Workbench) -> Iterator[Check]:
     for tb in (False, True):
         yield _product(bench, 61, min(size, 131), 37, False, tb)
         yield _product(bench, 53, 19, size, False, tb)
+
+
+ROWS["fold_row"] = convolutions
 
 
 @row("activation_forward")

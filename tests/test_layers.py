@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference.activations import activation_forward
+from reference.convolution import conv_forward, conv_transpose_forward
 from reference.softmax import log_softmax_forward, softmax_forward
 
 import nnfast as nf
@@ -116,6 +117,62 @@ ROWS = {
         output_shape=(2, 6),
         inputs=2,
         text="Concatenate()",
+    ),
+    "Conv2D": Row(
+        lambda: layers.Conv2D(2, (2, 3), strides=(2, 1), padding="same", activation="tanh"),
+        lambda x, kernel, bias: np.tanh(conv_forward(x, kernel, bias, (2, 1), "same", (1, 1), 1)),
+        shape=(4, 3, 1),
+        output_shape=(2, 3, 2),
+        parameters={"kernel": (2, 3, 1, 2), "bias": (2,)},
+        text="Conv2D(2, (2, 3), strides=(2, 1), padding='same', activation='tanh')",
+    ),
+    "Conv2D in groups": Row(
+        lambda: layers.Conv2D(4, 2, padding=((0, 1), (1, 0)), dilation_rate=(1, 2), groups=2, use_bias=False),
+        lambda x, kernel: conv_forward(x, kernel, None, (1, 1), ((0, 1), (1, 0)), (1, 2), 2),
+        shape=(3, 4, 2),
+        output_shape=(3, 3, 4),
+        parameters={"kernel": (2, 2, 1, 4)},
+        text="Conv2D(4, 2, padding=((0, 1), (1, 0)), dilation_rate=(1, 2), groups=2, use_bias=False)",
+    ),
+    "Conv1D": Row(
+        lambda: layers.Conv1D(3, 2, activation="gelu"),
+        lambda x, kernel, bias: activation_forward("gelu", conv_forward(x, kernel, bias, (1,), "valid", (1,), 1), 0.0),
+        shape=(5, 2),
+        output_shape=(4, 3),
+        parameters={"kernel": (2, 2, 3), "bias": (3,)},
+        text="Conv1D(3, 2, activation='gelu')",
+    ),
+    "DepthwiseConv2D": Row(
+        lambda: layers.DepthwiseConv2D(2, depth_multiplier=2),
+        lambda x, kernel, bias: conv_forward(x, kernel.reshape(2, 2, 1, 4), bias, (1, 1), "valid", (1, 1), 2),
+        shape=(3, 3, 2),
+        output_shape=(2, 2, 4),
+        parameters={"kernel": (2, 2, 2, 2), "bias": (4,)},
+        text="DepthwiseConv2D(2, depth_multiplier=2)",
+    ),
+    "Conv2DTranspose": Row(
+        lambda: layers.Conv2DTranspose(2, 3, strides=2, padding="same", activation="relu"),
+        lambda x, kernel, bias: np.maximum(conv_transpose_forward(x, kernel, bias, (4, 6), (2, 2), "same"), 0),
+        shape=(2, 3, 1),
+        output_shape=(4, 6, 2),
+        parameters={"kernel": (3, 3, 2, 1), "bias": (2,)},
+        text="Conv2DTranspose(2, 3, strides=2, padding='same', activation='relu')",
+    ),
+    "Conv2DTranspose with padding": Row(
+        lambda: layers.Conv2DTranspose(1, 3, padding=1),
+        lambda x, kernel, bias: conv_transpose_forward(x, kernel, bias, (2, 3), (1, 1), ((1, 1), (1, 1))),
+        shape=(2, 3, 1),
+        output_shape=(2, 3, 1),
+        parameters={"kernel": (3, 3, 1, 1), "bias": (1,)},
+        text="Conv2DTranspose(1, 3, padding=((1, 1), (1, 1)))",
+    ),
+    "Conv1DTranspose": Row(
+        lambda: layers.Conv1DTranspose(2, 2, strides=3),
+        lambda x, kernel, bias: conv_transpose_forward(x, kernel, bias, (9,), (3,), "valid"),
+        shape=(3, 2),
+        output_shape=(9, 2),
+        parameters={"kernel": (2, 2, 2), "bias": (2,)},
+        text="Conv1DTranspose(2, 2, strides=3)",
     ),
     "Dropout": Row(lambda: layers.Dropout(0.5), lambda x: x, text="Dropout(0.5)"),
     "CustomLayer": Row(

@@ -14,6 +14,13 @@
 #define NNF_RESTRICT __restrict__
 #endif
 
+// Keeps the compiler from working out a pointer's next values from other ones.
+#if defined(_MSC_VER) && !defined(__clang__)
+#define NNF_IN_REGISTER(pointer) (void)0
+#else
+#define NNF_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
+#endif
+
 namespace nnfast {
 
 using index_t = ptrdiff_t;

@@ -24,6 +24,7 @@ namespace {
 #include "kernels/gemm.inl"
 #include "kernels/activation.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/fold.inl"
 #include "kernels/loss.inl"
 #include "kernels/optimizer.inl"
 #include "kernels/peak.inl"

@@ -84,6 +84,15 @@ struct PackPanel {
   index_t k, n;
 };
 
+// A row y (width, channels) of an image under `rows` rows of windows: see fold.inl.
+template <class T>
+struct FoldRow {
+  T* y;
+  const T* const* x;
+  index_t rows, x_row, width, channels;
+  index_t outputs, taps, stride, before;
+};
+
 struct ActivationParams {
   Activation kind;
   double alpha;  // threshold of heaviside, slope of leaky_relu, scale of elu

@@ -1,5 +1,6 @@
 #include "ops/conv.h"
 
+#include "ops/conv_fold.h"
 #include "ops/correlate.h"
 #include "ops/gemm.h"
 
@@ -121,6 +122,10 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
     p.b_k = 1;
     p.b_n = s.out_channels;
     gemm(p);
+    return;
+  }
+  if (!bias && activation.kind == Activation::identity && folding_pays(s)) {
+    conv_input_gradient_folded(dx, dy, kernel, n, s);
     return;
   }
   const index_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;

@@ -9,7 +9,9 @@ from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
 from nnfast.typing import Array
 
 
-def _sliding(place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: int) -> tuple[Any, ...]:
+def _sliding(
+    place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: int
+) -> tuple[list[int], str | list[int], list[int], int]:
     """How a window slides, as the core takes it."""
     return (
         each(sizes_of(place, "strides", strides, axes), axes),

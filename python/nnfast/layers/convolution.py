@@ -210,8 +210,8 @@ class DepthwiseConv2D(_Convolution):
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier). Parameters: kernel (KH, KW, C, depth_multiplier), bias. Costs
-    2 OH OW KH KW C depth_multiplier operations per image.
+    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier). Parameters: kernel (KH, KW, C, depth_multiplier), bias.
+    Costs 2 OH OW KH KW C depth_multiplier operations per image.
 
     References
     ----------

@@ -1,0 +1,31 @@
+// Sums of overlapping windows: the second half of a convolution's input gradient.
+
+// A row y (width, channels) = the sum of the windows that cover each pixel. Row r of windows, x[r]
+// (outputs, x_row), holds for each window the `taps` pixels from o * stride - before on, one after
+// the other. A sum runs over the rows, then over the taps in ascending order.
+template <class T>
+void fold_row(const FoldRow<T>& p) {
+  // The last window that reaches pixel i, and the tap at which it does. Counted, not divided: two
+  // divisions for each pixel took more time than the sums.
+  index_t last = p.before / p.stride, first = p.before % p.stride;
+  const index_t next = p.stride * p.channels - p.x_row;
+  for (index_t i = 0; i < p.width; ++i) {
+    const index_t beyond = last < p.outputs ? 0 : last - p.outputs + 1;
+    const index_t window = last - beyond, tap = first + beyond * p.stride;
+    index_t count = p.stride == 1 ? p.taps - tap : (p.taps - tap + p.stride - 1) / p.stride;
+    if (count > window + 1) count = window + 1;
+    const index_t start = window * p.x_row + tap * p.channels;
+    for_each_vector<T>(p.channels, [&](index_t c, int lanes) {
+      Vec<T> sum = zero<T>();
+      for (index_t r = 0; r < p.rows; ++r) {
+        const T* x = p.x[r] + start + c;
+        for (index_t t = 0; t < count; ++t) sum = sum + load_n(x + t * next, lanes);
+      }
+      store_n(p.y + i * p.channels + c, sum, lanes);
+    });
+    if (++first == p.stride) {
+      first = 0;
+      ++last;
+    }
+  }
+}

@@ -1,0 +1,17 @@
+// The input gradient of a convolution as one matrix product for each row of dy and a sum of
+// overlapping windows. It wastes nothing on padding and fills whole vectors where channels are few.
+#pragma once
+
+#include "ops/conv.h"
+
+namespace nnfast {
+
+// Whether it does less work than a correlation of dy with the kernel. By the shape alone.
+bool folding_pays(const ConvShape& s);
+
+// dx = dy spread back through the kernel. For one group and no dilation. Each element is a sum over
+// (tap row, tap column) of chains over the filters.
+template <class T>
+void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s);
+
+}  // namespace nnfast

@@ -1,0 +1,137 @@
+"""Convolution's contract: any geometry, exact chains, the same bits for batches and threads, errors."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import Array, assert_close, eps
+from reference.convolution import conv_backward, conv_forward
+from reference.matmul import matmul_fma_chain
+
+import nnfast as nf
+from nnfast import kernels
+
+sizes = st.integers(1, 9)
+pairs = st.tuples(st.integers(0, 4), st.integers(0, 4))
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Shapes of x and kernel, with strides, padding, dilation and groups that fit them."""
+    groups = draw(st.integers(1, 3))
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    strides, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
+    padding = draw(st.one_of(st.just("same"), st.tuples(pairs, pairs)))
+    image = []
+    for axis in range(2):
+        span = (kernel[axis] - 1) * dilation[axis] + 1
+        before_and_after = sum(padding[axis]) if padding != "same" else span
+        image.append(draw(st.integers(max(1, span - before_and_after), 12)))
+    channels, filters = groups * draw(st.integers(1, 5)), groups * draw(st.integers(1, 9))
+    x = (draw(st.integers(1, 3)), *image, channels)
+    return x, (*kernel, channels // groups, filters), strides, padding, dilation, groups
+
+
+@settings(max_examples=60, deadline=None)
+@given(geometries(), st.integers(0, 2**32 - 1))
+def test_any_geometry(geometry: tuple[Any, ...], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, kernel = rng.standard_normal(geometry[0]), rng.standard_normal(geometry[1])
+    how = geometry[2:]
+    y = kernels.conv2d_forward(x, kernel, None, *how)
+    assert_close(y, conv_forward(x, kernel, None, *how), 1e-13 * max(1.0, float(abs(y).max())))
+    dy = rng.standard_normal(y.shape)
+    for got, truth in zip(
+        kernels.conv2d_backward(dy, x, kernel, *how), conv_backward(dy, x, kernel, *how), strict=True
+    ):
+        # At most 1,300 terms of magnitude around 1: sums below 400, and an error below 1,300 eps times that.
+        assert_close(got, truth, 1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 9, 20, 2)])
+def test_an_element_is_one_chain_of_fma_from_the_bias(shape: tuple[int, ...], isa: str, rng: Any) -> None:
+    if isa == "sse2":
+        pytest.skip("no fused multiply-add: its products are rounded twice")
+    x = rng.standard_normal(shape).astype(np.float32)
+    kernel = rng.standard_normal((2, 3, shape[-1], 2)).astype(np.float32)
+    bias = rng.standard_normal(2).astype(np.float32)
+    y = kernels.conv2d_forward(x, kernel, bias)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 3), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    rows = windows.reshape(y.size // 2, -1)
+    chain = matmul_fma_chain(rows, kernel.reshape(-1, 2), np.tile(bias, (len(rows), 1)))
+    np.testing.assert_array_equal(y.reshape(-1, 2), chain)
+
+
+def _all_results(x: Array, kernel: Array, padding: Any, strides: int) -> list[Array]:
+    y = kernels.conv2d_forward(x, kernel, None, strides, padding, activation="tanh")
+    results = kernels.conv2d_backward(y, x, kernel, strides, padding)
+    return [y, *(np.asarray(result) for result in results)]
+
+
+@pytest.mark.parametrize("channels", [1, 6, 16])
+@pytest.mark.parametrize(("padding", "strides"), [("valid", 1), ("same", 1), ("same", 2)])
+def test_bits_do_not_depend_on_threads(channels: int, padding: str, strides: int, rng: Any) -> None:
+    x = rng.standard_normal((21, 20, 19, channels)).astype(np.float32)
+    kernel = rng.standard_normal((5, 3, channels, 10)).astype(np.float32)
+    before = nf.get_num_threads()
+    try:
+        runs = []
+        for threads in (1, 2, 3, 8):
+            nf.set_num_threads(threads)
+            runs.append([result.tobytes() for result in _all_results(x, kernel, padding, strides)])
+    finally:
+        nf.set_num_threads(before)
+    assert runs[1:] == runs[:1] * 3
+
+
+def test_an_image_alone_has_the_bits_of_one_in_a_batch(rng: Any) -> None:
+    x = rng.standard_normal((9, 12, 11, 6)).astype(np.float32)
+    kernel = rng.standard_normal((3, 3, 6, 20)).astype(np.float32)
+    whole = kernels.conv2d_forward(x, kernel, padding="same")
+    np.testing.assert_array_equal(kernels.conv2d_forward(x[4:5], kernel, padding="same"), whole[4:5])
+
+
+def test_sequences(rng: Any) -> None:
+    x, kernel = rng.standard_normal((3, 11, 4)), rng.standard_normal((3, 4, 5))
+    y = kernels.conv2d_forward(x, kernel, strides=2, padding="same")
+    assert_close(y, conv_forward(x, kernel, None, (2,), "same", (1,), 1), 24 * eps("float64") * 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"strides": 0}, "strides >= 1, got 0"),
+        ({"strides": (1, 2, 3)}, "strides of one number or 2"),
+        ({"dilation_rate": 5}, "window of at most the padded input's height, 6, got one of 11"),
+        ({"dilation_rate": 2**30}, "less than 2\\^30"),
+        ({"padding": "full"}, 'padding "valid", "same" or numbers'),
+        ({"padding": -1}, "padding >= 0, got -1"),
+        ({"padding": 2**40}, "less than 2\\^30"),
+        ({"groups": 3}, "divisor of 4 channels and 6 filters, got 3"),
+        ({"groups": 0}, "divisor of 4 channels and 6 filters, got 0"),
+        ({"groups": 2}, "expected 2 channels"),
+        ({"bias": np.zeros(5)}, "bias: expected shape \\(6,\\)"),
+        ({"activation": "softmax"}, "activation of single elements"),
+        ({"out": np.zeros((1, 2, 3, 4))}, "out: expected shape"),
+        ({"x": np.zeros((2, 6))}, "expected shape \\(N, H, W, C\\)"),
+        ({"kernel": np.zeros((3, 4, 6))}, "as many axes as x"),
+        ({"kernel": np.zeros((7, 3, 4, 6))}, "height, 6, got one of 7"),
+        ({"kernel": np.zeros((3, 3, 4, 0))}, "one channel or more"),
+    ],
+)
+def test_bad_input(change: dict[str, Any], text: str) -> None:
+    arguments: dict[str, Any] = {"x": np.zeros((1, 6, 6, 4)), "kernel": np.zeros((3, 3, 4, 6))} | change
+    with pytest.raises(ValueError, match=text):
+        kernels.conv2d_forward(**arguments)
+
+
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"dy: expected shape \(1, 4, 4, 6\)"):
+        kernels.conv2d_backward(np.zeros((1, 4, 4, 5)), np.zeros((1, 6, 6, 4)), np.zeros((3, 3, 4, 6)))
+
+
+def test_dtypes_do_not_mix() -> None:
+    with pytest.raises(TypeError, match="kernel: expected float64, got float32"):
+        kernels.conv2d_forward(np.zeros((1, 6, 6, 4)), np.zeros((3, 3, 4, 6), np.float32))
