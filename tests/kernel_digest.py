@@ -76,6 +76,25 @@ def _large_rows(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Arr
             yield f"large {name} {options}, gradient", kernels.loss_backward(name, prediction, target, **options)
 
 
+def _large_images(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    for shape in ((33, 27, 29, 6), (1, 61, 64, 35)):
+        x = rng.standard_normal(shape).astype(dtype)
+        for pool, strides, padding in ((2, 2, "valid"), (3, 2, "same"), (3, 1, 1), (2, 3, "valid")):
+            y = kernels.max_pool2d_forward(x, pool, strides, padding)
+            yield "large max_pool2d", y
+            yield "large max_pool2d, gradient", kernels.max_pool2d_backward(y - 1, x, y, pool, strides, padding)
+            yield "large avg_pool2d", kernels.avg_pool2d_forward(x, pool, strides, padding)
+            gradient = kernels.avg_pool2d_backward(y - 1, shape[1:3], pool, strides, padding)
+            yield "large avg_pool2d, gradient", gradient
+        for interpolation in ("nearest", "bilinear"):
+            y = kernels.upsample2d_forward(x, 2, interpolation)
+            yield f"large upsample2d {interpolation}", y
+            yield f"large upsample2d {interpolation}, gradient", kernels.upsample2d_backward(y, 2, interpolation)
+        padded = kernels.zero_padding2d_forward(x, ((1, 2), (3, 0)))
+        yield "large zero_padding2d", padded
+        yield "large cropping2d", kernels.cropping2d_forward(padded, ((0, 2), (1, 1)))
+
+
 def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
     nodes = [
         {"op": "input", "name": "x", "inputs": [], "shape": [60]},
@@ -104,6 +123,7 @@ def digests() -> dict[str, str]:
             _large_products(rng, dtype),
             _large_arrays(rng, dtype),
             _large_rows(rng, dtype),
+            _large_images(rng, dtype),
             _training(rng, dtype),
         ):
             for what, output in source:

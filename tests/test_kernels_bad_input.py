@@ -74,6 +74,8 @@ def _odd_arrays() -> dict[str, Any]:
 ODD = _odd_arrays()
 X = np.arange(1, 10, dtype=np.float32).reshape(3, 3) / 16
 
+IMAGE = X.reshape(1, 3, 3, 1)
+
 # function of arrays, and good arguments for it
 CALLS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "matmul": (kernels.matmul, (X, X)),
@@ -101,6 +103,16 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "add": (kernels.add, (X, X)),
     "multiply": (kernels.multiply, (X, X)),
     "exp": (kernels.exp, (X,)),
+    "max_pool2d_forward": (lambda x: kernels.max_pool2d_forward(x, 2), (IMAGE,)),
+    "max_pool2d_backward": (lambda dy, x, y: kernels.max_pool2d_backward(dy, x, y, 3, 1, 1), (IMAGE, IMAGE, IMAGE)),
+    "avg_pool2d_forward": (lambda x: kernels.avg_pool2d_forward(x, 2), (IMAGE,)),
+    "avg_pool2d_backward": (lambda dy: kernels.avg_pool2d_backward(dy, (6, 6), 2), (IMAGE,)),
+    "global_max_pool2d_forward": (kernels.global_max_pool2d_forward, (IMAGE,)),
+    "global_avg_pool2d_backward": (lambda dy: kernels.global_avg_pool2d_backward(dy, (2, 2)), (X,)),
+    "upsample2d_forward": (lambda x: kernels.upsample2d_forward(x, 2, "bilinear"), (IMAGE,)),
+    "upsample2d_backward": (lambda dy: kernels.upsample2d_backward(dy, 3), (IMAGE,)),
+    "zero_padding2d_forward": (lambda x: kernels.zero_padding2d_forward(x, 1), (IMAGE,)),
+    "cropping2d_forward": (lambda x: kernels.cropping2d_forward(x, 1), (IMAGE,)),
 }
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from reference.activations import activation_forward
 from reference.convolution import conv_forward, conv_transpose_forward
+from reference.pooling import avg_pool, max_pool
+from reference.resize import upsample
 from reference.softmax import log_softmax_forward, softmax_forward
 
 import nnfast as nf
@@ -194,6 +196,88 @@ ROWS = {
     "HardSigmoid": named(layers.HardSigmoid, "hard_sigmoid", "HardSigmoid()"),
     "Softmax": Row(layers.Softmax, softmax_forward, text="Softmax()"),
     "LogSoftmax": Row(layers.LogSoftmax, log_softmax_forward, text="LogSoftmax()"),
+    "MaxPool2D": Row(layers.MaxPool2D, lambda x: max_pool(x, (2, 2), (2, 2)), (5, 4, 3), (2, 2, 3), text="MaxPool2D()"),
+    "MaxPool2D that overlaps": Row(
+        lambda: layers.MaxPool2D(3, (1, 2), "same"),
+        lambda x: max_pool(x, (3, 3), (1, 2), "same"),
+        (3, 4, 2),
+        (3, 2, 2),
+        text="MaxPool2D(pool_size=3, strides=(1, 2), padding='same')",
+    ),
+    "AvgPool2D": Row(
+        lambda: layers.AvgPool2D((2, 1), padding=((1, 0), (0, 0))),
+        lambda x: avg_pool(x, (2, 1), (2, 1), ((1, 0), (0, 0))),
+        (3, 2, 2),
+        (2, 2, 2),
+        text="AvgPool2D(pool_size=(2, 1), padding=((1, 0), (0, 0)))",
+    ),
+    "MaxPool1D": Row(
+        lambda: layers.MaxPool1D(3, 2),
+        lambda x: max_pool(x[:, None], (1, 3), (1, 2))[:, 0],
+        (7, 2),
+        (3, 2),
+        text="MaxPool1D(pool_size=3, strides=2)",
+    ),
+    "AvgPool1D": Row(
+        lambda: layers.AvgPool1D(padding="same"),
+        lambda x: avg_pool(x[:, None], (1, 2), (1, 2), "same")[:, 0],
+        (5, 2),
+        (3, 2),
+        text="AvgPool1D(padding='same')",
+    ),
+    "GlobalMaxPool2D": Row(
+        layers.GlobalMaxPool2D, lambda x: x.max(axis=(1, 2)), (2, 3, 4), (4,), text="GlobalMaxPool2D()"
+    ),
+    "GlobalAvgPool2D": Row(
+        lambda: layers.GlobalAvgPool2D(keepdims=True),
+        lambda x: x.mean(axis=(1, 2), keepdims=True),
+        (2, 2, 4),
+        (1, 1, 4),
+        text="GlobalAvgPool2D(keepdims=True)",
+    ),
+    "GlobalMaxPool1D": Row(
+        lambda: layers.GlobalMaxPool1D(True),
+        lambda x: x.max(axis=1, keepdims=True),
+        (5, 2),
+        (1, 2),
+        text="GlobalMaxPool1D(keepdims=True)",
+    ),
+    "GlobalAvgPool1D": Row(layers.GlobalAvgPool1D, lambda x: x.mean(axis=1), (4, 3), (3,), text="GlobalAvgPool1D()"),
+    "UpSampling2D": Row(
+        lambda: layers.UpSampling2D((2, 3)),
+        lambda x: x.repeat(2, axis=1).repeat(3, axis=2),
+        (2, 2, 3),
+        (4, 6, 3),
+        text="UpSampling2D(size=(2, 3))",
+    ),
+    "UpSampling2D between pixels": Row(
+        lambda: layers.UpSampling2D(2, "bilinear"),
+        lambda x: upsample(x, (2, 2), "bilinear"),
+        (2, 3, 2),
+        (4, 6, 2),
+        text="UpSampling2D(interpolation='bilinear')",
+    ),
+    "UpSampling1D": Row(
+        lambda: layers.UpSampling1D(3), lambda x: x.repeat(3, axis=1), (3, 2), (9, 2), text="UpSampling1D(size=3)"
+    ),
+    "ZeroPadding2D": Row(
+        lambda: layers.ZeroPadding2D(((1, 0), (0, 2))),
+        lambda x: np.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0))),
+        (2, 2, 3),
+        (3, 4, 3),
+        text="ZeroPadding2D(padding=((1, 0), (0, 2)))",
+    ),
+    "ZeroPadding1D": Row(
+        lambda: layers.ZeroPadding1D((0, 2)),
+        lambda x: np.pad(x, ((0, 0), (0, 2), (0, 0))),
+        (3, 2),
+        (5, 2),
+        text="ZeroPadding1D(padding=(0, 2))",
+    ),
+    "Cropping2D": Row(
+        lambda: layers.Cropping2D((1, 0)), lambda x: x[:, 1:-1], (4, 2, 2), (2, 2, 2), text="Cropping2D((1, 0))"
+    ),
+    "Cropping1D": Row(lambda: layers.Cropping1D(1), lambda x: x[:, 1:-1], (5, 2), (3, 2), text="Cropping1D(1)"),
 }
 
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)

@@ -59,7 +59,16 @@ def test_same_bits_on_all_instruction_sets_with_fma() -> None:
 
 def test_exact_kernels_agree_with_the_baseline_too() -> None:
     """Without rounding there is no difference between a fused and a separate multiply-add."""
-    exact = ("random_uniform", "dropout", "add", "multiply", "max_rows", "max_columns", "argmax_rows")
+    exact = (
+        "random_uniform",
+        "dropout",
+        "add",
+        "multiply",
+        "max_rows",
+        "max_columns",
+        "argmax_rows",
+        "max_pool_forward",
+    )
     baseline, other = _digests_of(_core.available_isas()[0]), _digests_of(_core.available_isas()[-1])
     for kernel in exact:
         for dtype in ("float32", "float64"):

@@ -28,8 +28,10 @@ namespace {
 #include "kernels/loss.inl"
 #include "kernels/optimizer.inl"
 #include "kernels/peak.inl"
+#include "kernels/pool.inl"
 #include "kernels/random.inl"
 #include "kernels/reduce.inl"
+#include "kernels/resample.inl"
 #include "kernels/softmax.inl"
 
 template <class T>

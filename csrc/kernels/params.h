@@ -127,6 +127,31 @@ struct AdamParams {
   double rate, second, beta_1, beta_2, epsilon;
 };
 
+// An axis of a pooling window: output o sees the inputs from o * stride - before on, `size` of them.
+struct PoolAxis {
+  index_t in, out, size, stride, before;
+};
+
+struct PoolParams {
+  PoolAxis h, w;
+  index_t channels;
+};
+
+// A linear map along an axis: output o is the sum over k < count[o] of weights[o * most + k] times
+// input first[o] + k, 1 <= count[o] <= most.
+template <class T>
+struct ResampleAxis {
+  const T* weights;
+  const index_t *first, *count;
+  index_t most, in, out;
+};
+
+template <class T>
+struct Resample {
+  ResampleAxis<T> h, w;
+  index_t channels;
+};
+
 // Where in the sequence of random numbers a kernel reads: see random.inl.
 struct RandomStream {
   uint64_t seed;

@@ -7,6 +7,8 @@ namespace nnfast::plan {
 
 extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout, kAdd,
     kMultiply, kConcatenate, kCallback, kConv, kConvTranspose;
+extern const OpKind kMaxPool, kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding,
+    kCropping;
 
 // The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
 ActivationParams activation_of(const NodeSpec& node);

@@ -15,8 +15,9 @@ template class Op<double>;
 
 const std::vector<OpKind>& op_kinds() {
   static const std::vector<OpKind> kinds = {
-      kInput, kRescaling, kDense,       kActivation, kFlatten, kReshape,       kDropout,
-      kAdd,   kMultiply,  kConcatenate, kCallback,   kConv,    kConvTranspose,
+      kInput,   kRescaling,     kDense,         kActivation, kFlatten,     kReshape,       kDropout,
+      kAdd,     kMultiply,      kConcatenate,   kCallback,   kConv,        kConvTranspose, kMaxPool,
+      kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding, kCropping,
   };
   return kinds;
 }

@@ -29,7 +29,25 @@ from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
+from nnfast.kernels._pool import (
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    global_avg_pool2d_backward,
+    global_avg_pool2d_forward,
+    global_max_pool2d_backward,
+    global_max_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+)
 from nnfast.kernels._random import random_normal, random_permutation, random_uniform
+from nnfast.kernels._resize import (
+    cropping2d_backward,
+    cropping2d_forward,
+    upsample2d_backward,
+    upsample2d_forward,
+    zero_padding2d_backward,
+    zero_padding2d_forward,
+)
 from nnfast.kernels._training import adam_update, dropout_backward, dropout_forward, sgd_update
 
 __all__ = [
@@ -38,14 +56,22 @@ __all__ = [
     "adam_update",
     "add",
     "argmax",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
     "conv2d_backward",
     "conv2d_forward",
+    "cropping2d_backward",
+    "cropping2d_forward",
     "dropout_backward",
     "dropout_forward",
     "erf",
     "exp",
     "expm1",
     "gather_rows",
+    "global_avg_pool2d_backward",
+    "global_avg_pool2d_forward",
+    "global_max_pool2d_backward",
+    "global_max_pool2d_forward",
     "log",
     "log1p",
     "log_softmax_backward",
@@ -54,6 +80,8 @@ __all__ = [
     "loss_forward",
     "matmul",
     "matvec",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
     "multiply",
     "random_normal",
     "random_permutation",
@@ -65,4 +93,8 @@ __all__ = [
     "softmax_backward",
     "softmax_forward",
     "tanh",
+    "upsample2d_backward",
+    "upsample2d_forward",
+    "zero_padding2d_backward",
+    "zero_padding2d_forward",
 ]

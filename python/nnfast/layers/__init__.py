@@ -33,8 +33,19 @@ from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTra
 from nnfast.layers.core import Dense, Input, Rescaling
 from nnfast.layers.custom import CustomLayer
 from nnfast.layers.merge import Add, Concatenate, Multiply
+from nnfast.layers.pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from nnfast.layers.regularization import Dropout
 from nnfast.layers.reshape import Flatten, Reshape
+from nnfast.layers.resize import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 
 __all__ = [
     "ELU",
@@ -42,22 +53,32 @@ __all__ = [
     "SELU",
     "Activation",
     "Add",
+    "AvgPool1D",
+    "AvgPool2D",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "CustomLayer",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "HardSigmoid",
     "Heaviside",
     "Input",
     "Layer",
     "LeakyReLU",
     "LogSoftmax",
+    "MaxPool1D",
+    "MaxPool2D",
     "Multiply",
     "ReLU",
     "Rescaling",
@@ -68,6 +89,10 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 ]
 
 CLASSES: dict[str, type[Layer]] = {
@@ -77,6 +102,9 @@ CLASSES: dict[str, type[Layer]] = {
         *(Heaviside, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, HardSigmoid),
         *(Softmax, LogSoftmax),
         *(Conv2D, Conv1D, DepthwiseConv2D, Conv2DTranspose, Conv1DTranspose),
+        *(MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D),
+        *(GlobalMaxPool1D, GlobalMaxPool2D, GlobalAvgPool1D, GlobalAvgPool2D),
+        *(UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D, Cropping1D, Cropping2D),
     )
 }
 """The layers that a saved network may name."""

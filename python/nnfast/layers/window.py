@@ -5,7 +5,7 @@ from typing import Any
 
 from nnfast.configured import integer
 
-__all__ = ["padding_of", "sizes_of"]
+__all__ = ["margins_of", "padding_of", "sizes_of"]
 
 
 def sizes_of(place: str, name: str, value: Any, axes: int) -> int | tuple[int, ...]:
@@ -47,3 +47,34 @@ def padding_of(place: str, value: Any, axes: int) -> str | tuple[tuple[int, int]
 def plain_padding(padding: str | tuple[tuple[int, int], ...]) -> str | list[int]:
     """As the core takes it: the name, or all amounts in a row."""
     return padding if isinstance(padding, str) else [amount for pair in padding for amount in pair]
+
+
+Margins = int | tuple[int, ...] | tuple[tuple[int, int], ...]
+
+
+def margins_of(place: str, name: str, value: Any, axes: int) -> Margins:
+    """`value`, amounts before and after each axis, as given.
+
+    One integer for all sides, one for each axis, or a pair for each axis; for one axis also the pair alone.
+    """
+    if not isinstance(value, tuple | list):
+        return integer(place, name, value, least=0)
+    if axes == 1 and len(value) == 2 and not isinstance(value[0], tuple | list):
+        return tuple(integer(place, name, amount, least=0) for amount in value)
+    if len(value) != axes:
+        raise ValueError(f"{place}: expected {name} of one integer or one entry for each of {axes} axes, got {value!r}")
+    if not any(isinstance(entry, tuple | list) for entry in value):
+        return tuple(integer(place, name, amount, least=0) for amount in value)
+    pairs = padding_of(place, value, axes)
+    assert not isinstance(pairs, str)
+    return pairs
+
+
+def plain_margins(value: Margins, axes: int) -> list[int]:
+    """As the core takes them: before and after each axis, all in a row."""
+    if isinstance(value, int):
+        return [value] * 2 * axes
+    if axes == 1 and len(value) == 2:
+        value = (value,)  # type: ignore[assignment]
+    entries = [entry if isinstance(entry, tuple) else (entry, entry) for entry in value]
+    return [amount for pair in entries for amount in pair]

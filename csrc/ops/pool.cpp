@@ -1,0 +1,81 @@
+#include "ops/pool.h"
+
+#include "base/check.h"
+#include "base/thread_pool.h"
+#include "kernels/select.h"
+
+namespace nnfast {
+namespace {
+
+PoolAxis pool_axis(const WindowAxis& a) { return {a.in, a.out, a.kernel, a.stride, a.before}; }
+
+// Work is cut by output rows; the windows that the gradient's chunks share are done twice.
+template <class Body>
+void for_output_rows(index_t images, index_t channels, const Window& w, const Body& body) {
+  if (channels == 0) return;
+  const PoolParams p = {pool_axis(w.h), pool_axis(w.w), channels};
+  const double elements = static_cast<double>(images) * static_cast<double>(channels);
+  const double taps = static_cast<double>(w.h.out) * static_cast<double>(w.w.out) *
+                      static_cast<double>(w.h.kernel) * static_cast<double>(w.w.kernel);
+  parallel_ranges(images * w.h.out, 1, 0.15 * elements * taps,
+                  [&](index_t begin, index_t end) { body(begin, end, p); });
+}
+
+}  // namespace
+
+void require_pooling(const std::string& place, const Window& window) {
+  for (const WindowAxis* a : {&window.h, &window.w}) {
+    require(a->before < a->kernel && a->after < a->kernel, place,
+            ": expected padding smaller than the window, ", a->kernel, ", got ", a->before, " and ",
+            a->after, "; a window in the padding sees nothing");
+    require(a->dilation == 1, place, ": expected a dilation of 1, got ", a->dilation);
+  }
+}
+
+Window whole_image(index_t h, index_t w) {
+  Window window;
+  window.h.in = window.h.kernel = window.h.stride = h;
+  window.w.in = window.w.kernel = window.w.stride = w;
+  return window;
+}
+
+template <class T>
+void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window) {
+  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
+    kernels<T>().max_pool_forward(y, x, begin, end, p);
+  });
+}
+
+template <class T>
+void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t images, index_t channels,
+                       const Window& window) {
+  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
+    kernels<T>().max_pool_backward(dx, dy, x, y, begin, end, p);
+  });
+}
+
+template <class T>
+void avg_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window) {
+  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
+    kernels<T>().avg_pool_forward(y, x, begin, end, p);
+  });
+}
+
+template <class T>
+void avg_pool_backward(T* dx, const T* dy, index_t images, index_t channels, const Window& window) {
+  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
+    kernels<T>().avg_pool_backward(dx, dy, begin, end, p);
+  });
+}
+
+#define NNF_INSTANTIATE(T)                                                               \
+  template void max_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);      \
+  template void max_pool_backward<T>(T*, const T*, const T*, const T*, index_t, index_t, \
+                                     const Window&);                                     \
+  template void avg_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);      \
+  template void avg_pool_backward<T>(T*, const T*, index_t, index_t, const Window&);
+NNF_INSTANTIATE(float)
+NNF_INSTANTIATE(double)
+#undef NNF_INSTANTIATE
+
+}  // namespace nnfast

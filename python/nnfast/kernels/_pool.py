@@ -1,0 +1,291 @@
+"""Pooling of images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnfast import _core
+from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
+from nnfast.typing import Array
+
+Sizes = int | Sequence[int]
+
+
+def _options(place: str, pool_size: Sizes, strides: Sizes | None, padding: Any) -> tuple[Any, Any, Any]:
+    size = each(sizes_of(place, "pool_size", pool_size, 2), 2)
+    steps = size if strides is None else each(sizes_of(place, "strides", strides, 2), 2)
+    return size, steps, plain_padding(padding_of(place, padding, 2))
+
+
+def max_pool2d_forward(
+    x: Array, pool_size: Sizes, strides: Sizes | None = None, padding: Any = "valid", out: Array | None = None
+) -> Array:
+    """The largest element of each window of images, channel by channel.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, H, W, C)
+        Images. Sequences (N, T, C) go in as ``x[:, None]``.
+    pool_size : int or pair of int
+        Height and width of the window.
+    strides : int or pair of int, optional
+        Steps between windows; by default `pool_size`.
+    padding : "valid", "same" or amounts, default "valid"
+        Amounts: one integer for all sides, one for each axis, or ((top, bottom), (left, right)), smaller than the
+        window. Padding never wins.
+    out : ndarray of shape (N, OH, OW, C), optional
+        Where the result goes; apart from `x` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, OH, OW, C), OH = floor((H + top + bottom - height) / stride) + 1
+
+    Raises
+    ------
+    ValueError
+        If the window is larger than the padded image, the padding not smaller than the window, a size not positive, a
+        shape wrong or an array not contiguous.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Exact; one pass. The first of equals is taken. A NaN counts only where it is the first element of its window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.max_pool2d_forward(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    return _core.max_pool2d_forward(x, *_options("max_pool2d_forward", pool_size, strides, padding), out)
+
+
+def max_pool2d_backward(
+    dy: Array,
+    x: Array,
+    y: Array,
+    pool_size: Sizes,
+    strides: Sizes | None = None,
+    padding: Any = "valid",
+    out: Array | None = None,
+) -> Array:
+    """Gradient of `max_pool2d_forward`: each dy goes to the first of its window's elements that is largest.
+
+    Parameters
+    ----------
+    dy : ndarray of shape (N, OH, OW, C)
+        Gradient with respect to the output.
+    x, y : ndarray
+        Input and output of the forward pass.
+    pool_size, strides, padding
+        As in the forward pass; errors too.
+    out : ndarray of shape (N, H, W, C), optional
+        Where the result goes; apart from the others in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C)
+
+    Notes
+    -----
+    The winner is found again by comparing x with y, so the forward pass stores nothing. Where windows overlap, an
+    element's shares are added up in the order of the windows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.array([[1.0, 3.0], [3.0, 2.0]]).reshape(1, 2, 2, 1)
+    >>> kernels.max_pool2d_backward(np.ones((1, 1, 1, 1)), x, kernels.max_pool2d_forward(x, 2), 2)[0, :, :, 0]
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    return _core.max_pool2d_backward(dy, x, y, *_options("max_pool2d_backward", pool_size, strides, padding), out)
+
+
+def avg_pool2d_forward(
+    x: Array, pool_size: Sizes, strides: Sizes | None = None, padding: Any = "valid", out: Array | None = None
+) -> Array:
+    """The mean of each window of images, channel by channel; padding is not counted.
+
+    Parameters, shapes and errors are those of `max_pool2d_forward`.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, H, W, C)
+        Images.
+    pool_size, strides, padding, out
+        As in `max_pool2d_forward`.
+
+    Returns
+    -------
+    ndarray of shape (N, OH, OW, C)
+
+    Notes
+    -----
+    A sum is a chain over the window, row by row; it is multiplied by 1 / count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.avg_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), 3, padding="same", strides=1)[0, :, :, 0]
+    array([[1.5, 1.5],
+           [1.5, 1.5]])
+    """
+    return _core.avg_pool2d_forward(x, *_options("avg_pool2d_forward", pool_size, strides, padding), out)
+
+
+def avg_pool2d_backward(
+    dy: Array,
+    size: Sequence[int],
+    pool_size: Sizes,
+    strides: Sizes | None = None,
+    padding: Any = "valid",
+    out: Array | None = None,
+) -> Array:
+    """Gradient of `avg_pool2d_forward`: each dy is shared out among the elements of its window.
+
+    Parameters
+    ----------
+    dy : ndarray of shape (N, OH, OW, C)
+        Gradient with respect to the output.
+    size : pair of int
+        (H, W) of the input.
+    pool_size, strides, padding
+        As in the forward pass; errors too.
+    out : ndarray of shape (N, H, W, C), optional
+        Where the result goes; apart from `dy` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.avg_pool2d_backward(np.ones((1, 1, 1, 1)), (2, 2), 2)[0, :, :, 0]
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
+    """
+    place = "avg_pool2d_backward"
+    extent = each(sizes_of(place, "size", size, 2), 2)
+    return _core.avg_pool2d_backward(dy, extent, *_options(place, pool_size, strides, padding), out)
+
+
+def global_max_pool2d_forward(x: Array, out: Array | None = None) -> Array:
+    """The largest element of each channel over the whole image.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, H, W, C)
+        Images of one pixel or more.
+    out : ndarray of shape (N, C), optional
+        Where the result goes; apart from `x` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, C)
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong or an array not contiguous.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.global_max_pool2d_forward(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[6., 7.]])
+    """
+    return _core.max_pool2d_forward(x, [], [], "valid", out)
+
+
+def global_max_pool2d_backward(dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:
+    """Gradient of `global_max_pool2d_forward`: dy goes to the first pixel that is largest.
+
+    Parameters
+    ----------
+    dy : ndarray of shape (N, C)
+        Gradient with respect to the output.
+    x, y : ndarray
+        Input and output of the forward pass.
+    out : ndarray of shape (N, H, W, C), optional
+        Where the result goes; apart from the others in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.array([1.0, 3.0, 3.0]).reshape(1, 3, 1, 1)
+    >>> kernels.global_max_pool2d_backward(np.ones((1, 1)), x, kernels.global_max_pool2d_forward(x)).ravel()
+    array([0., 1., 0.])
+    """
+    return _core.max_pool2d_backward(dy, x, y, [], [], "valid", out)
+
+
+def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
+    """The mean of each channel over the whole image.
+
+    Parameters and errors are those of `global_max_pool2d_forward`.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, H, W, C)
+        Images of one pixel or more.
+    out : ndarray of shape (N, C), optional
+        Where the result goes; apart from `x` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, C)
+
+    Notes
+    -----
+    A sum is a chain over the pixels, row by row; it is multiplied by 1 / (H W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.global_avg_pool2d_forward(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[3., 4.]])
+    """
+    return _core.avg_pool2d_forward(x, [], [], "valid", out)
+
+
+def global_avg_pool2d_backward(dy: Array, size: Sequence[int], out: Array | None = None) -> Array:
+    """Gradient of `global_avg_pool2d_forward`: every pixel gets dy / (H W).
+
+    Parameters
+    ----------
+    dy : ndarray of shape (N, C)
+        Gradient with respect to the output.
+    size : pair of int
+        (H, W) of the input.
+    out : ndarray of shape (N, H, W, C), optional
+        Where the result goes; apart from `dy` in memory.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.global_avg_pool2d_backward(np.ones((1, 1)), (1, 2)).ravel()
+    array([0.5, 0.5])
+    """
+    extent = each(sizes_of("global_avg_pool2d_backward", "size", size, 2), 2)
+    return _core.avg_pool2d_backward(dy, extent, [], [], "valid", out)
