@@ -25,6 +25,7 @@ from kernel_cases import (
     sum_tolerance,
     tiny,
 )
+from kernel_table_norm import NORM_ROWS
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -34,7 +35,7 @@ from nnfast import _core, kernels
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {}
+ROWS: dict[str, Row] = {**NORM_ROWS}
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)
 ALPHA = {"heaviside": 0.25, "leaky_relu": 0.125, "elu": 1.5}  # exact in float32, and not the defaults

@@ -25,6 +25,7 @@ namespace {
 #include "kernels/activation.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/loss.inl"
+#include "kernels/norm.inl"
 #include "kernels/optimizer.inl"
 #include "kernels/peak.inl"
 #include "kernels/random.inl"

@@ -6,7 +6,8 @@
 namespace nnfast::plan {
 
 extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout, kAdd,
-    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose;
+    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose, kBatchNormalization,
+    kLayerNormalization, kGroupNormalization, kSpatialDropout, kGaussianNoise;
 
 // The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
 ActivationParams activation_of(const NodeSpec& node);

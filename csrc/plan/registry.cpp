@@ -15,8 +15,24 @@ template class Op<double>;
 
 const std::vector<OpKind>& op_kinds() {
   static const std::vector<OpKind> kinds = {
-      kInput, kRescaling, kDense,       kActivation, kFlatten, kReshape,       kDropout,
-      kAdd,   kMultiply,  kConcatenate, kCallback,   kConv,    kConvTranspose,
+      kInput,
+      kRescaling,
+      kDense,
+      kActivation,
+      kFlatten,
+      kReshape,
+      kDropout,
+      kAdd,
+      kMultiply,
+      kConcatenate,
+      kCallback,
+      kConv,
+      kConvTranspose,
+      kBatchNormalization,
+      kLayerNormalization,
+      kGroupNormalization,
+      kSpatialDropout,
+      kGaussianNoise,
   };
   return kinds;
 }

@@ -29,6 +29,14 @@ from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
+from nnfast.kernels._norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+)
 from nnfast.kernels._random import random_normal, random_permutation, random_uniform
 from nnfast.kernels._training import adam_update, dropout_backward, dropout_forward, sgd_update
 
@@ -38,6 +46,8 @@ __all__ = [
     "adam_update",
     "add",
     "argmax",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "conv2d_backward",
     "conv2d_forward",
     "dropout_backward",
@@ -46,6 +56,10 @@ __all__ = [
     "exp",
     "expm1",
     "gather_rows",
+    "group_norm_backward",
+    "group_norm_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "log",
     "log1p",
     "log_softmax_backward",

@@ -33,7 +33,8 @@ from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTra
 from nnfast.layers.core import Dense, Input, Rescaling
 from nnfast.layers.custom import CustomLayer
 from nnfast.layers.merge import Add, Concatenate, Multiply
-from nnfast.layers.regularization import Dropout
+from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from nnfast.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from nnfast.layers.reshape import Flatten, Reshape
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "SELU",
     "Activation",
     "Add",
+    "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -52,10 +54,13 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
+    "GroupNormalization",
     "HardSigmoid",
     "Heaviside",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "LogSoftmax",
     "Multiply",
@@ -67,6 +72,8 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Tanh",
 ]
 
@@ -77,6 +84,8 @@ CLASSES: dict[str, type[Layer]] = {
         *(Heaviside, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, HardSigmoid),
         *(Softmax, LogSoftmax),
         *(Conv2D, Conv1D, DepthwiseConv2D, Conv2DTranspose, Conv1DTranspose),
+        *(BatchNormalization, LayerNormalization, GroupNormalization),
+        *(SpatialDropout1D, SpatialDropout2D, GaussianNoise),
     )
 }
 """The layers that a saved network may name."""
