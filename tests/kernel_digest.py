@@ -93,6 +93,48 @@ def _large_images(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, A
         padded = kernels.zero_padding2d_forward(x, ((1, 2), (3, 0)))
         yield "large zero_padding2d", padded
         yield "large cropping2d", kernels.cropping2d_forward(padded, ((0, 2), (1, 1)))
+def _large_norms(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    # Rows that are folded, and leave a rest; strips of channels; few rows; few and many images.
+    for shape in ((9001, 6), (130, 13, 64), (3, 30_011), (40, 20, 20, 8), (2, 40, 40, 96)):
+        x, dy = rng.standard_normal((2, *shape)).astype(dtype)
+        gamma, beta = rng.standard_normal((2, shape[-1])).astype(dtype)
+        for activation in ("identity", "relu"):
+            for output in kernels.batch_norm_forward(x, gamma, beta, activation=activation):
+                yield "large batch_norm", output
+            for output in kernels.batch_norm_backward(dy, x, gamma, beta, activation=activation):
+                yield "large batch_norm, gradient", output
+        yield "large layer_norm", kernels.layer_norm_forward(x, gamma, beta)
+        for output in kernels.layer_norm_backward(dy, x, gamma):
+            yield "large layer_norm, gradient", output
+        groups = 2 if shape[-1] % 2 == 0 else 1
+        yield "large group_norm", kernels.group_norm_forward(x, gamma, beta, groups)
+        for output in kernels.group_norm_backward(dy, x, gamma, groups):
+            yield "large group_norm, gradient", output
+
+
+def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    nodes = [
+        {"op": "input", "name": "x", "inputs": [], "shape": [12, 12, 6]},
+        {"op": "gaussian_noise", "name": "noise", "inputs": ["x"], "stddev": 0.1},
+        {"op": "batch_normalization", "name": "batch", "inputs": ["noise"], "momentum": 0.9, "epsilon": 1e-3},
+        {"op": "activation", "name": "relu", "inputs": ["batch"], "activation": "relu"},
+        {"op": "dense", "name": "wide", "inputs": ["relu"], "units": 80},
+        {"op": "batch_normalization", "name": "second", "inputs": ["wide"], "momentum": 0.9, "epsilon": 1e-3},
+        {"op": "group_normalization", "name": "group", "inputs": ["second"], "groups": 8, "epsilon": 1e-3},
+        {"op": "spatial_dropout", "name": "drop", "inputs": ["group"], "rate": 0.25, "axes": 2},
+        {"op": "layer_normalization", "name": "layer", "inputs": ["drop"], "epsilon": 1e-3},
+        {"op": "flatten", "name": "flat", "inputs": ["layer"]},
+        {"op": "dense", "name": "y", "inputs": ["flat"], "units": 10, "activation": "softmax"},
+    ]
+    graph = _core.Graph(nodes, "y", dtype)
+    for value in graph.parameters().values():
+        value[...] = 0.05 * rng.random(value.shape) + 0.01
+    plan = _core.Plan(graph, 33, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
+    x, labels = rng.standard_normal((33, 12, 12, 6)).astype(dtype), rng.integers(0, 10, 33)
+    losses = [plan.train_step(x, labels, None, 0.01) for _ in range(3)]
+    yield "training with normalisation, losses", np.array(losses)
+    yield "training with normalisation, parameters", np.array(graph.flat())
+    yield "training with normalisation, prediction", plan.predict(x)
 
 
 def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
@@ -124,7 +166,9 @@ def digests() -> dict[str, str]:
             _large_arrays(rng, dtype),
             _large_rows(rng, dtype),
             _large_images(rng, dtype),
+            _large_norms(rng, dtype),
             _training(rng, dtype),
+            _norm_training(rng, dtype),
         ):
             for what, output in source:
                 output = np.asarray(output)  # some are single numbers

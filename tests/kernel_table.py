@@ -27,6 +27,7 @@ from kernel_cases import (
 )
 from kernel_table_conv import convolutions
 from kernel_table_pool import POOL_ROWS
+from kernel_table_norm import NORM_ROWS
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -37,6 +38,7 @@ from nnfast import _core, kernels
 Row = Callable[[Workbench], Iterator[Check]]
 
 ROWS: dict[str, Row] = {**POOL_ROWS}
+ROWS: dict[str, Row] = {**NORM_ROWS}
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)
 ALPHA = {"heaviside": 0.25, "leaky_relu": 0.125, "elu": 1.5}  # exact in float32, and not the defaults

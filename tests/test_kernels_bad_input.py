@@ -113,6 +113,13 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "upsample2d_backward": (lambda dy: kernels.upsample2d_backward(dy, 3), (IMAGE,)),
     "zero_padding2d_forward": (lambda x: kernels.zero_padding2d_forward(x, 1), (IMAGE,)),
     "cropping2d_forward": (lambda x: kernels.cropping2d_forward(x, 1), (IMAGE,)),
+    "batch_norm_forward": (lambda *a: np.vstack(kernels.batch_norm_forward(*a)), (X, X[0], X[1])),
+    "batch_norm_forward with statistics": (lambda *a: kernels.batch_norm_forward(*a)[0], (X, X[0], X[1], X[2], X[0])),
+    "batch_norm_backward": (lambda *a: np.vstack(kernels.batch_norm_backward(*a)), (X, X, X[0], X[1])),
+    "layer_norm_forward": (kernels.layer_norm_forward, (X, X[0], X[1])),
+    "layer_norm_backward": (lambda *a: np.vstack(kernels.layer_norm_backward(*a)), (X, X, X[0])),
+    "group_norm_forward": (lambda *a: kernels.group_norm_forward(*a, groups=3), (X, X[0], X[1])),
+    "group_norm_backward": (lambda *a: np.vstack(kernels.group_norm_backward(*a, groups=3)), (X, X, X[0])),
 }
 
 
@@ -145,6 +152,15 @@ OUTPUTS: dict[str, tuple[Callable[..., Any], Callable[[], Any]]] = {
     ),
     "softmax_forward": (lambda out: kernels.softmax_forward(X, out), lambda: kernels.softmax_forward(X)),
     "softmax_backward": (lambda out: kernels.softmax_backward(X, X, out), lambda: kernels.softmax_backward(X, X)),
+    "batch_norm_forward": (
+        lambda out: kernels.batch_norm_forward(X, out=out),
+        lambda: kernels.batch_norm_forward(X)[0],
+    ),
+    "layer_norm_forward": (lambda out: kernels.layer_norm_forward(X, out=out), lambda: kernels.layer_norm_forward(X)),
+    "group_norm_forward": (
+        lambda out: kernels.group_norm_forward(X, groups=1, out=out),
+        lambda: kernels.group_norm_forward(X, groups=1),
+    ),
     "sgd_update": (lambda out: kernels.sgd_update(out, X), lambda: None),
     "velocity": (lambda out: kernels.sgd_update(X.copy(), X, out, 0.1, 0.9), lambda: None),
     "adam_update": (lambda out: kernels.adam_update(X.copy(), X, out, X.copy()), lambda: None),

@@ -130,3 +130,67 @@ def test_binary_cross_entropy() -> None:
     y = (data()[1] > 0).astype(np.float64)
     there = torch.nn.functional.binary_cross_entropy_with_logits
     assert_same_training(net, trainer, y, there, OPTIMIZERS["adam"][1], "tanh")
+
+
+def normalization_in_torch(name: str, channels: int, groups: int) -> "torch.nn.Module":
+    make = {
+        "batch": lambda: torch.nn.BatchNorm2d(channels, eps=1e-3, momentum=0.1),
+        "layer": lambda: torch.nn.LayerNorm(channels, eps=1e-3),
+        "group": lambda: torch.nn.GroupNorm(groups, channels, eps=1e-3),
+    }
+    return make[name]().double()
+
+
+@pytest.mark.parametrize("name", ["batch", "layer", "group"])
+@pytest.mark.parametrize("channels", [6, 72])
+def test_normalization(name: str, channels: int) -> None:
+    """Values, gradients and moving averages over several steps; PyTorch's running variance has n - 1 below."""
+    groups, rows, height, width = 3, 9, 5, 4
+    rng = np.random.default_rng(8)
+    x, y = 2 + rng.normal(size=(rows, height, width, 2)), rng.normal(size=(rows, CLASSES))
+    normal = {
+        "batch": lambda: layers.BatchNormalization(momentum=0.9, name="norm"),
+        "layer": lambda: layers.LayerNormalization(name="norm"),
+        "group": lambda: layers.GroupNormalization(groups, name="norm"),
+    }
+    chain = [layers.Input((height, width, 2)), layers.Dense(channels, name="first"), normal[name](), layers.ReLU()]
+    net = nf.Network([*chain, layers.Flatten(), layers.Dense(CLASSES, name="last")], seed=3, dtype="float64")
+    parameters = {n: torch.tensor(net.parameters[n].copy(), requires_grad=True) for n in net.trainable}
+    there = normalization_in_torch(name, channels, groups)
+    there.weight, there.bias = (torch.nn.Parameter(parameters[f"norm.{n}"]) for n in ("gamma", "beta"))
+    parameters |= {"norm.gamma": there.weight, "norm.beta": there.bias}
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(RATE, momentum=0.9))
+    steps = torch.optim.SGD(list(parameters.values()), RATE, momentum=0.9)
+    n = rows * height * width
+    wanted_variance = np.ones(channels)
+
+    def forward(inputs: np.ndarray) -> "torch.Tensor":
+        hidden = torch.tensor(inputs) @ parameters["first.kernel"] + parameters["first.bias"]
+        hidden = there(hidden) if name == "layer" else there(hidden.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return torch.relu(hidden).reshape(len(inputs), -1) @ parameters["last.kernel"] + parameters["last.bias"]
+
+    for _ in range(STEPS):
+        before = there.running_var.numpy().copy() if name == "batch" else None
+        loss = torch.nn.functional.mse_loss(forward(x), torch.tensor(y))
+        here, gradients = net.loss_and_gradients(x, y, "mse", training=True)
+        steps.zero_grad()
+        loss.backward()
+        assert here == pytest.approx(loss.item(), rel=TOLERANCE)
+        for parameter, gradient in gradients.items():
+            np.testing.assert_allclose(gradient, parameters[parameter].grad.numpy(), rtol=0, atol=TOLERANCE)
+        steps.step()
+        trainer.train_on_batch(x, y)
+        if before is not None:
+            batch = (there.running_var.numpy() - 0.9 * before) / 0.1 * (n - 1) / n
+            wanted_variance = 0.9 * wanted_variance + 0.1 * batch
+    for parameter in net.trainable:
+        there_now = parameters[parameter].detach().numpy()
+        np.testing.assert_allclose(net.parameters[parameter], there_now, rtol=0, atol=TOLERANCE)
+    if name == "batch":
+        mean = there.running_mean.numpy()
+        np.testing.assert_allclose(net.parameters["norm.moving_mean"], mean, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(net.parameters["norm.moving_variance"], wanted_variance, rtol=0, atol=TOLERANCE)
+        there.running_var = torch.tensor(wanted_variance)
+    there.eval()
+    with torch.no_grad():
+        np.testing.assert_allclose(net.predict(x), forward(x).numpy(), rtol=0, atol=TOLERANCE)

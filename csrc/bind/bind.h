@@ -9,6 +9,7 @@ void add_machine(pybind11::module_& module);
 void add_kernels(pybind11::module_& module);
 void add_conv_kernels(pybind11::module_& module);
 void add_pool_kernels(pybind11::module_& module);
+void add_norm_kernels(pybind11::module_& module);
 void add_plan(pybind11::module_& module);
 
 }  // namespace nnfast::bind

@@ -54,15 +54,17 @@ py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
   const NodeSpec spec = node_of(node);
   const plan::Inference result = plan::find_op_kind(spec).infer(spec, input_shapes);
-  py::list parameters;
+  py::list parameters, statistics;
   for (const plan::ParameterSpec& p : result.parameters) {
     plan::element_count(p.shape, spec.name + "." + p.name);
     parameters.append(py::make_tuple(p.name, shape_tuple(p.shape)));
+    if (!p.trains) statistics.append(p.name);
   }
   plan::element_count(result.shape, spec.name);
   py::dict out;
   out["shape"] = shape_tuple(result.shape);
   out["parameters"] = parameters;
+  out["statistics"] = statistics;
   return out;
 }
 
@@ -533,6 +535,15 @@ void add_plan(py::module_& module) {
       .def("flat", [](const py::object& self) { return self.cast<const PyGraph&>().flat(self); })
       .def("parameters",
            [](const py::object& self) { return self.cast<const PyGraph&>().parameters(self); })
+      .def("statistics",
+           [](const PyGraph& g) {
+             py::list names;
+             for (const plan::GraphNode& node : g.layout().nodes()) {
+               for (const plan::ParameterSpec& p : node.parameters)
+                 if (!p.trains) names.append(node.spec.name + "." + p.name);
+             }
+             return names;
+           })
       .def("shapes", [](const PyGraph& g) {
         py::dict out;
         for (const plan::GraphNode& node : g.layout().nodes())

@@ -26,6 +26,7 @@ namespace {
 #include "kernels/elementwise.inl"
 #include "kernels/fold.inl"
 #include "kernels/loss.inl"
+#include "kernels/norm.inl"
 #include "kernels/optimizer.inl"
 #include "kernels/peak.inl"
 #include "kernels/pool.inl"

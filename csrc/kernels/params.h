@@ -164,4 +164,37 @@ struct DropoutParams {
   double scale;        // of what is kept
 };
 
+// A batch's gradient through y = fma(x, scale, shift), the columns' normalisation, with g = dy, or 0
+// where relu is set and y is not above 0.
+template <class T>
+struct NormGradient {
+  T* dx;                          // (rows, n) = (x - mean) x_factor + (g scale + offset)
+  const T *dy, *x;                // (rows, n)
+  const T *mean, *scale, *shift;  // (n)
+  const T *x_factor, *offset;     // (n)
+  index_t row;                    // elements from one row to the next
+  index_t rows, n;
+  bool relu;
+};
+
+// y (rows, n) = (x - mean of the row) / sqrt(variance of the row + epsilon) * gamma + beta.
+template <class T>
+struct LayerNorm {
+  T* y;
+  const T* x;
+  const T *gamma, *beta;  // (n), or null for 1 and 0
+  index_t rows, n;
+  double epsilon;
+};
+
+template <class T>
+struct LayerNormGradient {
+  T* dx;                // (rows, n), or null
+  T *d_gamma, *d_beta;  // (n): added to
+  const T *dy, *x;      // (rows, n)
+  const T* gamma;       // (n), or null for 1
+  index_t rows, n;
+  double epsilon;
+};
+
 }  // namespace nnfast

@@ -82,8 +82,9 @@ class Builder {
         parameter->shape = node.parameters[i].shape;
         parameter->size = element_count(parameter->shape, parameter->name);
         parameter->value = graph_.flat.data() + node.offsets[i];
-        const bool trains = !options_.trainable || wanted.erase(parameter->name) != 0;
-        if (learns && trains) {
+        const bool changes = !options_.trainable || wanted.erase(parameter->name) != 0;
+        parameter->moves = learns && changes && !node.parameters[i].trains;
+        if (learns && changes && node.parameters[i].trains) {
           parameter->gradient = program_.gradients.data() + node.offsets[i];
           add_range(node.offsets[i], parameter->size);
         }
@@ -185,8 +186,15 @@ class Builder {
       output = inputs[0];
       return;
     }
-    if (node.spec.op == kDropout.name && !options_.loss && !options_.keep) {
+    const bool is_noise = node.spec.op == kDropout.name || node.spec.op == kSpatialDropout.name ||
+                          node.spec.op == kGaussianNoise.name;
+    if (is_noise && !options_.loss && !options_.keep) {
       output = inputs[0];
+      return;
+    }
+    if (runs_in_normalization(index)) {
+      output = inputs[0];
+      if (is_output) set_prediction(output);
       return;
     }
     const bool ends_in_activation =
@@ -205,12 +213,36 @@ class Builder {
     }
     NodeSpec spec = node.spec;
     if (ends_in_activation) spec.op = kActivation.name;
+    if (followed_by_relu(index)) spec.attributes["activation"] = std::string("relu");
     output = add_op(spec, node, index, inputs, node.spec.name, !ends_in_activation);
     skip_backward_.back() = leave_to_loss;
-    if (is_output && !leave_to_loss) {
-      program_.prediction = tensor(output);
-      program_.output_is_logits = options_.loss && options_.loss->integer_or("from_logits", 0) != 0;
+    if (is_output && !leave_to_loss) set_prediction(output);
+  }
+
+  void set_prediction(int output) {
+    program_.prediction = tensor(output);
+    program_.output_is_logits = options_.loss && options_.loss->integer_or("from_logits", 0) != 0;
+  }
+
+  // Whether the node is a ReLU that alone reads a batch normalisation, which then does it on its way.
+  bool runs_in_normalization(int index) const {
+    const GraphNode& node = layout_.nodes()[static_cast<size_t>(index)];
+    if (node.spec.op != kActivation.name || !options_.fuse || options_.keep) return false;
+    const size_t input = static_cast<size_t>(node.inputs[0]);
+    return activation_of(node.spec).kind == Activation::relu && readers_[input] == 1 &&
+           node.inputs[0] != layout_.output() &&
+           layout_.nodes()[input].spec.op == kBatchNormalization.name &&
+           activation_of(layout_.nodes()[input].spec).kind == Activation::identity;
+  }
+
+  bool followed_by_relu(int index) const {
+    const std::vector<GraphNode>& nodes = layout_.nodes();
+    for (size_t i = static_cast<size_t>(index) + 1; i < nodes.size(); ++i) {
+      if (needed_[i] && nodes[i].inputs == std::vector<int>{index} &&
+          runs_in_normalization(static_cast<int>(i)))
+        return true;
     }
+    return false;
   }
 
   // A rescaling that is the only reader of the input happens while the batch is gathered.

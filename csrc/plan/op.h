@@ -27,7 +27,8 @@ struct Parameter {
   Shape shape;
   index_t size = 0;
   T* value = nullptr;
-  T* gradient = nullptr;  // null: frozen, or a plan for prediction
+  T* gradient = nullptr;  // null: frozen, a statistic, or a plan for prediction
+  bool moves = false;     // a statistic that is not frozen, in a plan for training
 };
 
 // What changes from run to run.
@@ -66,8 +67,10 @@ class Op {
   // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed.
   virtual void backward(const Run& run) = 0;
 
-  // Whether backward() left only finite numbers in the parameter gradients.
+  // Whether a step left only finite numbers in the parameter gradients and in what commit() takes over.
   virtual bool gradients_are_finite() const;
+  // Takes over what the last forward() in training found, once the step's parameters are updated.
+  virtual void commit(const Run&) {}
 
   // What backward() reads: the plan keeps just that alive.
   virtual bool backward_reads_inputs() const { return true; }

@@ -9,6 +9,8 @@ extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape,
     kMultiply, kConcatenate, kCallback, kConv, kConvTranspose;
 extern const OpKind kMaxPool, kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding,
     kCropping;
+    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose, kBatchNormalization,
+    kLayerNormalization, kGroupNormalization, kSpatialDropout, kGaussianNoise;
 
 // The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
 ActivationParams activation_of(const NodeSpec& node);

@@ -337,11 +337,12 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     add_metrics(batch.rows, totals);
   }
   backward(run);
-  for (const BackwardStep<T>& done : program_.backward) {
-    if (done.op && !done.op->gradients_are_finite()) explain_non_finite(data, batch);
+  for (const auto& op : program_.ops) {
+    if (!op->gradients_are_finite()) explain_non_finite(data, batch);
   }
   optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable,
                      learning_rate, iteration + 1);
+  for (const auto& op : program_.ops) op->commit(run);
   ++iteration;
   return loss;
 }

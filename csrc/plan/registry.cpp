@@ -15,9 +15,31 @@ template class Op<double>;
 
 const std::vector<OpKind>& op_kinds() {
   static const std::vector<OpKind> kinds = {
-      kInput,   kRescaling,     kDense,         kActivation, kFlatten,     kReshape,       kDropout,
-      kAdd,     kMultiply,      kConcatenate,   kCallback,   kConv,        kConvTranspose, kMaxPool,
-      kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding, kCropping,
+      kInput,
+      kRescaling,
+      kDense,
+      kActivation,
+      kFlatten,
+      kReshape,
+      kDropout,
+      kSpatialDropout,
+      kGaussianNoise,
+      kAdd,
+      kMultiply,
+      kConcatenate,
+      kCallback,
+      kConv,
+      kConvTranspose,
+      kMaxPool,
+      kAvgPool,
+      kGlobalMaxPool,
+      kGlobalAvgPool,
+      kUpsampling,
+      kZeroPadding,
+      kCropping,
+      kBatchNormalization,
+      kLayerNormalization,
+      kGroupNormalization,
   };
   return kinds;
 }

@@ -36,6 +36,7 @@ struct NodeSpec {
 struct ParameterSpec {
   std::string name;  // within its node: "kernel", "bias"
   Shape shape;
+  bool trains = true;  // false: a statistic, which the op itself moves and no optimiser
 };
 
 // What a node makes of its inputs.

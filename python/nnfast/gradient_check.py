@@ -57,13 +57,14 @@ def check_gradients(
     tolerance: float = 1e-6,
     max_elements: int | None = None,
     raise_on_failure: bool = False,
+    training: bool = False,
 ) -> GradientCheck:
     """Compare backpropagation with (L(w + h) - L(w - h)) / (2 h) for the elements w of every trainable parameter.
 
     Parameters
     ----------
     network : Network
-        Not changed: a float64 copy is examined, without dropout.
+        Not changed: a float64 copy is examined.
     x : array_like (N, *input_shape)
     y : array_like (N, ...)
     loss : str or Loss
@@ -75,6 +76,8 @@ def check_gradients(
         Examine only that many elements per parameter, spread evenly; None examines all.
     raise_on_failure : bool, default False
         Raise instead of returning a report that is false.
+    training : bool, default False
+        Examine what a training step computes: with the first step's dropout and the batch's own statistics.
 
     Returns
     -------
@@ -105,18 +108,21 @@ def check_gradients(
     copy = network.copy("float64")
     rows, targets, _, chosen = copy.as_batch(x, y, loss)
     plan = copy.plan(len(rows), loss=chosen)
-    plan.loss_and_gradients(rows, targets, None, False)
+    plan.loss_and_gradients(rows, targets, None, bool(training))
     exact = {name: gradient.copy() for name, gradient in plan.gradients().items()}
+
+    def loss_now() -> float:
+        if training:
+            return plan.loss_and_gradients(rows, targets, None, True)
+        return float(plan.evaluate(rows, targets, None)[0]) / len(rows)
+
     errors: dict[str, float] = {}
     evaluations = 0
     for name, gradient in exact.items():
         values, wanted = copy.parameters[name].reshape(-1), gradient.reshape(-1)
         count = values.size if max_elements is None else integer("check_gradients", "max_elements", max_elements)
         elements = np.linspace(0, values.size - 1, min(count, values.size)).astype(int)
-        found = np.array(
-            [_difference(values, i, step, lambda: plan.evaluate(rows, targets, None)[0]) for i in elements]
-        )
-        found /= len(rows)
+        found = np.array([_difference(values, i, step, loss_now) for i in elements])
         evaluations += 2 * len(elements)
         floor = max(1e-3 * float(np.abs(wanted).max()), 1e-6)
         size = np.maximum(np.maximum(np.abs(found), np.abs(wanted[elements])), floor)

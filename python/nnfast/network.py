@@ -114,6 +114,7 @@ class Network:
         self.parameters = self._graph.parameters()
         owners = {parameter: architecture.layer_of(parameter) for parameter in shapes}
         self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
+        self._statistics = frozenset(self._graph.statistics())
         self.version = 0
         self._predict_rows = -1
         self._core_predict: Any = None
@@ -147,13 +148,23 @@ class Network:
 
     @property
     def num_parameters(self) -> int:
-        """Number of trained and frozen numbers together."""
+        """Number of trained and frozen numbers and of moving averages together."""
         return sum(view.size for view in self.parameters.values())
 
     @property
     def trainable(self) -> list[str]:
-        """Full names of the parameters that training changes."""
-        return [name for name in self.parameters if name not in self._frozen]
+        """Full names of the parameters that an optimiser changes."""
+        return [name for name in self.parameters if name not in self._frozen | self._statistics]
+
+    @property
+    def frozen(self) -> list[str]:
+        """Full names of the parameters, moving averages among them, that training leaves as they are."""
+        return [name for name in self.parameters if name in self._frozen]
+
+    @property
+    def statistics(self) -> list[str]:
+        """Full names of what follows the data and no optimiser changes: the moving averages of batch normalisation."""
+        return [name for name in self.parameters if name in self._statistics]
 
     def get_layer(self, name: str) -> Layer:
         """The layer of that name."""
@@ -197,6 +208,10 @@ class Network:
         ----------
         *names : str
             Full names such as "dense.bias", or a layer's name for all its parameters; none means all.
+
+        Notes
+        -----
+        A `layers.BatchNormalization` whose moving averages are frozen uses them in training too.
 
         Examples
         --------
@@ -304,9 +319,15 @@ class Network:
         return plan.values()
 
     def loss_and_gradients(
-        self, x: ArrayLike, y: ArrayLike, loss: Any, sample_weight: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        training: bool = False,
     ) -> tuple[float, dict[str, Array]]:
-        """The loss of a batch, without dropout, and its gradient by every trainable parameter. Nothing is changed.
+        """The loss of a batch and its gradient by every trainable parameter. Nothing is changed.
 
         Parameters
         ----------
@@ -314,6 +335,8 @@ class Network:
         y : array_like (N, ...)
         loss : str or Loss
         sample_weight : array_like (N,), optional
+        training : bool, default False
+            Compute as a training step does: with the first step's dropout and the batch's own statistics.
 
         Returns
         -------
@@ -332,7 +355,7 @@ class Network:
         """
         rows, targets, weights, chosen = self.as_batch(x, y, loss, sample_weight)
         plan = self.plan(len(rows), loss=chosen)
-        value = plan.loss_and_gradients(rows, targets, weights, False)
+        value = plan.loss_and_gradients(rows, targets, weights, bool(training))
         return value, {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
     def as_batch(
@@ -362,7 +385,7 @@ class Network:
             loss=None if loss is None else loss.spec(),
             metrics=metrics,
             optimizer=optimizer,
-            trainable=self.trainable,
+            trainable=[name for name in self.parameters if name not in self._frozen],
             callbacks=self.architecture.callbacks() | ({} if loss is None else loss.callbacks()),
             seed=self.seed,
             fuse=fuse,

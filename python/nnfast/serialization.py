@@ -85,8 +85,7 @@ def load_trainer(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
 
 
 def _describe(network: Network) -> dict[str, Any]:
-    frozen = [name for name in network.parameters if name not in network.trainable]
-    facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": frozen}
+    facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": network.frozen}
     return {**facts, **network.architecture.describe()}
 
 

@@ -20,14 +20,18 @@ def summary(network: Network) -> str:
         size = sum(view.size for name, view in network.parameters.items() if name.startswith(f"{layer.name}."))
         row = [f"{layer.name} ({type(layer).__name__})", _rows(shapes[layer.place]), f"{size:,}"]
         rows.append(row if chain else [*row, ", ".join(inputs)])
-    trainable = sum(network.parameters[name].size for name in network.trainable)
+    trainable, moving = (
+        sum(network.parameters[name].size for name in names) for names in (network.trainable, network.statistics)
+    )
+    averages = f", moving averages {moving:,}" if moving else ""
     total = network.num_parameters
     size = total * (4 if network.dtype == "float32" else 8)
     return "\n".join(
         [
             f"{network.name} ({network.dtype})",
             format_table(columns, rows, right=[2]),
-            f"Parameters: {total:,} ({size:,} bytes), trainable {trainable:,}, frozen {total - trainable:,}",
+            f"Parameters: {total:,} ({size:,} bytes), trainable {trainable:,}, "
+            f"frozen {total - trainable - moving:,}{averages}",
         ]
     )
 

@@ -343,6 +343,96 @@ void test_reductions() {
   }
 }
 
+// Rows (rows, n) with gaps behind them; x lies 3 above 0, so that shifts matter.
+template <class T>
+void test_column_norms(Numbers& numbers, index_t rows, index_t n) {
+  const index_t row = n + 5;
+  const auto x = numbers.vector<T>(rows * row, 2, 4), dy = numbers.vector<T>(rows * row, -1, 1);
+  const auto mean = numbers.vector<T>(n, 2, 4), scale = numbers.vector<T>(n, -1, 1);
+  const auto shift = numbers.vector<T>(n, -1, 1), factor = numbers.vector<T>(n, -1, 1);
+  Output<T> sum(n), square(n), g_sum(n), product(n), y(rows * n), dx(rows * row);
+  for (Output<T>* out : {&sum, &square, &g_sum, &product})
+    for (index_t j = 0; j < n; ++j) out->data()[j] = T(0.5);
+  for (index_t i = 0; i < rows * row; ++i) dx.data()[i] = 0;
+  kernels<T>().column_moments(sum.data(), square.data(), x.data(), mean.data(), row, rows, n);
+  kernels<T>().normalize_columns(y.data(), x.data(), scale.data(), shift.data(), rows, n, true);
+  NormGradient<T> p{};
+  p.dx = dx.data(), p.dy = dy.data(), p.x = x.data(), p.mean = mean.data();
+  p.scale = scale.data(), p.shift = shift.data(), p.x_factor = factor.data();
+  p.offset = shift.data(), p.row = row, p.rows = rows, p.n = n, p.relu = true;
+  kernels<T>().column_gradient_sums(g_sum.data(), product.data(), p);
+  kernels<T>().normalize_columns_backward(p);
+  const auto got_sum = sum.take(), got_square = square.take(), got_g = g_sum.take();
+  const auto got_product = product.take(), got_y = y.take(), got_dx = dx.take();
+  bool good = true;
+  for (size_t j = 0; j < got_sum.size(); ++j) {
+    Exact s = 0.5L, q = 0.5L, g_s = 0.5L, g_q = 0.5L;
+    for (index_t r = 0; r < rows; ++r) {
+      const size_t at = static_cast<size_t>(r * row) + j, flat = static_cast<size_t>(r * n) + j;
+      const Exact d = static_cast<Exact>(x[at]) - mean[j];
+      const T unit = std::fma(x[at], scale[j], shift[j]);
+      const Exact g = unit > 0 ? dy[at] : 0;
+      s += d, q += d * d, g_s += g, g_q += g * d;
+      const Exact value = std::fmax(0.0L, static_cast<Exact>(x[flat]) * scale[j] + shift[j]);
+      good = good && close(got_y[flat], value, 4, 5) &&
+             close(got_dx[at], d * factor[j] + g * scale[j] + shift[j], 8, 5);
+    }
+    const Exact count = static_cast<Exact>(rows + 2);
+    good = good && close(got_sum[j], s, count, 2 * count) &&
+           close(got_square[j], q, count, 5 * count) && close(got_g[j], g_s, count, count) &&
+           close(got_product[j], g_q, count, 2 * count);
+  }
+  CHECK(good);
+}
+
+template <class T>
+void test_layer_norm(Numbers& numbers, index_t rows, index_t n) {
+  const auto x = numbers.vector<T>(rows * n, 2, 4), dy = numbers.vector<T>(rows * n, -1, 1);
+  const auto gamma = numbers.vector<T>(n, -1, 1), beta = numbers.vector<T>(n, -1, 1);
+  const double epsilon = 0.25;
+  Output<T> y(rows * n), dx(rows * n), d_gamma(n), d_beta(n);
+  for (index_t j = 0; j < n; ++j) d_gamma.data()[j] = d_beta.data()[j] = 0;
+  kernels<T>().layer_norm_forward(
+      {y.data(), x.data(), gamma.data(), beta.data(), rows, n, epsilon});
+  kernels<T>().layer_norm_backward({dx.data(), d_gamma.data(), d_beta.data(), dy.data(), x.data(),
+                                    gamma.data(), rows, n, epsilon});
+  const auto got_y = y.take(), got_dx = dx.take();
+  d_gamma.take();
+  d_beta.take();
+  bool good = true;
+  const Exact factor = static_cast<Exact>(n + 16), size = static_cast<Exact>(n);
+  for (size_t first = 0; first < got_y.size(); first += gamma.size()) {
+    Exact mean = 0, variance = 0, mean_g = 0, mean_gu = 0;
+    for (size_t j = 0; j < gamma.size(); ++j) mean += x[first + j] / size;
+    for (size_t j = 0; j < gamma.size(); ++j)
+      variance += (x[first + j] - mean) * (x[first + j] - mean) / size;
+    const Exact deviation = std::sqrt(variance + static_cast<Exact>(epsilon));
+    for (size_t j = 0; j < gamma.size(); ++j) {
+      const Exact g = static_cast<Exact>(dy[first + j]) * gamma[j];
+      mean_g += g / size;
+      mean_gu += g * (x[first + j] - mean) / deviation / size;
+    }
+    for (size_t j = 0; j < gamma.size(); ++j) {
+      const Exact unit = (x[first + j] - mean) / deviation;
+      const Exact g = static_cast<Exact>(dy[first + j]) * gamma[j];
+      good = good && close(got_y[first + j], unit * gamma[j] + beta[j], factor, 8) &&
+             close(got_dx[first + j], (g - mean_g - unit * mean_gu) / deviation, factor, 16);
+    }
+  }
+  CHECK(good);
+}
+
+template <class T>
+void test_norms() {
+  Numbers numbers;
+  for (const index_t n : kLengths) {
+    if (n == 0) continue;
+    test_column_norms<T>(numbers, 3, n);
+    test_column_norms<T>(numbers, n, 3);
+    test_layer_norm<T>(numbers, 3, n);
+  }
+}
+
 template <class T>
 void test_rows_and_random_numbers() {
   const std::vector<uint8_t> pixels = {0, 1, 2, 50, 100, 150, 200, 255, 3, 4, 5, 6};
@@ -382,6 +472,7 @@ void test_all() {
   test_softmax<T>();
   test_optimizers<T>();
   test_reductions<T>();
+  test_norms<T>();
   test_rows_and_random_numbers<T>();
 }
 

@@ -2,6 +2,7 @@
 // bits depend neither on the number of threads nor on the instruction set.
 #include "plan/plan.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -35,7 +36,7 @@ NodeSpec dense(const char* name, const char* input, int64_t units, const char* a
   return node("dense", name, {input}, {{"units", units}, {"activation", std::string(activation)}});
 }
 
-// Two branches that are added, dropout, softmax; parameters with Glorot's limits.
+// Two branches that are added, normalisation, dropout, softmax; parameters with Glorot's limits.
 template <class T>
 std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   std::vector<NodeSpec> nodes = {
@@ -43,7 +44,8 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
       dense("a", "x", hidden, "relu"),
       dense("b", "x", hidden, "tanh"),
       node("add", "sum", {"a", "b"}, {}),
-      node("dropout", "drop", {"sum"}, {{"rate", 0.25}}),
+      node("batch_normalization", "norm", {"sum"}, {{"momentum", 0.9}, {"epsilon", 1e-3}}),
+      node("dropout", "drop", {"norm"}, {{"rate", 0.25}}),
       dense("out", "drop", kClasses, "softmax"),
   };
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), "out");
@@ -51,6 +53,10 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   for (const GraphNode& made : graph->layout.nodes()) {
     for (size_t i = 0; i < made.parameters.size(); ++i) {
       const Shape& shape = made.parameters[i].shape;
+      const std::string& name = made.parameters[i].name;
+      if (name == "gamma" || name == "moving_variance") {
+        std::fill_n(graph->flat.data() + made.offsets[i], shape[0], T(1));
+      }
       if (shape.size() != 2) continue;
       const double limit = std::sqrt(6.0 / static_cast<double>(shape[0] + shape[1]));
       T* to = graph->flat.data() + made.offsets[i];

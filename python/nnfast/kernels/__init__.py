@@ -38,6 +38,13 @@ from nnfast.kernels._pool import (
     global_max_pool2d_forward,
     max_pool2d_backward,
     max_pool2d_forward,
+from nnfast.kernels._norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
 )
 from nnfast.kernels._random import random_normal, random_permutation, random_uniform
 from nnfast.kernels._resize import (
@@ -58,6 +65,8 @@ __all__ = [
     "argmax",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "conv2d_backward",
     "conv2d_forward",
     "cropping2d_backward",
@@ -72,6 +81,10 @@ __all__ = [
     "global_avg_pool2d_forward",
     "global_max_pool2d_backward",
     "global_max_pool2d_forward",
+    "group_norm_backward",
+    "group_norm_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "log",
     "log1p",
     "log_softmax_backward",

@@ -44,6 +44,8 @@ from nnfast.layers.pooling import (
     MaxPool2D,
 )
 from nnfast.layers.regularization import Dropout
+from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from nnfast.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from nnfast.layers.reshape import Flatten, Reshape
 from nnfast.layers.resize import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 
@@ -55,6 +57,7 @@ __all__ = [
     "Add",
     "AvgPool1D",
     "AvgPool2D",
+    "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -71,10 +74,13 @@ __all__ = [
     "GlobalAvgPool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GaussianNoise",
+    "GroupNormalization",
     "HardSigmoid",
     "Heaviside",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "LogSoftmax",
     "MaxPool1D",
@@ -88,6 +94,8 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Tanh",
     "UpSampling1D",
     "UpSampling2D",
@@ -105,6 +113,8 @@ CLASSES: dict[str, type[Layer]] = {
         *(MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D),
         *(GlobalMaxPool1D, GlobalMaxPool2D, GlobalAvgPool1D, GlobalAvgPool2D),
         *(UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D, Cropping1D, Cropping2D),
+        *(BatchNormalization, LayerNormalization, GroupNormalization),
+        *(SpatialDropout1D, SpatialDropout2D, GaussianNoise),
     )
 }
 """The layers that a saved network may name."""

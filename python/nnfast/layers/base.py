@@ -114,7 +114,7 @@ class Layer(Configured):
             )
         inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs])
         if not isinstance(self._trainable, bool):
-            valid = [name for name, _ in inferred["parameters"]]
+            valid = [name for name, _ in inferred["parameters"] if name not in inferred["statistics"]]
             for name in self._trainable:
                 if name not in valid:
                     raise ValueError(f"{self.place}: trainable names {name!r}; it has {valid}")

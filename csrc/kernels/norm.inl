@@ -1,0 +1,235 @@
+// Normalisation. Batch and group normalisation see a matrix (rows, n) whose columns are channels;
+// ops/norm.cpp lays several rows with few channels side by side, as one row of a wider matrix.
+// Layer normalisation works along rows.
+
+template <int N>
+struct VectorCount {
+  static constexpr int value = N;
+};
+
+// Calls body(offset, VectorCount, lanes of the last vector) for strips of n columns: of 4 vectors,
+// whose sums do not wait for each other, then of one.
+template <class T, class Body>
+NNF_INLINE void for_each_strip(index_t n, Body body) {
+  constexpr int lanes = Vec<T>::lanes;
+  index_t j = 0;
+  for (; j + 4 * lanes <= n; j += 4 * lanes) body(j, VectorCount<4>(), lanes);
+  for (; j + lanes <= n; j += lanes) body(j, VectorCount<1>(), lanes);
+  if (j < n) body(j, VectorCount<1>(), static_cast<int>(n - j));
+}
+
+// sum (n) += sum over rows of x - shift, square (n) += that of (x - shift)^2, one chain a column.
+// x (rows, n), whose rows stand `row` elements apart. Where square is null, shift counts as 0.
+template <class T>
+void column_moments(T* sum, T* square, const T* x, const T* shift, index_t row, index_t rows,
+                    index_t n) {
+  for_each_strip<T>(n, [=](index_t j, auto vectors, int count) {
+    constexpr int V = decltype(vectors)::value, lanes = Vec<T>::lanes;
+    Vec<T> s[V];
+    for (int v = 0; v < V; ++v) s[v] = load_n(sum + j + v * lanes, count);
+    if (!square) {
+      for (index_t r = 0; r < rows; ++r) {
+        const T* from = x + r * row + j;
+        for (int v = 0; v < V; ++v) s[v] = s[v] + load_n(from + v * lanes, count);
+      }
+    } else {
+      Vec<T> q[V], m[V];
+      for (int v = 0; v < V; ++v) {
+        q[v] = load_n(square + j + v * lanes, count);
+        m[v] = load_n(shift + j + v * lanes, count);
+      }
+      for (index_t r = 0; r < rows; ++r) {
+        const T* from = x + r * row + j;
+        for (int v = 0; v < V; ++v) {
+          const Vec<T> d = load_n(from + v * lanes, count) - m[v];
+          s[v] = s[v] + d;
+          q[v] = fma(d, d, q[v]);
+        }
+      }
+      for (int v = 0; v < V; ++v) store_n(square + j + v * lanes, q[v], count);
+    }
+    for (int v = 0; v < V; ++v) store_n(sum + j + v * lanes, s[v], count);
+  });
+}
+
+// y (rows, n) = fma(x, scale, shift), with relu the larger of that and 0. scale, shift (n). y may be x.
+template <class T>
+void normalize_columns(T* y, const T* x, const T* scale, const T* shift, index_t rows, index_t n,
+                       bool relu) {
+  const auto pass = [=](auto f) {
+    for (index_t r = 0; r < rows; ++r) {
+      const T* from = x + r * n;
+      T* to = y + r * n;
+      for_each_vector<T>(n, [=](index_t j, int count) {
+        const Vec<T> s = load_n(scale + j, count), o = load_n(shift + j, count);
+        store_n(to + j, f(fma(load_n(from + j, count), s, o)), count);
+      });
+    }
+  };
+  if (relu) {
+    pass([](Vec<T> v) { return max(zero<T>(), v); });
+  } else {
+    pass([](Vec<T> v) { return v; });
+  }
+}
+
+// dy where the activation let x through. y > 0 is found again from x: cheaper than reading y.
+template <class T, bool RELU>
+NNF_INLINE Vec<T> passed_gradient(const NormGradient<T>& p, index_t at, index_t j, Vec<T> x,
+                                  int count) {
+  const Vec<T> dy = load_n(p.dy + at, count);
+  if (!RELU) return dy;
+  const Vec<T> y = fma(x, load_n(p.scale + j, count), load_n(p.shift + j, count));
+  return select(less(zero<T>(), y), dy, zero<T>());
+}
+
+template <class T, bool RELU>
+NNF_INLINE void gradient_sums_of(T* sum, T* product, const NormGradient<T>& p) {
+  for_each_strip<T>(p.n, [&](index_t j, auto vectors, int count) {
+    constexpr int V = decltype(vectors)::value, lanes = Vec<T>::lanes;
+    Vec<T> s[V], q[V];
+    for (int v = 0; v < V; ++v) {
+      s[v] = load_n(sum + j + v * lanes, count);
+      q[v] = load_n(product + j + v * lanes, count);
+    }
+    for (index_t r = 0; r < p.rows; ++r) {
+      for (int v = 0; v < V; ++v) {
+        const index_t column = j + v * lanes, at = r * p.row + column;
+        const Vec<T> x = load_n(p.x + at, count);
+        const Vec<T> g = passed_gradient<T, RELU>(p, at, column, x, count);
+        s[v] = s[v] + g;
+        q[v] = fma(g, x - load_n(p.mean + column, count), q[v]);
+      }
+    }
+    for (int v = 0; v < V; ++v) {
+      store_n(sum + j + v * lanes, s[v], count);
+      store_n(product + j + v * lanes, q[v], count);
+    }
+  });
+}
+
+// sum (n) += sum over rows of g, product (n) += that of g (x - mean), one chain a column; g as in
+// NormGradient. Reads neither x_factor nor offset, scale and shift with relu alone.
+template <class T>
+void column_gradient_sums(T* sum, T* product, const NormGradient<T>& p) {
+  if (p.relu) return gradient_sums_of<T, true>(sum, product, p);
+  gradient_sums_of<T, false>(sum, product, p);
+}
+
+template <class T, bool RELU>
+NNF_INLINE void input_gradient_of(const NormGradient<T>& p) {
+  for (index_t r = 0; r < p.rows; ++r) {
+    for_each_vector<T>(p.n, [&](index_t j, int count) {
+      const index_t at = r * p.row + j;
+      const Vec<T> x = load_n(p.x + at, count);
+      const Vec<T> g = passed_gradient<T, RELU>(p, at, j, x, count);
+      const Vec<T> own = fma(g, load_n(p.scale + j, count), load_n(p.offset + j, count));
+      const Vec<T> distance = x - load_n(p.mean + j, count);
+      store_n(p.dx + at, fma(distance, load_n(p.x_factor + j, count), own), count);
+    });
+  }
+}
+
+// dx as NormGradient says. dx may be dy.
+template <class T>
+void normalize_columns_backward(const NormGradient<T>& p) {
+  if (p.relu) return input_gradient_of<T, true>(p);
+  input_gradient_of<T, false>(p);
+}
+
+// lane_sum of two terms at once: term(i, count, a, b) gives both, their lanes past count being 0.
+template <class T, class Term>
+NNF_INLINE void two_lane_sums(index_t n, T& first, T& second, Term term) {
+  constexpr int lanes = Vec<T>::lanes, parts = LaneSum<T>::parts;
+  LaneSum<T> one, other;
+  const auto add = [&](int p, index_t i, int count) {
+    Vec<T> a, b;
+    term(i, count, a, b);
+    one.part[p] = one.part[p] + a;
+    other.part[p] = other.part[p] + b;
+  };
+  index_t i = 0;
+  for (; i + LaneSum<T>::virtual_lanes <= n; i += LaneSum<T>::virtual_lanes) {
+    for (int p = 0; p < parts; ++p) add(p, i + p * lanes, lanes);
+  }
+  for (int p = 0; p < parts && i < n; ++p, i += lanes) {
+    add(p, i, n - i < lanes ? static_cast<int>(n - i) : lanes);
+  }
+  first = one.total();
+  second = other.total();
+}
+
+template <class T>
+struct RowMoments {
+  Vec<T> mean, inverse;  // 1 / sqrt(variance + epsilon)
+};
+
+// Two passes: the second sums around the first's mean and so corrects it too.
+template <class T>
+NNF_INLINE RowMoments<T> row_moments(const T* x, index_t n, double epsilon) {
+  const T share = T(1) / static_cast<T>(n);
+  const T rough =
+      lane_sum<T>(n, [=](index_t i, int count) { return load_n(x + i, count); }) * share;
+  const Vec<T> around = broadcast<T>(rough);
+  T sum, square;
+  two_lane_sums<T>(n, sum, square, [=](index_t i, int count, Vec<T>& a, Vec<T>& b) {
+    a = keep_first(load_n(x + i, count) - around, count);
+    b = a * a;
+  });
+  const T rest = sum * share, variance = square * share - rest * rest;
+  const T positive = variance > T(0) || variance != variance ? variance : T(0);
+  const T deviation = first_lane(sqrt(broadcast<T>(positive + static_cast<T>(epsilon))));
+  return {broadcast<T>(rough + rest), broadcast<T>(T(1) / deviation)};
+}
+
+template <class T>
+NNF_INLINE Vec<T> load_or(const T* p, index_t i, int count, Vec<T> otherwise) {
+  return p ? load_n(p + i, count) : otherwise;
+}
+
+// y as LayerNorm says (Ba, Kiros, Hinton 2016, arXiv:1607.06450). y may be x.
+template <class T>
+void layer_norm_forward(const LayerNorm<T>& p) {
+  const Vec<T> one = broadcast<T>(T(1));
+  for (index_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.n;
+    T* y = p.y + r * p.n;
+    const RowMoments<T> m = row_moments(x, p.n, p.epsilon);
+    for_each_vector<T>(p.n, [&](index_t i, int count) {
+      const Vec<T> unit = (load_n(x + i, count) - m.mean) * m.inverse;
+      store_n(y + i,
+              fma(unit, load_or(p.gamma, i, count, one), load_or(p.beta, i, count, zero<T>())),
+              count);
+    });
+  }
+}
+
+// With u = (x - mean) / sqrt(variance + epsilon) and g = dy gamma: dx = (g - mean(g) - u mean(g u)) /
+// sqrt(variance + epsilon), overwritten; d_gamma += sum over rows of dy u, d_beta += that of dy. The
+// moments are found again. dx may be dy.
+template <class T>
+void layer_norm_backward(const LayerNormGradient<T>& p) {
+  const Vec<T> one = broadcast<T>(T(1));
+  const T share = T(1) / static_cast<T>(p.n);
+  for (index_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.n;
+    const T* dy = p.dy + r * p.n;
+    const RowMoments<T> m = row_moments(x, p.n, p.epsilon);
+    T sum, product;
+    two_lane_sums<T>(p.n, sum, product, [&](index_t i, int count, Vec<T>& a, Vec<T>& b) {
+      const Vec<T> d = load_n(dy + i, count), unit = (load_n(x + i, count) - m.mean) * m.inverse;
+      store_n(p.d_gamma + i, fma(d, unit, load_n(p.d_gamma + i, count)), count);
+      store_n(p.d_beta + i, load_n(p.d_beta + i, count) + d, count);
+      a = d * load_or(p.gamma, i, count, one);
+      b = a * unit;
+    });
+    if (!p.dx) continue;
+    const Vec<T> mean_g = broadcast<T>(sum * share), mean_gu = broadcast<T>(product * share);
+    T* dx = p.dx + r * p.n;
+    for_each_vector<T>(p.n, [&](index_t i, int count) {
+      const Vec<T> unit = (load_n(x + i, count) - m.mean) * m.inverse;
+      const Vec<T> g = load_n(dy + i, count) * load_or(p.gamma, i, count, one);
+      store_n(dx + i, fnma(unit, mean_gu, g - mean_g) * m.inverse, count);
+    });
+  }
+}

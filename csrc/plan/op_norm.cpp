@@ -1,0 +1,207 @@
+// Batch, layer and group normalisation over the last axis; ops/norm.h has the sources.
+#include <cmath>
+#include <vector>
+
+#include "ops/activation.h"
+#include "ops/norm.h"
+#include "ops/reduce.h"
+#include "plan/ops.h"
+
+namespace nnfast::plan {
+namespace {
+
+bool has_gamma(const NodeSpec& node) { return node.integer_or("scale", 1) != 0; }
+bool has_beta(const NodeSpec& node) { return node.integer_or("center", 1) != 0; }
+
+Inference infer_normalization(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  require_inputs(node, inputs, 1);
+  require(!inputs[0].empty(), node.name, ": expected an input of (N, ..., C), got (N,)");
+  const double epsilon = node.number("epsilon");
+  require(std::isfinite(epsilon) && epsilon > 0, node.name,
+          ": expected a finite epsilon above 0, got ", epsilon);
+  Inference result{inputs[0], {}};
+  const Shape channels = {inputs[0].back()};
+  if (has_gamma(node)) result.parameters.push_back({"gamma", channels});
+  if (has_beta(node)) result.parameters.push_back({"beta", channels});
+  return result;
+}
+
+Inference infer_batch(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  Inference result = infer_normalization(node, inputs);
+  const double momentum = node.number("momentum");
+  require(momentum >= 0 && momentum < 1, node.name, ": expected 0 <= momentum < 1, got ", momentum);
+  const Activation activation = activation_of(node).kind;
+  require(activation == Activation::identity || activation == Activation::relu, node.name,
+          ": expected the activation identity or relu, got '",
+          node.has("activation") ? node.string("activation") : "", "'");
+  result.parameters.push_back({"moving_mean", {inputs[0].back()}, false});
+  result.parameters.push_back({"moving_variance", {inputs[0].back()}, false});
+  return result;
+}
+
+Inference infer_group(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  Inference result = infer_normalization(node, inputs);
+  const int64_t groups = node.integer("groups"), channels = inputs[0].back();
+  require(groups > 0 && channels % groups == 0, node.name,
+          ": expected groups that divide the input's ", channels, " channels, got ", groups);
+  return result;
+}
+
+// What the three have in common.
+template <class T>
+class NormalizationOp : public Op<T> {
+ public:
+  explicit NormalizationOp(const NodeSpec& node)
+      : Op<T>(node),
+        epsilon_(node.number("epsilon")),
+        has_gamma_(has_gamma(node)),
+        has_beta_(has_beta(node)) {}
+  bool backward_reads_output() const override { return false; }
+  double flops_per_row() const override { return 4 * static_cast<double>(this->output->size); }
+
+ protected:
+  Parameter<T>* gamma() const { return has_gamma_ ? this->parameters[0] : nullptr; }
+  Parameter<T>* beta() const { return has_beta_ ? this->parameters[has_gamma_ ? 1 : 0] : nullptr; }
+  index_t channels() const { return static_cast<index_t>(this->output->shape.back()); }
+  index_t positions() const { return this->output->size / channels(); }
+  Normalization<T> normalization(index_t rows) const {
+    Normalization<T> p;
+    p.rows = rows;
+    p.n = channels();
+    if (gamma()) p.gamma = gamma()->value;
+    if (beta()) p.beta = beta()->value;
+    p.epsilon = epsilon_;
+    return p;
+  }
+  NormalizationGradients<T> gradients() const {
+    NormalizationGradients<T> out;
+    out.dx = this->d_inputs[0];
+    if (gamma()) out.d_gamma = gamma()->gradient;
+    if (beta()) out.d_beta = beta()->gradient;
+    return out;
+  }
+
+ private:
+  double epsilon_;
+  bool has_gamma_, has_beta_;
+};
+
+// In training the batch's statistics count, and moving averages follow them, unless these are frozen.
+// In prediction, and in training then, the moving averages count.
+template <class T>
+class BatchNormalizationOp final : public NormalizationOp<T> {
+ public:
+  explicit BatchNormalizationOp(const NodeSpec& node)
+      : NormalizationOp<T>(node),
+        momentum_(node.number("momentum")),
+        relu_(activation_of(node).kind == Activation::relu) {}
+
+  void forward(const Run& run) override {
+    const T* x = this->inputs[0]->value;
+    const size_t n = static_cast<size_t>(this->channels());
+    if (mean_.empty()) {  // the first time only: steps allocate nothing
+      mean_.resize(n);
+      variance_.resize(n);
+    }
+    if (takes_statistics(run)) {
+      batch_statistics(mean_.data(), variance_.data(), x, rows(run), this->channels());
+    } else {
+      take_moving_averages();
+    }
+    batch_norm_forward(this->output->value, x, mean_.data(), variance_.data(), settings(run));
+  }
+
+  void backward(const Run& run) override {
+    batch_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value, mean_.data(),
+                        variance_.data(), !takes_statistics(run), settings(run));
+  }
+
+  bool gradients_are_finite() const override {
+    return Op<T>::gradients_are_finite() && all_finite(mean_.data(), this->channels()) &&
+           all_finite(variance_.data(), this->channels());
+  }
+
+  void commit(const Run& run) override {
+    if (!takes_statistics(run)) return;
+    move(moving_mean(), mean_);
+    move(moving_variance(), variance_);
+  }
+
+ private:
+  Parameter<T>& moving_mean() const { return *this->parameters[this->parameters.size() - 2]; }
+  Parameter<T>& moving_variance() const { return *this->parameters.back(); }
+  index_t rows(const Run& run) const { return run.rows * this->positions(); }
+  bool takes_statistics(const Run& run) const {
+    return run.training && (moving_mean().moves || moving_variance().moves);
+  }
+  Normalization<T> settings(const Run& run) const {
+    Normalization<T> p = this->normalization(rows(run));
+    p.relu = relu_;
+    return p;
+  }
+  void take_moving_averages() {
+    for (size_t c = 0; c < mean_.size(); ++c) {
+      mean_[c] = static_cast<double>(moving_mean().value[c]);
+      variance_[c] = static_cast<double>(moving_variance().value[c]);
+      require(variance_[c] >= 0, moving_variance().name, ": expected variances of 0 or more, got ",
+              variance_[c], " in channel ", c, "; set it to what training found");
+    }
+  }
+  void move(const Parameter<T>& average, const std::vector<double>& batch) const {
+    if (!average.moves) return;
+    for (size_t c = 0; c < batch.size(); ++c) {
+      average.value[c] = static_cast<T>(momentum_ * static_cast<double>(average.value[c]) +
+                                        (1 - momentum_) * batch[c]);
+    }
+  }
+
+  double momentum_;
+  bool relu_;
+  std::vector<double> mean_, variance_;  // that the last forward pass took
+};
+
+template <class T>
+class LayerNormalizationOp final : public NormalizationOp<T> {
+ public:
+  using NormalizationOp<T>::NormalizationOp;
+  void forward(const Run& run) override {
+    layer_norm_forward(this->output->value, this->inputs[0]->value, settings(run));
+  }
+  void backward(const Run& run) override {
+    layer_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value, settings(run));
+  }
+
+ private:
+  Normalization<T> settings(const Run& run) const {
+    return this->normalization(run.rows * this->positions());
+  }
+};
+
+template <class T>
+class GroupNormalizationOp final : public NormalizationOp<T> {
+ public:
+  explicit GroupNormalizationOp(const NodeSpec& node)
+      : NormalizationOp<T>(node), groups_(static_cast<index_t>(node.integer("groups"))) {}
+  void forward(const Run& run) override {
+    group_norm_forward(this->output->value, this->inputs[0]->value, run.rows, groups_,
+                       this->normalization(this->positions()));
+  }
+  void backward(const Run& run) override {
+    group_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value, run.rows,
+                        groups_, this->normalization(this->positions()));
+  }
+
+ private:
+  index_t groups_;
+};
+
+}  // namespace
+
+const OpKind kBatchNormalization =
+    op_kind<BatchNormalizationOp>("batch_normalization", infer_batch);
+const OpKind kLayerNormalization =
+    op_kind<LayerNormalizationOp>("layer_normalization", infer_normalization);
+const OpKind kGroupNormalization =
+    op_kind<GroupNormalizationOp>("group_normalization", infer_group);
+
+}  // namespace nnfast::plan
