@@ -8,6 +8,7 @@ namespace nnfast::bind {
 void add_machine(pybind11::module_& module);
 void add_kernels(pybind11::module_& module);
 void add_conv_kernels(pybind11::module_& module);
+void add_augment_kernels(pybind11::module_& module);
 void add_plan(pybind11::module_& module);
 
 }  // namespace nnfast::bind

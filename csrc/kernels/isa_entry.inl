@@ -28,6 +28,7 @@ namespace {
 #include "kernels/optimizer.inl"
 #include "kernels/peak.inl"
 #include "kernels/random.inl"
+#include "kernels/augment.inl"
 #include "kernels/reduce.inl"
 #include "kernels/softmax.inl"
 
