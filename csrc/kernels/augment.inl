@@ -13,7 +13,7 @@
 //   11, 12  row and column of cutout's centre: floor(u H), floor(u W)
 
 constexpr int kSamples = 64;  // elements of an output row made together, at most
-constexpr int kGroup = 16;    // in multiples of so many, which is what loops are vectorised over
+constexpr int kGroup = 16;    // in groups of so many, which is what gather16 reads
 
 // How one image changes.
 struct AffineMap {
@@ -23,7 +23,8 @@ struct AffineMap {
 };
 struct DrawnAugmentation {
   AffineMap map;
-  double gain, bias;  // of contrast and brightness; the mean is still to come: bias + mean (1 - gain)
+  double gain,
+      bias;  // of contrast and brightness; the mean is still to come: bias + mean (1 - gain)
   index_t cutout_row, cutout_column;
 };
 
@@ -43,9 +44,8 @@ NNF_INLINE DrawnAugmentation draw_augmentation(const uint32_t* words, const Augm
     w[k] = 2 * u[k] - 1;
   }
   const auto crop = [&](int k) {
-    return static_cast<double>(static_cast<index_t>(
-               u[k] * static_cast<double>(2 * p.crop_padding + 1)) -
-           p.crop_padding);
+    return static_cast<double>(
+        static_cast<index_t>(u[k] * static_cast<double>(2 * p.crop_padding + 1)) - p.crop_padding);
   };
   const double flip_x = p.horizontal_flip && u[0] >= 0.5 ? -1 : 1;
   const double flip_y = p.vertical_flip && u[1] >= 0.5 ? -1 : 1;
@@ -98,7 +98,8 @@ NNF_INLINE void rescale_row(T* y, const uint8_t* x, index_t n, double scale, dou
 
 template <class T>
 NNF_INLINE void copy_elements(T* NNF_RESTRICT to, const T* NNF_RESTRICT from, index_t n) {
-  for_each_vector<T>(n, [=](index_t i, int count) { store_n(to + i, load_n(from + i, count), count); });
+  for_each_vector<T>(
+      n, [=](index_t i, int count) { store_n(to + i, load_n(from + i, count), count); });
 }
 NNF_INLINE void copy_elements(uint8_t* NNF_RESTRICT to, const uint8_t* NNF_RESTRICT from,
                               index_t n) {
@@ -213,11 +214,11 @@ NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count
   const T* upper = scratch.padded;
   const T* lower = upper + (p.width + 3) * p.channels;
   const index_t next = p.channels;
-  for (int k = 0; k < count; ++k) {
-    out.at00[k] = upper[at[k]];
-    out.at01[k] = upper[at[k] + next];
-    out.at10[k] = lower[at[k]];
-    out.at11[k] = lower[at[k] + next];
+  for (int g = 0; g < count; g += kGroup) {
+    gather16(out.at00 + g, upper, at + g);
+    gather16(out.at01 + g, upper + next, at + g);
+    gather16(out.at10 + g, lower, at + g);
+    gather16(out.at11 + g, lower + next, at + g);
   }
 }
 
@@ -226,9 +227,8 @@ template <class T>
 NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count,
                                 const AugmentScratch<T, uint8_t>& scratch, const AugmentParams&) {
   int32_t square[kSamples];
-  const uint32_t* from = scratch.square;
-  for (int k = 0; k < count; ++k) square[k] = static_cast<int32_t>(from[at[k]]);
   for (int g = 0; g < count; g += kGroup) {
+    gather16(square + g, scratch.square, at + g);
     for (int k = g; k < g + kGroup; ++k) {
       out.at00[k] = static_cast<T>(square[k] & 255);
       out.at01[k] = static_cast<T>(square[k] >> 8 & 255);
@@ -247,11 +247,11 @@ NNF_INLINE void prepare_neighbours(const AugmentScratch<T, uint8_t>& scratch,
   const index_t n = (p.height + 2) * stride;
   const uint8_t* NNF_RESTRICT upper = scratch.padded;
   const uint8_t* NNF_RESTRICT lower = upper + stride;
-  uint32_t* NNF_RESTRICT square = scratch.square;
+  int32_t* NNF_RESTRICT square = scratch.square;
   for (index_t e = 0; e < n; ++e) {
-    square[e] = static_cast<uint32_t>(upper[e]) | static_cast<uint32_t>(upper[e + next]) << 8 |
-                static_cast<uint32_t>(lower[e]) << 16 |
-                static_cast<uint32_t>(lower[e + next]) << 24;
+    square[e] = static_cast<int32_t>(upper[e] | static_cast<uint32_t>(upper[e + next]) << 8 |
+                                     static_cast<uint32_t>(lower[e]) << 16 |
+                                     static_cast<uint32_t>(lower[e + next]) << 24);
   }
 }
 
@@ -341,8 +341,7 @@ template <class T, class S>
 void augment_image(T* y, const S* x, const DrawnAugmentation& drawn,
                    const AugmentScratch<T, S>& scratch, const AugmentParams& p) {
   double bias = drawn.bias;
-  if (p.contrast != 0)
-    bias += image_mean(x, p.height * p.width * p.channels) * (1 - drawn.gain);
+  if (p.contrast != 0) bias += image_mean(x, p.height * p.width * p.channels) * (1 - drawn.gain);
   const double gain = drawn.gain * p.scale;
   bias = bias * p.scale + p.offset;
   if (moves_whole_pixels(drawn.map)) {

@@ -53,13 +53,14 @@ void run(T* y, const S* x, const int64_t* rows, index_t count, const AugmentPara
   // What the shift, rotation and zoom of an image of bytes cost an element, in nanoseconds.
   constexpr double cost = 1;
   const index_t size = p.height * p.width * p.channels;
-  parallel_ranges(count, 1, cost * static_cast<double>(count * size), [&](index_t begin, index_t end) {
-    AugmentScratch<T, S> scratch;
-    const size_t bytes = lay_out(scratch, nullptr, p);
-    lay_out(scratch, thread_scratch(bytes), p);
-    kernel(y + begin * size, rows ? x : x + begin * size, rows ? rows + begin : nullptr, begin,
-           end - begin, scratch, p);
-  });
+  parallel_ranges(count, 1, cost * static_cast<double>(count * size),
+                  [&](index_t begin, index_t end) {
+                    AugmentScratch<T, S> scratch;
+                    const size_t bytes = lay_out(scratch, nullptr, p);
+                    lay_out(scratch, thread_scratch(bytes), p);
+                    kernel(y + begin * size, rows ? x : x + begin * size,
+                           rows ? rows + begin : nullptr, begin, end - begin, scratch, p);
+                  });
 }
 
 }  // namespace
@@ -74,7 +75,8 @@ Fill parse_fill(const std::string& name, const std::string& place) {
 
 void require_augmentation(const AugmentParams& p, const std::string& place) {
   const auto within = [&](const char* name, double value, double end) {
-    require(value >= 0 && value < end, place, ": expected 0 <= ", name, " < ", end, ", got ", value);
+    require(value >= 0 && value < end, place, ": expected 0 <= ", name, " < ", end, ", got ",
+            value);
   };
   const double side = static_cast<double>(kLongestSide);
   within("height", static_cast<double>(p.height), side + 1);
@@ -112,7 +114,7 @@ void augment_images(T* y, const T* values, const uint8_t* bytes, const int64_t* 
 
 template void augment_images<float>(float*, const float*, const uint8_t*, const int64_t*, index_t,
                                     const AugmentParams&);
-template void augment_images<double>(double*, const double*, const uint8_t*, const int64_t*, index_t,
-                                     const AugmentParams&);
+template void augment_images<double>(double*, const double*, const uint8_t*, const int64_t*,
+                                     index_t, const AugmentParams&);
 
 }  // namespace nnfast

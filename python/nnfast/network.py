@@ -352,6 +352,7 @@ class Network:
         loss: losses.Loss | None = None,
         metrics: Sequence[Spec] = (),
         optimizer: Spec | None = None,
+        augmentation: Spec | None = None,
         fuse: bool = True,
         keep: bool = False,
     ) -> _core.Plan:
@@ -362,6 +363,7 @@ class Network:
             loss=None if loss is None else loss.spec(),
             metrics=metrics,
             optimizer=optimizer,
+            augmentation=augmentation,
             trainable=self.trainable,
             callbacks=self.architecture.callbacks() | ({} if loss is None else loss.callbacks()),
             seed=self.seed,
