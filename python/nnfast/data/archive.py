@@ -50,7 +50,7 @@ def read_archive(place: str, limits: Limits, wanted: tuple[str, ...]) -> Iterato
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as archive:
             seen: set[str] = set()
             while (member := archive.next()) is not None:
-                archive.members = []  # else it keeps them all
+                archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
                 name = _checked_name(member, place, seen, limits)
                 source.admit(member)
                 content = archive.extractfile(member) if name.lower().endswith(wanted) else None

@@ -146,7 +146,10 @@ def read_images(
         warnings.simplefilter("error", images.DecompressionBombWarning)
         for file in files:
             found[file.subset].append((file.label, file.name, decoder.decode(file)))
-    return [_assemble(os.path.join(place, subset), found[subset], classes[subset]) for subset in subsets]
+    return [
+        _assemble(os.path.join(place, subset) if subset else place, found[subset], classes[subset])
+        for subset in subsets
+    ]
 
 
 def _pillow() -> Any:
@@ -215,13 +218,14 @@ def _folder_files(root: Path, subsets: Sequence[str], limits: Limits) -> Iterato
 def _archive_files(place: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
     """The files, one by one; adds the names of the classes that are met to `classes`."""
     for name, content in read_archive(place, limits, _SUFFIXES):
-        folder, _, file = name.rpartition("/")
-        subset, _, label = folder.rpartition("/")
-        if subset not in classes or not label or not _is_seen(label):
-            continue
-        classes[subset].add(label)
-        if content is not None and _is_seen(file):
-            yield _File(f"{place}: {name}", subset, label, file, content)
+        for subset in classes:
+            prefix = f"{subset}/" if subset else ""
+            label, slash, file = name[len(prefix) :].partition("/")
+            if not (name.startswith(prefix) and slash and _is_seen(label)):
+                continue
+            classes[subset].add(label)
+            if content is not None and "/" not in file and _is_seen(file):
+                yield _File(f"{place}: {name}", subset, label, file, content)
 
 
 class _Decoder:
