@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 from kernel_cases import DTYPES, Array, Workbench
 from kernel_table import ACTIVATIONS, LOSSES, ROWS
+from kernel_table_augment import AUGMENTATIONS
 
 from nnfast import _core, kernels
+from nnfast.data import Augmentation
 
 MEASUREMENTS = {"fma_peak"}  # its output is a speed
 SMALL = (1, 5, 37, 131)
@@ -76,6 +78,13 @@ def _large_rows(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Arr
             yield f"large {name} {options}, gradient", kernels.loss_backward(name, prediction, target, **options)
 
 
+def _large_images(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    pixels = rng.integers(0, 256, (24, 31, 33, 3), np.uint8)
+    for step, options in enumerate(AUGMENTATIONS):
+        for images in (pixels, pixels.astype(dtype)):
+            yield f"large images, {options}", kernels.augment(images, Augmentation(**options), 7, step, dtype=dtype)
+
+
 def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
     nodes = [
         {"op": "input", "name": "x", "inputs": [], "shape": [60]},
@@ -104,6 +113,7 @@ def digests() -> dict[str, str]:
             _large_products(rng, dtype),
             _large_arrays(rng, dtype),
             _large_rows(rng, dtype),
+            _large_images(rng, dtype),
             _training(rng, dtype),
         ):
             for what, output in source:
