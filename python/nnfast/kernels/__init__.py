@@ -25,8 +25,8 @@ from nnfast.kernels._activation import (
     softmax_forward,
 )
 from nnfast.kernels._array import add, argmax, gather_rows, multiply, reduce_max, reduce_sum
-from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._augment import augment
+from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
@@ -39,9 +39,9 @@ __all__ = [
     "adam_update",
     "add",
     "argmax",
+    "augment",
     "conv2d_backward",
     "conv2d_forward",
-    "augment",
     "dropout_backward",
     "dropout_forward",
     "erf",
