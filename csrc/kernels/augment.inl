@@ -136,7 +136,7 @@ NNF_INLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, doubl
   const S filling = static_cast<S>(p.fill_value);
   for (index_t i = 0; i < p.height; ++i) {
     const index_t from = pixel_for(map.yy < 0 ? y0 - i : y0 + i, p.height, p.fill);
-    const S* source = x + from * n;
+    const S* source = x + (from < 0 ? 0 : from) * n;
     if (from >= 0 && !mirrored && begin == 0 && end == width) {
       rescale_row(y + i * n, source, n, gain, bias);
       continue;
@@ -151,7 +151,7 @@ NNF_INLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, doubl
       };
       for (index_t j = 0; j < begin; ++j) outside(j);
       for (index_t j = end; j < width; ++j) outside(j);
-      if (!mirrored) {
+      if (!mirrored && begin < end) {
         copy_elements(row + begin * channels, source + (x0 + begin) * channels,
                       (end - begin) * channels);
       } else if (channels == 1) {
