@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 from kernel_cases import DTYPES, Array, Workbench
 from kernel_table import ACTIVATIONS, LOSSES, ROWS
+from kernel_table_augment import AUGMENTATIONS
 
 from nnfast import _core, kernels
+from nnfast.data import Augmentation
 
 MEASUREMENTS = {"fma_peak"}  # its output is a speed
 SMALL = (1, 5, 37, 131)
@@ -135,6 +137,10 @@ def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, 
     yield "training with normalisation, losses", np.array(losses)
     yield "training with normalisation, parameters", np.array(graph.flat())
     yield "training with normalisation, prediction", plan.predict(x)
+    pixels = rng.integers(0, 256, (24, 31, 33, 3), np.uint8)
+    for step, options in enumerate(AUGMENTATIONS):
+        for images in (pixels, pixels.astype(dtype)):
+            yield f"large images, {options}", kernels.augment(images, Augmentation(**options), 7, step, dtype=dtype)
 
 
 def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:

@@ -28,6 +28,7 @@ from kernel_cases import (
 from kernel_table_conv import convolutions
 from kernel_table_pool import POOL_ROWS
 from kernel_table_norm import NORM_ROWS
+from kernel_table_augment import augment_checks, image_shapes
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -341,6 +342,18 @@ def _gather_byte_rows(bench: Workbench) -> Iterator[Check]:
 def _gather_rows(bench: Workbench) -> Iterator[Check]:
     yield _gather(bench, bench.normal(6, bench.size), 1.0, 0.0)
     yield _gather(bench, bench.normal(6, bench.size), 1.5, 0.25)
+
+
+@row("augment_bytes")
+def _augment_bytes(bench: Workbench) -> Iterator[Check]:
+    for shape in image_shapes(min(bench.size, 1037)):
+        yield from augment_checks(bench, bench.array(bench.rng.integers(0, 256, shape), np.uint8))
+
+
+@row("augment")
+def _augment(bench: Workbench) -> Iterator[Check]:
+    for shape in image_shapes(min(bench.size, 1037)):
+        yield from augment_checks(bench, bench.normal(*shape, scale=50.0))
 
 
 def _rescaling_plan(bench: Workbench) -> Any:

@@ -353,7 +353,7 @@ def write_digits(folder: Path, count: int, suffix: str = "", **replace: NDArray[
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a machine without MNIST (NNFAST_DATA not set, download fails); return the folder of its empty cache."""
     monkeypatch.delenv("NNFAST_DATA", raising=False)
-    monkeypatch.setattr(mnist, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path / "cache")
 
     def fail(cache: Path) -> None:
         raise OSError("no route to host")
@@ -426,7 +426,7 @@ def test_message_when_nothing_is_set(home: Path) -> None:
 
 def test_message_without_pooch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NNFAST_DATA", raising=False)
-    monkeypatch.setattr(mnist, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path)
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(FileNotFoundError, match=r'pooch cannot be imported .*; pip install "nnfast\[download\]"'):
         data.load_mnist()
@@ -467,16 +467,16 @@ def test_a_damaged_file_is_reported_not_passed_over(tmp_path: Path, home: Path) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the cache of Windows is elsewhere")
-def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def testcache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "darwin")
-    assert mnist._cache_folder() == tmp_path / "Library" / "Caches" / "nnfast"
+    assert mnist.cache_folder() == tmp_path / "Library" / "Caches" / "nnfast"
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert mnist._cache_folder() == tmp_path / "xdg" / "nnfast"
+    assert mnist.cache_folder() == tmp_path / "xdg" / "nnfast"
     for ignored in ["", "relative"]:
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert mnist._cache_folder() == tmp_path / ".cache" / "nnfast"
+        assert mnist.cache_folder() == tmp_path / ".cache" / "nnfast"
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -497,7 +497,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mnist, "MIRROR", f"http://127.0.0.1:{server.server_address[1]}/")
     monkeypatch.setattr(mnist, "SHA256", sums)
-    monkeypatch.setattr(mnist, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path / "cache")
     yield folder
     server.shutdown()
     thread.join()

@@ -20,5 +20,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   nnfast::bind::add_conv_kernels(module);
   nnfast::bind::add_pool_kernels(module);
   nnfast::bind::add_norm_kernels(module);
+  nnfast::bind::add_augment_kernels(module);
   nnfast::bind::add_plan(module);
 }

@@ -6,6 +6,7 @@
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/gil.h"
+#include "bind/spec.h"
 
 namespace nnfast::bind {
 namespace {
@@ -18,36 +19,6 @@ using plan::NodeSpec;
 using plan::Plan;
 using plan::PlanOptions;
 using plan::Shape;
-
-plan::Attribute attribute_of(const py::handle& value, const std::string& place) {
-  if (py::isinstance<py::bool_>(value)) return static_cast<int64_t>(value.cast<bool>());
-  if (py::isinstance<py::int_>(value)) return value.cast<int64_t>();
-  if (py::isinstance<py::float_>(value)) return value.cast<double>();
-  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
-  if (py::isinstance<py::sequence>(value)) {
-    const py::sequence items = py::reinterpret_borrow<py::sequence>(value);
-    if (py::len(items) > 0 && py::isinstance<py::str>(items[0]))
-      return value.cast<std::vector<std::string>>();
-    return value.cast<std::vector<int64_t>>();  // also for an empty list
-  }
-  throw py::type_error(text(place, ": expected a number, a string or a list of them, got ",
-                            py::repr(value).cast<std::string>()));
-}
-
-// A node from a dict; for losses, metrics and optimisers "name" says which and there is no "op".
-NodeSpec node_of(const py::handle& object) {
-  const py::dict dict = py::dict(py::reinterpret_borrow<py::object>(object));
-  NodeSpec node;
-  if (dict.contains("name")) node.name = dict["name"].cast<std::string>();
-  node.op = dict.contains("op") ? dict["op"].cast<std::string>() : node.name;
-  if (dict.contains("inputs")) node.inputs = dict["inputs"].cast<std::vector<std::string>>();
-  for (const auto& [key, value] : dict) {
-    const std::string name = key.cast<std::string>();
-    if (name == "op" || name == "name" || name == "inputs" || value.is_none()) continue;
-    node.attributes[name] = attribute_of(value, node.name + "." + name);
-  }
-  return node;
-}
 
 py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 
@@ -501,13 +472,15 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
 
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::object& loss,
                                   const py::sequence& metrics, const py::object& optimizer,
-                                  const py::object& trainable, const py::object& callbacks,
-                                  uint64_t seed, bool fuse, bool keep) {
+                                  const py::object& augmentation, const py::object& trainable,
+                                  const py::object& callbacks, uint64_t seed, bool fuse,
+                                  bool keep) {
   PlanOptions options;
   options.capacity = capacity;
   if (!loss.is_none()) options.loss = node_of(loss);
   for (const auto& metric : metrics) options.metrics.push_back(node_of(metric));
   if (!optimizer.is_none()) options.optimizer = node_of(optimizer);
+  if (!augmentation.is_none()) options.augmentation = node_of(augmentation);
   if (!trainable.is_none()) options.trainable = trainable.cast<std::vector<std::string>>();
   options.seed = seed;
   options.fuse = fuse;
@@ -554,9 +527,9 @@ void add_plan(py::module_& module) {
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
            py::arg("loss") = py::none(), py::arg("metrics") = py::tuple(),
-           py::arg("optimizer") = py::none(), py::arg("trainable") = py::none(),
-           py::arg("callbacks") = py::none(), py::arg("seed") = 0, py::arg("fuse") = true,
-           py::arg("keep") = false)
+           py::arg("optimizer") = py::none(), py::arg("augmentation") = py::none(),
+           py::arg("trainable") = py::none(), py::arg("callbacks") = py::none(),
+           py::arg("seed") = 0, py::arg("fuse") = true, py::arg("keep") = false)
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)

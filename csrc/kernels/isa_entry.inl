@@ -31,6 +31,7 @@ namespace {
 #include "kernels/peak.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"
+#include "kernels/augment.inl"
 #include "kernels/reduce.inl"
 #include "kernels/resample.inl"
 #include "kernels/softmax.inl"

@@ -195,6 +195,33 @@ struct LayerNormGradient {
   const T* gamma;       // (n), or null for 1
   index_t rows, n;
   double epsilon;
+// What stands outside of an image: a constant, the nearest pixel, or the image mirrored at its edges.
+enum class Fill : int { constant, nearest, reflect };
+
+// Random changes of images (H, W, C): see augment.inl.
+struct AugmentParams {
+  RandomStream random;
+  index_t height, width, channels;
+  bool horizontal_flip, vertical_flip;
+  double shift;            // pixels
+  index_t crop_padding;    // pixels
+  double rotation, shear;  // turns
+  double zoom;
+  double brightness, contrast;
+  index_t cutout;  // pixels
+  Fill fill;
+  double fill_value;
+  double scale, offset;  // of the rescaling afterwards
+};
+
+// Working memory of the augmentation, for sources of type S. Sizes: ops/augment.cpp.
+template <class T, class S>
+struct AugmentScratch {
+  T* column;         // (W, C): each element's column
+  int32_t* channel;  // (W, C): and channel
+  S* row;            // (W, C)
+  S* padded;         // (H + 3, W + 3, C)
+  int32_t* square;   // (H + 2, W + 3, C), where S is a byte: four neighbours, a byte each
 };
 
 }  // namespace nnfast

@@ -35,6 +35,7 @@ struct Plan<T>::Batch {
   const int64_t* order;
   index_t first, rows;
   index_t number;  // of the batch in its epoch
+  bool augmented = false;
 
   index_t row(index_t i) const {
     return order ? static_cast<index_t>(order[first + i]) : first + i;
@@ -76,6 +77,11 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
     metrics_.push_back(made);
   }
   if (options_.optimizer) optimizer_.emplace(*options_.optimizer, layout().flat_size());
+  if (options_.augmentation) {
+    augmentation_ = parse_augmentation(*options_.augmentation, program_.input->shape);
+    augmentation_->scale = program_.input_scale;
+    augmentation_->offset = program_.input_offset;
+  }
   classes_ = static_cast<index_t>(program_.prediction->shape.back());
   positions_ = program_.prediction->size / classes_;
   const size_t rows = static_cast<size_t>(options_.capacity);
@@ -151,6 +157,15 @@ void Plan<T>::read_input(const Rows<T>& x, const int64_t* order, index_t first, 
                                program_.input_offset);
     }
   });
+}
+
+template <class T>
+void Plan<T>::read_augmented(const Rows<T>& x, const Batch& batch) {
+  point_at(program_.input_views, program_.input_memory);
+  AugmentParams params = *augmentation_;
+  params.random = {options_.seed, static_cast<uint32_t>(iteration), kAugmentationStream};
+  augment_images(program_.input->value, x.values, x.bytes, batch.order + batch.first, batch.rows,
+                 params);
 }
 
 template <class T>
@@ -270,7 +285,11 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
 template <class T>
 void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   load_targets(data.y, batch);
-  read_input(data.x, batch.order, batch.first, batch.rows);
+  if (batch.augmented) {
+    read_augmented(data.x, batch);
+  } else {
+    read_input(data.x, batch.order, batch.first, batch.rows);
+  }
   // Rows that come by order were looked at as a whole beforehand.
   if (data.x.values && !batch.order &&
       !all_finite(program_.input->value, batch.rows * program_.input->size)) {
@@ -366,7 +385,8 @@ index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, ind
   index_t done = 0;
   while (done < steps && first < order_size) {
     const index_t left = order_size - first;
-    const Batch batch{order, first, left < batch_size ? left : batch_size, first / batch_size};
+    const Batch batch{order, first, left < batch_size ? left : batch_size, first / batch_size,
+                      augmentation_.has_value()};
     // Steps that were made are reported first; the error comes back with the next call.
     try {
       step(data, batch, learning_rates[done], totals);

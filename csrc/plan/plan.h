@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 
+#include "plan/augmentation.h"
 #include "plan/program.h"
 
 namespace nnfast::plan {
@@ -52,7 +53,8 @@ class Plan {
   double train_step(const Dataset<T>& batch, double learning_rate);
 
   // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Adds the
-  // sums of losses and metrics to totals (1 + metrics). Returns the number of steps.
+  // sums of losses and metrics to totals (1 + metrics). Returns the number of steps. Only here are
+  // images augmented.
   index_t train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                         index_t first, index_t batch_size, const double* learning_rates,
                         index_t steps, double seconds, double* totals);
@@ -80,6 +82,7 @@ class Plan {
   // Into the input tensor: rows order[first] ..., or rows first ... where order is null; these are
   // read where they are if nothing is to be done to them.
   void read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows);
+  void read_augmented(const Rows<T>& x, const Batch& batch);
   void load_batch(const Dataset<T>& data, const Batch& batch);
   void load_targets(const Targets<T>& y, const Batch& batch);
   void require_label(int64_t label) const;
@@ -110,6 +113,7 @@ class Plan {
   };
   std::vector<Metric> metrics_;
   std::optional<Optimizer<T>> optimizer_;
+  std::optional<AugmentParams> augmentation_;
 
   index_t positions_ = 1,
           classes_ = 1;  // of the prediction: the axes before the last, and the last

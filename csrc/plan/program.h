@@ -17,6 +17,7 @@ struct PlanOptions {
   std::optional<NodeSpec> loss;  // op = the loss's name, or "callback"
   std::vector<NodeSpec> metrics;
   std::optional<NodeSpec> optimizer;
+  std::optional<NodeSpec> augmentation;               // of what train_batches reads
   std::optional<std::vector<std::string>> trainable;  // full names; none given: all
   uint64_t seed = 0;
   bool fuse = true;

@@ -19,6 +19,7 @@
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
 //   reciprocal_estimate(x)             float only, 2^-100 < x < 2^100: within 5.1 %, the same on all
 //   widen_bytes<T>(p, n)               n bytes as numbers, the lanes after them 0
+//   gather16(out, from, at)            out[k] = from[at[k]] for k < 16; int32_t, float, double
 //   transpose_square(dst, row, src, row)  a square of `lanes` rows and columns
 #pragma once
 

@@ -140,6 +140,19 @@ NNF_INLINE Vd widen_bytes<double>(const uint8_t* p, int n) {
   return {_mm512_cvtepi64_pd(_mm512_cvtepu8_epi64(bytes))};
 }
 
+NNF_INLINE void gather16(int32_t* out, const int32_t* from, const int32_t* at) {
+  _mm512_storeu_si512(out, _mm512_i32gather_epi32(_mm512_loadu_si512(at), from, 4));
+}
+NNF_INLINE void gather16(float* out, const float* from, const int32_t* at) {
+  _mm512_storeu_ps(out, _mm512_i32gather_ps(_mm512_loadu_si512(at), from, 4));
+}
+NNF_INLINE void gather16(double* out, const double* from, const int32_t* at) {
+  for (int k = 0; k < 16; k += 8) {
+    const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
+    _mm512_storeu_pd(out + k, _mm512_i32gather_pd(places, from, 8));
+  }
+}
+
 // dst[j * dst_row + i] = src[i * src_row + j] for a square of Vec<T>::lanes.
 NNF_INLINE void transpose_square(float* dst, index_t dst_row, const float* src, index_t src_row) {
   __m512 r[16], t[16];

@@ -145,6 +145,11 @@ NNF_INLINE Vec<T> widen_bytes(const uint8_t* p, int n) {
   return load(lane);
 }
 
+template <class E>
+NNF_INLINE void gather16(E* out, const E* from, const int32_t* at) {
+  for (int k = 0; k < 16; ++k) out[k] = from[at[k]];
+}
+
 // dst[j * dst_row + i] = src[i * src_row + j] for a square of Vec<T>::lanes.
 template <class T>
 NNF_INLINE void transpose_square(T* dst, index_t dst_row, const T* src, index_t src_row) {

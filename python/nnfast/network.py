@@ -375,6 +375,7 @@ class Network:
         loss: losses.Loss | None = None,
         metrics: Sequence[Spec] = (),
         optimizer: Spec | None = None,
+        augmentation: Spec | None = None,
         fuse: bool = True,
         keep: bool = False,
     ) -> _core.Plan:
@@ -385,6 +386,7 @@ class Network:
             loss=None if loss is None else loss.spec(),
             metrics=metrics,
             optimizer=optimizer,
+            augmentation=augmentation,
             trainable=[name for name in self.parameters if name not in self._frozen],
             callbacks=self.architecture.callbacks() | ({} if loss is None else loss.callbacks()),
             seed=self.seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,9 @@ from nnfast.configured import integer, real
 from nnfast.fitting import Batches, FitLoop, Position
 from nnfast.history import History
 from nnfast.network import Network
+
+if TYPE_CHECKING:
+    from nnfast.data.augmentation import Augmentation
 
 __all__ = ["Trainer"]
 
@@ -83,6 +86,7 @@ class Trainer:
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
+        self._augmentation: Augmentation | None = None
         self._make_plan(_SMALLEST_CAPACITY)
 
     def __repr__(self) -> str:
@@ -99,18 +103,20 @@ class Trainer:
         return self.plan.iteration
 
     def _make_plan(self, capacity: int, before: _core.Plan | None = None) -> None:
-        self._version = self.network.version
+        version = self.network.version
         plan = self.network.plan(
             capacity,
             loss=self.loss,
             metrics=[spec for _, spec in self.core_metrics],
             optimizer=self.optimizer.spec(),
+            augmentation=None if self._augmentation is None else self._augmentation.spec(),
         )
         if before is not None:
             plan.iteration = before.iteration
             for name, state in before.state().items():
                 plan.state()[name][...] = state
         self.plan = plan
+        self._version = version
         self._capacity = capacity
         self._train_step = plan.train_step
 
@@ -118,6 +124,25 @@ class Trainer:
         """Make a new plan, with the optimiser's state, if the present one is too small or parameters were frozen."""
         if rows > self._capacity or self._version != self.network.version:
             self._make_plan(max(rows, self._capacity), self.plan)
+
+    def _set_augmentation(self, augmentation: Augmentation | None) -> None:
+        """Make a new plan, with the optimiser's state, if images are to be changed in another way."""
+        if augmentation is not None:
+            # Here, because most programs need no module of data.
+            from nnfast.data.augmentation import Augmentation
+
+            if not isinstance(augmentation, Augmentation):
+                got = type(augmentation).__name__
+                raise TypeError(f"fit: expected augmentation as an nnfast.data.Augmentation, got {got}")
+        before = self._augmentation
+        if augmentation == before:
+            return
+        self._augmentation = augmentation
+        try:
+            self._make_plan(self._capacity, self.plan)
+        except ValueError:
+            self._augmentation = before
+            raise
 
     # ---- training --------------------------------------------------------------
 
@@ -204,6 +229,7 @@ class Trainer:
         validation_split: float = 0.0,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
+        augmentation: Augmentation | None = None,
         callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
         drop_last: bool = False,
@@ -228,6 +254,8 @@ class Trainer:
         sample_weight : array_like (N,), optional
         class_weight : dict of int to float, optional
             Weight by class number; others weigh 1. Multiplied with `sample_weight`.
+        augmentation : nnfast.data.Augmentation, optional
+            Random changes of the images (H, W, C) of each batch; not of validation data.
         callbacks : sequence of Callback, optional
         progress : bool, optional
             Show a progress bar; None shows it on a terminal and in notebooks.
@@ -249,8 +277,10 @@ class Trainer:
         Notes
         -----
         The data are checked once. Arrays in the core's form (see `train_on_batch`) are used in place; others are cast
-        once, as a whole. Ctrl-C leaves the network as after the last completed step; the next `fit` on as many rows
-        with the same batch size first completes the interrupted epoch, with the bits of an uninterrupted run.
+        once, as a whole. The random numbers of an augmentation follow from the network's seed, the step and the image's
+        place in the batch; it is not part of a checkpoint, so pass it to `fit` again after `resume`. Ctrl-C leaves the
+        network as after the last completed step; the next `fit` on as many rows with the same batch size first
+        completes the interrupted epoch, with the bits of an uninterrupted run.
 
         Examples
         --------
@@ -288,6 +318,7 @@ class Trainer:
                 f"fit: expected batch_size <= {len(data.x)}, the number of training rows, got {size}; pass "
                 f"batch_size={len(data.x)} or less"
             )
+        self._set_augmentation(augmentation)
         self._require(size)
         loop = FitLoop(
             self,

@@ -12,6 +12,7 @@
 #include "kernel_reference.h"
 #include "kernels/select.h"
 #include "numbers.h"
+#include "ops/augment.h"
 #include "ops/gemm.h"
 
 using namespace nnfast;
@@ -463,6 +464,51 @@ void test_rows_and_random_numbers() {
   CHECK(got_dropped[0] == 0 && got_dropped[1] == 2 && got_dropped[2] == 2 && got_dropped[3] == 2);
 }
 
+// Images in three channels, from bytes and from numbers. Without options they are gathered; all that
+// the options do goes into the hash (tests/reference has the truth for it).
+template <class T>
+void test_augmentation() {
+  const index_t count = 9, height = 11, width = 13, channels = 3, size = height * width * channels;
+  Numbers numbers;
+  const auto values = numbers.vector<T>(count * size, 0, 255);
+  std::vector<uint8_t> bytes;
+  for (const T value : values) bytes.push_back(static_cast<uint8_t>(value));
+  const std::vector<int64_t> order = {8, 0, 3, 3, 7, 1, 2, 6, 5};
+  AugmentParams plain{};
+  plain.random = {1, 2, 3};
+  plain.height = height, plain.width = width, plain.channels = channels;
+  plain.scale = 1 / 255.0, plain.offset = -0.5;
+  AugmentParams whole = plain, bent = plain;
+  whole.horizontal_flip = whole.vertical_flip = true;
+  whole.crop_padding = 3, whole.cutout = 4;
+  bent.shift = 2.5, bent.rotation = 0.1, bent.shear = 0.02, bent.zoom = 0.25;
+  bent.brightness = 10, bent.contrast = 0.5, bent.fill_value = 7;
+  set_num_threads(2);
+  for (const bool from_bytes : {false, true}) {
+    const T* x = from_bytes ? nullptr : values.data();
+    const uint8_t* b = from_bytes ? bytes.data() : nullptr;
+    for (const AugmentParams* params : {&plain, &whole, &bent}) {
+      for (const Fill fill : {Fill::constant, Fill::nearest, Fill::reflect}) {
+        AugmentParams p = *params;
+        p.fill = fill;
+        Output<T> y(count * size);
+        augment_images(y.data(), x, b, order.data(), count, p);
+        const auto got = y.take();
+        bool good = true;
+        for (size_t i = 0; i < got.size(); ++i) {
+          const auto row = static_cast<size_t>(order[i / static_cast<size_t>(size)]);
+          const size_t at = row * static_cast<size_t>(size) + i % static_cast<size_t>(size);
+          const Exact pixel =
+              from_bytes ? static_cast<Exact>(bytes[at]) : static_cast<Exact>(values[at]);
+          const bool same = close(got[i], pixel / 255 - 0.5L, 4, 1);
+          good = good && (same || params != &plain) && std::isfinite(got[i]);
+        }
+        CHECK(good);
+      }
+    }
+  }
+}
+
 template <class T>
 void test_all() {
   test_products<T>();
@@ -474,6 +520,7 @@ void test_all() {
   test_reductions<T>();
   test_norms<T>();
   test_rows_and_random_numbers<T>();
+  test_augmentation<T>();
 }
 
 }  // namespace

@@ -248,6 +248,46 @@ void test_steps_do_not_allocate() {
 #endif
 }
 
+// Steps on augmented images: no allocation after the first, and the bits of one thread from any number.
+// Batches are large enough for the augmentation to be shared.
+uint64_t test_augmented_steps() {
+  const index_t side = 10;
+  const Problem<float> problem(kRows, side * side);
+  const std::vector<double> rates(3, 1e-3);
+  uint64_t bits = 0;
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    auto graph = std::make_shared<Graph<float>>(
+        std::vector<NodeSpec>{
+            node("input", "x", {}, {{"shape", std::vector<int64_t>{side, side, 1}}}),
+            node("flatten", "row", {"x"}, {}), dense("out", "row", kClasses, "softmax")},
+        "out");
+    PlanOptions options = training_options(kRows);
+    options.augmentation =
+        node("augmentation", "", {},
+             {{"rotation", 20.0}, {"shift", 1.0}, {"contrast", 0.25}, {"cutout", int64_t{3}}});
+    Plan<float> plan(graph, options, {}, nullptr);
+    double totals[2] = {0, 0};
+    const auto step = [&] {
+      plan.train_batches(problem.data(kRows), problem.order.data(), kRows, 0, kRows, rates.data(),
+                         1, 1e9, totals);
+    };
+    step();
+#if defined(NNFAST_COUNTS_ALLOCATIONS)
+    const long own = allocations_of_thread;
+#endif
+    step();
+    step();
+#if defined(NNFAST_COUNTS_ALLOCATIONS)
+    CHECK(allocations_of_thread == own);
+#endif
+    const uint64_t got = hash_of(graph->flat.data(), graph->flat.size());
+    CHECK(bits == 0 || got == bits);
+    bits = got;
+  }
+  return bits;
+}
+
 // Different networks in different threads, each with the result that it has alone.
 void test_networks_side_by_side() {
   set_num_threads(2);
@@ -325,7 +365,7 @@ int main() {
     test_one_plan_in_two_threads();
     test_bad_data_changes_nothing();
     const uint64_t bits = test_bits_for_any_number_of_threads<float>() ^
-                          test_bits_for_any_number_of_threads<double>();
+                          test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps();
     std::printf("bits %s %s %016llx\n", table.has_fma ? "fma" : "no-fma", table.name,
                 static_cast<unsigned long long>(bits));
     if (!table.has_fma) continue;

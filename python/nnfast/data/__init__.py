@@ -1,6 +1,12 @@
-"""Readers of data sets and of the IDX file format. NumPy only: nothing here needs the compiled core."""
+"""Readers of data sets, of images and of the IDX file format, and random changes of images.
 
+NumPy only, and Pillow for images: nothing here needs the compiled core.
+"""
+
+from nnfast.data.augmentation import Augmentation
+from nnfast.data.cifar10 import load_cifar10
 from nnfast.data.idx import read_idx, write_idx
+from nnfast.data.images import load_images
 from nnfast.data.mnist import load_mnist
 
-__all__ = ["load_mnist", "read_idx", "write_idx"]
+__all__ = ["Augmentation", "load_cifar10", "load_images", "load_mnist", "read_idx", "write_idx"]

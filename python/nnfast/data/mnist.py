@@ -2,14 +2,14 @@
 
 import importlib
 import os
-import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnfast.data.idx import read_idx
+from nnfast.data.places import Place, cache_folder
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -23,14 +23,6 @@ SHA256: Final = {
     "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-
-
-class _Place(NamedTuple):
-    """A place to look in: how it is called, its folder (None: not given), what to do so that it works."""
-
-    title: str
-    folder: Path | None
-    remedy: str
 
 
 def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool = True) -> tuple[Digits, Digits]:
@@ -94,7 +86,7 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     >>> x_train.shape, y_train.shape, x_test.shape, y_test.shape
     ((3, 28, 28, 1), (3,), (2, 28, 28, 1), (2,))
     """
-    cache = _cache_folder() / "mnist"
+    cache = cache_folder() / "mnist"
     places = _places(folder, cache)
     for place in places:
         if place.folder is not None and not _missing(place.folder):
@@ -112,32 +104,21 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     return _read(cache)
 
 
-def _places(folder: str | os.PathLike[str] | None, cache: Path) -> list[_Place]:
+def _places(folder: str | os.PathLike[str] | None, cache: Path) -> list[Place]:
     root = os.environ.get("NNFAST_DATA")
     return [
-        _Place(
+        Place(
             "the folder argument",
             None if folder is None else Path(folder).expanduser(),
             'pass the folder with the files: load_mnist("path/to/mnist")',
         ),
-        _Place(
+        Place(
             "$NNFAST_DATA/mnist",
             Path(root).expanduser() / "mnist" if root else None,
             "set NNFAST_DATA to the folder that holds the folder mnist with the files",
         ),
-        _Place("the cache", cache, "copy the files there"),
+        Place("the cache", cache, "copy the files there"),
     ]
-
-
-def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
-        return Path(local) / "nnfast" / "Cache"
-    if sys.platform == "darwin":
-        return Path(os.path.expanduser("~/Library/Caches/nnfast"))
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")) / "nnfast"
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -156,7 +137,7 @@ def _download(cache: Path) -> None:
         pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=f"sha256:{SHA256[name]}", fname=f"{name}.gz", path=cache)
 
 
-def _nothing_worked(places: list[_Place], download_fault: str) -> str:
+def _nothing_worked(places: list[Place], download_fault: str) -> str:
     lines = [f"load_mnist: expected {', '.join(SHA256)} (each plain or .gz) in one of four places, got none:"]
     for number, place in enumerate(places, start=1):
         if place.folder is None:

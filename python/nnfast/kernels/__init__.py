@@ -25,6 +25,7 @@ from nnfast.kernels._activation import (
     softmax_forward,
 )
 from nnfast.kernels._array import add, argmax, gather_rows, multiply, reduce_max, reduce_sum
+from nnfast.kernels._augment import augment
 from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
@@ -67,6 +68,7 @@ __all__ = [
     "avg_pool2d_forward",
     "batch_norm_backward",
     "batch_norm_forward",
+    "augment",
     "conv2d_backward",
     "conv2d_forward",
     "cropping2d_backward",

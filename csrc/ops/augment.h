@@ -1,0 +1,23 @@
+// Random changes of images, on all threads.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/params.h"
+
+namespace nnfast {
+
+// Throws a ValueError that names `place` for any other name.
+Fill parse_fill(const std::string& name, const std::string& place);
+
+// Checks sizes and ranges; errors name `place`.
+void require_augmentation(const AugmentParams& p, const std::string& place);
+
+// y (count, H, W, C): image i is row rows[i] of `values` or, where that is null, of `bytes`, changed
+// as augment.inl says; rows null: rows 0, 1, ...
+template <class T>
+void augment_images(T* y, const T* values, const uint8_t* bytes, const int64_t* rows, index_t count,
+                    const AugmentParams& p);
+
+}  // namespace nnfast

@@ -1,0 +1,182 @@
+"""Reading the files of a tar archive, one after the other, without trusting it.
+
+Nothing is written to the disk. Names that lead out of the archive, links and devices are refused although nothing is
+extracted: an archive that has them is not what it should be.
+"""
+
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+__all__ = ["Limits", "is_archive", "read_archive"]
+
+_SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
+_BLOCK: Final = tarfile.BLOCKSIZE
+_CHUNK_BYTES: Final = 2**16
+# The dictionary of `xz -9` takes 65 MiB; a header may ask for 4 GiB.
+_XZ_MEMORY: Final = 2**28
+# What headers may take: the first bytes of the archive, and each member, with its name in extended headers.
+_HEADERS_BYTES: Final = 2**20
+_HEADER_BYTES: Final = 2**12
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is accepted of a source: files in all, bytes of one file, and bytes in all."""
+
+    files: int
+    file_bytes: int
+    bytes: int
+
+
+def is_archive(place: str) -> bool:
+    """Whether the name is that of an archive that `read_archive` reads."""
+    return place.lower().endswith(_SUFFIXES)
+
+
+def read_archive(place: str, limits: Limits, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes | None]]:
+    """Names of all members, in the order of the archive, and contents of the files that end in `wanted` (lower case).
+
+    The name of a folder ends in "/".
+    """
+    with open(place, "rb") as file, _damage_named(place):
+        source = _Bounded(_decompressed(file), place, limits)
+        with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as archive:
+            seen: set[str] = set()
+            while (member := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
+                name = _checked_name(member, place, seen, limits)
+                source.admit(member)
+                content = archive.extractfile(member) if name.lower().endswith(wanted) else None
+                yield name, None if content is None else content.read()
+        source.finish()
+
+
+@contextmanager
+def _damage_named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(
+            f"{place}: expected a sound tar archive, got damaged data ({error}); fetch it again"
+        ) from error
+
+
+def _checked_name(member: tarfile.TarInfo, place: str, seen: set[str], limits: Limits) -> str:
+    """The member's name without a leading "./"; raises for what no archive of images has."""
+    what = f"{place}: member {member.name!r}"
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        raise ValueError(
+            f"{what}: expected a file or a folder, got a link, a device or a sparse file; make the archive without it"
+        )
+    # Backslashes and drives: what is a path on another system is none here.
+    parts = member.name.replace("\\", "/").split("/")
+    if member.name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in member.name:
+        raise ValueError(f"{what}: expected a path inside of the archive, got one that leads out of it")
+    if member.size > limits.file_bytes:
+        raise ValueError(
+            f"{what}: expected at most {limits.file_bytes} bytes, got {member.size}; pass a larger max_file_bytes if "
+            "this is right"
+        )
+    if len(seen) >= limits.files:
+        raise ValueError(f"{what}: expected at most {limits.files} files; pass a larger max_files if more are right")
+    name = "/".join(part for part in parts if part not in ("", "."))
+    if member.isdir():
+        name += "/"
+    elif name in seen:
+        raise ValueError(f"{what}: expected each file once, got it twice; make the archive anew")
+    seen.add(name)
+    return name
+
+
+class _Bounded:
+    """A stream that ends in an error where more is read than the members so far account for."""
+
+    def __init__(self, stream: BinaryIO, place: str, limits: Limits) -> None:
+        self._stream = stream
+        self._place = place
+        self._limits = limits
+        self._read = 0
+        self._allowed = _HEADERS_BYTES
+        self._promised = 0
+        self._last = b""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        data = self._stream.read(size)
+        self._read += len(data)
+        self._last = (self._last + data)[-_BLOCK:]
+        if self._read > self._allowed:
+            raise ValueError(f"{self._place}: expected headers of the size of names, got a header without end")
+        return data
+
+    def admit(self, member: tarfile.TarInfo) -> None:
+        """Allow what a member's content and header take."""
+        self._promised += member.size
+        if self._promised > self._limits.bytes:
+            raise ValueError(
+                f"{self._place}: member {member.name!r}: expected at most {self._limits.bytes} bytes in all, got more; "
+                "pass a larger max_bytes if this is right"
+            )
+        self._allowed += member.size + _BLOCK + _HEADER_BYTES
+
+    def finish(self) -> None:
+        """Read on to the end, which makes decompressors compare checksums, and look for the archive's end mark."""
+        while self.read(_CHUNK_BYTES):
+            pass
+        if self._last != bytes(_BLOCK):
+            raise ValueError(
+                f"{self._place}: expected an end mark after the last file, got an archive that is cut short; fetch it "
+                "again"
+            )
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    """The stream that is inside of the file, recognised by its first bytes."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
+    if start == b"\xfd7zXZ\0":
+        return io.BufferedReader(_XzReader(file), _CHUNK_BYTES)
+    return file
+
+
+class _XzReader(io.RawIOBase):
+    """`lzma.LZMAFile` with a limit on the decompressor's memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decoder = self._new_decoder()
+
+    @staticmethod
+    def _new_decoder() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            if self._decoder.eof:
+                # Zeros after a stream are padding; what follows them is one more stream.
+                rest = (self._decoder.unused_data or self._file.read(_CHUNK_BYTES)).lstrip(b"\0")
+                if not rest and not (rest := self._file.read(_CHUNK_BYTES).lstrip(b"\0")):
+                    return 0
+                self._decoder = self._new_decoder()
+            elif self._decoder.needs_input:
+                rest = self._file.read(_CHUNK_BYTES)
+                if not rest:
+                    raise EOFError("the compressed data end too early")
+            else:
+                rest = b""
+            data = self._decoder.decompress(rest, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)

@@ -1,0 +1,127 @@
+"""The CIFAR-10 images as files: where their archive may lie, and what is checked."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnfast.data.images import DEFAULT_LIMITS, Labelled, read_images
+from nnfast.data.places import Place, cache_folder
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+NAMES: Final = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ARCHIVES: Final = ("cifar10-images.tar.xz", "cifar10-images.tar.gz", "cifar10-images.tar")
+
+
+def load_cifar10(folder: str | os.PathLike[str] | None = None) -> tuple[Part, Part]:
+    r"""Load the CIFAR-10 images: 50,000 to train on and 10,000 to test with, of ten classes.
+
+    Takes the first place that holds ``cifar10-images.tar.xz`` (or ``.tar.gz``, ``.tar``), an archive with a file
+    ``train/<class>/<name>.jpg`` or ``test/<class>/<name>.jpg`` for each image:
+
+    1. `folder`;
+    2. ``$NNFAST_DATA``;
+    3. the user's cache folder.
+
+    Needs Pillow: the extra ``nnfast[images]``.
+
+    Parameters
+    ----------
+    folder : str or path-like, optional
+        Folder with the archive.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test) : tuples of ndarray
+        Images (N, 32, 32, 3) uint8, red, green and blue from 0 to 255; labels (N,) int64, in the order airplane,
+        automobile, bird, cat, deer, dog, frog, horse, ship, truck. N = 50000 for training and 10000 for testing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no place has the archive; the text says for each what is wrong and what to do.
+    ValueError
+        If the archive is damaged, or has other classes or images of another size; see also `load_images`.
+    ImportError
+        If Pillow is not installed.
+
+    Notes
+    -----
+    Nothing is downloaded. The cache folder is ``$XDG_CACHE_HOME/nnfast`` (default ``~/.cache/nnfast``), on macOS
+    ``~/Library/Caches/nnfast``, on Windows ``%LOCALAPPDATA%\nnfast\Cache``. Rows are sorted by class: shuffle them
+    before you cut off validation data by position. Any archive of the same form (fewer images, for example) loads too.
+
+    References
+    ----------
+    A. Krizhevsky: Learning multiple layers of features from tiny images, University of Toronto (2009).
+
+    Examples
+    --------
+    An archive with one gray image of each class for training, and one for testing:
+
+    >>> import io, os, tarfile, tempfile
+    >>> import nnfast as nf
+    >>> picture = b"P5 32 32 255 " + bytes(32 * 32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with tarfile.open(os.path.join(folder, "cifar10-images.tar"), "w") as archive:
+    ...         for name in nf.data.cifar10.NAMES:
+    ...             for part in ["train", "test"]:
+    ...                 member = tarfile.TarInfo(f"{part}/{name}/0.pgm")
+    ...                 member.size = len(picture)
+    ...                 archive.addfile(member, io.BytesIO(picture))
+    ...     (x_train, y_train), (x_test, y_test) = nf.data.load_cifar10(folder)
+    >>> x_train.shape, y_test.tolist()
+    ((10, 32, 32, 3), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
+    places = _places(folder)
+    for place in places:
+        found = _find(place.folder)
+        if found is not None:
+            train, test = read_images(found, ("train", "test"), None, "RGB", DEFAULT_LIMITS)
+            return _checked(found, "train", train), _checked(found, "test", test)
+    raise FileNotFoundError(_nothing_found(places))
+
+
+def _places(folder: str | os.PathLike[str] | None) -> list[Place]:
+    root = os.environ.get("NNFAST_DATA")
+    return [
+        Place(
+            "the folder argument",
+            None if folder is None else Path(folder).expanduser(),
+            'pass the folder with the archive: load_cifar10("path/to/folder")',
+        ),
+        Place("$NNFAST_DATA", Path(root).expanduser() if root else None, "set NNFAST_DATA to the archive's folder"),
+        Place("the cache", cache_folder(), "copy the archive there"),
+    ]
+
+
+def _find(folder: Path | None) -> Path | None:
+    if folder is None:
+        return None
+    return next((path for name in ARCHIVES if (path := folder / name).is_file()), None)
+
+
+def _nothing_found(places: list[Place]) -> str:
+    lines = [f"load_cifar10: expected {' or '.join(ARCHIVES)} in one of three places, found none:"]
+    for number, place in enumerate(places, start=1):
+        if place.folder is None:
+            found = "not given"
+        elif not place.folder.is_dir():
+            found = f"{place.folder} is not a folder"
+        else:
+            found = f"{place.folder} lacks the archive"
+        lines.append(f"  {number}. {place.title}: {found}; {place.remedy}")
+    return "\n".join(lines)
+
+
+def _checked(path: Path, part: str, loaded: Labelled) -> Part:
+    images, labels, names = loaded
+    if images.shape[1:] != (32, 32, 3) or tuple(names) != NAMES:
+        raise ValueError(
+            f"{path}: expected images (32, 32, 3) of {', '.join(NAMES)} in {part}, got {images.shape[1:]} of "
+            f"{', '.join(names)}; take load_images for other data"
+        )
+    return images, labels

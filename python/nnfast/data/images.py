@@ -1,0 +1,318 @@
+"""Images in folders, one for each class, or in an archive of such folders. Needs Pillow: the extra nnfast[images]."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnfast.configured import choose, integer, shape_of
+from nnfast.data.archive import Limits, is_archive, read_archive
+
+__all__ = ["load_images", "read_images"]
+
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]
+Size = tuple[int, int]
+
+_SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
+_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
+_COLORS: Final = {"rgb": "RGB", "gray": "L"}
+# Pillow's modes of at most 8 bits a channel, which a conversion only rounds.
+_MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+
+DEFAULT_LIMITS: Final = Limits(files=2_000_000, file_bytes=64 * 2**20, bytes=4 * 2**30)
+
+
+class _File(NamedTuple):
+    """An image file: how errors call it, its subset, class and name, its content."""
+
+    place: str
+    subset: str
+    label: str
+    name: str
+    content: bytes
+
+
+def load_images(
+    source: str | os.PathLike[str],
+    *,
+    subset: str | None = None,
+    size: Sequence[int] | None = None,
+    color: str = "rgb",
+    max_files: int = DEFAULT_LIMITS.files,
+    max_file_bytes: int = DEFAULT_LIMITS.file_bytes,
+    max_bytes: int = DEFAULT_LIMITS.bytes,
+) -> Labelled:
+    """Load images that lie in folders, one for each class: ``source/cat/1.jpg``, ``source/dog/a.png``.
+
+    Parameters
+    ----------
+    source : str or path-like
+        The folder with the classes' folders, or an archive with the same inside: ``.tar``, ``.tar.gz`` (``.tgz``) or
+        ``.tar.xz`` (``.txz``).
+    subset : str, optional
+        A folder in `source` that holds the classes' folders, such as "train" or "data/train".
+    size : (height, width), optional
+        Resize all images to this, bilinearly, whatever their proportions. Without it they must have one size.
+    color : {"rgb", "gray"}, default "rgb"
+        Three channels, or one. Images are converted; transparency is dropped.
+    max_files : int, default 2000000
+        Most files (in an archive: files and folders) to accept.
+    max_file_bytes : int, default 64 MiB
+        Largest file to accept.
+    max_bytes : int, default 4 GiB
+        Most bytes to accept in all, of the files and of the decoded images.
+
+    Returns
+    -------
+    images : ndarray of uint8, of shape (N, H, W, C)
+        Sorted by class, then by file name, so the same from a folder and from an archive.
+    labels : ndarray of int64, of shape (N,)
+        Positions in `names`.
+    names : list of str
+        The classes: names of the folders, sorted.
+
+    Raises
+    ------
+    ValueError
+        If there is no class, a class without images, a broken image, images of different sizes without `size`, more
+        than a limit allows; or an archive that is damaged or has absolute paths, paths with "..", links or devices. The
+        text names the file.
+    ImportError
+        If Pillow is not installed; ``pip install "nnfast[images]"``.
+    OSError
+        If the source cannot be opened or read.
+
+    Notes
+    -----
+    Files with the endings bmp, gif (the first picture), jpeg, jpg, pgm, png, ppm and webp are images; others are passed
+    over, and so are files and folders whose names begin with a dot. Links are followed in folders, not in archives. An
+    archive is read once from its beginning to its end, in memory; nothing is extracted to the disk. Sizes in headers,
+    of the archive and of the images, are compared with the limits before memory is asked for. How a camera was held
+    (EXIF) is not looked at.
+
+    Rows are sorted by class: shuffle them before you cut off validation data by position.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import nnfast as nf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, gray in [("black", 0), ("white", 255)]:
+    ...         os.mkdir(os.path.join(folder, name))
+    ...         with open(os.path.join(folder, name, "1.pgm"), "wb") as file:
+    ...             _ = file.write(b"P5 3 2 255 " + bytes([gray] * 6))
+    ...     images, labels, names = nf.data.load_images(folder, color="gray")
+    >>> images.shape, labels.tolist(), names
+    ((2, 2, 3, 1), [0, 1], ['black', 'white'])
+    """
+    wanted = None if size is None else _size_of(size)
+    mode = _COLORS[choose("color", color, _COLORS)]
+    limits = Limits(
+        integer("load_images", "max_files", max_files),
+        integer("load_images", "max_file_bytes", max_file_bytes),
+        integer("load_images", "max_bytes", max_bytes),
+    )
+    return read_images(source, ["" if subset is None else _folder_name(subset)], wanted, mode, limits)[0]
+
+
+def read_images(
+    source: str | os.PathLike[str], subsets: Sequence[str], size: Size | None, mode: str, limits: Limits
+) -> list[Labelled]:
+    """Several subsets in one pass over the source; Pillow's `mode` is "RGB" or "L"."""
+    place = os.fspath(source)
+    images = _pillow()
+    if os.path.isdir(place):
+        classes, files = _folder_classes(Path(place), subsets), _folder_files(Path(place), subsets, limits)
+    elif not os.path.isfile(place) and os.path.exists(place):
+        raise ValueError(f"{place}: expected a folder or an archive, got a pipe or device")
+    elif not is_archive(place):
+        if not os.path.exists(place):
+            raise FileNotFoundError(f"{place}: expected a folder or an archive, found nothing; check the path")
+        raise ValueError(f"{place}: expected a folder, or an archive .tar, .tar.gz or .tar.xz; check the path")
+    else:
+        classes = {subset: set() for subset in subsets}
+        files = _archive_files(place, classes, limits)
+    decoder = _Decoder(images, size, mode, limits.bytes)
+    found: dict[str, list[tuple[str, str, NDArray[np.uint8]]]] = {subset: [] for subset in subsets}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", images.DecompressionBombWarning)
+        for file in files:
+            found[file.subset].append((file.label, file.name, decoder.decode(file)))
+    return [
+        _assemble(os.path.join(place, subset) if subset else place, found[subset], classes[subset])
+        for subset in subsets
+    ]
+
+
+def _pillow() -> Any:
+    try:
+        return importlib.import_module("PIL.Image")
+    except ImportError as error:
+        raise ImportError(
+            f'load_images: the library Pillow cannot be imported ({error}); pip install "nnfast[images]"'
+        ) from error
+
+
+def _size_of(size: Any) -> Size:
+    sizes = shape_of("load_images", "size", size)
+    if len(sizes) != 2:
+        raise ValueError(f"load_images: expected size as (height, width), got {size!r}")
+    return sizes[0], sizes[1]
+
+
+def _folder_name(subset: Any) -> str:
+    if not isinstance(subset, str):
+        raise TypeError(f"load_images: expected subset as the name of a folder, got {subset!r}")
+    parts = [part for part in subset.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or subset.startswith("/"):
+        raise ValueError(f"load_images: expected subset as the name of a folder inside of the source, got {subset!r}")
+    return "/".join(parts)
+
+
+def _folder_classes(root: Path, subsets: Sequence[str]) -> dict[str, set[str]]:
+    """Names of the classes in each subset, also of those without images."""
+    classes = {}
+    for subset in subsets:
+        folder = root / subset
+        if not folder.is_dir():
+            raise ValueError(f"{root}: expected a folder {subset!r} in it, found none; check subset")
+        classes[subset] = {entry.name for entry in folder.iterdir() if entry.is_dir() and _is_seen(entry.name)}
+    return classes
+
+
+def _is_seen(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _folder_files(root: Path, subsets: Sequence[str], limits: Limits) -> Iterator[_File]:
+    number = total = 0
+    for subset in subsets:
+        for path in sorted((root / subset).glob("*/*")):
+            label = path.parent.name
+            if not (_is_seen(label) and _is_seen(path.name) and path.name.lower().endswith(_SUFFIXES)):
+                continue
+            if not path.is_file():
+                raise ValueError(f"{path}: expected an image, got a folder, pipe, device or a link to nothing")
+            number, size = number + 1, path.stat().st_size
+            total += size
+            for what, value, most in (
+                ("file of max_file_bytes", size, limits.file_bytes),
+                ("number of files of max_files", number, limits.files),
+                ("total of bytes of max_bytes", total, limits.bytes),
+            ):
+                if value > most:
+                    raise ValueError(
+                        f"{path}: expected a {what} = {most} at most, got {value}; raise it if this is right"
+                    )
+            yield _File(str(path), subset, label, path.name, path.read_bytes())
+
+
+def _archive_files(place: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
+    """The files, one by one; adds the names of the classes that are met to `classes`."""
+    for name, content in read_archive(place, limits, _SUFFIXES):
+        for subset in classes:
+            prefix = f"{subset}/" if subset else ""
+            label, slash, file = name[len(prefix) :].partition("/")
+            if not (name.startswith(prefix) and slash and _is_seen(label)):
+                continue
+            classes[subset].add(label)
+            if content is not None and "/" not in file and _is_seen(file):
+                yield _File(f"{place}: {name}", subset, label, file, content)
+
+
+class _Decoder:
+    """Bytes of image files to arrays (H, W, C) of one size."""
+
+    def __init__(self, images: Any, size: Size | None, mode: str, max_bytes: int) -> None:
+        self._images = images
+        self._size = size
+        self._mode = mode
+        self._left = self._max_bytes = max_bytes
+        self._first: tuple[str, Size] | None = None
+
+    def decode(self, file: _File) -> NDArray[np.uint8]:
+        """The pixels of a file; an error names it."""
+        try:
+            opened = self._images.open(io.BytesIO(file.content), formats=_FORMATS)
+        except (self._images.DecompressionBombError, self._images.DecompressionBombWarning) as error:
+            raise ValueError(f"{file.place}: expected fewer pixels than Pillow's limit, got more ({error})") from error
+        except self._images.UnidentifiedImageError as error:
+            raise ValueError(f"{file.place}: expected an image ({', '.join(_FORMATS)}), got none") from error
+        except Exception as error:
+            raise self._broken(file, error) from error
+        with opened as image:
+            # The header's numbers, before the pixels are asked for.
+            self._check(file, image)
+            try:
+                converted = image if image.mode == self._mode else image.convert(self._mode)
+                if self._size is not None and (converted.height, converted.width) != self._size:
+                    converted = converted.resize(self._size[::-1], self._images.Resampling.BILINEAR)
+                pixels: NDArray[np.uint8] = np.array(converted, dtype=np.uint8)
+            except Exception as error:
+                raise self._broken(file, error) from error
+        return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+    def _broken(self, file: _File, error: Exception) -> ValueError:
+        # Decoders answer broken data with errors of any kind.
+        return ValueError(f"{file.place}: expected a sound image, got a broken one ({error}); replace or remove it")
+
+    def _check(self, file: _File, image: Any) -> None:
+        if image.mode not in _MODES:
+            raise ValueError(
+                f"{file.place}: expected 8 bits a channel, got Pillow's mode {image.mode!r}; convert the image"
+            )
+        channels = len(self._mode)
+        given = image.height, image.width
+        for height, width in {given, self._size or given}:
+            if height * width * channels > self._max_bytes:
+                raise ValueError(
+                    f"{file.place}: expected an image of at most max_bytes = {self._max_bytes}, got {height} x {width} "
+                    "pixels; raise it if this is right"
+                )
+        height, width = self._size or given
+        self._left -= height * width * channels
+        if self._left < 0:
+            raise ValueError(
+                f"{file.place}: expected images of at most max_bytes = {self._max_bytes} in all, got more; raise it, "
+                "or pass a smaller size"
+            )
+        if self._first is None:
+            self._first = file.place, (height, width)
+        elif self._first[1] != (height, width):
+            first, (first_height, first_width) = self._first
+            raise ValueError(
+                f"{file.place}: expected {first_height} x {first_width} pixels (height x width) as in {first}, got "
+                f"{height} x {width}; pass size=({first_height}, {first_width}) to resize all"
+            )
+
+
+def _assemble(place: str, found: list[tuple[str, str, NDArray[np.uint8]]], classes: set[str]) -> Labelled:
+    """Sorts the images; each leaves `found` when it is in the result, so that there is not all twice."""
+    names = sorted(classes | {label for label, _, _ in found})
+    if not names:
+        raise ValueError(
+            f"{place}: expected a folder with images for each class, found none; if the classes are deeper, name their "
+            'folder with subset, for example subset="train"'
+        )
+    empty = sorted(set(names) - {label for label, _, _ in found})
+    if empty:
+        raise ValueError(
+            f"{os.path.join(place, empty[0])}: expected images of this class, found none; remove the folder, or, if it "
+            f'holds the classes, pass it as subset="{empty[0]}"'
+        )
+    found.sort(key=lambda item: item[:2], reverse=True)
+    number = {name: i for i, name in enumerate(names)}
+    images = np.empty((len(found), *found[0][2].shape), np.uint8)
+    labels = np.empty(len(found), np.int64)
+    for row in range(len(found)):
+        label, _, images[row] = found.pop()
+        labels[row] = number[label]
+    return images, labels, names

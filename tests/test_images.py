@@ -1,0 +1,480 @@
+"""Images from folders and archives: what is read, in which order, and what hostile or broken sources get."""
+
+import gzip
+import io
+import lzma
+import os
+import sys
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nnfast import data
+from nnfast.data import archive, cifar10
+
+images = pytest.importorskip("PIL.Image", reason="the extra nnfast[images] is not installed")
+
+Pixels = NDArray[np.uint8]
+
+
+def encoded(pixels: Pixels, kind: str = "PNG", **options: Any) -> bytes:
+    stream = io.BytesIO()
+    images.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def picture(seed: int, height: int = 5, width: int = 4) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def write_folder(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def file_member(name: str, content: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    for field, value in fields.items():
+        setattr(member, field, value)
+    return member, content
+
+
+def tar_bytes(members: list[tuple[tarfile.TarInfo, bytes]], **options: Any) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", **options) as made:
+        for member, content in members:
+            made.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+    content = tar_bytes([file_member(name, data) for name, data in files.items()])
+    compress: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
+    path.write_bytes(compress.get(path.suffix, bytes)(content))
+    return path
+
+
+# Not in the order of the result; other files and hidden ones are passed over.
+FILES = {
+    "dog/b.png": encoded(picture(3)),
+    "cat/z.PNG": encoded(picture(2)),
+    "dog/a.bmp": encoded(picture(4), "BMP"),
+    "cat/notes.txt": b"not an image",
+    "cat/.hidden.png": b"not an image",
+    ".git/a.png": b"not an image",
+    "README.md": b"about these images",
+    "cat/a.ppm": encoded(picture(1), "PPM"),
+}
+TRUTH = np.stack([picture(i) for i in (1, 2, 4, 3)])
+
+
+def source_of(kind: str, tmp_path: Path, files: dict[str, bytes]) -> Path:
+    return write_folder(tmp_path / "folder", files) if kind == "folder" else write_tar(tmp_path / f"a{kind}", files)
+
+
+KINDS = ["folder", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_and_its_archives(tmp_path: Path, kind: str) -> None:
+    pixels, labels, names = data.load_images(source_of(kind, tmp_path, FILES))
+    assert names == ["cat", "dog"]
+    np.testing.assert_array_equal(pixels, TRUTH)
+    assert labels.tolist() == [0, 0, 1, 1]
+    assert (pixels.dtype, labels.dtype) == (np.uint8, np.int64)
+    assert pixels.flags.c_contiguous
+    assert pixels.flags.writeable
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("subset", ["train", "./deep/down/", "deep/down"])
+def test_subsets(tmp_path: Path, kind: str, subset: str) -> None:
+    files = {f"{part}/{name}": content for part in ("train", "deep/down") for name, content in FILES.items()}
+    files["test/cow/a.png"] = b"of another subset: not read"
+    pixels, _, names = data.load_images(source_of(kind, tmp_path, files), subset=subset)
+    assert names == ["cat", "dog"]
+    np.testing.assert_array_equal(pixels, TRUTH)
+
+
+def test_names_with_a_dot_before_them(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", {f"./{name}": content for name, content in FILES.items()})
+    np.testing.assert_array_equal(data.load_images(path)[0], TRUTH)
+
+
+def test_an_archive_with_folders_and_long_names(tmp_path: Path) -> None:
+    long = "n" * 300 + ".png"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        folder, _ = file_member("cat/", type=tarfile.DIRTYPE)
+        members = [(folder, b""), (folder, b""), file_member(f"cat/{long}", encoded(picture(7)))]
+        (tmp_path / "a.tar").write_bytes(tar_bytes(members, format=form))
+        np.testing.assert_array_equal(data.load_images(tmp_path / "a.tar")[0][0], picture(7))
+
+
+def test_xz_in_several_streams(tmp_path: Path) -> None:
+    content = tar_bytes([file_member(name, part) for name, part in FILES.items()])
+    (tmp_path / "a.tar.xz").write_bytes(lzma.compress(content[:700]) + bytes(8) + lzma.compress(content[700:]))
+    np.testing.assert_array_equal(data.load_images(tmp_path / "a.tar.xz")[0], TRUTH)
+
+
+def test_colours(tmp_path: Path) -> None:
+    ramp = np.arange(20, dtype=np.uint8).reshape(5, 4) * 12
+    flat = np.stack([ramp, ramp, ramp], axis=-1)
+    alpha = np.dstack([flat, np.full_like(ramp, 9)])
+    files = {"a/1.png": encoded(ramp), "a/2.png": encoded(flat), "a/3.png": encoded(alpha)}
+    folder = write_folder(tmp_path, files)
+    gray = data.load_images(folder, color="gray")[0]
+    assert gray.shape == (3, 5, 4, 1)
+    for image in gray:
+        np.testing.assert_array_equal(image[..., 0], ramp)
+    for image in data.load_images(folder)[0]:
+        np.testing.assert_array_equal(image, flat)
+
+
+def test_resizing(tmp_path: Path) -> None:
+    plain = [np.full((h, w, 3), 10 * h + w, np.uint8) for h, w in ((5, 4), (8, 3), (2, 9))]
+    folder = write_folder(tmp_path, {f"a/{i}.png": encoded(image) for i, image in enumerate(plain)})
+    pixels = data.load_images(folder, size=(6, 7))[0]
+    assert pixels.shape == (3, 6, 7, 3)
+    assert [np.unique(image).tolist() for image in pixels] == [[54], [83], [29]]
+
+
+def test_images_of_different_sizes_are_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"a/1.png": encoded(picture(0)), "a/2.png": encoded(picture(0, 6, 4))})
+    with pytest.raises(ValueError, match=r"2\.png: expected 5 x 4 .*1\.png, got 6 x 4; pass size=\(5, 4\)"):
+        data.load_images(folder)
+
+
+def test_jpeg_is_decoded_as_pillow_does(tmp_path: Path) -> None:
+    content = encoded(np.tile(picture(0, 1, 1), (16, 16, 1)), "JPEG", quality=95)
+    folder = write_folder(tmp_path, {"a/1.jpg": content, "a/2.JPEG": content})
+    with images.open(io.BytesIO(content)) as opened:
+        truth = np.asarray(opened)
+    for image in data.load_images(folder)[0]:
+        np.testing.assert_array_equal(image, truth)
+
+
+# ---- sources that are not what they should be --------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "match"),
+    [
+        ({}, {}, "expected a folder with images for each class, found none"),
+        ({"README.md": b""}, {}, "expected a folder with images for each class, found none"),
+        ({"a.png": FILES["dog/b.png"]}, {}, "expected a folder with images for each class, found none"),
+        ({"cat/1.txt": b"", "dog/1.png": FILES["dog/b.png"]}, {}, "cat: expected images of this class, found none"),
+        ({"train/cat/1.png": FILES["dog/b.png"]}, {}, 'train: expected images.*subset="train"'),
+        (FILES, {"subset": "test"}, "test"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", ".tar"])
+def test_nothing_there(tmp_path: Path, kind: str, files: dict[str, bytes], options: Any, match: str) -> None:
+    (tmp_path / "folder").mkdir()
+    source = source_of(kind, tmp_path, files)
+    with pytest.raises(ValueError, match=match) as caught:
+        data.load_images(source, **options)
+    assert str(source) in str(caught.value)
+
+
+def test_sources_of_another_kind(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="none: expected a folder or an archive, found nothing"):
+        data.load_images(tmp_path / "none")
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"a\.zip: expected a folder, or an archive .tar, .tar.gz or .tar.xz"):
+        data.load_images(tmp_path / "a.zip")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.tar")
+        with pytest.raises(ValueError, match=r"pipe\.tar: expected a folder or an archive, got a pipe"):
+            data.load_images(tmp_path / "pipe.tar")
+    (tmp_path / "f" / "cat" / "x.png").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"x\.png: expected an image, got a folder"):
+        data.load_images(tmp_path / "f")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"size": 5}, ValueError, r"expected size as \(height, width\), got 5"),
+        ({"size": (5, 0)}, ValueError, "expected size in size >= 1, got 0"),
+        ({"size": (5, 2.5)}, TypeError, "expected an integer"),
+        ({"color": "grey"}, ValueError, "did you mean 'gray'"),
+        ({"subset": "../up"}, ValueError, "inside of the source, got '../up'"),
+        ({"subset": "/etc"}, ValueError, "inside of the source"),
+        ({"subset": 3}, TypeError, "expected subset as the name of a folder, got 3"),
+        ({"max_bytes": 0}, ValueError, "max_bytes >= 1"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, options: dict[str, Any], error: type, match: str) -> None:
+    with pytest.raises(error, match=match):
+        data.load_images(write_folder(tmp_path, FILES), **options)
+
+
+def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match=r'Pillow cannot be imported .*; pip install "nnfast\[images\]"'):
+        data.load_images(tmp_path)
+
+
+# ---- broken and hostile images -----------------------------------------------------
+
+JPEG = encoded(picture(0, 32, 32), "JPEG")
+PNG = encoded(picture(0, 32, 32))
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return len(content).to_bytes(4, "big") + checked + zlib.crc32(checked).to_bytes(4, "big")
+
+
+def png_bomb(side: int, depth: int = 8) -> bytes:
+    header = side.to_bytes(4, "big") * 2 + bytes([depth, 2, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+
+
+@pytest.mark.parametrize("kind", ["folder", ".tar"])
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("x.jpg", b"", r"expected an image \(BMP, .*\), got none"),
+        ("x.jpg", b"GIF87 or so", "expected an image"),
+        ("x.jpg", JPEG[:3], "expected an image|broken"),
+        ("x.jpg", JPEG[: len(JPEG) // 2], "expected a sound image, got a broken one"),
+        ("x.png", PNG[:40], "expected a sound image, got a broken one|expected an image"),
+        ("x.png", PNG[: len(PNG) // 2], "expected a sound image, got a broken one"),
+        ("x.png", PNG[:60] + bytes(40) + PNG[100:], "expected a sound image, got a broken one"),
+        ("x.png", encoded(np.zeros((3, 3), np.uint16)), "expected 8 bits a channel, got Pillow's mode"),
+        ("x.png", png_bomb(10_000), "expected fewer pixels than Pillow's limit"),
+        ("x.png", png_bomb(60_000), "expected fewer pixels than Pillow's limit"),
+        ("x.png", png_bomb(9000), "expected an image of at most max_bytes = 100000000, got 9000 x 9000"),
+    ],
+)
+def test_broken_images_are_named(tmp_path: Path, kind: str, name: str, content: bytes, match: str) -> None:
+    source = source_of(kind, tmp_path, {"cat/a.png": PNG, f"cat/{name}": content})
+    with pytest.raises(ValueError, match=match) as caught:
+        data.load_images(source, max_bytes=100_000_000)
+    assert f"cat{os.sep if kind == 'folder' else '/'}{name}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", ".tar"])
+@pytest.mark.parametrize(
+    ("limits", "match"),
+    [
+        ({"max_files": 3}, "max_files"),
+        ({"max_file_bytes": 70}, "max_file_bytes"),
+        ({"max_bytes": 300}, "max_bytes"),
+    ],
+)
+def test_limits(tmp_path: Path, kind: str, limits: dict[str, int], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        data.load_images(source_of(kind, tmp_path, FILES), **limits)
+
+
+def test_the_limit_counts_resized_images(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, FILES)
+    with pytest.raises(ValueError, match="expected images of at most max_bytes = 5000 in all"):
+        data.load_images(folder, size=(30, 30), max_bytes=5000)
+    with pytest.raises(ValueError, match="max_bytes = 5000, got 50 x 50"):
+        data.load_images(folder, size=(50, 50), max_bytes=5000)
+
+
+# ---- hostile archives --------------------------------------------------------------
+
+GOOD = file_member("cat/a.png", PNG)
+
+
+@pytest.mark.parametrize(
+    ("member", "match"),
+    [
+        (file_member("/etc/cat/a.png", PNG), "leads out of it"),
+        (file_member("../cat/a.png", PNG), "leads out of it"),
+        (file_member("cat/../../a.png", PNG), "leads out of it"),
+        (file_member("cat\\..\\a.png", PNG), "leads out of it"),
+        (file_member("C:/cat/a.png", PNG), "leads out of it"),
+        (file_member("..", type=tarfile.DIRTYPE), "leads out of it"),
+        (file_member("cat/b.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "got a link, a device"),
+        (file_member("cat/b.png", type=tarfile.LNKTYPE, linkname="cat/a.png"), "got a link, a device"),
+        (file_member("cat/b.png", type=tarfile.CHRTYPE), "got a link, a device"),
+        (file_member("cat/b.png", type=tarfile.BLKTYPE), "got a link, a device"),
+        (file_member("cat/b.png", type=tarfile.FIFOTYPE), "got a link, a device"),
+        (file_member("readme.txt", type=tarfile.SYMTYPE, linkname="x"), "got a link, a device"),
+        (file_member("./cat//a.png", PNG), "got it twice"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tar", ".tar.xz"])
+def test_hostile_members_are_named(
+    tmp_path: Path, member: tuple[tarfile.TarInfo, bytes], match: str, suffix: str
+) -> None:
+    content = tar_bytes([GOOD, member, file_member("dog/a.png", PNG)])
+    (tmp_path / f"a{suffix}").write_bytes(lzma.compress(content) if suffix == ".tar.xz" else content)
+    with pytest.raises(ValueError, match=match) as caught:
+        data.load_images(tmp_path / f"a{suffix}")
+    assert repr(member[0].name) in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_a_bomb_is_not_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 200 MB of zeros, promised or hidden behind a small header, of another ending or in another folder."""
+    monkeypatch.setattr(archive._XzReader, "readinto", counted := _Counted(archive._XzReader.readinto))
+    huge = tarfile.TarInfo("cat/zeros.bin")
+    huge.size = 200 * 2**20
+    packer = lzma.LZMACompressor(preset=0)
+    parts = [packer.compress(huge.tobuf())]
+    parts += [packer.compress(bytes(2**20)) for _ in range(200)]
+    (tmp_path / "a.tar.xz").write_bytes(b"".join([*parts, packer.flush()]))
+    for limits in ({}, {"max_file_bytes": 2**30, "max_bytes": 2**20}):
+        with pytest.raises(ValueError, match=r"cat/zeros\.bin.*expected at most"):
+            data.load_images(tmp_path / "a.tar.xz", **limits)
+    assert counted.bytes < 2**20
+
+
+class _Counted:
+    """Counts the bytes that a reader yields; stands in for its method."""
+
+    def __init__(self, read: Any) -> None:
+        self.read, self.bytes = read, 0
+
+    def __get__(self, reader: Any, _: Any) -> Any:
+        def read(buffer: Any) -> int:
+            count: int = self.read(reader, buffer)
+            self.bytes += count
+            return count
+
+        return read
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_without_end(tmp_path: Path, kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tarfile reads an extended header whole, whatever its size, before it says a word."""
+    monkeypatch.setattr(archive._XzReader, "readinto", counted := _Counted(archive._XzReader.readinto))
+    header = tarfile.TarInfo("cat/a.png")
+    header.type, header.size = kind, 64 * 2**20
+    (tmp_path / "a.tar.xz").write_bytes(lzma.compress(header.tobuf() + bytes(header.size), preset=0))
+    with pytest.raises(ValueError, match="got a header without end"):
+        data.load_images(tmp_path / "a.tar.xz")
+    assert counted.bytes < 4 * 2**20
+
+
+def test_an_archive_that_asks_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tar(tmp_path / "a.tar.xz", FILES)
+    monkeypatch.setattr(archive, "_XZ_MEMORY", 2**20)
+    with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a sound tar archive, got damaged data \(Memory"):
+        data.load_images(tmp_path / "a.tar.xz")
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz"])
+def test_truncated_archives(tmp_path: Path, suffix: str) -> None:
+    path = write_tar(tmp_path / f"a{suffix}", FILES)
+    content = path.read_bytes()
+    # A plain archive ends in zeros, of which one block is enough.
+    end = len(content.rstrip(b"\0")) if suffix == ".tar" else len(content) - 1
+    for length in [*range(0, end, max(end // 40, 1)), *range(0, end, 512), end]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=rf"a\{suffix}"):
+            data.load_images(path)
+
+
+def _images_or_error(path: Path) -> int | bool:
+    """Number of images, or whether the error names the file."""
+    try:
+        return len(data.load_images(path)[0])
+    except ValueError as error:
+        return str(path) in str(error)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz"])
+def test_flipped_bytes_never_do_harm(tmp_path: Path, suffix: str) -> None:
+    path = write_tar(tmp_path / f"a{suffix}", {"cat/a.png": PNG, "dog/a.jpg": JPEG})
+    content = path.read_bytes()
+    for place in range(0, len(content), max(len(content) // 150, 1)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        assert _images_or_error(path) in (1, 2, True)
+
+
+# ---- CIFAR-10 ----------------------------------------------------------------------
+
+
+def cifar_files(train: int = 2, size: int = 32, names: tuple[str, ...] = cifar10.NAMES) -> dict[str, bytes]:
+    counts = {"test": 1, "train": train}
+    return {
+        f"{part}/{name}/{i:04}.png": encoded(picture(10 * i + k, size, 32))
+        for part, count in counts.items()
+        for k, name in enumerate(names)
+        for i in range(count)
+    }
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a machine without CIFAR-10; return the folder of its cache."""
+    monkeypatch.delenv("NNFAST_DATA", raising=False)
+    monkeypatch.setattr(cifar10, "cache_folder", lambda: tmp_path / "cache")
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+def test_cifar10_is_found_in_its_places(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNFAST_DATA", str(tmp_path / "data"))
+    places = [(home, ".tar"), (tmp_path / "data", ".tar.gz"), (tmp_path / "given", ".tar.xz")]
+    for count, (folder, suffix) in enumerate(places, start=1):
+        folder.mkdir(exist_ok=True)
+        write_tar(folder / f"cifar10-images{suffix}", cifar_files(count))
+        (x_train, y_train), (x_test, y_test) = data.load_cifar10(tmp_path / "given")
+        assert x_train.shape == (10 * count, 32, 32, 3)
+        assert y_train.tolist() == sorted([*range(10)] * count)
+        assert y_test.tolist() == [*range(10)]
+    np.testing.assert_array_equal(x_test[4], picture(4, 32, 32))
+    np.testing.assert_array_equal(x_train[3 * 4 + 2], picture(10 * 2 + 4, 32, 32))
+
+
+def test_cifar10_is_nowhere(tmp_path: Path, home: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        data.load_cifar10(tmp_path / "given")
+    heading, given, variable, cache = str(caught.value).splitlines()
+    assert "cifar10-images.tar.xz" in heading
+    assert "given is not a folder; pass the folder" in given
+    assert "not given; set NNFAST_DATA" in variable
+    assert f"{home} lacks the archive; copy" in cache
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        (cifar_files(size=31), r"got \(31, 32, 3\)"),
+        (cifar_files(names=("cat", "dog")), "got .* of cat, dog"),
+        ({name: part for name, part in cifar_files().items() if name.startswith("train")}, "test: expected a folder"),
+    ],
+)
+def test_archives_that_are_not_cifar10(home: Path, files: dict[str, bytes], match: str) -> None:
+    write_tar(home / "cifar10-images.tar", files)
+    with pytest.raises(ValueError, match=match):
+        data.load_cifar10()
+
+
+def test_the_first_images_of_the_real_cifar10(data_dir: Path, tmp_path: Path) -> None:
+    """A few hundred members; the whole archive takes seconds."""
+    path = data_dir / cifar10.ARCHIVES[0]
+    if not path.is_file():
+        pytest.skip(f"{data_dir} does not hold {path.name}")
+    with tarfile.open(path, "r|xz") as source, tarfile.open(tmp_path / "few.tar", "w") as few:
+        for _, member in zip(range(300), source, strict=False):
+            few.addfile(member, source.extractfile(member) if member.isfile() else None)
+    pixels, labels, names = data.load_images(tmp_path / "few.tar", subset="train")
+    assert names == ["airplane"]
+    assert pixels.shape == (len(labels), 32, 32, 3)
+    assert len(labels) > 290
+    # Photographs: neighbouring pixels are alike, and all values occur.
+    left, right = pixels[:, :, :-1].astype(float).ravel(), pixels[:, :, 1:].astype(float).ravel()
+    assert np.corrcoef(left, right)[0, 1] > 0.9
+    assert np.ptp(pixels) == 255
