@@ -10,7 +10,7 @@
 import importlib
 from types import ModuleType
 
-from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers
+from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast._core import __version__
 from nnfast.config import get_num_threads, set_num_threads, show_config
 from nnfast.gradient_check import check_gradients
@@ -34,6 +34,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

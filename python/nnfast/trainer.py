@@ -363,7 +363,7 @@ class Trainer:
         ----------
         path : str or path
         custom_objects : dict, optional
-            By name: classes of custom layers and losses, functions used as metric or learning rate.
+            By name: classes of custom layers and losses, functions used as metric or learning rate, own schedules.
 
         Returns
         -------
