@@ -33,13 +33,14 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "models",
     "optimizers",
     "schedules",
     "set_num_threads",
     "show_config",
 ]
 
-_ON_DEMAND = ("data", "kernels")
+_ON_DEMAND = ("data", "kernels", "models")
 """Modules that most programs do not need; they are imported when first used, so that nnfast itself is quick."""
 
 
