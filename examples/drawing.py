@@ -83,3 +83,41 @@ def draw_units(axes: Axes, places: Sequence[np.ndarray], size: float = 260) -> N
     """Each unit as a circle."""
     for layer in places:
         axes.scatter(layer[:, 0], layer[:, 1], s=size, color="white", edgecolor="#30343b", linewidth=1.4, zorder=2)
+
+
+def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures (n, H, W) side by side in one, with a frame of NaN, which is drawn as nothing, around each."""
+    n, height, width = pictures.shape
+    rows = -(-n // columns)
+    cells = np.full((rows * columns, height + 1, width + 1), np.nan)
+    cells[:n, :height, :width] = pictures
+    return cells.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3).reshape(rows * (height + 1), -1)
+
+
+def draw_filters(axes: Axes, kernel: np.ndarray, columns: int) -> None:
+    """The first layer's kernels (KH, KW, C, O), averaged over the channels: red wants ink, blue wants none."""
+    weights = kernel.mean(axis=2).transpose(2, 0, 1)
+    weights = weights / np.abs(weights).max(axis=(1, 2), keepdims=True)
+    axes.imshow(mosaic(weights, columns), cmap="seismic", vmin=-1, vmax=1)
+    axes.axis("off")
+
+
+def draw_feature_maps(axes: Axes, maps: np.ndarray, columns: int) -> None:
+    """A layer's output (H, W, C) for one image, map by map; white is the highest value in the layer."""
+    axes.imshow(mosaic(maps.transpose(2, 0, 1), columns), cmap="magma", vmin=0)
+    axes.axis("off")
+
+
+def draw_confusion(axes: Axes, truth: np.ndarray, answers: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """How often each class (row) gets each answer (column): the counts, which are also returned."""
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(counts, (truth, answers), 1)
+    wrong = np.where(np.eye(len(names), dtype=bool), np.nan, counts)
+    axes.imshow(wrong, cmap="Oranges", vmin=0)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(column, row, count or "", ha="center", va="center", fontsize=8)
+    axes.set(xlabel="answer", ylabel="truth", xticks=range(len(names)), yticks=range(len(names)))
+    axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 60)
+    axes.set_yticklabels(names)
+    axes.grid(False)
+    return counts
