@@ -2,8 +2,8 @@
 
 One image, seen through a network that has learned to tell digits apart: the first maps are strokes and edges, still
 recognisable; later ones are coarse and answer to parts of digits; the last ones are all but a list of what was found.
-Three figures say so. Each layer sees more of the image (receptive field). Fewer numbers describe it. And images of one
-class lie closer together, compared with images of different classes. (LSTM, the other well-known type, is to come.)
+Two figures say so: each layer sees more of the image (its receptive field), and images of one class lie closer
+together, compared with those of different classes. (LSTM, the other well-known type, is not part of nnfast yet.)
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def data() -> tuple[Data, Data]:
 
 
 def network(seed: int = 0) -> nf.Network:
-    """Convolutions with pooling between them; the last map of each kind is reduced to its highest value."""
+    """Convolutions with pooling between them; of each of the last maps the highest value counts."""
     return nf.Network(
         [
             layers.Input((16, 16, 1)),
@@ -72,7 +72,8 @@ def separation(features: np.ndarray, labels: np.ndarray) -> float:
     """Variance between the means of the classes over variance within the classes."""
     features = features.reshape(len(features), -1).astype(float)
     means = np.stack([features[labels == digit].mean(axis=0) for digit in range(10)])
-    return float(np.square(means - means.mean(axis=0)).sum(axis=1).mean() / np.square(features - means[labels]).sum(axis=1).mean())
+    between = np.square(means - means.mean(axis=0)).sum(axis=1).mean()
+    return float(between / np.square(features - means[labels]).sum(axis=1).mean())
 
 
 def abstraction(net: nf.Network) -> list[Layer]:

@@ -64,7 +64,7 @@ def train(net: nf.Network, epochs: int = 8) -> tuple[list[float], float]:
 
 
 def run_deep(net: nf.Network, rows: int) -> dict[str, float]:
-    """Seconds of a forward pass and of a training step on `rows` random images, the second of each, and memory in MB."""
+    """Seconds of a second forward pass and training step on `rows` random images, and memory in MB."""
     import resource  # not on Windows
 
     rng = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def deep(rows: int) -> None:
 
 
 def main(folder: Path) -> None:
-    figure, axes = new_figure(7, 4)
+    figure, axes = new_figure(8, 4.4)
     for net, colour in ((inception_network(), ORANGE), (residual_network(), BLUE)):
         losses, accuracy = train(net)
         print(f"{net.name}: {net.num_parameters:,} parameters, {accuracy:.1%} of unseen digits right")

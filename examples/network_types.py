@@ -69,7 +69,7 @@ def accuracies(net: nf.Network, epochs: int = 30) -> list[float]:
 
 
 def main(folder: Path) -> None:
-    figure, axes = new_figure(6.4, 4)
+    figure, axes = new_figure(8, 4.6)
     for make, colour in ((feedforward, BLUE), (convolutional, ORANGE)):
         net = make()
         found = accuracies(net)

@@ -80,7 +80,7 @@ def likeness(kernels: np.ndarray) -> np.ndarray:
 
 def picture(folder: Path, by_answers: np.ndarray, by_classes: np.ndarray) -> Path:
     """A digit and its edges; Prewitt's kernel, the one learned from its answers, those learned from classes."""
-    figure, panels = new_figure(13, 3.2, 1, 5, width_ratios=[1, 1, 1, 1, 1.2])
+    figure, panels = new_figure(14, 3.4, 1, 5)
     image = digits()[0][0, :, :, 0]
     for axes, shown, title in zip(panels[:2], (image, edges(image)), ("a digit", "its edges"), strict=True):
         axes.imshow(shown, cmap="gray_r")
@@ -88,7 +88,7 @@ def picture(folder: Path, by_answers: np.ndarray, by_classes: np.ndarray) -> Pat
         axes.axis("off")
     order = np.argsort(-likeness(by_classes))
     kernels = (PREWITT[:, :, None, None], by_answers[:, :, None, None], by_classes[..., order])
-    titles = ("made by hand (Prewitt)", "learned from its answers", "learned from classes")
+    titles = ("Prewitt, by hand", "learned from it", "learned from classes")
     for axes, kernel, title in zip(panels[2:], kernels, titles, strict=True):
         draw_filters(axes, kernel, columns=4 if kernel.shape[-1] > 1 else 1)
         axes.set_title(title)
