@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +21,9 @@ from nnfast.network import Network
 __all__ = ["Trainer"]
 
 _SMALLEST_CAPACITY = 32
-"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches."""
+"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches ..."""
+_SMALLEST_BYTES = 1 << 24
+"""... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
 
 
 class Trainer:
@@ -83,7 +86,7 @@ class Trainer:
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
-        self._make_plan(_SMALLEST_CAPACITY)
+        self._make_plan(_smallest_capacity(network))
 
     def __repr__(self) -> str:
         return (
@@ -389,6 +392,12 @@ class Trainer:
         from nnfast.serialization import load_trainer
 
         return load_trainer(path, custom_objects or {})
+
+
+def _smallest_capacity(network: Network) -> int:
+    _, shapes, _ = network.architecture.infer()
+    row = sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
+    return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))
 
 
 def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
