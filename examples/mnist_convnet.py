@@ -61,13 +61,13 @@ RECIPES = {
     ),
     "one-epoch": Recipe(
         convolutions=((24, 5, "valid"), (32, 3, "valid")),
-        normalize=False,
+        normalize=True,
         hidden=256,
         dropout=0.0,
         epochs=1,
-        batch_size=256,
+        batch_size=128,
         peak=1e-2,
-        rise=0.3,
+        rise=0.2,
         augmentation={},
         target=0.990,
     ),
@@ -84,7 +84,6 @@ def build(recipe: Recipe, seed: int) -> nf.Network:
             padding=padding,
             activation=None if recipe.normalize else "relu",
             use_bias=not recipe.normalize,
-            kernel_initializer="he_normal",
             name=f"convolution_{number}",
         )
         chain += [convolution, layers.MaxPool2D(2)]
@@ -92,7 +91,7 @@ def build(recipe: Recipe, seed: int) -> nf.Network:
             chain += [layers.BatchNormalization(momentum=0.9), layers.ReLU()]
     chain.append(layers.Flatten())
     if recipe.hidden:
-        chain.append(layers.Dense(recipe.hidden, activation="relu", kernel_initializer="he_normal"))
+        chain.append(layers.Dense(recipe.hidden, activation="relu"))
     if recipe.dropout:
         chain.append(layers.Dropout(recipe.dropout))
     return nf.Network([*chain, layers.Dense(10, activation="softmax")], seed=seed, name="mnist")
