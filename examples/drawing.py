@@ -83,3 +83,46 @@ def draw_units(axes: Axes, places: Sequence[np.ndarray], size: float = 260) -> N
     """Each unit as a circle."""
     for layer in places:
         axes.scatter(layer[:, 0], layer[:, 1], s=size, color="white", edgecolor="#30343b", linewidth=1.4, zorder=2)
+
+
+def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures (n, H, W, ...) side by side in one, with lines of NaN, which is drawn as nothing, between them."""
+    n, height, width, *colours = pictures.shape
+    rows = -(-n // columns)
+    cells = np.full((rows * columns, height + 1, width + 1, *colours), np.nan)
+    cells[:n, :height, :width] = pictures
+    grid = cells.reshape(rows, columns, height + 1, width + 1, *colours).swapaxes(1, 2)
+    return grid.reshape(rows * (height + 1), columns * (width + 1), *colours)[:-1, :-1]
+
+
+def draw_filters(axes: Axes, kernel: np.ndarray, columns: int) -> None:
+    """The first layer's kernels (KH, KW, C, O): of one channel red where they want ink, blue where none; of three in
+    colours, gray being 0."""
+    weights = kernel.transpose(3, 0, 1, 2)
+    weights = weights / np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+    if kernel.shape[2] == 3:
+        axes.imshow(np.nan_to_num(mosaic((weights + 1) / 2, columns), nan=1.0))
+    else:
+        axes.imshow(mosaic(weights.mean(axis=3), columns), cmap="seismic", vmin=-1, vmax=1)
+    axes.axis("off")
+
+
+def draw_feature_maps(axes: Axes, maps: np.ndarray, columns: int) -> None:
+    """A layer's output (H, W, C) for one image, map by map; white is the highest value in the layer."""
+    axes.imshow(mosaic(maps.transpose(2, 0, 1), columns), cmap="magma", vmin=0)
+    axes.axis("off")
+
+
+def draw_confusion(axes: Axes, truth: np.ndarray, answers: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """How often each class (row) gets each answer (column): the counts, which are also returned."""
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(counts, (truth, answers), 1)
+    wrong = np.where(np.eye(len(names), dtype=bool), np.nan, counts)
+    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=2 * max(np.nanmax(wrong), 1))
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(column, row, count or "", ha="center", va="center", fontsize=8)
+    axes.set(xlabel="answer", ylabel="truth", xticks=range(len(names)), yticks=range(len(names)))
+    axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 60)
+    axes.set_yticklabels(names)
+    axes.grid(False)
+    return counts

@@ -98,11 +98,8 @@ class Report(callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         seconds = time.perf_counter() - self.started
-        print(
-            f"epoch {epoch + 1:2}/{self.epochs}  loss {logs['loss']:.4f}  "
-            f"test accuracy {logs['val_accuracy']:.2%}  {seconds:.2f} s",
-            flush=True,
-        )
+        test = f"test accuracy {logs['val_accuracy']:.2%}  " if "val_accuracy" in logs else ""
+        print(f"epoch {epoch + 1:2}/{self.epochs}  loss {logs['loss']:.4f}  {test}{seconds:.2f} s", flush=True)
 
 
 def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = True) -> float:

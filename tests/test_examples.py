@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != "drawing" and "mnist" not in path.stem)
+APART = ("drawing", "cifar10", "mnist", "mnist_convnet", "mnist_ladder")
+"""Shared code, and programs with options and data sets of their own, which have test files of their own."""
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,7 +45,7 @@ def test_main_prints_and_saves_pictures(name: str, tmp_path: Path, capsys: pytes
 def test_table_lists_every_example_with_its_rows() -> None:
     lines = re.findall(r"^\| (S[\dS, ]+) \| \[(\w+)\.py\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
     table = {file: set(re.findall(r"S\d+", rows)) for rows, file in lines}
-    assert {name for name in table if not name.startswith("mnist")} == set(NAMES)
+    assert set(table) - set(APART) == set(NAMES)
     for name in NAMES:
         first_line = (example(name).__doc__ or "").splitlines()[0]
         assert set(re.findall(r"S\d+", first_line)) == table[name], name
@@ -265,6 +267,106 @@ def test_mean_squared_error_and_matrix_form() -> None:
     by_product, by_layer = loop.matrix_form()
     assert by_product == pytest.approx([0.59327, 0.59688], abs=5e-6)
     assert by_layer == pytest.approx(by_product, rel=1e-14)
+
+
+# ---- S12, S13, S15, S21, S24 -------------------------------------------------------
+
+
+def correlate(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The kernel's weighted sum at each place where it fits, by its definition."""
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
+    return np.asarray((windows * kernel).sum(axis=(2, 3)))
+
+
+def test_prewitt_detector() -> None:
+    prewitt = example("prewitt")
+    assert prewitt.IMAGE.tolist() == [[40] * 3] * 3 + [[10] * 3] * 3
+    assert prewitt.response(prewitt.IMAGE).tolist() == [[0], [90], [90], [0]]
+    digit = prewitt.digits()[0][0, :, :, 0] * 16
+    assert np.array_equal(prewitt.response(digit), correlate(digit, prewitt.PREWITT))
+    turned = prewitt.edges(np.rot90(digit))
+    assert turned == pytest.approx(np.rot90(prewitt.edges(digit)), abs=1e-4)
+
+
+def test_detectors_are_learned() -> None:
+    prewitt = example("prewitt")
+    assert prewitt.learned_from_answers() == pytest.approx(prewitt.PREWITT, abs=0.01)
+    kernels, accuracy = prewitt.learned_from_classes()
+    assert accuracy >= 0.9
+    likeness = prewitt.likeness(kernels)
+    assert likeness.max() > 0.85
+    assert likeness.min() < 0.5
+    assert prewitt.likeness(-2 * prewitt.PREWITT.T[:, :, None, None]) == pytest.approx(1, abs=1e-12)
+
+
+def test_inception_and_residual_networks_learn() -> None:
+    topic = example("more_layers")
+    for net in (topic.inception_network(), topic.residual_network(blocks=3)):
+        losses, accuracy = topic.train(net, epochs=4)
+        assert accuracy >= 0.95
+        assert losses[-1] < 0.2 * losses[0]
+
+
+def test_figures_of_a_deep_network() -> None:
+    """On a small image; the full size takes minutes."""
+    pytest.importorskip("resource", reason="not on Windows")
+    net = example("more_layers").models.googlenet((32, 32, 3), 10, seed=0)
+    found = example("more_layers").run_deep(net, rows=2)
+    assert found["parameters MB"] == pytest.approx(4 * net.num_parameters / 1e6, rel=1e-3)
+    assert found["process MB"] > found["arena MB"] + found["parameters MB"]
+    assert min(found.values()) > 0
+
+
+def test_convolutional_networks_find_what_has_moved() -> None:
+    topic = example("network_types")
+    dense, convolutional = topic.accuracies(topic.feedforward()), topic.accuracies(topic.convolutional())
+    assert min(dense[0], convolutional[0]) >= 0.95
+    assert (np.subtract(convolutional, dense)[1:] > 0.2).all()
+    (still, labels), (moved, same) = topic.data()[1], topic.data(2)[1]
+    assert np.array_equal(labels, same)
+    assert moved.sum() == pytest.approx(still.sum())
+    assert np.abs(moved - still).sum(axis=(1, 2, 3)).min() > 0
+
+
+def test_receptive_fields() -> None:
+    """Which pixels change one place in the middle of each layer, with weights that let everything through."""
+    topic = example("feature_maps")
+    net = topic.network()
+    for name, view in net.parameters.items():
+        view[...] = 1.0 if name.endswith("kernel") else 0.0
+    images = np.ones((257, 16, 16, 1), np.float32)
+    images[np.arange(1, 257), np.arange(256) // 16, np.arange(256) % 16] = 100
+    for name, values in net.trace(images).items():
+        if name in topic.LAYERS:
+            middle = values[:, values.shape[1] // 2, values.shape[2] // 2, 0]
+            assert np.sum(middle[1:] != middle[0]) == topic.LAYERS[name] ** 2, name
+
+
+def test_features_become_more_abstract() -> None:
+    topic = example("feature_maps")
+    net = topic.network()
+    assert topic.train(net) >= 0.95
+    separations = [layer.separation for layer in topic.abstraction(net)]
+    assert separations[-1] > 3 * separations[-2] > 3 * separations[0]
+    points = np.array([[0.0], [1.0]] * 10)
+    assert topic.separation(points + np.arange(20)[:, None] // 2, np.arange(20) // 2) == pytest.approx(8.25 / 0.25)
+
+
+def test_convolution_pooling_flattening() -> None:
+    topic = example("convolution")
+    found = topic.steps()
+    assert found["map"].tolist() == [
+        [0, 0, 1, 0, 1],
+        [1, 1, 2, 0, 0],
+        [1, 0, 0, 2, 1],
+        [1, 4, 2, 1, 0],
+        [0, 0, 1, 2, 1],
+    ]
+    assert np.array_equal(found["map"], correlate(topic.IMAGE, topic.FILTER))
+    assert found["pooled"].tolist() == [[1, 2, 1], [4, 2, 1], [0, 2, 1]]
+    assert found["vector"].tolist() == [1, 2, 1, 4, 2, 1, 0, 2, 1]
+    assert topic.flatten(np.array([[1, 1, 0], [4, 2, 1], [0, 2, 1]])).tolist() == [1, 1, 0, 4, 2, 1, 0, 2, 1]
+    assert found["pooled"][1:].tolist() == topic.TABLE[1:].tolist()
 
 
 # ---- S26, S27, S28 -----------------------------------------------------------------

@@ -10,7 +10,7 @@
 import importlib
 from types import ModuleType
 
-from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers
+from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast._core import __version__
 from nnfast.config import get_num_threads, set_num_threads, show_config
 from nnfast.gradient_check import check_gradients
@@ -33,12 +33,14 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "models",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]
 
-_ON_DEMAND = ("data", "kernels")
+_ON_DEMAND = ("data", "kernels", "models")
 """Modules that most programs do not need; they are imported when first used, so that nnfast itself is quick."""
 
 

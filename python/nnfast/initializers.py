@@ -70,12 +70,21 @@ class Initializer(Configured):
         raise NotImplementedError
 
 
+def _scaled(values: Array, scale: float, offset: float) -> Array:
+    """`values` times scale plus offset, in place: new arrays would cost more than the arithmetic."""
+    values *= scale
+    values += offset
+    return values
+
+
 def _uniform(shape: Shape, low: float, high: float, seed: int, stream: int) -> Array:
-    return low + (high - low) * _core.random_uniform(math.prod(shape), seed, stream, "float64").reshape(shape)
+    values = _core.random_uniform(math.prod(shape), seed, stream, "float64").reshape(shape)
+    return _scaled(values, high - low, low)
 
 
 def _normal(shape: Shape, mean: float, stddev: float, seed: int, stream: int) -> Array:
-    return mean + stddev * _core.random_normal(math.prod(shape), seed, stream, "float64").reshape(shape)
+    values = _core.random_normal(math.prod(shape), seed, stream, "float64").reshape(shape)
+    return _scaled(values, stddev, mean)
 
 
 class Zeros(Initializer):

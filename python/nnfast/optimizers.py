@@ -1,7 +1,7 @@
 """Optimisers: how a step changes the parameters. The update is one pass over all of them, inside the core.
 
-The learning rate is a number or a function of the step (0, 1, 2, ...); it may be set at any time, the other options
-are fixed once an optimiser is made.
+The learning rate is a number, a schedule of `nnfast.schedules`, or any function of the step (0, 1, 2, ...); it may be
+set at any time, the other options are fixed once an optimiser is made.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nnfast import schedules
 from nnfast.configured import Configured, choose, from_config, real
 from nnfast.typing import Spec
 
@@ -35,6 +36,10 @@ class Optimizer(Configured):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "learning_rate":
+            if isinstance(value, type):
+                raise TypeError(
+                    f"{type(self).__name__}: expected a learning rate, got a class; write {value.__name__}(...)"
+                )
             value = value if callable(value) else real(type(self).__name__, "learning_rate", value, least=0.0)
         elif hasattr(self, name):
             raise AttributeError(f"{type(self).__name__}: {name} is fixed; make a new optimizer and a new Trainer")
@@ -61,7 +66,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or callable, default .01
+    learning_rate : float, Schedule or callable, default .01
     momentum : float, default 0
         0 <= momentum < 1.
     nesterov : bool, default False
@@ -93,7 +98,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or callable, default .001
+    learning_rate : float, Schedule or callable, default .001
     beta_1 : float, default .9
         Decay of m; 0 <= beta_1 < 1.
     beta_2 : float, default .999
@@ -172,10 +177,14 @@ def describe(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Optimizer:
-    """The optimiser that `describe` wrote; a function as learning rate is found in `custom_objects`."""
+    """The optimiser that `describe` wrote; functions and own schedules are found in `custom_objects`."""
     config = description.get("config") if isinstance(description, Mapping) else None
     rate = config.get("learning_rate") if isinstance(config, Mapping) else None
     if isinstance(config, Mapping) and isinstance(rate, Mapping):
-        function = custom_objects[choose("learning rate in custom_objects", rate.get("function"), custom_objects)]
-        description = {**description, "config": {**config, "learning_rate": function}}
+        found: Any
+        if "function" in rate:
+            found = custom_objects[choose("learning rate in custom_objects", rate["function"], custom_objects)]
+        else:
+            found = schedules.from_description(rate, custom_objects)
+        description = {**description, "config": {**config, "learning_rate": found}}
     return from_config("optimizer", description, CLASSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Trainer"]
 
 _SMALLEST_CAPACITY = 32
-"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches."""
+"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches ..."""
+_SMALLEST_BYTES = 1 << 24
+"""... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
 
 
 class Trainer:
@@ -87,7 +90,7 @@ class Trainer:
         self.position: Position | None = None
         self.stop_training = False
         self._augmentation: Augmentation | None = None
-        self._make_plan(_SMALLEST_CAPACITY)
+        self._make_plan(_smallest_capacity(network))
 
     def __repr__(self) -> str:
         return (
@@ -394,7 +397,7 @@ class Trainer:
         ----------
         path : str or path
         custom_objects : dict, optional
-            By name: classes of custom layers and losses, functions used as metric or learning rate.
+            By name: classes of custom layers and losses, functions used as metric or learning rate, own schedules.
 
         Returns
         -------
@@ -420,6 +423,12 @@ class Trainer:
         from nnfast.serialization import load_trainer
 
         return load_trainer(path, custom_objects or {})
+
+
+def _smallest_capacity(network: Network) -> int:
+    _, shapes, _ = network.architecture.infer()
+    row = sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
+    return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))
 
 
 def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
