@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import nnfast as nf
-from bench import machine, peers
+from bench import machine, peers, workloads
 from bench.peers import Contender
 from bench.workloads import ADAM, Elementwise, Prediction, Product, Scaling, Step, Workload
 from nnfast import kernels, layers
@@ -48,7 +48,7 @@ def predict(task: Prediction) -> Contender:
 
 def product(task: Product) -> Contender:
     a, b = task.operands()
-    out = np.empty((task.m, task.n), np.float32)
+    out = workloads.empty((task.m, task.n))
 
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a, transpose_b=task.transpose_b)
@@ -61,8 +61,8 @@ def product_stored_otherwise(task: Product) -> Contender | None:
     if not task.transpose_b:
         return None
     a, b = task.operands()
-    b = np.ascontiguousarray(b.T)
-    out = np.empty((task.m, task.n), np.float32)
+    b = workloads.aligned(b.T)
+    out = workloads.empty((task.m, task.n))
 
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a)
@@ -76,7 +76,7 @@ def product_split_over_k(task: Product) -> Contender | None:
         return None
     a, b = task.operands()
     half = task.k // 2
-    out, other = np.empty((2, task.m, task.n), np.float32)
+    out, other = workloads.empty((task.m, task.n)), workloads.empty((task.m, task.n))
     pool = ThreadPoolExecutor(1)
 
     def call() -> object:
@@ -91,7 +91,7 @@ def product_split_over_k(task: Product) -> Contender | None:
 def elementwise(task: Elementwise) -> Contender:
     if task.function == "adam":
         return _adam(task)
-    x, out = task.x(), np.empty(task.shape, np.float32)
+    x, out = task.x(), workloads.empty(task.shape)
     name, _, backward = task.function.partition(" ")
     if backward:
         dy, y = task.dy(), task.y()
@@ -108,7 +108,7 @@ def elementwise(task: Elementwise) -> Contender:
 
 def _adam(task: Elementwise) -> Contender:
     p, g = task.x().ravel(), task.dy().ravel()
-    m, v = np.zeros_like(p), np.zeros_like(p)
+    m, v = (workloads.aligned(np.zeros_like(p)) for _ in range(2))
     steps = 0
 
     def call() -> float:

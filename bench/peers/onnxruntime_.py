@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import machine
+from bench import machine, workloads
 from bench.peers import Contender
 from bench.workloads import Prediction, Workload
 
@@ -50,7 +50,7 @@ def predict(task: Prediction) -> Contender:
 
 def predict_bound(task: Prediction) -> Contender:
     session, x = _session(task.workload), task.workload.inputs(task.batch)
-    out = np.empty((task.batch, task.workload.sizes[-1]), np.float32)
+    out = workloads.empty((task.batch, task.workload.sizes[-1]))
     binding = session.io_binding()
     binding.bind_cpu_input("x", x)
     name = session.get_outputs()[0].name
