@@ -83,8 +83,7 @@ def admit(task: Task, row: Row, skip: list[str]) -> dict[str, Contender]:
             contender = peers.make(task, name)
             if contender is None:
                 continue
-            contender.prepare()
-            results = contender.result()
+            results = peers.checked(task, name, contender)
         except Exception as error:
             if name == "nnfast":
                 raise
@@ -135,10 +134,8 @@ def run(benchmark: Any, task: Task, name: str) -> None:
         pytest.skip(f"{name} has no such work")
     ours = peers.make(task, "nnfast")
     assert ours is not None
-    ours.prepare()
-    truth = ours.result()
-    contender.prepare()
-    assert not peers.differences(contender.result(), truth)
+    truth = peers.checked(task, "nnfast", ours)
+    assert not peers.differences(peers.checked(task, name, contender), truth)
     before = machine_rate(task)
     call: Callable[[], Any] = contender.call
 

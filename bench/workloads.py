@@ -76,6 +76,11 @@ class Workload:
         """Multiplications and additions of the matrix products."""
         return 2.0 * rows * sum(d * o for d, o in zip(self.sizes, self.sizes[1:], strict=False))
 
+    def step_operations(self) -> float:
+        """Forward, and backward twice as many but for the gradient of the input, which nobody wants."""
+        first = 2.0 * self.batch * self.sizes[0] * self.sizes[1]
+        return 3 * self.forward_operations(self.batch) - first
+
 
 TINY = Workload("tiny 2-3-1", (2, 3, 1), "sigmoid", "sigmoid", "mse", "sgd", 1e-2, 32)
 POLICY = Workload("policy 8-64-64-4", (8, 64, 64, 4), "tanh", "identity", "mse", "adam", 1e-4, 64)
@@ -105,6 +110,10 @@ class Task:
     def amount(self) -> float:
         """Operations or bytes of one call."""
         raise NotImplementedError
+
+    def without_chance(self) -> "Task":
+        """The same task as far as libraries can agree about it: without what each draws at random."""
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +166,7 @@ class Step(Task):
 
     @property
     def amount(self) -> float:
-        first = 2.0 * self.workload.batch * self.workload.sizes[0] * self.workload.sizes[1]
-        return 3 * self.workload.forward_operations(self.workload.batch) - first
+        return self.workload.step_operations()
 
 
 @dataclass(frozen=True, kw_only=True)
