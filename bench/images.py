@@ -136,6 +136,8 @@ class ImageWorkload:
     # As for dense networks, and large enough for the change of a parameter to stand clear of its rounding.
     learning_rate: float
     batch: int
+    change_tolerance: float | None = None
+    """For the change of each parameter, where the usual one is too narrow."""
 
     def weights(self) -> Iterator[Parameters]:
         """First parameters of each layer that has any, in the order of `walk`. Kernels are He uniform."""
@@ -232,6 +234,9 @@ RESNET = ImageWorkload(
     "momentum",
     1e-2,
     128,
+    # Rounding in twenty layers moves numbers across ReLU's kink: PyTorch in float32 was seen to be off PyTorch in
+    # float64 by 7e-3 in some parameters' change, and by 1.4e-2 in the layout channels_last.
+    change_tolerance=5e-2,
 )
 
 
@@ -242,6 +247,9 @@ class ImageStep(Step):
     workload: ImageWorkload
 
     kind = "image step"
+
+    def tolerances(self) -> dict[str, float]:
+        return {"change": self.workload.change_tolerance} if self.workload.change_tolerance else {}
 
     def without_chance(self) -> Task:
         workload = self.workload.without_dropout()

@@ -90,7 +90,7 @@ def admit(task: Task, row: Row, skip: list[str]) -> dict[str, Contender]:
             row.left_out[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         truth = truth or results
-        if differing := peers.differences(results, truth):
+        if differing := peers.differences(task, results, truth):
             row.left_out[name] = "; ".join(differing)
         else:
             admitted[name] = contender
@@ -135,7 +135,7 @@ def run(benchmark: Any, task: Task, name: str) -> None:
     ours = peers.make(task, "nnfast")
     assert ours is not None
     truth = peers.checked(task, "nnfast", ours)
-    assert not peers.differences(peers.checked(task, name, contender), truth)
+    assert not peers.differences(task, peers.checked(task, name, contender), truth)
     before = machine_rate(task)
     call: Callable[[], Any] = contender.call
 

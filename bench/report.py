@@ -26,6 +26,11 @@ TABLES = {
     "steps": ("test_steps", "Training steps"),
     "inference": ("test_inference", "Prediction"),
     "elementwise": ("test_elementwise", "Elementwise, 2.77 million numbers"),
+    "convolution": ("test_convolution", "Convolutions"),
+    "pooling": ("test_pooling", "Pooling, batch 128"),
+    "normalization": ("test_normalization", "Batch normalisation, batch 128"),
+    "image-steps": ("test_image_steps", "Training steps of convolutional networks"),
+    "image-inference": ("test_image_inference", "Prediction of convolutional networks"),
     "scaling": ("test_scaling", "nnfast on all threads, beside nnfast on one"),
     "reproducibility": ("test_reproducibility_cost", "What the fixed order of additions costs"),
 }

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[np.float32]
 Scalar = TypeVar("Scalar", bound=np.generic)
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+MOMENTUM = 0.9
 ALIGNMENT = 64
 
 
@@ -110,6 +111,10 @@ class Task:
     def amount(self) -> float:
         """Operations or bytes of one call."""
         raise NotImplementedError
+
+    def tolerances(self) -> dict[str, float]:
+        """Where others than the usual ones hold."""
+        return {}
 
     def without_chance(self) -> "Task":
         """The same task as far as libraries can agree about it: without what each draws at random."""

@@ -67,14 +67,14 @@ def first_state(parameters: list[Any]) -> Any:
 
 def step(task: Step) -> Contender:
     workload = task.workload
-    adam = workload.optimizer == "adam"
+    is_adam = workload.optimizer == "adam"
     x, y = jnp.asarray(workload.inputs(workload.batch)), jnp.asarray(workload.targets(workload.batch))
-    state = first_state(_weights(workload)) if adam else (_weights(workload),)
+    state = first_state(_weights(workload)) if is_adam else (_weights(workload),)
 
     @partial(jax.jit, donate_argnums=0)
     def update(state: Any, x: Any, y: Any) -> Any:
         loss, gradients = jax.value_and_grad(partial(_loss, workload))(state[0], x, y)
-        if adam:
+        if is_adam:
             return adam(state, gradients, workload.learning_rate), loss
         return (jax.tree.map(lambda p, g: p - workload.learning_rate * g, state[0], gradients),), loss
 

@@ -13,7 +13,7 @@ from bench.workloads import ADAM, Elementwise, Prediction, Product, Scaling, Ste
 from nnfast import kernels, layers
 
 
-def _contender(call: Callable[[], object], result: Callable[[], peers.Results]) -> Contender:
+def contender(call: Callable[[], object], result: Callable[[], peers.Results]) -> Contender:
     return Contender(call, result, prepare=lambda: nf.set_num_threads(machine.threads()))
 
 
@@ -37,13 +37,13 @@ def step(task: Step) -> Contender:
     def call() -> float:
         return trainer.train_on_batch(x, y)
 
-    return _contender(call, lambda: peers.step_results(call, network.get_weights))
+    return contender(call, lambda: peers.step_results(call, network.get_weights))
 
 
 def predict(task: Prediction) -> Contender:
     network = _network(task.workload)
     x = task.workload.inputs(task.batch)
-    return _contender(lambda: network.predict(x), lambda: {"output": network.predict(x)})
+    return contender(lambda: network.predict(x), lambda: {"output": network.predict(x)})
 
 
 def product(task: Product) -> Contender:
@@ -53,7 +53,7 @@ def product(task: Product) -> Contender:
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a, transpose_b=task.transpose_b)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def product_stored_otherwise(task: Product) -> Contender | None:
@@ -67,7 +67,7 @@ def product_stored_otherwise(task: Product) -> Contender | None:
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def product_split_over_k(task: Product) -> Contender | None:
@@ -103,7 +103,7 @@ def elementwise(task: Elementwise) -> Contender:
         def call() -> object:
             return kernels.activation_forward(name, x, out=out)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def _adam(task: Elementwise) -> Contender:
@@ -117,13 +117,13 @@ def _adam(task: Elementwise) -> Contender:
         kernels.adam_update(p, g, m, v, learning_rate=1e-3, step=steps, **ADAM)
         return 1.0
 
-    return _contender(call, lambda: peers.step_results(call, lambda: [p]))
+    return contender(call, lambda: peers.step_results(call, lambda: [p]))
 
 
 def on_all_threads(task: Scaling) -> Contender:
-    contender = peers.make(task.task, "nnfast")
-    assert contender is not None
-    return contender
+    found = peers.make(task.task, "nnfast")
+    assert found is not None
+    return found
 
 
 def on_one_thread(task: Scaling) -> Contender:

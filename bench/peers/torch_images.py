@@ -35,6 +35,7 @@ from bench.images import (
     output_shape,
 )
 from bench.peers import Contender, layouts, torch_
+from bench.workloads import MOMENTUM
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -151,7 +152,7 @@ class Network:
 def optimizer_of(workload: ImageWorkload, parameters: Any, fused: bool) -> torch.optim.Optimizer:
     if workload.optimizer == "adam":
         return torch_.adam(parameters, workload.learning_rate, fused)
-    return torch.optim.SGD(parameters, lr=workload.learning_rate, momentum=0.9, fused=fused)
+    return torch.optim.SGD(parameters, lr=workload.learning_rate, momentum=MOMENTUM, fused=fused)
 
 
 def stepper(
