@@ -5,7 +5,7 @@ Layouts are nnfast's: images (N, H, W, C), kernels (KH, KW, C, O).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -377,3 +377,26 @@ class Normalization(Task):
         rng = np.random.default_rng(15)
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         return {name: aligned(rng.uniform(0.5, 1.5, self.shape[3]).astype(np.float32)) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmented(Task):
+    """An epoch of `batches` steps on images of bytes, which are changed at random on their way into the batch."""
+
+    workload: ImageWorkload
+    batches: int = 32
+
+    kind = "augmentation"
+    options: ClassVar = {"shift": 2, "rotation": 10, "zoom": 0.1}
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload.name}, batch {self.workload.batch}: {', '.join(self.options)}"
+
+    @property
+    def amount(self) -> float:
+        return self.batches * self.workload.step_operations()
+
+    def images(self) -> NDArray[np.uint8]:
+        rows = self.batches * self.workload.batch
+        return aligned(np.random.default_rng(16).integers(0, 256, (rows, *self.workload.shape), np.uint8))

@@ -113,6 +113,10 @@ ADAPTERS: dict[str, dict[str, str]] = {
     "normalization": _NORMALIZATIONS,
     "image step": _IMAGE_STEPS,
     "image prediction": _IMAGE_PREDICTIONS,
+    "augmentation": {
+        "nnfast": "nnfast_images:epoch_augmented",
+        "nnfast without augmentation": "nnfast_images:epoch",
+    },
 }
 """For each kind of task the contenders, nnfast first: module and function that makes one (None if it does not fit)."""
 

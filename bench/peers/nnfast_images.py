@@ -7,6 +7,7 @@ from bench import peers, workloads
 from bench.images import (
     NORM,
     Array,
+    Augmented,
     Conv,
     Convolution,
     Dense,
@@ -33,11 +34,12 @@ from nnfast import kernels, layers
 class Builder:
     """A workload's network, and its parameters in the order of the workload."""
 
-    def __init__(self, workload: ImageWorkload) -> None:
+    def __init__(self, workload: ImageWorkload, scale: float = 1.0) -> None:
         self._weights: Iterator[Parameters] = workload.weights()
         self._values: dict[str, Array] = {}
         inputs = layers.Input(workload.shape)
-        self.network = nf.Network(inputs=inputs, outputs=self._sequence(workload.layers, inputs), seed=0)
+        scaled = inputs if scale == 1 else layers.Rescaling(scale)(inputs)
+        self.network = nf.Network(inputs=inputs, outputs=self._sequence(workload.layers, scaled), seed=0)
         for name, values in self._values.items():
             self.network.parameters[name][...] = values
 
@@ -176,3 +178,26 @@ def normalize(task: Normalization) -> Contender:
         return kernels.batch_norm_backward(dy, x, gamma, beta, mean, variance, epsilon)
 
     return nnfast_.contender(backward, lambda: dict(zip(("dx", "dgamma", "dbeta"), backward(), strict=True)))
+
+
+def _epoch(task: Augmented, augmentation: nf.data.Augmentation | None) -> Contender:
+    workload = task.workload
+    network = Builder(workload, scale=1 / 255).network
+    trainer = nf.Trainer(network, loss="cross_entropy", optimizer=optimizer_of(workload))
+    x, y = task.images(), workload.targets(task.batches * workload.batch)
+
+    def call() -> object:
+        return trainer.fit(
+            x, y, epochs=1, batch_size=workload.batch, augmentation=augmentation, callbacks=[], progress=False
+        )
+
+    # Other images, so other losses: there is nothing to compare.
+    return nnfast_.contender(call, dict)
+
+
+def epoch_augmented(task: Augmented) -> Contender:
+    return _epoch(task, nf.data.Augmentation(**task.options))
+
+
+def epoch(task: Augmented) -> Contender:
+    return _epoch(task, None)

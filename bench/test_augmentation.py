@@ -1,0 +1,14 @@
+"""What shifting, rotating and zooming of images adds to an epoch of LeNet-5, whose steps are short."""
+
+from typing import Any
+
+from bench.images import LENET, Augmented
+from bench.measure import cases, run
+from bench.workloads import Task
+
+TASKS: list[Task] = [Augmented(workload=LENET, goal=1 / 1.1)]
+
+
+@cases(TASKS)
+def test_augmentation(benchmark: Any, task: Task, name: str) -> None:
+    run(benchmark, task, name)
