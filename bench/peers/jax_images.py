@@ -51,7 +51,7 @@ def _weights(workload: ImageWorkload) -> list[Any]:
 
 
 def _forward(workload: ImageWorkload, weights: list[Any], x: Any, key: Any = None, *, logits: bool) -> Any:
-    """The network's output; with a `key` for random numbers, dropout acts."""
+    """The network's output, with `logits` for training; with a `key` for random numbers, dropout acts."""
     remaining: Iterator[Any] = iter(weights)
     for layer in workload.layers:
         match layer:
@@ -59,8 +59,11 @@ def _forward(workload: ImageWorkload, weights: list[Any], x: Any, key: Any = Non
                 x = _convolution(layer, x, next(remaining), next(remaining))
             case Dense():
                 x = x @ next(remaining) + next(remaining)
-            case MaxPool():
+            case MaxPool() if logits:
                 x = _windows(x).max((2, 4))
+            case MaxPool():
+                # Quicker than the former, but its gradient takes ten times as long.
+                x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
             case Flatten():
                 x = x.reshape(len(x), -1)
             case Dropout() if key is not None:

@@ -180,11 +180,12 @@ def normalize(task: Normalization) -> Contender:
     return nnfast_.contender(backward, lambda: dict(zip(("dx", "dgamma", "dbeta"), backward(), strict=True)))
 
 
-def _epoch(task: Augmented, augmentation: nf.data.Augmentation | None) -> Contender:
+def _epoch(task: Augmented, *, augmented: bool) -> Contender:
     workload = task.workload
     network = Builder(workload, scale=1 / 255).network
     trainer = nf.Trainer(network, loss="cross_entropy", optimizer=optimizer_of(workload))
     x, y = task.images(), workload.targets(task.batches * workload.batch)
+    augmentation = nf.data.Augmentation(**task.options) if augmented else None
 
     def call() -> object:
         return trainer.fit(
@@ -196,8 +197,8 @@ def _epoch(task: Augmented, augmentation: nf.data.Augmentation | None) -> Conten
 
 
 def epoch_augmented(task: Augmented) -> Contender:
-    return _epoch(task, nf.data.Augmentation(**task.options))
+    return _epoch(task, augmented=True)
 
 
 def epoch(task: Augmented) -> Contender:
-    return _epoch(task, None)
+    return _epoch(task, augmented=False)
