@@ -83,15 +83,14 @@ def admit(task: Task, row: Row, skip: list[str]) -> dict[str, Contender]:
             contender = peers.make(task, name)
             if contender is None:
                 continue
-            contender.prepare()
-            results = contender.result()
+            results = peers.checked(task, name, contender)
         except Exception as error:
             if name == "nnfast":
                 raise
             row.left_out[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         truth = truth or results
-        if differing := peers.differences(results, truth):
+        if differing := peers.differences(task, results, truth):
             row.left_out[name] = "; ".join(differing)
         else:
             admitted[name] = contender
@@ -135,10 +134,8 @@ def run(benchmark: Any, task: Task, name: str) -> None:
         pytest.skip(f"{name} has no such work")
     ours = peers.make(task, "nnfast")
     assert ours is not None
-    ours.prepare()
-    truth = ours.result()
-    contender.prepare()
-    assert not peers.differences(contender.result(), truth)
+    truth = peers.checked(task, "nnfast", ours)
+    assert not peers.differences(task, peers.checked(task, name, contender), truth)
     before = machine_rate(task)
     call: Callable[[], Any] = contender.call
 

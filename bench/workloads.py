@@ -1,12 +1,36 @@
-"""The work that is measured, as data that every library's adapter reads: networks, products, elementwise functions."""
+"""The work that is measured, as data that every library's adapter reads: networks, products, elementwise functions.
+
+All arrays begin on a boundary of 64 bytes, where PyTorch and JAX put their own tensors and NumPy does not: where one
+begins would otherwise be left to chance, and it decides about speed.
+"""
 
 from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[np.float32]
+Scalar = TypeVar("Scalar", bound=np.generic)
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+MOMENTUM = 0.9
+ALIGNMENT = 64
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Aligned, with whatever stands there."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """A contiguous copy."""
+    copy = empty(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 @dataclass(frozen=True)
@@ -30,7 +54,8 @@ class Workload:
         for inputs, units in zip(self.sizes, self.sizes[1:], strict=False):
             limit = np.sqrt(6 / (inputs + units))
             kernel = rng.uniform(-limit, limit, (inputs, units)).astype(np.float32)
-            found.append((kernel, rng.uniform(-0.1, 0.1, units).astype(np.float32)))
+            bias = rng.uniform(-0.1, 0.1, units).astype(np.float32)
+            found.append((aligned(kernel), aligned(bias)))
         return found
 
     def activations(self) -> list[str]:
@@ -39,18 +64,23 @@ class Workload:
 
     def inputs(self, rows: int) -> Array:
         """(rows, D) in [0, 1)."""
-        return np.random.default_rng(2).random((rows, self.sizes[0]), dtype=np.float32)
+        return aligned(np.random.default_rng(2).random((rows, self.sizes[0]), dtype=np.float32))
 
     def targets(self, rows: int) -> NDArray[np.int64] | Array:
         """Class numbers (rows,) for cross-entropy, else numbers (rows, O) in [0, 1)."""
         rng = np.random.default_rng(3)
         if self.loss == "cross_entropy":
-            return rng.integers(0, self.sizes[-1], rows)
-        return rng.random((rows, self.sizes[-1]), dtype=np.float32)
+            return aligned(rng.integers(0, self.sizes[-1], rows))
+        return aligned(rng.random((rows, self.sizes[-1]), dtype=np.float32))
 
     def forward_operations(self, rows: int) -> float:
         """Multiplications and additions of the matrix products."""
         return 2.0 * rows * sum(d * o for d, o in zip(self.sizes, self.sizes[1:], strict=False))
+
+    def step_operations(self) -> float:
+        """Forward, and backward twice as many but for the gradient of the input, which nobody wants."""
+        first = 2.0 * self.batch * self.sizes[0] * self.sizes[1]
+        return 3 * self.forward_operations(self.batch) - first
 
 
 TINY = Workload("tiny 2-3-1", (2, 3, 1), "sigmoid", "sigmoid", "mse", "sgd", 1e-2, 32)
@@ -82,6 +112,14 @@ class Task:
         """Operations or bytes of one call."""
         raise NotImplementedError
 
+    def tolerances(self) -> dict[str, float]:
+        """Where others than the usual ones hold."""
+        return {}
+
+    def without_chance(self) -> "Task":
+        """The same task as far as libraries can agree about it: without what each draws at random."""
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class Product(Task):
@@ -109,7 +147,7 @@ class Product(Task):
         rng = np.random.default_rng(4)
         a = (self.k, self.m) if self.transpose_a else (self.m, self.k)
         b = (self.n, self.k) if self.transpose_b else (self.k, self.n)
-        return 2 * rng.random(a, dtype=np.float32) - 1, 2 * rng.random(b, dtype=np.float32) - 1
+        return aligned(2 * rng.random(a, dtype=np.float32) - 1), aligned(2 * rng.random(b, dtype=np.float32) - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +171,7 @@ class Step(Task):
 
     @property
     def amount(self) -> float:
-        first = 2.0 * self.workload.batch * self.workload.sizes[0] * self.workload.sizes[1]
-        return 3 * self.workload.forward_operations(self.workload.batch) - first
+        return self.workload.step_operations()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +213,7 @@ class Elementwise(Task):
 
     def x(self) -> Array:
         """Normal numbers with standard deviation 3."""
-        return 3 * np.random.default_rng(5).standard_normal(self.shape, dtype=np.float32)
+        return aligned(3 * np.random.default_rng(5).standard_normal(self.shape, dtype=np.float32))
 
     def y(self) -> Array:
         """The activation of x, for its backward pass."""
@@ -187,11 +224,11 @@ class Elementwise(Task):
             "tanh": lambda: np.tanh(x),
         }
         activation = self.function.split()[0]
-        return functions[activation]() if activation in functions else x
+        return aligned(functions[activation]()) if activation in functions else x
 
     def dy(self) -> Array:
         """Normal numbers: gradients."""
-        return np.random.default_rng(6).standard_normal(self.shape, dtype=np.float32)
+        return aligned(np.random.default_rng(6).standard_normal(self.shape, dtype=np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)

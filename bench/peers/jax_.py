@@ -47,7 +47,7 @@ def _loss(workload: Workload, weights: list[Any], x: Any, y: Any) -> Any:
     return -jnp.mean(chosen)
 
 
-def _adam(state: Any, gradients: Any, rate: float) -> Any:
+def adam(state: Any, gradients: Any, rate: float) -> Any:
     """The state after a step: parameters, first and second moments, number of steps."""
     parameters, m, v, steps = state
     steps = steps + 1
@@ -61,21 +61,21 @@ def _adam(state: Any, gradients: Any, rate: float) -> Any:
     return jax.tree.map(update, parameters, m, v), m, v, steps
 
 
-def _first_state(parameters: list[Any]) -> Any:
+def first_state(parameters: list[Any]) -> Any:
     return parameters, [jnp.zeros_like(p) for p in parameters], [jnp.zeros_like(p) for p in parameters], jnp.float32(0)
 
 
 def step(task: Step) -> Contender:
     workload = task.workload
-    adam = workload.optimizer == "adam"
+    is_adam = workload.optimizer == "adam"
     x, y = jnp.asarray(workload.inputs(workload.batch)), jnp.asarray(workload.targets(workload.batch))
-    state = _first_state(_weights(workload)) if adam else (_weights(workload),)
+    state = first_state(_weights(workload)) if is_adam else (_weights(workload),)
 
     @partial(jax.jit, donate_argnums=0)
     def update(state: Any, x: Any, y: Any) -> Any:
         loss, gradients = jax.value_and_grad(partial(_loss, workload))(state[0], x, y)
-        if adam:
-            return _adam(state, gradients, workload.learning_rate), loss
+        if is_adam:
+            return adam(state, gradients, workload.learning_rate), loss
         return (jax.tree.map(lambda p, g: p - workload.learning_rate * g, state[0], gradients),), loss
 
     def call() -> Any:
@@ -122,8 +122,8 @@ def elementwise(task: Elementwise) -> Contender | None:
 
 
 def _adam_update(task: Elementwise) -> Contender:
-    state, gradients = _first_state([jnp.array(task.x().ravel(), copy=True)]), [jnp.asarray(task.dy().ravel())]
-    update = jax.jit(partial(_adam, rate=1e-3), donate_argnums=0)
+    state, gradients = first_state([jnp.array(task.x().ravel(), copy=True)]), [jnp.asarray(task.dy().ravel())]
+    update = jax.jit(partial(adam, rate=1e-3), donate_argnums=0)
 
     def call() -> float:
         nonlocal state

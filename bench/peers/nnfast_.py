@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 import nnfast as nf
-from bench import machine, peers
+from bench import machine, peers, workloads
 from bench.peers import Contender
 from bench.workloads import ADAM, Elementwise, Prediction, Product, Scaling, Step, Workload
 from nnfast import kernels, layers
 
 
-def _contender(call: Callable[[], object], result: Callable[[], peers.Results]) -> Contender:
+def contender(call: Callable[[], object], result: Callable[[], peers.Results]) -> Contender:
     return Contender(call, result, prepare=lambda: nf.set_num_threads(machine.threads()))
 
 
@@ -37,23 +37,23 @@ def step(task: Step) -> Contender:
     def call() -> float:
         return trainer.train_on_batch(x, y)
 
-    return _contender(call, lambda: peers.step_results(call, network.get_weights))
+    return contender(call, lambda: peers.step_results(call, network.get_weights))
 
 
 def predict(task: Prediction) -> Contender:
     network = _network(task.workload)
     x = task.workload.inputs(task.batch)
-    return _contender(lambda: network.predict(x), lambda: {"output": network.predict(x)})
+    return contender(lambda: network.predict(x), lambda: {"output": network.predict(x)})
 
 
 def product(task: Product) -> Contender:
     a, b = task.operands()
-    out = np.empty((task.m, task.n), np.float32)
+    out = workloads.empty((task.m, task.n))
 
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a, transpose_b=task.transpose_b)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def product_stored_otherwise(task: Product) -> Contender | None:
@@ -61,13 +61,13 @@ def product_stored_otherwise(task: Product) -> Contender | None:
     if not task.transpose_b:
         return None
     a, b = task.operands()
-    b = np.ascontiguousarray(b.T)
-    out = np.empty((task.m, task.n), np.float32)
+    b = workloads.aligned(b.T)
+    out = workloads.empty((task.m, task.n))
 
     def call() -> object:
         return kernels.matmul(a, b, out, transpose_a=task.transpose_a)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def product_split_over_k(task: Product) -> Contender | None:
@@ -76,7 +76,7 @@ def product_split_over_k(task: Product) -> Contender | None:
         return None
     a, b = task.operands()
     half = task.k // 2
-    out, other = np.empty((2, task.m, task.n), np.float32)
+    out, other = workloads.empty((task.m, task.n)), workloads.empty((task.m, task.n))
     pool = ThreadPoolExecutor(1)
 
     def call() -> object:
@@ -91,7 +91,7 @@ def product_split_over_k(task: Product) -> Contender | None:
 def elementwise(task: Elementwise) -> Contender:
     if task.function == "adam":
         return _adam(task)
-    x, out = task.x(), np.empty(task.shape, np.float32)
+    x, out = task.x(), workloads.empty(task.shape)
     name, _, backward = task.function.partition(" ")
     if backward:
         dy, y = task.dy(), task.y()
@@ -103,12 +103,12 @@ def elementwise(task: Elementwise) -> Contender:
         def call() -> object:
             return kernels.activation_forward(name, x, out=out)
 
-    return _contender(call, lambda: {"output": np.array(call())})
+    return contender(call, lambda: {"output": np.array(call())})
 
 
 def _adam(task: Elementwise) -> Contender:
     p, g = task.x().ravel(), task.dy().ravel()
-    m, v = np.zeros_like(p), np.zeros_like(p)
+    m, v = (workloads.aligned(np.zeros_like(p)) for _ in range(2))
     steps = 0
 
     def call() -> float:
@@ -117,13 +117,13 @@ def _adam(task: Elementwise) -> Contender:
         kernels.adam_update(p, g, m, v, learning_rate=1e-3, step=steps, **ADAM)
         return 1.0
 
-    return _contender(call, lambda: peers.step_results(call, lambda: [p]))
+    return contender(call, lambda: peers.step_results(call, lambda: [p]))
 
 
 def on_all_threads(task: Scaling) -> Contender:
-    contender = peers.make(task.task, "nnfast")
-    assert contender is not None
-    return contender
+    found = peers.make(task.task, "nnfast")
+    assert found is not None
+    return found
 
 
 def on_one_thread(task: Scaling) -> Contender:

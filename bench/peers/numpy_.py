@@ -5,15 +5,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import peers
+from bench import peers, workloads
 from bench.peers import Contender
-from bench.workloads import ADAM, Array, Elementwise, Prediction, Product, Step, Workload
+from bench.workloads import ADAM, Array, Elementwise, Prediction, Product, Step, Workload, aligned
 
 
 def product(task: Product) -> Contender:
     a, b = task.operands()
     left, right = a.T if task.transpose_a else a, b.T if task.transpose_b else b
-    out = np.empty((task.m, task.n), np.float32)
+    out = workloads.empty((task.m, task.n))
 
     def call() -> object:
         return np.matmul(left, right, out=out)
@@ -75,7 +75,7 @@ def _optimizer(workload: Workload, parameters: list[Array]) -> Callable[[list[Ar
                 p -= rate * g
 
         return sgd
-    moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
+    moments = [(aligned(np.zeros_like(p)), aligned(np.zeros_like(p))) for p in parameters]
     steps = 0
 
     def adam(gradients: list[Array]) -> None:
@@ -124,7 +124,7 @@ def predict(task: Prediction) -> Contender:
 def elementwise(task: Elementwise) -> Contender | None:
     if task.function not in ("relu", "tanh", "sigmoid", "softmax"):
         return None
-    x, out = task.x(), np.empty(task.shape, np.float32)
+    x, out = task.x(), workloads.empty(task.shape)
 
     def call() -> Array:
         if task.function == "relu":

@@ -33,7 +33,7 @@ def _network(workload: Workload, *, logits: bool) -> torch.nn.Sequential:
     return torch.nn.Sequential(*modules)
 
 
-def _adam(parameters: Any, rate: float, fused: bool) -> torch.optim.Optimizer:
+def adam(parameters: Any, rate: float, fused: bool) -> torch.optim.Optimizer:
     betas = (ADAM["beta_1"], ADAM["beta_2"])
     return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=ADAM["epsilon"], fused=fused)
 
@@ -42,7 +42,7 @@ def _step(task: Step, *, fused: bool, compiled: bool) -> Contender:
     workload = task.workload
     network = _network(workload, logits=True)
     if workload.optimizer == "adam":
-        optimizer = _adam(network.parameters(), workload.learning_rate, fused)
+        optimizer = adam(network.parameters(), workload.learning_rate, fused)
     else:
         optimizer = torch.optim.SGD(network.parameters(), lr=workload.learning_rate, fused=fused)
     x, y = torch.from_numpy(workload.inputs(workload.batch)), torch.from_numpy(workload.targets(workload.batch))
@@ -124,7 +124,7 @@ def elementwise(task: Elementwise) -> Contender:
 def _adam_update(task: Elementwise) -> Contender:
     p = torch.from_numpy(task.x().ravel()).requires_grad_()
     p.grad = torch.from_numpy(task.dy().ravel())
-    optimizer = _adam([p], 1e-3, fused=True)
+    optimizer = adam([p], 1e-3, fused=True)
 
     def call() -> float:
         optimizer.step()

@@ -1,0 +1,81 @@
+"""Largest memory of a training step: `python -m bench.memory`. Linux only.
+
+Each contender has a process of its own. It first takes a step with one image, for which the library loads what it loads
+only when it is used. Then it builds ResNet-20, its optimiser and a batch of 128 images, and takes three steps; what is
+stated is the largest resident memory from there on, less the resident memory before.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench import machine
+
+CONTENDERS = (
+    "nnfast",
+    "PyTorch",
+    "PyTorch, fused optimiser",
+    "PyTorch, channels_last, fused optimiser",
+    "PyTorch, compiled, fused optimiser",
+    "PyTorch, compiled, channels_last, fused optimiser",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description="Largest memory of a training step.")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if not Path("/proc/self/clear_refs").exists():
+        sys.exit("bench.memory: expected Linux, which keeps the largest resident memory in /proc")
+    if options.worker:
+        print(json.dumps(measure(options.worker, options.threads[0])))
+        return
+    print(
+        "| ResNet-20, batch 128 | threads | MB beyond what was there before | before |", "|---|---|---|---|", sep="\n"
+    )
+    for threads in options.threads:
+        for name in CONTENDERS:
+            found = run_worker(name, threads)
+            print(f"| {name} | {threads} | {found['peak'] / 1024:.1f} | {found['before'] / 1024:.0f} MB |", flush=True)
+
+
+def run_worker(name: str, threads: int) -> dict[str, int]:
+    """What `measure` finds in a process of its own."""
+    command = [sys.executable, "-m", "bench.memory", "--worker", name, "--threads", str(threads)]
+    done = subprocess.run(command, check=True, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True)
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(name: str, threads: int) -> dict[str, int]:
+    """KiB of resident memory: before, and how much more at most."""
+    machine.limit_threads(threads)
+    from bench import images, peers
+
+    def take_steps(workload: images.ImageWorkload, steps: int) -> None:
+        contender = peers.make(images.ImageStep(workload=workload), name)
+        assert contender is not None
+        contender.prepare()
+        for _ in range(steps):
+            contender.call()
+        contender.finish()
+
+    take_steps(replace(images.LENET, batch=1), 1)
+    Path("/proc/self/clear_refs").write_text("5")  # the largest resident memory is now that of this moment
+    before = largest_resident()
+    take_steps(images.RESNET, 3)
+    return {"before": before, "peak": largest_resident() - before}
+
+
+def largest_resident() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+if __name__ == "__main__":
+    main()
