@@ -95,6 +95,8 @@ def _large_images(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, A
         padded = kernels.zero_padding2d_forward(x, ((1, 2), (3, 0)))
         yield "large zero_padding2d", padded
         yield "large cropping2d", kernels.cropping2d_forward(padded, ((0, 2), (1, 1)))
+
+
 def _large_norms(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
     # Rows that are folded, and leave a rest; strips of channels; few rows; few and many images.
     for shape in ((9001, 6), (130, 13, 64), (3, 30_011), (40, 20, 20, 8), (2, 40, 40, 96)):
@@ -137,6 +139,25 @@ def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, 
     yield "training with normalisation, losses", np.array(losses)
     yield "training with normalisation, parameters", np.array(graph.flat())
     yield "training with normalisation, prediction", plan.predict(x)
+
+
+def _large_convolutions(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    # Few channels in and out, whole vectors, strides, groups; with and without folding in the gradient.
+    for channels, filters, window, strides, padding, groups in (
+        (1, 6, 5, 1, "valid", 1),
+        (6, 16, 5, 1, "valid", 1),
+        (16, 32, 3, 2, "same", 1),
+        (12, 70, 3, 1, "same", 2),
+    ):
+        x = rng.standard_normal((21, 20, 18, channels)).astype(dtype)
+        kernel = rng.standard_normal((window, window, channels // groups, filters)).astype(dtype)
+        y = kernels.conv2d_forward(x, kernel, None, strides, padding, groups=groups, activation="relu")
+        yield "large convolution", y
+        for result in kernels.conv2d_backward(y, x, kernel, strides, padding, groups=groups):
+            yield "large convolution, gradients", np.asarray(result)
+
+
+def _large_augmentations(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
     pixels = rng.integers(0, 256, (24, 31, 33, 3), np.uint8)
     for step, options in enumerate(AUGMENTATIONS):
         for images in (pixels, pixels.astype(dtype)):
@@ -172,6 +193,8 @@ def digests() -> dict[str, str]:
             _large_arrays(rng, dtype),
             _large_rows(rng, dtype),
             _large_images(rng, dtype),
+            _large_convolutions(rng, dtype),
+            _large_augmentations(rng, dtype),
             _large_norms(rng, dtype),
             _training(rng, dtype),
             _norm_training(rng, dtype),

@@ -25,10 +25,10 @@ from kernel_cases import (
     sum_tolerance,
     tiny,
 )
-from kernel_table_conv import convolutions
-from kernel_table_pool import POOL_ROWS
-from kernel_table_norm import NORM_ROWS
 from kernel_table_augment import augment_checks, image_shapes
+from kernel_table_conv import convolutions
+from kernel_table_norm import NORM_ROWS
+from kernel_table_pool import POOL_ROWS
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -38,8 +38,8 @@ from nnfast import _core, kernels
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS}
-ROWS: dict[str, Row] = {**NORM_ROWS}
+ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS}
+
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)
 ALPHA = {"heaviside": 0.25, "leaky_relu": 0.125, "elu": 1.5}  # exact in float32, and not the defaults

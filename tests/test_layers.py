@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from reference.activations import activation_forward
 from reference.convolution import conv_forward, conv_transpose_forward
+from reference.normalization import group_norm, layer_norm
 from reference.pooling import avg_pool, max_pool
 from reference.resize import upsample
-from reference.normalization import group_norm, layer_norm
 from reference.softmax import log_softmax_forward, softmax_forward
 
 import nnfast as nf

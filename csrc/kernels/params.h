@@ -195,6 +195,8 @@ struct LayerNormGradient {
   const T* gamma;       // (n), or null for 1
   index_t rows, n;
   double epsilon;
+};
+
 // What stands outside of an image: a constant, the nearest pixel, or the image mirrored at its edges.
 enum class Fill : int { constant, nearest, reflect };
 

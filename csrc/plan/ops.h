@@ -5,12 +5,10 @@
 
 namespace nnfast::plan {
 
-extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout, kAdd,
-    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose;
-extern const OpKind kMaxPool, kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding,
-    kCropping;
-    kMultiply, kConcatenate, kCallback, kConv, kConvTranspose, kBatchNormalization,
-    kLayerNormalization, kGroupNormalization, kSpatialDropout, kGaussianNoise;
+extern const OpKind kInput, kRescaling, kDense, kActivation, kFlatten, kReshape, kDropout,
+    kSpatialDropout, kGaussianNoise, kAdd, kMultiply, kConcatenate, kCallback, kConv,
+    kConvTranspose, kMaxPool, kAvgPool, kGlobalMaxPool, kGlobalAvgPool, kUpsampling, kZeroPadding,
+    kCropping, kBatchNormalization, kLayerNormalization, kGroupNormalization;
 
 // The activation of a node from its attributes "activation" and "alpha"; identity where there is none.
 ActivationParams activation_of(const NodeSpec& node);

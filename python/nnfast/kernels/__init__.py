@@ -30,6 +30,14 @@ from nnfast.kernels._conv import conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
+from nnfast.kernels._norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+)
 from nnfast.kernels._pool import (
     avg_pool2d_backward,
     avg_pool2d_forward,
@@ -39,13 +47,6 @@ from nnfast.kernels._pool import (
     global_max_pool2d_forward,
     max_pool2d_backward,
     max_pool2d_forward,
-from nnfast.kernels._norm import (
-    batch_norm_backward,
-    batch_norm_forward,
-    group_norm_backward,
-    group_norm_forward,
-    layer_norm_backward,
-    layer_norm_forward,
 )
 from nnfast.kernels._random import random_normal, random_permutation, random_uniform
 from nnfast.kernels._resize import (
@@ -64,11 +65,11 @@ __all__ = [
     "adam_update",
     "add",
     "argmax",
+    "augment",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "batch_norm_backward",
     "batch_norm_forward",
-    "augment",
     "conv2d_backward",
     "conv2d_forward",
     "cropping2d_backward",

@@ -33,6 +33,7 @@ from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTra
 from nnfast.layers.core import Dense, Input, Rescaling
 from nnfast.layers.custom import CustomLayer
 from nnfast.layers.merge import Add, Concatenate, Multiply
+from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from nnfast.layers.pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -43,8 +44,6 @@ from nnfast.layers.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
-from nnfast.layers.regularization import Dropout
-from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from nnfast.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from nnfast.layers.reshape import Flatten, Reshape
 from nnfast.layers.resize import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
@@ -70,11 +69,11 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool1D",
     "GlobalAvgPool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
-    "GaussianNoise",
     "GroupNormalization",
     "HardSigmoid",
     "Heaviside",
