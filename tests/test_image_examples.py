@@ -122,10 +122,10 @@ def test_cifar10_learns_stripes(
 ) -> None:
     train, test = stripes((32, 32, 3), 10, 600, 0), stripes((32, 32, 3), 10, 100, 1)
     monkeypatch.setattr(nf.data, "load_cifar10", lambda: (train, test))
-    mean = cifar10.main(["--epochs", "3", "--limit", "512", "--output", str(tmp_path)])
+    mean = cifar10.main(["--epochs", "6", "--limit", "512", "--output", str(tmp_path)])
     printed = capsys.readouterr().out
-    assert mean > 0.3
-    assert f"mean {mean:.2%} after 3 epochs" in printed
+    assert mean > 0.3  # chance is .1
+    assert f"mean {mean:.2%} after 6 epochs" in printed
     assert is_picture(tmp_path / "cifar10.png")
 
 
