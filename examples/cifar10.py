@@ -1,9 +1,8 @@
 """CIFAR-10: 50,000 photographs of 32x32 pixels in ten classes, learned in minutes on two cores.
 
-Five convolutions with batch normalisation, two of them in a residual block; each image is moved and mirrored at random
-in each epoch; momentum with one cycle of the learning rate; label smoothing. The test set decides nothing but the
-figure that is printed at the end. Draws the learned filters, what the layers make of a photograph, and the confusion
-matrix.
+Six convolutions with batch normalisation, two of them in a residual block; each image is moved and mirrored at random
+in each epoch; Adam with one cycle of the learning rate; label smoothing. The test set decides nothing. Draws the
+learned filters, what the layers make of a photograph, and the confusion matrix.
 
 Usage: python examples/cifar10.py [--epochs N] [--seeds N] [--limit N]
 """
@@ -25,7 +24,7 @@ from nnfast import layers
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN, DEVIATION = 0.47, 0.25
 """Of all numbers of the training images, black being 0 and white 1."""
-EPOCHS, BATCH_SIZE, PEAK, RISE, SMOOTHING = 12, 128, 0.1, 0.25, 0.1
+EPOCHS, BATCH_SIZE, PEAK, RISE, SMOOTHING = 10, 128, 4e-3, 0.25, 0.1
 
 
 class Data(NamedTuple):
@@ -65,7 +64,8 @@ def build(seed: int, width: int = 32) -> nf.Network:
     x = layers.MaxPool2D(2)(x)
     x = unit(x, 8 * width, "objects")
     x = layers.Flatten()(layers.MaxPool2D(4)(x))
-    outputs = layers.Dense(len(CLASSES), activation="softmax")(x)
+    # Starts from even probabilities: the residual block's sums are large.
+    outputs = layers.Dense(len(CLASSES), activation="softmax", kernel_initializer="zeros")(x)
     return nf.Network(inputs=entry, outputs=outputs, seed=seed, name="cifar10")
 
 
@@ -76,7 +76,7 @@ def train(net: nf.Network, data: Data, epochs: int = EPOCHS, report: bool = Fals
     trainer = nf.Trainer(
         net,
         loss=nf.losses.CrossEntropy(label_smoothing=SMOOTHING),
-        optimizer=nf.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
+        optimizer=nf.optimizers.Adam(schedule),
     )
     started = time.perf_counter()
     trainer.fit(
