@@ -133,7 +133,8 @@ def _pack_panel(bench: Workbench) -> Iterator[Check]:
         yield _product(bench, 53, 19, size, False, tb)
 
 
-ROWS["fold_row"] = convolutions
+for _kernel in ("fold_row", "gemm_spread", "spread_pairs", "join_pairs", "part_pairs"):
+    ROWS[_kernel] = convolutions
 
 
 @row("activation_forward")

@@ -34,9 +34,10 @@ NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, 
   }
 }
 
-// A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns.
+// A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
+// element of A is a whole vector, each of its numbers for a column of its own.
 // False where the check is asked for and a result is not finite.
-template <class T, int ROWS, int VECTORS, bool PARTIAL>
+template <class T, int ROWS, int VECTORS, bool PARTIAL, bool SPREAD = false>
 bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = static_cast<int>(p.n) - (VECTORS - 1) * lanes;
@@ -60,7 +61,8 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r) {
       const T* a = r < 4 ? a0 : r < 8 ? a4 : r < 12 ? a8 : a12;
-      const Vec<T> factor = broadcast<T>(a[r % 4 * a_row]);
+      a += r % 4 * a_row;
+      const Vec<T> factor = SPREAD ? load(a) : broadcast<T>(*a);
 #pragma GCC unroll 4
       for (int v = 0; v < VECTORS; ++v) sum[r][v] = fma(factor, column[v], sum[r][v]);
     }
@@ -149,6 +151,27 @@ template <class T>
 bool gemm_panel(const GemmPanel<T>& p) {
   const int vectors = static_cast<int>((p.n + Vec<T>::lanes - 1) / Vec<T>::lanes);
   return gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
+}
+
+template <class T, int ROWS>
+NNF_INLINE void spread_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t rows) {
+  if constexpr (ROWS >= 1) {
+    if (rows != ROWS) return spread_rows_dispatch<T, ROWS - 1>(p, row, rows);
+    gemm_tile<T, ROWS, 1, false, true>(p, row);
+  }
+}
+
+// Likewise with n = lanes, for an A each of whose elements is a vector.
+template <class T>
+void gemm_spread(const GemmPanel<T>& p) {
+  constexpr int most = gemm_rows(1);
+  const index_t tiles = (p.m + most - 1) / most;
+  index_t row = 0;
+  for (index_t tile = 0; tile < tiles; ++tile) {
+    const index_t rows = (p.m - row) / (tiles - tile);
+    spread_rows_dispatch<T, most>(p, row, rows);
+    row += rows;
+  }
 }
 
 template <class T, int VECTORS, bool PARTIAL>

@@ -28,6 +28,7 @@ namespace {
 #include "kernels/loss.inl"
 #include "kernels/norm.inl"
 #include "kernels/optimizer.inl"
+#include "kernels/pairs.inl"
 #include "kernels/peak.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"

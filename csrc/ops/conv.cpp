@@ -1,6 +1,8 @@
 #include "ops/conv.h"
 
+#include "base/thread_pool.h"
 #include "ops/conv_fold.h"
+#include "ops/conv_pairs.h"
 #include "ops/correlate.h"
 #include "ops/gemm.h"
 
@@ -85,6 +87,21 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
   if (is_pointwise(s)) {
     gemm(product(y, x, kernel, bias, n * pixels(s), s.out_channels, s.in_channels, activation));
     return;
+  }
+  if (n > 1 && fits_pairs<T>(s)) {
+    const index_t pairs = n / 2;
+    constexpr double kOperationsPerUnit = 60;
+    parallel_ranges(pairs, 1, static_cast<double>(n) * s.operations() / kOperationsPerUnit,
+                    [&](index_t begin, index_t end) {
+                      for (index_t i = 2 * begin; i < 2 * end; i += 2) {
+                        conv_forward_pair(y + i * s.out_size(), x + i * s.in_size(), kernel, bias,
+                                          s, activation);
+                      }
+                    });
+    if (n % 2 == 0) return;
+    y += 2 * pairs * s.out_size();
+    x += 2 * pairs * s.in_size();
+    n = 1;
   }
   const index_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
   Correlation<T> p;

@@ -4,6 +4,7 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/conv.h"
+#include "ops/conv_pairs.h"
 #include "ops/correlate.h"
 #include "ops/reduce.h"
 
@@ -34,8 +35,9 @@ class Slab {
   Slab(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s)
       : d_kernel_(d_kernel), d_bias_(d_bias), x_(x), dy_(dy), s_(s), table_(kernels<T>()) {}
 
-  // Images [begin, end), rows [first, last) of the matrix of one group.
-  void run(index_t begin, index_t end, index_t first, index_t last) const {
+  // Images [begin, end), rows [first, last) of the matrix of one group. Overwrites, or adds to what
+  // earlier images left.
+  void run(index_t begin, index_t end, index_t first, index_t last, bool add = false) const {
     const Window& w = s_.window;
     const index_t together = std::max<index_t>(1, kBlockPixels / (w.h.out * w.w.out));
     const index_t rows =
@@ -44,7 +46,7 @@ class Slab {
       for (index_t row = 0; row < w.h.out; row += rows) {
         const Block block = {image, std::min(together, end - image), row,
                              std::min(rows, w.h.out - row)};
-        run_block(block, first, last, image == begin && row == 0);
+        run_block(block, first, last, !add && image == begin && row == 0);
       }
     }
   }
@@ -132,6 +134,24 @@ class Slab {
 
 }  // namespace
 
+// Two slabs in the halves of vectors; what one has more than the other comes afterwards.
+template <class T>
+void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
+                   const index_t* bounds, const ConvShape& s) {
+  const index_t size = s.kernel_size(), rows = size / s.out_channels;
+  const index_t images = std::min(bounds[1] - bounds[0], bounds[2] - bounds[1]);
+  const auto part = [&](index_t slab) {
+    T* d_kernel = to + slab * each;
+    return PairGradient<T>{d_kernel, with_bias ? d_kernel + size : nullptr,
+                           x + bounds[slab] * s.in_size(), dy + bounds[slab] * s.out_size()};
+  };
+  conv_kernel_gradient_pair(part(0), part(1), images, s);
+  for (index_t slab = 0; slab < 2; ++slab) {
+    Slab<T>(part(slab).kernel, part(slab).bias, x, dy, s)
+        .run(bounds[slab] + images, bounds[slab + 1], 0, rows, true);
+  }
+}
+
 template <class T>
 bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
                                        const ConvShape& s) {
@@ -151,7 +171,16 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
   // no sum.
   const index_t chunks = chunks_for(cost);
   const index_t parts = std::min((chunks + slabs - 1) / slabs, rows);
-  parallel_ranges(slabs * parts, 1, cost, [&](index_t begin, index_t end) {
+  const bool paired = slabs % 2 == 0 && n >= slabs && fits_pairs<T>(s);
+  const auto run_pairs = [&](index_t begin, index_t end) {
+    for (index_t pair = begin; pair < end; ++pair) {
+      const index_t slab = 2 * pair;
+      const index_t bounds[] = {n * slab / slabs, n * (slab + 1) / slabs, n * (slab + 2) / slabs};
+      run_slab_pair(partial_.data() + slab * each, each, d_bias != nullptr, x, dy, bounds, s);
+    }
+  };
+  if (paired) parallel_ranges(slabs / 2, 1, cost, run_pairs);
+  parallel_ranges(paired ? 0 : slabs * parts, 1, cost, [&](index_t begin, index_t end) {
     for (index_t item = begin; item < end; ++item) {
       const index_t slab = item / parts, part = item % parts;
       T* to = slabs > 1 ? partial_.data() + slab * each : d_kernel;

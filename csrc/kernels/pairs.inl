@@ -1,0 +1,36 @@
+// Two images side by side in the halves of vectors, for convolutions of so few channels out that they
+// would leave more than half of a vector empty.
+
+// out (n, lanes): a[i] in the first half of the lanes, b[i] in the second.
+template <class T>
+void spread_pairs(T* out, const T* a, const T* b, index_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  T number[lanes];
+  for (int i = 0; i < lanes; ++i) number[i] = static_cast<T>(i);
+  const Mask<T> first = less(load(number), broadcast<T>(static_cast<T>(lanes / 2)));
+  for (index_t i = 0; i < n; ++i)
+    store(out + i * lanes, select(first, broadcast<T>(a[i]), broadcast<T>(b[i])));
+}
+
+// out (rows, lanes): rows a (rows, n) in the first half of the lanes, b in the second, zeros after
+// each; n <= lanes / 2. `out` has half a vector after its end.
+template <class T>
+void join_pairs(T* out, const T* a, const T* b, index_t rows, index_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int count = static_cast<int>(n);
+  for (index_t i = 0; i < rows; ++i) {
+    store(out + i * lanes, load_partial(a + i * n, count));
+    store(out + i * lanes + lanes / 2, load_partial(b + i * n, count));
+  }
+}
+
+// The reverse: a, b (rows, n) from x (rows, lanes).
+template <class T>
+void part_pairs(T* a, T* b, const T* x, index_t rows, index_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int count = static_cast<int>(n);
+  for (index_t i = 0; i < rows; ++i)
+    store_partial(a + i * n, load_partial(x + i * lanes, count), count);
+  for (index_t i = 0; i < rows; ++i)
+    store_partial(b + i * n, load_partial(x + i * lanes + lanes / 2, count), count);
+}

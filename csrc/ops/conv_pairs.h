@@ -1,0 +1,30 @@
+// Convolutions with so few filters that one image would use less than half of each vector: two
+// images at a time, on instruction sets whose vectors hold both. The bits are those of one at a time.
+#pragma once
+
+#include "ops/conv.h"
+
+namespace nnfast {
+
+// Whether two images of that shape fit into vectors. Depends on the instruction set.
+template <class T>
+bool fits_pairs(const ConvShape& s);
+
+// Images 0 and 1 of x and y.
+template <class T>
+void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const ConvShape& s,
+                       const ActivationParams& activation);
+
+// Images, the gradients at their outputs, and where the sums over them go; bias may be null.
+template <class T>
+struct PairGradient {
+  T *kernel, *bias;
+  const T *x, *dy;
+};
+
+// The sums over `images` images of each of two sequences.
+template <class T>
+void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t images,
+                               const ConvShape& s);
+
+}  // namespace nnfast
