@@ -1,0 +1,216 @@
+// Convolution and its gradients on every instruction set of this machine: small integers, whose sums
+// are exact, against plain loops; random numbers into a hash, as kernel_test prints it; and a network
+// of convolutions whose steps allocate nothing.
+#include "ops/conv.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "allocations.h"
+#include "base/thread_pool.h"
+#include "check.h"
+#include "kernels/select.h"
+#include "numbers.h"
+#include "plan/plan.h"
+
+using namespace nnfast;
+using namespace nnfast_test;
+
+namespace {
+
+uint64_t hash = 0;
+
+struct Case {
+  index_t images;
+  std::vector<int64_t> size, kernel, strides, dilation;
+  Padding padding;
+  index_t in, out, groups;
+};
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = {
+      {5, {7, 8}, {3, 3}, {1, 1}, {1, 1}, {"valid", {}}, 1, 6, 1},    // pairs of images
+      {19, {6, 6}, {2, 3}, {1, 1}, {1, 1}, {"valid", {}}, 2, 4, 1},   // slabs of unequal length
+      {2, {8, 7}, {5, 5}, {1, 1}, {1, 1}, {"valid", {}}, 6, 16, 1},   // folded gradient
+      {3, {9, 8}, {3, 2}, {2, 2}, {1, 1}, {"same", {}}, 3, 20, 1},    // strides
+      {2, {9, 9}, {3, 3}, {1, 2}, {2, 1}, {"same", {}}, 4, 6, 2},     // dilation, groups
+      {2, {5, 6}, {1, 1}, {1, 1}, {1, 1}, {"valid", {}}, 17, 33, 1},  // pointwise
+      {2, {6, 5}, {3, 3}, {1, 1}, {1, 1}, {"", {2, 1, 0, 3}}, 16, 70, 1},
+      {1, {9}, {4}, {3}, {1}, {"same", {}}, 5, 3, 1},
+  };
+  return all;
+}
+
+template <class T>
+struct Tensors {
+  std::vector<T> x, kernel, bias, dy;
+};
+
+template <class T>
+struct Results {
+  std::vector<T> y, dx, d_kernel, d_bias;
+};
+
+template <class T>
+std::vector<T> not_written(size_t n) {
+  return std::vector<T>(n, std::numeric_limits<T>::quiet_NaN());
+}
+
+ConvShape shape_of(const Case& c) {
+  return {make_window("test", c.size, c.kernel, c.strides, c.dilation, c.padding), c.in, c.out,
+          c.groups};
+}
+
+template <class T>
+Tensors<T> tensors(const Case& c, bool integers) {
+  const ConvShape s = shape_of(c);
+  Numbers numbers;
+  const auto made = [&](index_t n) {
+    std::vector<T> values = numbers.vector<T>(n, -3, 4);
+    for (T& value : values) value = integers ? std::floor(value) : value;
+    return values;
+  };
+  return {made(c.images * s.in_size()), made(s.kernel_size()), made(c.out),
+          made(c.images * s.out_size())};
+}
+
+template <class T>
+Results<T> computed(const Case& c, const Tensors<T>& t) {
+  const ConvShape s = shape_of(c);
+  Results<T> r = {not_written<T>(t.dy.size()), not_written<T>(t.x.size()),
+                  not_written<T>(t.kernel.size()), not_written<T>(t.bias.size())};
+  conv_forward(r.y.data(), t.x.data(), t.kernel.data(), t.bias.data(), c.images, s,
+               {Activation::identity, 0});
+  conv_input_gradient<T>(r.dx.data(), t.dy.data(), t.kernel.data(), nullptr, c.images, s,
+                         {Activation::identity, 0});
+  ConvKernelGradient<T> gradient;
+  CHECK(gradient(r.d_kernel.data(), r.d_bias.data(), t.x.data(), t.dy.data(), c.images, s));
+  return r;
+}
+
+// Calls body(place in x, place in the kernel, place in y) for every product of the convolution.
+template <class Body>
+void for_products(const Case& c, const Body& body) {
+  const ConvShape s = shape_of(c);
+  const WindowAxis &h = s.window.h, &w = s.window.w;
+  const index_t in = c.in / c.groups, out = c.out / c.groups, taps = h.kernel * w.kernel;
+  for (index_t pixel = 0; pixel < c.images * h.out * w.out; ++pixel) {
+    const index_t image = pixel / (h.out * w.out), row = pixel / w.out % h.out;
+    for (index_t tap = 0; tap < taps; ++tap) {
+      const index_t i = row * h.stride + tap / w.kernel * h.dilation - h.before;
+      const index_t j = pixel % w.out * w.stride + tap % w.kernel * w.dilation - w.before;
+      if (i < 0 || i >= h.in || j < 0 || j >= w.in) continue;
+      for (index_t k = 0; k < in * c.out; ++k) {
+        const index_t o = k % c.out, channel = k / c.out;
+        const index_t at = ((image * h.in + i) * w.in + j) * c.in + o / out * in + channel;
+        body(static_cast<size_t>(at), static_cast<size_t>((tap * in + channel) * c.out + o),
+             static_cast<size_t>(pixel * c.out + o));
+      }
+    }
+  }
+}
+
+template <class T>
+void check_exactly(const Case& c, int threads) {
+  set_num_threads(threads);
+  const Tensors<T> t = tensors<T>(c, true);
+  const Results<T> got = computed(c, t);
+  Results<T> want = {std::vector<T>(t.dy.size()), std::vector<T>(t.x.size()),
+                     std::vector<T>(t.kernel.size()), std::vector<T>(t.bias.size())};
+  for (size_t i = 0; i < t.dy.size(); ++i) {
+    want.y[i] = t.bias[i % t.bias.size()];
+    want.d_bias[i % t.bias.size()] += t.dy[i];
+  }
+  for_products(c, [&](size_t x, size_t kernel, size_t y) {
+    want.y[y] += t.x[x] * t.kernel[kernel];
+    want.dx[x] += t.dy[y] * t.kernel[kernel];
+    want.d_kernel[kernel] += t.dy[y] * t.x[x];
+  });
+  CHECK(got.y == want.y && got.dx == want.dx);
+  CHECK(got.d_kernel == want.d_kernel && got.d_bias == want.d_bias);
+}
+
+template <class T>
+void test_all() {
+  for (const Case& c : cases()) {
+    check_exactly<T>(c, 1);
+    check_exactly<T>(c, 3);
+    const Results<T> r = computed(c, tensors<T>(c, false));
+    for (const auto* values : {&r.y, &r.dx, &r.d_kernel, &r.d_bias})
+      hash = hash_of(values->data(), values->size(), hash);
+  }
+}
+
+void test_steps_do_not_allocate() {
+#if defined(NNFAST_COUNTS_ALLOCATIONS)
+  using namespace nnfast::plan;
+  using Sizes = std::vector<int64_t>;
+  const auto conv = [](const char* op, const char* name, const char* input, int64_t filters,
+                       int64_t size) {
+    return NodeSpec{op,
+                    name,
+                    {input},
+                    {{"filters", filters},
+                     {"kernel_size", Sizes{size, size}},
+                     {"padding", std::string("same")},
+                     {"activation", std::string("relu")}}};
+  };
+  const std::vector<NodeSpec> nodes = {
+      {"input", "x", {}, {{"shape", Sizes{8, 8, 2}}}},
+      conv("conv", "a", "x", 6, 5),
+      conv("conv", "b", "a", 16, 3),
+      conv("conv", "c", "b", 8, 1),
+      conv("conv_transpose", "d", "c", 3, 3),
+      {"flatten", "e", {"d"}, {}},
+      {"dense", "f", {"e"}, {{"units", int64_t(4)}}},
+  };
+  const index_t rows = 9;
+  PlanOptions options;
+  options.capacity = rows;
+  options.loss = NodeSpec{"mse", "", {}, {}};
+  options.optimizer = NodeSpec{"adam", "", {}, {}};
+  set_num_threads(1);
+  Numbers numbers;
+  const auto x = numbers.vector<float>(rows * 8 * 8 * 2, 0, 1),
+             y = numbers.vector<float>(rows * 4, 0, 1);
+  Dataset<float> data;
+  data.x.values = x.data();
+  data.y.values = y.data();
+  data.size = rows;
+  auto graph = std::make_shared<Graph<float>>(nodes, "f");
+  const auto values = numbers.vector<float>(graph->layout.flat_size(), -0.1f, 0.1f);
+  for (size_t i = 0; i < values.size(); ++i) graph->flat.data()[i] = values[i];
+  Plan<float> plan(graph, options, {}, nullptr);
+  const double first = plan.train_step(data, 1e-3);
+  const long before = allocations;
+  double last = first;
+  for (int step = 0; step < 20; ++step) last = plan.train_step(data, 1e-3);
+  CHECK(allocations == before);
+  CHECK(last < first);
+#endif
+}
+
+}  // namespace
+
+int main() {
+  const KernelTables tables = available_tables();
+  uint64_t fma_hash = 0;
+  for (int i = 0; i < tables.count; ++i) {
+    const KernelTable& table = *tables.table[i];
+    select_table(table.name);
+    hash = hash_of<char>(nullptr, 0);
+    test_all<float>();
+    test_all<double>();
+    std::printf("bits %s %s %016llx\n", table.has_fma ? "fma" : "no-fma", table.name,
+                static_cast<unsigned long long>(hash));
+    if (!table.has_fma) continue;
+    CHECK(fma_hash == 0 || fma_hash == hash);
+    fma_hash = hash;
+  }
+  test_steps_do_not_allocate();
+  return nnfast_test::report("conv_test");
+}
