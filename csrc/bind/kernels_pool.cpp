@@ -85,8 +85,11 @@ py::array pool_forward(const py::object& x_object, const PoolOptions& options, c
     py::array y = apart<T>(out, p.out, place, {&x});
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
-    const auto pool = MAX ? &max_pool_forward<T> : &avg_pool_forward<T>;
-    pool(to, data_of<T>(x), p.in[0], p.in[3], p.window);
+    if constexpr (MAX) {
+      max_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
+    } else {
+      avg_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
+    }
     return y;
   });
 }

@@ -34,6 +34,18 @@ NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, 
   }
 }
 
+// The sums' way out where they are scaled.
+template <class T, int ROWS, int VECTORS, class Load>
+NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p,
+                           Load load_columns) {
+#pragma GCC unroll 4
+  for (int v = 0; v < VECTORS; ++v) {
+    const Vec<T> scale = load_columns(p.scale, v), shift = load_columns(p.shift, v);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) sum[r][v] = fma(sum[r][v], scale, shift);
+  }
+}
+
 // A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
 // element of A is a whole vector, each of its numbers for a column of its own.
 // False where the check is asked for and a result is not finite.
@@ -93,6 +105,7 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     }
   }
 
+  if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
   const bool relu = p.relu;
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r) {
@@ -145,7 +158,7 @@ NNF_INLINE bool gemm_panel_dispatch(const GemmPanel<T>& p, int vectors) {
   return true;
 }
 
-// C (M, n) = start + A (M, K) B (K, n), then max(0, .) if asked. C must not overlap A or B.
+// C (M, n) = start + A (M, K) B (K, n), then scaled and max(0, .) if asked. C must not overlap A or B.
 // False where the check is asked for and finds an infinity or NaN before max(0, .).
 template <class T>
 bool gemm_panel(const GemmPanel<T>& p) {

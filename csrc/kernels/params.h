@@ -41,6 +41,12 @@ enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, soft
 // What a chain of a matrix product starts from.
 enum class GemmStart : int { zero, bias, output };
 
+// y (rows, n) = fma(x, scale, shift), column by column; null: y = x.
+template <class T>
+struct ColumnScale {
+  const T *scale, *shift;  // (n)
+};
+
 // C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns.
 // A is read in place through its strides; the columns of B are contiguous. A row of A may come in
 // runs, as the taps of a convolution do: K = outer * inner * k, and run (i, j) starts at
@@ -57,8 +63,9 @@ struct GemmPanel {
   const T* bias;  // (n), for GemmStart::bias
   index_t m, n, k;
   GemmStart start;
-  bool relu;   // max(0, .) on the way out
-  bool check;  // look for infinities and NaN in C
+  ColumnScale<T> scaled;  // on the way out
+  bool relu;              // max(0, .) after that
+  bool check;             // look for infinities and NaN in C
 };
 
 // y (n) = start + x (K) * B (K, n): a matrix product with one row.
@@ -135,6 +142,7 @@ struct PoolAxis {
 struct PoolParams {
   PoolAxis h, w;
   index_t channels;
+  bool relu;  // of the largest: max(0, .) on the way out, and its gradient
 };
 
 // A linear map along an axis: output o is the sum over k < count[o] of weights[o * most + k] times

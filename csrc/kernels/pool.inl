@@ -54,15 +54,20 @@ NNF_INLINE void fill_zero(T* y, index_t n) {
   for_each_vector<T>(n, [=](index_t i, int count) { store_n(y + i, zero<T>(), count); });
 }
 
-// The first of equals stays. A NaN stays only where it comes first.
+// The first of equals stays. A NaN stays only where it comes first. With a ReLU the floor is 0, which
+// stands where a ReLU of each element would have put it; without, NaN: any number is as good.
 template <class T>
 struct Largest {
+  static NNF_INLINE T parameter(index_t, bool relu) { return relu ? T(0) : MathConstants<T>::nan; }
+  static NNF_INLINE Vec<T> start(Vec<T> v, T floor) { return max(broadcast<T>(floor), v); }
   static NNF_INLINE Vec<T> join(Vec<T> most, Vec<T> v) { return max(v, most); }
   static NNF_INLINE Vec<T> finish(Vec<T> most, T) { return most; }
 
   static constexpr bool kReadsInput = true;
   Vec<T> rest, most;
-  NNF_INLINE Largest(Vec<T> dy, const T* y, int count, T) : rest(dy), most(load_n(y, count)) {}
+  NNF_INLINE Largest(Vec<T> dy, const T* y, int count, T floor) : most(load_n(y, count)) {
+    rest = select(less_equal(most, broadcast<T>(floor)), zero<T>(), dy);
+  }
   // dy for the element that won, if none has before.
   NNF_INLINE Vec<T> share(Vec<T> x) {
     const Mask<T> won = equal(x, most);
@@ -74,6 +79,8 @@ struct Largest {
 
 template <class T>
 struct Mean {
+  static NNF_INLINE T parameter(index_t count, bool) { return T(1) / static_cast<T>(count); }
+  static NNF_INLINE Vec<T> start(Vec<T> v, T) { return v; }
   static NNF_INLINE Vec<T> join(Vec<T> sum, Vec<T> v) { return sum + v; }
   static NNF_INLINE Vec<T> finish(Vec<T> sum, T share) { return sum * broadcast<T>(share); }
 
@@ -88,17 +95,17 @@ struct Mean {
 // VECTORS vectors of a window's output, from `rows` x `columns` taps.
 template <class T, class Rule, int VECTORS>
 NNF_INLINE void fold(T* y, const T* x, index_t row, index_t rows, index_t columns, index_t channels,
-                     T share, int count) {
+                     T parameter, int count) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> v[VECTORS];
-  for (int k = 0; k < VECTORS; ++k) v[k] = load_n(x + k * lanes, count);
+  for (int k = 0; k < VECTORS; ++k) v[k] = Rule::start(load_n(x + k * lanes, count), parameter);
   for (index_t i = 0; i < rows; ++i) {
     for (index_t j = i == 0 ? 1 : 0; j < columns; ++j) {
       const T* tap = x + i * row + j * channels;
       for (int k = 0; k < VECTORS; ++k) v[k] = Rule::join(v[k], load_n(tap + k * lanes, count));
     }
   }
-  for (int k = 0; k < VECTORS; ++k) store_n(y + k * lanes, Rule::finish(v[k], share), count);
+  for (int k = 0; k < VECTORS; ++k) store_n(y + k * lanes, Rule::finish(v[k], parameter), count);
 }
 
 // Outputs `from` to `to` of a row. SIZE: windows of SIZE x SIZE that lie inside; 0: of any size.
@@ -110,19 +117,19 @@ void fold_windows(T* y, const T* x, index_t rows, index_t from, index_t to, cons
     Taps taps{o * p.w.stride - p.w.before, 0};
     if (SIZE == 0) taps = taps_of(p.w, o);
     const index_t height = SIZE ? SIZE : rows, width = SIZE ? SIZE : taps.end - taps.begin;
-    const T share = T(1) / static_cast<T>(height * width);
+    const T parameter = Rule::parameter(height * width, p.relu);
     const T* window = x + taps.begin * channels;
     T* out = y + o * channels;
     index_t c = 0;
     if (SIZE == 0) {
       for (; c + 4 * lanes <= channels; c += 4 * lanes)
-        fold<T, Rule, 4>(out + c, window + c, row, height, width, channels, share, lanes);
+        fold<T, Rule, 4>(out + c, window + c, row, height, width, channels, parameter, lanes);
     }
     for (; c + lanes <= channels; c += lanes)
-      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, share, lanes);
+      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, parameter, lanes);
     if (c < channels) {
       const int count = WHOLE ? lanes : static_cast<int>(channels - c);
-      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, share, count);
+      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, parameter, count);
     }
   }
 }
@@ -154,7 +161,8 @@ NNF_INLINE void pool_forward(T* y, const T* x, index_t first, index_t end, const
   }
 }
 
-// y (N, OH, OW, C) = the largest of each window of x (N, H, W, C). y apart from x.
+// y (N, OH, OW, C) = the largest of each window of x (N, H, W, C), or with relu 0 where that is
+// below. y apart from x.
 template <class T>
 void max_pool_forward(T* y, const T* x, index_t first, index_t end, const PoolParams& p) {
   pool_forward<T, Largest<T>>(y, x, first, end, p);
@@ -176,9 +184,9 @@ struct WindowRows {
 // A vector's shares of dy over the taps, added (ADD) or written.
 template <class T, class Rule, bool ADD>
 NNF_INLINE void spread(T* dx, const T* dy, const T* x, const T* y, index_t row,
-                       const WindowRows& rows, index_t columns, index_t channels, T share,
+                       const WindowRows& rows, index_t columns, index_t channels, T parameter,
                        int count) {
-  Rule rule(load_n(dy, count), y, count, share);
+  Rule rule(load_n(dy, count), y, count, parameter);
   for (index_t i = 0; i < rows.end; ++i) {
     for (index_t j = 0; j < columns; ++j) {
       const index_t at = i * row + j * channels;
@@ -204,17 +212,17 @@ void spread_windows(T* dx, const T* dy, const T* x, const T* y, const WindowRows
     Taps taps{o * p.w.stride - p.w.before, 0};
     if (SIZE == 0) taps = taps_of(p.w, o);
     const index_t columns = SIZE ? SIZE : taps.end - taps.begin;
-    const T share = T(1) / static_cast<T>(rows.seen * columns);
+    const T parameter = Rule::parameter(rows.seen * columns, p.relu);
     const index_t in = taps.begin * channels, out = o * channels;
     // First the vector that reaches into the next pixel, whose own come after it.
     if (full < channels) {
       const int count = WHOLE ? lanes : static_cast<int>(channels - full);
       spread<T, Rule, ADD>(dx + in + full, dy + out + full, x + in + full, y + out + full, row,
-                           rows, columns, channels, share, count);
+                           rows, columns, channels, parameter, count);
     }
     for (index_t c = 0; c < full; c += lanes) {
       spread<T, Rule, ADD>(dx + in + c, dy + out + c, x + in + c, y + out + c, row, rows, columns,
-                           channels, share, lanes);
+                           channels, parameter, lanes);
     }
     if (!ADD && gap > 0 && o + 1 < p.w.out) {
       for (index_t i = 0; i < rows.end; ++i)
@@ -298,7 +306,8 @@ NNF_INLINE void pool_backward(T* dx, const T* dy, const T* x, const T* y, index_
 }
 
 // dx (N, H, W, C) from dy, y (N, OH, OW, C) and x: a window's dy goes to the first of its elements that
-// equals y, and shares of an element add up in the order of their windows. dx apart from the others.
+// equals y, and shares of an element add up in the order of their windows; with relu nothing goes where
+// y is 0. dx apart from the others.
 template <class T>
 void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t first, index_t end,
                        const PoolParams& p) {

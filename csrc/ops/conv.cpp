@@ -83,9 +83,12 @@ double ConvShape::operations() const {
 
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
-                  const ActivationParams& activation) {
+                  const ActivationParams& activation, const ColumnScale<T>& scaled) {
   if (is_pointwise(s)) {
-    gemm(product(y, x, kernel, bias, n * pixels(s), s.out_channels, s.in_channels, activation));
+    Gemm<T> p =
+        product(y, x, kernel, bias, n * pixels(s), s.out_channels, s.in_channels, activation);
+    p.scaled = scaled;
+    gemm(p);
     return;
   }
   if (n > 1 && fits_pairs<T>(s)) {
@@ -95,7 +98,7 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
                     [&](index_t begin, index_t end) {
                       for (index_t i = 2 * begin; i < 2 * end; i += 2) {
                         conv_forward_pair(y + i * s.out_size(), x + i * s.in_size(), kernel, bias,
-                                          s, activation);
+                                          s, activation, scaled);
                       }
                     });
     if (n % 2 == 0) return;
@@ -126,6 +129,7 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
     p.kernel = kernel + g * out;
     p.y = y + g * out;
     p.bias = bias ? bias + g * out : nullptr;
+    if (scaled.scale) p.scaled = {scaled.scale + g * out, scaled.shift + g * out};
     correlate(p);
   }
 }
@@ -177,9 +181,11 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
 }
 
 template void conv_forward<float>(float*, const float*, const float*, const float*, index_t,
-                                  const ConvShape&, const ActivationParams&);
+                                  const ConvShape&, const ActivationParams&,
+                                  const ColumnScale<float>&);
 template void conv_forward<double>(double*, const double*, const double*, const double*, index_t,
-                                   const ConvShape&, const ActivationParams&);
+                                   const ConvShape&, const ActivationParams&,
+                                   const ColumnScale<double>&);
 template void conv_input_gradient<float>(float*, const float*, const float*, const float*, index_t,
                                          const ConvShape&, const ActivationParams&);
 template void conv_input_gradient<double>(double*, const double*, const double*, const double*,

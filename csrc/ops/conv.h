@@ -21,11 +21,12 @@ struct ConvShape {
   double operations() const;
 };
 
-// y = f(x * kernel + bias). Each element is one chain of fma over (tap row, tap column, channel),
-// from the bias.
+// y = f(x * kernel + bias), its channels scaled before f. Each element is one chain of fma over (tap
+// row, tap column, channel), from the bias.
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
-                  const ActivationParams& activation);
+                  const ActivationParams& activation,
+                  const ColumnScale<T>& scaled = {nullptr, nullptr});
 
 // dx = f(dy spread back through the kernel + bias): the gradient at the input, and with bias and
 // activation the forward pass of a transposed convolution.

@@ -57,7 +57,7 @@ class Slab {
     const index_t c = s_.in_channels, out = s_.out_channels;
     const index_t pixels = block.images * block.rows * w.w.out;
     const T* dy = dy_ + (block.image * w.h.out + block.row) * w.w.out * out;
-    GemmPanel<T> panel;
+    GemmPanel<T> panel{};
     const T* x = source(block, panel);
     panel.a_row = 1;
     panel.a_k = w.w.stride * c;
@@ -66,9 +66,7 @@ class Slab {
     panel.k = w.w.out;
     panel.b_k = out;
     panel.c_row = out;
-    panel.bias = nullptr;
     panel.start = is_first ? GemmStart::zero : GemmStart::output;
-    panel.relu = panel.check = false;
     const index_t line = panel.a_inner / w.h.stride;
     const index_t group_in = c / s_.groups, group_out = out / s_.groups;
     // Neighbouring taps of a row read neighbouring memory: one tall product.

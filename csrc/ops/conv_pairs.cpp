@@ -34,14 +34,16 @@ bool fits_pairs(const ConvShape& s) {
 
 template <class T>
 void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const ConvShape& s,
-                       const ActivationParams& activation) {
+                       const ActivationParams& activation, const ColumnScale<T>& scaled) {
   const Kernels<T>& table = kernels<T>();
   const Window& w = s.window;
   const index_t lanes = table.lanes, depth = matrix_rows(s), out = s.out_channels;
   const index_t line = w.w.in * s.in_channels * lanes;
-  T* doubled = scratch_of<T>((depth + 2 + s.window.w.out + s.in_size()) * lanes);
+  T* doubled = scratch_of<T>((depth + 4 + s.window.w.out + s.in_size()) * lanes);
   T* start = doubled + depth * lanes;
-  T* row = start + lanes;
+  T* scale = start + lanes;
+  T* shift = scale + lanes;
+  T* row = shift + lanes;
   T* image = row + (w.w.out + 1) * lanes;
   table.join_pairs(doubled, kernel, kernel, depth, out);
   if (bias) table.join_pairs(start, bias, bias, 1, out);
@@ -59,6 +61,11 @@ void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const C
   panel.m = w.w.out;
   panel.bias = start;
   panel.start = bias ? GemmStart::bias : GemmStart::zero;
+  if (scaled.scale) {
+    table.join_pairs(scale, scaled.scale, scaled.scale, 1, out);
+    table.join_pairs(shift, scaled.shift, scaled.shift, 1, out);
+    panel.scaled = {scale, shift};
+  }
   panel.relu = activation.kind == Activation::relu;
   const bool other_activation = activation.kind != Activation::identity && !panel.relu;
   for (index_t i = 0; i < w.h.out; ++i) {
@@ -118,9 +125,11 @@ void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t
 template bool fits_pairs<float>(const ConvShape&);
 template bool fits_pairs<double>(const ConvShape&);
 template void conv_forward_pair<float>(float*, const float*, const float*, const float*,
-                                       const ConvShape&, const ActivationParams&);
+                                       const ConvShape&, const ActivationParams&,
+                                       const ColumnScale<float>&);
 template void conv_forward_pair<double>(double*, const double*, const double*, const double*,
-                                        const ConvShape&, const ActivationParams&);
+                                        const ConvShape&, const ActivationParams&,
+                                        const ColumnScale<double>&);
 template void conv_kernel_gradient_pair<float>(PairGradient<float>, PairGradient<float>, index_t,
                                                const ConvShape&);
 template void conv_kernel_gradient_pair<double>(PairGradient<double>, PairGradient<double>, index_t,

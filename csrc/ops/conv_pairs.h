@@ -13,7 +13,7 @@ bool fits_pairs(const ConvShape& s);
 // Images 0 and 1 of x and y.
 template <class T>
 void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const ConvShape& s,
-                       const ActivationParams& activation);
+                       const ActivationParams& activation, const ColumnScale<T>& scaled);
 
 // Images, the gradients at their outputs, and where the sums over them go; bias may be null.
 template <class T>

@@ -41,6 +41,12 @@ struct Region {
   index_t row, rows, column, columns;
 };
 
+// That of the columns from `column` on.
+template <class T>
+ColumnScale<T> scaled_from(const ColumnScale<T>& p, index_t column) {
+  return p.scale ? ColumnScale<T>{p.scale + column, p.shift + column} : p;
+}
+
 template <class T>
 void activate(const Gemm<T>& p, const Region& region) {
   if (p.activation.kind == Activation::identity || p.activation.kind == Activation::relu) return;
@@ -72,6 +78,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.n = region.columns;
   panel.k = depth;
   panel.start = first ? start_of(p) : GemmStart::output;
+  panel.scaled = last ? scaled_from(p.scaled, region.column) : ColumnScale<T>{nullptr, nullptr};
   panel.relu = last && p.activation.kind == Activation::relu;
   const bool whole_vectors = region.columns % table.lanes == 0;
   const bool readable = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap);
@@ -121,6 +128,11 @@ bool run_one_row(const Gemm<T>& p) {
   parallel_ranges(p.n, 8 * table.lanes, bytes / kBytesPerUnit, [&](index_t begin, index_t end) {
     table.gemv({p.a, p.a_k, p.b + begin, p.b_k, p.c + begin, p.bias ? p.bias + begin : nullptr,
                 end - begin, p.k, start_of(p)});
+    if (p.scaled.scale) {
+      const ColumnScale<T> own = scaled_from(p.scaled, begin);
+      table.normalize_columns(p.c + begin, p.c + begin, own.scale, own.shift, 1, end - begin,
+                              false);
+    }
     if (p.activation.kind != Activation::identity) {
       table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);
     }

@@ -15,9 +15,10 @@ struct Gemm {
   index_t b_k, b_n;
   T* c;
   index_t c_row;
-  const T* bias = nullptr;  // (N): the chains start from it
-  bool accumulate = false;  // the chains start from C; not with a bias
-  ActivationParams activation = {Activation::identity, 0};  // element by element, on the way out
+  const T* bias = nullptr;                     // (N): the chains start from it
+  bool accumulate = false;                     // the chains start from C; not with a bias
+  ColumnScale<T> scaled = {nullptr, nullptr};  // on the way out
+  ActivationParams activation = {Activation::identity, 0};  // after that, element by element
   bool check = false;  // whether C is finite before the activation
 };
 

@@ -224,15 +224,10 @@ double gamma_of(const Normalization<T>& p, index_t c) {
   return p.gamma ? static_cast<double>(p.gamma[c]) : 1;
 }
 
-// shift makes up for the rounding of scale.
 template <class T>
 void find_scale(const Workspace<T>& w, const double* mean, const double* variance, const Cut& cut,
                 const Normalization<T>& p) {
-  for (index_t c = 0; c < p.n; ++c) {
-    w.scale[c] = static_cast<T>(gamma_of(p, c) * inverse_deviation(variance[c], p.epsilon));
-    const double beta = p.beta ? static_cast<double>(p.beta[c]) : 0;
-    w.shift[c] = static_cast<T>(beta - mean[c] * static_cast<double>(w.scale[c]));
-  }
+  batch_norm_scale(w.scale, w.shift, mean, variance, p);
   repeat(w.scale, cut);
   repeat(w.shift, cut);
 }
@@ -375,6 +370,17 @@ void store_rounded(T* to, const double* from, index_t n) {
 }
 
 }  // namespace
+
+// shift makes up for the rounding of scale.
+template <class T>
+void batch_norm_scale(T* scale, T* shift, const double* mean, const double* variance,
+                      const Normalization<T>& p) {
+  for (index_t c = 0; c < p.n; ++c) {
+    scale[c] = static_cast<T>(gamma_of(p, c) * inverse_deviation(variance[c], p.epsilon));
+    const double beta = p.beta ? static_cast<double>(p.beta[c]) : 0;
+    shift[c] = static_cast<T>(beta - mean[c] * static_cast<double>(scale[c]));
+  }
+}
 
 template <class T>
 void batch_statistics(double* mean, double* variance, const T* x, index_t rows, index_t n) {
@@ -534,6 +540,8 @@ void dropout_channels(T* y, const T* x, index_t images, index_t rows, index_t n,
 
 #define NNF_INSTANTIATE(T)                                                                      \
   template void batch_statistics<T>(double*, double*, const T*, index_t, index_t);              \
+  template void batch_norm_scale<T>(T*, T*, const double*, const double*,                       \
+                                    const Normalization<T>&);                                   \
   template void batch_norm_forward<T>(T*, const T*, const double*, const double*,               \
                                       const Normalization<T>&);                                 \
   template void batch_norm_backward<T>(const NormalizationGradients<T>&, const T*, const T*,    \

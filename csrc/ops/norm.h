@@ -31,6 +31,12 @@ struct NormalizationGradients {
 template <class T>
 void batch_statistics(double* mean, double* variance, const T* x, index_t rows, index_t n);
 
+// scale = gamma / sqrt(variance + epsilon), shift = beta - mean scale (n): those of
+// batch_norm_forward. NaN in channels whose variance is not finite.
+template <class T>
+void batch_norm_scale(T* scale, T* shift, const double* mean, const double* variance,
+                      const Normalization<T>& p);
+
 // y (rows, n) = (x - mean) / sqrt(variance + epsilon) gamma + beta, as fma(x, scale, shift). NaN in
 // channels whose variance is not finite. y may be x.
 template <class T>

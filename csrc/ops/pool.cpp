@@ -11,9 +11,10 @@ PoolAxis pool_axis(const WindowAxis& a) { return {a.in, a.out, a.kernel, a.strid
 
 // Work is cut by output rows; the windows that the gradient's chunks share are done twice.
 template <class Body>
-void for_output_rows(index_t images, index_t channels, const Window& w, const Body& body) {
+void for_output_rows(index_t images, index_t channels, const Window& w, bool relu,
+                     const Body& body) {
   if (channels == 0) return;
-  const PoolParams p = {pool_axis(w.h), pool_axis(w.w), channels};
+  const PoolParams p = {pool_axis(w.h), pool_axis(w.w), channels, relu};
   const double elements = static_cast<double>(images) * static_cast<double>(channels);
   const double taps = static_cast<double>(w.h.out) * static_cast<double>(w.w.out) *
                       static_cast<double>(w.h.kernel) * static_cast<double>(w.w.kernel);
@@ -40,39 +41,44 @@ Window whole_image(index_t h, index_t w) {
 }
 
 template <class T>
-void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window) {
-  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
-    kernels<T>().max_pool_forward(y, x, begin, end, p);
-  });
+void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window,
+                      bool relu) {
+  for_output_rows(images, channels, window, relu,
+                  [=](index_t begin, index_t end, const PoolParams& p) {
+                    kernels<T>().max_pool_forward(y, x, begin, end, p);
+                  });
 }
 
 template <class T>
 void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t images, index_t channels,
-                       const Window& window) {
-  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
-    kernels<T>().max_pool_backward(dx, dy, x, y, begin, end, p);
-  });
+                       const Window& window, bool relu) {
+  for_output_rows(images, channels, window, relu,
+                  [=](index_t begin, index_t end, const PoolParams& p) {
+                    kernels<T>().max_pool_backward(dx, dy, x, y, begin, end, p);
+                  });
 }
 
 template <class T>
 void avg_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window) {
-  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
-    kernels<T>().avg_pool_forward(y, x, begin, end, p);
-  });
+  for_output_rows(images, channels, window, false,
+                  [=](index_t begin, index_t end, const PoolParams& p) {
+                    kernels<T>().avg_pool_forward(y, x, begin, end, p);
+                  });
 }
 
 template <class T>
 void avg_pool_backward(T* dx, const T* dy, index_t images, index_t channels, const Window& window) {
-  for_output_rows(images, channels, window, [=](index_t begin, index_t end, const PoolParams& p) {
-    kernels<T>().avg_pool_backward(dx, dy, begin, end, p);
-  });
+  for_output_rows(images, channels, window, false,
+                  [=](index_t begin, index_t end, const PoolParams& p) {
+                    kernels<T>().avg_pool_backward(dx, dy, begin, end, p);
+                  });
 }
 
-#define NNF_INSTANTIATE(T)                                                               \
-  template void max_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);      \
-  template void max_pool_backward<T>(T*, const T*, const T*, const T*, index_t, index_t, \
-                                     const Window&);                                     \
-  template void avg_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);      \
+#define NNF_INSTANTIATE(T)                                                                \
+  template void max_pool_forward<T>(T*, const T*, index_t, index_t, const Window&, bool); \
+  template void max_pool_backward<T>(T*, const T*, const T*, const T*, index_t, index_t,  \
+                                     const Window&, bool);                                \
+  template void avg_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);       \
   template void avg_pool_backward<T>(T*, const T*, index_t, index_t, const Window&);
 NNF_INSTANTIATE(float)
 NNF_INSTANTIATE(double)

@@ -12,12 +12,13 @@ void require_pooling(const std::string& place, const Window& window);
 // The one window that sees all of an image.
 Window whole_image(index_t h, index_t w);
 
-// y (N, OH, OW, C) from x (N, H, W, C), and dx from dy, x and y.
+// y (N, OH, OW, C) from x (N, H, W, C), and dx from dy, x and y. relu: y = max(0, the largest).
 template <class T>
-void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window);
+void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window,
+                      bool relu = false);
 template <class T>
 void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t images, index_t channels,
-                       const Window& window);
+                       const Window& window, bool relu = false);
 template <class T>
 void avg_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window);
 template <class T>

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "ops/activation.h"
+#include "plan/fuse.h"
 #include "plan/memory.h"
 #include "plan/ops.h"
 #include "plan/program.h"
@@ -122,6 +123,7 @@ class Builder {
       if (!needed_[i]) continue;
       for (const int input : layout_.nodes()[i].inputs) ++readers_[static_cast<size_t>(input)];
     }
+    fusions_.emplace(layout_, options_, needed_);
     takes_logits_ = options_.loss &&
                     loss_takes_logits_of(*options_.loss,
                                          layout_.nodes()[static_cast<size_t>(layout_.output())]);
@@ -138,20 +140,29 @@ class Builder {
     return index;
   }
 
+  std::vector<Parameter<T>*> parameters_of(int node) const {
+    const size_t i = static_cast<size_t>(node), first = first_parameter_[i];
+    std::vector<Parameter<T>*> parameters;
+    for (size_t j = 0; j < layout_.nodes()[i].parameters.size(); ++j)
+      parameters.push_back(program_.parameters[first + j].get());
+    return parameters;
+  }
+
   int add_op(const NodeSpec& spec, const GraphNode& node, int node_index,
              const std::vector<int>& inputs, const std::string& output_name, bool with_parameters) {
     std::unique_ptr<Op<T>> op = make_op<T>(spec);
     op->stream = kFirstOpStream + static_cast<uint32_t>(node_index);
     for (const int input : inputs) op->inputs.push_back(tensor(input));
     op->d_inputs.assign(inputs.size(), nullptr);
-    bool learns = false;
-    if (with_parameters) {
-      const size_t first = first_parameter_[static_cast<size_t>(node_index)];
-      for (size_t i = 0; i < node.parameters.size(); ++i) {
-        op->parameters.push_back(program_.parameters[first + i].get());
-        learns = learns || op->parameters.back()->gradient;
-      }
+    if (with_parameters) op->parameters = parameters_of(node_index);
+    const int normalization = fusions_->normalization_after(node_index);
+    if (normalization >= 0) {
+      const std::vector<Parameter<T>*> more = parameters_of(normalization);
+      op->scaled = moving_scale(layout_.nodes()[static_cast<size_t>(normalization)].spec, more);
+      op->parameters.insert(op->parameters.end(), more.begin(), more.end());
     }
+    bool learns = false;
+    for (const Parameter<T>* parameter : op->parameters) learns = learns || parameter->gradient;
     if (spec.op == kCallback.name) {
       const auto found = callbacks_.find(spec.name);
       require(found != callbacks_.end(), spec.name, ": expected its functions, got none");
@@ -192,7 +203,7 @@ class Builder {
       output = inputs[0];
       return;
     }
-    if (runs_in_normalization(index)) {
+    if (fusions_->runs_before(index)) {
       output = inputs[0];
       if (is_output) set_prediction(output);
       return;
@@ -200,7 +211,7 @@ class Builder {
     const bool ends_in_activation =
         has_activation(node.spec) && node.spec.op != kActivation.name && splits(node, is_output);
     if (ends_in_activation) {
-      NodeSpec linear = node.spec;
+      NodeSpec linear = fusions_->spec_of(index);
       linear.attributes.erase("activation");
       inputs = {add_op(linear, node, index, inputs, node.spec.name + ".preactivation", true)};
     }
@@ -211,9 +222,8 @@ class Builder {
       program_.output_is_logits = true;
       return;
     }
-    NodeSpec spec = node.spec;
+    NodeSpec spec = fusions_->spec_of(index);
     if (ends_in_activation) spec.op = kActivation.name;
-    if (followed_by_relu(index)) spec.attributes["activation"] = std::string("relu");
     output = add_op(spec, node, index, inputs, node.spec.name, !ends_in_activation);
     skip_backward_.back() = leave_to_loss;
     if (is_output && !leave_to_loss) set_prediction(output);
@@ -222,27 +232,6 @@ class Builder {
   void set_prediction(int output) {
     program_.prediction = tensor(output);
     program_.output_is_logits = options_.loss && options_.loss->integer_or("from_logits", 0) != 0;
-  }
-
-  // Whether the node is a ReLU that alone reads a batch normalisation, which then does it on its way.
-  bool runs_in_normalization(int index) const {
-    const GraphNode& node = layout_.nodes()[static_cast<size_t>(index)];
-    if (node.spec.op != kActivation.name || !options_.fuse || options_.keep) return false;
-    const size_t input = static_cast<size_t>(node.inputs[0]);
-    return activation_of(node.spec).kind == Activation::relu && readers_[input] == 1 &&
-           node.inputs[0] != layout_.output() &&
-           layout_.nodes()[input].spec.op == kBatchNormalization.name &&
-           activation_of(layout_.nodes()[input].spec).kind == Activation::identity;
-  }
-
-  bool followed_by_relu(int index) const {
-    const std::vector<GraphNode>& nodes = layout_.nodes();
-    for (size_t i = static_cast<size_t>(index) + 1; i < nodes.size(); ++i) {
-      if (needed_[i] && nodes[i].inputs == std::vector<int>{index} &&
-          runs_in_normalization(static_cast<int>(i)))
-        return true;
-    }
-    return false;
   }
 
   // A rescaling that is the only reader of the input happens while the batch is gathered.
@@ -335,6 +324,9 @@ class Builder {
     return path;
   }
 
+  // Kept gradients have memory of their own, but for views.
+  bool keeps_apart(const Op<T>& op) const { return options_.keep && !op.is_view(); }
+
   void schedule_backward_of(int index, int time) {
     const size_t i = static_cast<size_t>(index);
     Op<T>* op = program_.ops[i].get();
@@ -351,11 +343,10 @@ class Builder {
       step.d_inputs.push_back(-1);
       if (!values_[t].learns) continue;
       const bool first_writer = gradient_buffer_[t] < 0;
-      if (op->is_view()) {
-        if (gradient_readers_[t] == 1) {
-          gradient_buffer_[t] = d_output;  // the same memory: nothing to do
-          continue;
-        }
+      if (op->passes_gradient() && gradient_readers_[t] == 1 && !step.lends && !keeps_apart(*op)) {
+        gradient_buffer_[t] = d_output;  // the same memory: nothing to do
+        step.lends = true;
+      } else if (op->is_view() || (op->passes_gradient() && !first_writer)) {
         if (first_writer) gradient_buffer_[t] = new_buffer(program_.tensors[t]->size, time);
         step.transfers.push_back(
             {gradient_buffer_[t], d_output, program_.tensors[t]->size, !first_writer});
@@ -423,6 +414,7 @@ class Builder {
     int op, d_output;
     std::vector<int> d_inputs;
     std::vector<PendingTransfer> transfers;
+    bool lends = false;  // d_output, to one input
   };
 
   static constexpr int kForever = 1 << 30;
@@ -434,6 +426,7 @@ class Builder {
   const PlanOptions& options_;
   const Callbacks<T>& callbacks_;
   Program<T> program_;
+  std::optional<Fusions> fusions_;
   bool takes_logits_ = false;
   std::vector<size_t> first_parameter_;  // by node
   std::vector<bool> needed_;

@@ -77,12 +77,15 @@ class Op {
   virtual bool backward_reads_output() const { return true; }
   // Whether y (and dy) is the memory of input 0 (and its gradient), so that there is nothing to do.
   virtual bool is_view() const { return false; }
+  // Whether every dx is dy as backward() leaves it, so that it may be the same memory.
+  virtual bool passes_gradient() const { return is_view(); }
   virtual double flops_per_row() const { return static_cast<double>(output->size); }
 
   std::string name, kind;
   std::vector<Tensor<T>*> inputs;
   Tensor<T>* output = nullptr;
   std::vector<Parameter<T>*> parameters;
+  std::function<ColumnScale<T>()> scaled;  // what convolutions and dense do to y before f; or none
   T* d_output = nullptr;
   std::vector<T*> d_inputs;  // null where nothing upstream learns
   uint32_t stream = 0;       // of random numbers: the node's place in the graph

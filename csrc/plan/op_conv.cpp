@@ -102,7 +102,10 @@ template <class T>
 class ConvBase : public Op<T> {
  public:
   explicit ConvBase(const NodeSpec& node)
-      : Op<T>(node), node_(node), activation_(activation_of(node)) {}
+      : Op<T>(node),
+        node_(node),
+        activation_(activation_of(node)),
+        has_bias_(node.integer_or("use_bias", 1) != 0) {}
 
   void forward(const Run& run) override {
     settle();
@@ -141,7 +144,7 @@ class ConvBase : public Op<T> {
   virtual void differentiate_input(const T* dz, index_t rows) = 0;
 
   Parameter<T>& kernel() const { return *this->parameters[0]; }
-  Parameter<T>* bias() const { return this->parameters.size() > 1 ? this->parameters[1] : nullptr; }
+  Parameter<T>* bias() const { return has_bias_ ? this->parameters[1] : nullptr; }
   const T* bias_value() const { return bias() ? bias()->value : nullptr; }
   index_t filters() const { return static_cast<index_t>(this->output->shape.back()); }
   index_t channels() const { return static_cast<index_t>(this->inputs[0]->shape.back()); }
@@ -156,6 +159,7 @@ class ConvBase : public Op<T> {
   ConvKernelGradient<T> kernel_gradient_;
 
  private:
+  bool has_bias_;
   bool kernel_gradient_is_finite_ = true;
 };
 
@@ -170,8 +174,9 @@ class ConvOp final : public ConvBase<T> {
             this->filters(), static_cast<index_t>(this->node_.integer_or("groups", 1))};
   }
   void multiply(index_t rows) override {
+    const ColumnScale<T> scaled = this->scaled ? this->scaled() : ColumnScale<T>{nullptr, nullptr};
     conv_forward(this->output->value, this->inputs[0]->value, this->kernel().value,
-                 this->bias_value(), rows, this->geometry_, this->activation_);
+                 this->bias_value(), rows, this->geometry_, this->activation_, scaled);
   }
   bool differentiate_kernel(T* d_bias, const T* dz, index_t rows) override {
     return this->kernel_gradient_(this->kernel().gradient, d_bias, this->inputs[0]->value, dz, rows,

@@ -24,7 +24,10 @@ Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
 template <class T>
 class DenseOp final : public Op<T> {
  public:
-  explicit DenseOp(const NodeSpec& node) : Op<T>(node), activation_(activation_of(node)) {}
+  explicit DenseOp(const NodeSpec& node)
+      : Op<T>(node),
+        activation_(activation_of(node)),
+        has_bias_(node.integer_or("use_bias", 1) != 0) {}
 
   void forward(const Run& run) override {
     const index_t m = rows(run);
@@ -41,6 +44,7 @@ class DenseOp final : public Op<T> {
     p.c = this->output->value;
     p.c_row = units();
     p.bias = bias() ? bias()->value : nullptr;
+    if (this->scaled) p.scaled = this->scaled();
     p.activation = activation_;
     gemm(p);
   }
@@ -101,12 +105,13 @@ class DenseOp final : public Op<T> {
   }
 
   Parameter<T>& kernel() const { return *this->parameters[0]; }
-  Parameter<T>* bias() const { return this->parameters.size() > 1 ? this->parameters[1] : nullptr; }
+  Parameter<T>* bias() const { return has_bias_ ? this->parameters[1] : nullptr; }
   index_t depth() const { return static_cast<index_t>(kernel().shape[0]); }
   index_t units() const { return static_cast<index_t>(kernel().shape[1]); }
   index_t rows(const Run& run) const { return run.rows * (this->inputs[0]->size / depth()); }
 
   ActivationParams activation_;
+  bool has_bias_;
   bool kernel_gradient_is_finite_ = true;
 };
 

@@ -1,7 +1,9 @@
 // Batch, layer and group normalisation over the last axis; ops/norm.h has the sources.
 #include <cmath>
+#include <memory>
 #include <vector>
 
+#include "base/aligned.h"
 #include "ops/activation.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
@@ -45,6 +47,18 @@ Inference infer_group(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require(groups > 0 && channels % groups == 0, node.name,
           ": expected groups that divide the input's ", channels, " channels, got ", groups);
   return result;
+}
+
+// Widens the averages to double; refuses variances below 0.
+template <class T>
+void take_moving_averages(std::vector<double>& mean, std::vector<double>& variance,
+                          const Parameter<T>& moving_mean, const Parameter<T>& moving_variance) {
+  for (size_t c = 0; c < mean.size(); ++c) {
+    mean[c] = static_cast<double>(moving_mean.value[c]);
+    variance[c] = static_cast<double>(moving_variance.value[c]);
+    require(variance[c] >= 0, moving_variance.name, ": expected variances of 0 or more, got ",
+            variance[c], " in channel ", c, "; set it to what training found");
+  }
 }
 
 // What the three have in common.
@@ -106,7 +120,7 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
     if (takes_statistics(run)) {
       batch_statistics(mean_.data(), variance_.data(), x, rows(run), this->channels());
     } else {
-      take_moving_averages();
+      take_moving_averages(mean_, variance_, moving_mean(), moving_variance());
     }
     batch_norm_forward(this->output->value, x, mean_.data(), variance_.data(), settings(run));
   }
@@ -138,14 +152,6 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
     Normalization<T> p = this->normalization(rows(run));
     p.relu = relu_;
     return p;
-  }
-  void take_moving_averages() {
-    for (size_t c = 0; c < mean_.size(); ++c) {
-      mean_[c] = static_cast<double>(moving_mean().value[c]);
-      variance_[c] = static_cast<double>(moving_variance().value[c]);
-      require(variance_[c] >= 0, moving_variance().name, ": expected variances of 0 or more, got ",
-              variance_[c], " in channel ", c, "; set it to what training found");
-    }
   }
   void move(const Parameter<T>& average, const std::vector<double>& batch) const {
     if (!average.moves) return;
@@ -196,6 +202,38 @@ class GroupNormalizationOp final : public NormalizationOp<T> {
 };
 
 }  // namespace
+
+template <class T>
+std::function<ColumnScale<T>()> moving_scale(const NodeSpec& node,
+                                             const std::vector<Parameter<T>*>& parameters) {
+  struct Memory {
+    std::vector<double> mean, variance;
+    AlignedBuffer<T> scale, shift;
+  };
+  const Parameter<T>& moving_mean = *parameters[parameters.size() - 2];
+  const Parameter<T>& moving_variance = *parameters.back();
+  Normalization<T> p;
+  p.n = moving_mean.size;
+  if (has_gamma(node)) p.gamma = parameters[0]->value;
+  if (has_beta(node)) p.beta = parameters[has_gamma(node) ? 1 : 0]->value;
+  p.epsilon = node.number("epsilon");
+  const size_t n = static_cast<size_t>(p.n);
+  const auto memory = std::make_shared<Memory>();
+  memory->mean.resize(n);
+  memory->variance.resize(n);
+  memory->scale = AlignedBuffer<T>(n);
+  memory->shift = AlignedBuffer<T>(n);
+  return [p, memory, &moving_mean, &moving_variance]() -> ColumnScale<T> {
+    Memory& m = *memory;
+    take_moving_averages(m.mean, m.variance, moving_mean, moving_variance);
+    batch_norm_scale(m.scale.data(), m.shift.data(), m.mean.data(), m.variance.data(), p);
+    return {m.scale.data(), m.shift.data()};
+  };
+}
+template std::function<ColumnScale<float>()> moving_scale(const NodeSpec&,
+                                                          const std::vector<Parameter<float>*>&);
+template std::function<ColumnScale<double>()> moving_scale(const NodeSpec&,
+                                                           const std::vector<Parameter<double>*>&);
 
 const OpKind kBatchNormalization =
     op_kind<BatchNormalizationOp>("batch_normalization", infer_batch);

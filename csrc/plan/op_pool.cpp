@@ -2,6 +2,7 @@
 // "global_avg_pool"), in one and two dimensions.
 #include <optional>
 
+#include "ops/activation.h"
 #include "ops/pool.h"
 #include "plan/ops.h"
 #include "plan/window.h"
@@ -60,16 +61,20 @@ class PoolOp : public Op<T> {
 template <class T>
 class MaxPoolOp final : public PoolOp<T> {
  public:
-  using PoolOp<T>::PoolOp;
+  explicit MaxPoolOp(const NodeSpec& node)
+      : PoolOp<T>(node), relu_(activation_of(node).kind == Activation::relu) {}
   void forward(const Run& run) override {
     max_pool_forward<T>(this->output->value, this->inputs[0]->value, run.rows, this->channels(),
-                        this->window());
+                        this->window(), relu_);
   }
   void backward(const Run& run) override {
     if (!this->d_inputs[0]) return;
     max_pool_backward<T>(this->d_inputs[0], this->d_output, this->inputs[0]->value,
-                         this->output->value, run.rows, this->channels(), this->window());
+                         this->output->value, run.rows, this->channels(), this->window(), relu_);
   }
+
+ private:
+  bool relu_;  // the convolution's before it
 };
 
 template <class T>

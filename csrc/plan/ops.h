@@ -20,6 +20,12 @@ bool has_activation(const NodeSpec& node);
 template <class T>
 void set_callback(Op<T>& op, Callback<T> callback);
 
+// What the batch normalisation `node` does by its moving averages, from its parameters as they are at
+// each call.
+template <class T>
+std::function<ColumnScale<T>()> moving_scale(const NodeSpec& node,
+                                             const std::vector<Parameter<T>*>& parameters);
+
 // Shapes as most ops want them.
 void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size_t count);
 void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs);

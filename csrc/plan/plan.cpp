@@ -180,11 +180,13 @@ void Plan<T>::backward(const Run& run) {
     if (step.op) step.op->backward(run);
     for (const Transfer<T>& t : step.transfers) {
       const index_t n = t.size * run.rows;
-      if (t.add) {
-        kernels<T>().add(t.into, t.into, t.from, n);
-      } else {
-        std::memcpy(t.into, t.from, sizeof(T) * static_cast<size_t>(n));
-      }
+      parallel_ranges(n, 64, 0.15 * static_cast<double>(n), [&t](index_t begin, index_t end) {
+        if (t.add) {
+          kernels<T>().add(t.into + begin, t.into + begin, t.from + begin, end - begin);
+        } else {
+          std::memcpy(t.into + begin, t.from + begin, sizeof(T) * static_cast<size_t>(end - begin));
+        }
+      });
     }
   }
 }
