@@ -65,6 +65,7 @@ def check_training(net: nf.Network, rows: int) -> None:
 PRODUCTS: dict[str, Callable[[bool], layers.Layer]] = {
     "conv": lambda bias: layers.Conv2D(9, 3, use_bias=bias),
     "many filters": lambda bias: layers.Conv2D(70, 3, strides=2, padding="same", use_bias=bias),
+    "few filters": lambda bias: layers.Conv2D(2, 3, use_bias=bias),
     "pointwise": lambda bias: layers.Conv2D(37, 1, use_bias=bias),
     "groups": lambda bias: layers.Conv2D(8, 3, groups=2, padding="same", use_bias=bias),
     "depthwise": lambda bias: layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=bias),
@@ -81,7 +82,7 @@ def test_a_normalization_runs_in_the_product_before_it(product: str, bias: bool,
         net = chain((7, 8, 4), layer(bias), layers.BatchNormalization(), *tail, dtype=dtype)
         assert len(ops(net)) == 2
         assert "batch_normalization" in ops(net, fuse=False)
-        for rows in (1, 6):
+        for rows in (1, 6, 7):
             check_prediction(net, rows)
             assert (net.predict(batch(net, rows)[0]) < 0).any() == (not tail)
 
