@@ -290,8 +290,9 @@ void run_chunks(int chunks, ChunkFunction function, void* context) {
   pool().run(chunks, function, context);
 }
 
-void* thread_scratch(size_t bytes) {
-  thread_local AlignedBuffer<unsigned char> scratch;
+void* thread_scratch(size_t bytes, Scratch which) {
+  thread_local AlignedBuffer<unsigned char> memory[2];
+  AlignedBuffer<unsigned char>& scratch = memory[static_cast<int>(which)];
   if (scratch.size() < bytes) scratch = AlignedBuffer<unsigned char>(bytes);
   return scratch.data();
 }

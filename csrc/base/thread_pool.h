@@ -78,7 +78,9 @@ void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body)
   });
 }
 
-// This thread's scratch memory, 64-byte aligned, at least `bytes` long; kept and reused.
-void* thread_scratch(size_t bytes);
+// This thread's scratch memory, 64-byte aligned, at least `bytes` long; kept and reused. What chunks
+// use, and apart from it what a job's caller lends to all of them.
+enum class Scratch { of_chunk, of_job };
+void* thread_scratch(size_t bytes, Scratch which = Scratch::of_chunk);
 
 }  // namespace nnfast

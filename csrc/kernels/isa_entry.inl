@@ -36,6 +36,7 @@ namespace {
 #include "kernels/reduce.inl"
 #include "kernels/resample.inl"
 #include "kernels/softmax.inl"
+#include "kernels/winograd.inl"
 
 template <class T>
 constexpr Kernels<T> make_kernels() {

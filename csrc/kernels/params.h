@@ -100,6 +100,26 @@ struct FoldRow {
   index_t outputs, taps, stride, before;
 };
 
+// A row of Winograd's tiles, its four rows of pixels (null: zeros): see winograd.inl.
+template <class T>
+struct WinogradInput {
+  T* out;
+  const T* rows[4];
+  index_t first, width, pixel, channels;  // the first tile's column; of the image; of a pixel
+  index_t plane, tiles;
+};
+template <class T>
+struct WinogradOutput {
+  T* y;
+  index_t line, pixel, outputs, columns;  // `outputs` pixels in a row
+  int rows;                               // 1 or 2
+  const T* products;                      // 16 matrices (tiles, width), `plane` apart
+  index_t plane, width, tiles;
+  const T* bias;  // or null
+  ColumnScale<T> scaled;
+  bool relu;
+};
+
 struct ActivationParams {
   Activation kind;
   double alpha;  // threshold of heaviside, slope of leaky_relu, scale of elu
