@@ -4,6 +4,7 @@
 #include "ops/conv_fold.h"
 #include "ops/conv_pairs.h"
 #include "ops/correlate.h"
+#include "ops/depthwise.h"
 #include "ops/gemm.h"
 
 namespace nnfast {
@@ -124,6 +125,15 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
   p.y_pixel = s.out_channels;
   p.columns = out;
   p.activation = activation;
+  if (is_depthwise(s)) {
+    p.channels = p.columns = s.in_channels;
+    p.x = x;
+    p.kernel = kernel;
+    p.y = y;
+    p.bias = bias;
+    correlate_depthwise(p);
+    return;
+  }
   for (index_t g = 0; g < s.groups; ++g) {
     p.x = x + g * in;
     p.kernel = kernel + g * out;
@@ -169,10 +179,20 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
     for (index_t phase_w = 0; phase_w < s.window.w.stride; ++phase_w) {
       p.h = backward_taps(s.window.h, phase_h);
       p.w = backward_taps(s.window.w, phase_w);
+      T* to = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels;
+      if (is_depthwise(s)) {
+        p.channels = p.columns = s.in_channels;
+        p.x = dy;
+        p.kernel = kernel;
+        p.y = to;
+        p.bias = bias;
+        correlate_depthwise(p);
+        continue;
+      }
       for (index_t g = 0; g < s.groups; ++g) {
         p.x = dy + g * out;
         p.kernel = kernel + g * out;
-        p.y = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels + g * in;
+        p.y = to + g * in;
         p.bias = bias ? bias + g * in : nullptr;
         correlate(p);
       }
