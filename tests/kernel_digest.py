@@ -148,6 +148,8 @@ def _large_convolutions(rng: np.random.Generator, dtype: str) -> Iterator[tuple[
         (6, 16, 5, 1, "valid", 1),
         (16, 32, 3, 2, "same", 1),
         (12, 70, 3, 1, "same", 2),
+        (37, 37, 3, 1, "same", 37),
+        (128, 128, 5, 2, "same", 128),
     ):
         x = rng.standard_normal((21, 20, 18, channels)).astype(dtype)
         kernel = rng.standard_normal((window, window, channels // groups, filters)).astype(dtype)

@@ -26,7 +26,7 @@ from kernel_cases import (
     tiny,
 )
 from kernel_table_augment import augment_checks, image_shapes
-from kernel_table_conv import convolutions
+from kernel_table_conv import convolutions, depthwise_convolutions
 from kernel_table_norm import NORM_ROWS
 from kernel_table_pool import POOL_ROWS
 from reference.dropout import dropout
@@ -135,6 +135,8 @@ def _pack_panel(bench: Workbench) -> Iterator[Check]:
 
 for _kernel in ("winograd_kernel", "winograd_input", "winograd_output", "fold_row", "gemm_spread", "spread_pairs", "join_pairs", "part_pairs"):
     ROWS[_kernel] = convolutions
+for _kernel in ("depthwise_row", "depthwise_gradient"):
+    ROWS[_kernel] = depthwise_convolutions
 
 
 @row("activation_forward")

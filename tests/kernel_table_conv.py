@@ -1,6 +1,7 @@
 """Rows of the kernel table for convolution."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from kernel_cases import Check, Workbench
@@ -29,27 +30,51 @@ def convolutions(bench: Workbench) -> Iterator[Check]:
         ((2, 4, size, 2), (3, 1), 5, (2, 1), (1, 1), 1, "valid"),
         ((size, 3, 3, 2), (2, 2), 4, (1, 1), (1, 1), 1, "same"),
     )
-    for shape, window, filters, strides, dilation, groups, padding in CASES + tuple(
-        case for case in sized if size > 0 or case is sized[-1]
+    for case in CASES + tuple(case for case in sized if size > 0 or case is sized[-1]):
+        yield from _checks(bench, *case)
+
+
+def depthwise_convolutions(bench: Workbench) -> Iterator[Check]:
+    """The same for one filter per channel, with the size of the workbench as channels and as width."""
+    size = min(bench.size, 70)
+    for shape, window, strides, dilation, padding in (
+        ((2, 5, 9, size), (3, 3), (1, 1), (1, 1), "same"),
+        ((1, 6, 10, size), (2, 5), (1, 1), (1, 1), ((1, 0), (3, 2))),
+        ((2, 5, 4, size), (3, 2), (2, 3), (1, 2), "same"),
+        ((2, 3, size, 5), (3, 3), (2, 1), (1, 1), "same"),
     ):
-        x = bench.normal(*shape)
-        kernel = bench.normal(*window, shape[-1] // groups, filters)
-        bias = bench.normal(filters)
-        how = (strides, padding, dilation, groups)
-        y = conv_forward(x, kernel, bias, *how)
-        label = f"{shape} * {kernel.shape}, strides {strides}, {padding}, dilation {dilation}, groups {groups}"
-        size_y = conv_forward(abs(x), abs(kernel), abs(bias), *how)
-        got = kernels.conv2d_forward(x, kernel, bias, *how, out=bench.out(*y.shape))
-        terms = kernel[..., 0].size + 3
-        yield Check(label, got, y, terms * bench.eps * size_y)
-        dy = bench.normal(*y.shape)
-        results = kernels.conv2d_backward(dy, x, kernel, *how)
-        truths = conv_backward(dy, x, kernel, *how)
-        sizes = conv_backward(abs(dy), abs(x), abs(kernel), *how)
-        pixels = dy.size // filters + 2
-        lengths = (window[0] * window[1] * filters + 2, pixels, pixels)
-        for name, result, truth, magnitude, length in zip(
-            ("dx", "d_kernel", "d_bias"), results, truths, sizes, lengths, strict=True
-        ):
-            assert result is not None
-            yield Check(f"{name} of {label}", np.asarray(result), truth, length * bench.eps * magnitude)
+        if size > 1:
+            yield from _checks(bench, shape, window, shape[-1], strides, dilation, shape[-1], padding)
+
+
+def _checks(
+    bench: Workbench,
+    shape: tuple[int, ...],
+    window: tuple[int, int],
+    filters: int,
+    strides: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    padding: Any,
+) -> Iterator[Check]:
+    x = bench.normal(*shape)
+    kernel = bench.normal(*window, shape[-1] // groups, filters)
+    bias = bench.normal(filters)
+    how = (strides, padding, dilation, groups)
+    y = conv_forward(x, kernel, bias, *how)
+    label = f"{shape} * {kernel.shape}, strides {strides}, {padding}, dilation {dilation}, groups {groups}"
+    size_y = conv_forward(abs(x), abs(kernel), abs(bias), *how)
+    got = kernels.conv2d_forward(x, kernel, bias, *how, out=bench.out(*y.shape))
+    terms = kernel[..., 0].size + 3
+    yield Check(label, got, y, terms * bench.eps * size_y)
+    dy = bench.normal(*y.shape)
+    results = kernels.conv2d_backward(dy, x, kernel, *how)
+    truths = conv_backward(dy, x, kernel, *how)
+    sizes = conv_backward(abs(dy), abs(x), abs(kernel), *how)
+    pixels = dy.size // filters + 2
+    lengths = (window[0] * window[1] * filters + 2, pixels, pixels)
+    for name, result, truth, magnitude, length in zip(
+        ("dx", "d_kernel", "d_bias"), results, truths, sizes, lengths, strict=True
+    ):
+        assert result is not None
+        yield Check(f"{name} of {label}", np.asarray(result), truth, length * bench.eps * magnitude)

@@ -109,6 +109,8 @@ def test_sequences(rng: Any) -> None:
         ({"padding": "full"}, 'padding "valid", "same" or numbers'),
         ({"padding": -1}, "padding >= 0, got -1"),
         ({"padding": 2**40}, "less than 2\\^30"),
+        ({"padding": 2**29}, "padding to at most 4 times the input"),
+        ({"padding": "same", "dilation_rate": 2**28}, "padding to at most 4 times the input"),
         ({"groups": 3}, "divisor of 4 channels and 6 filters, got 3"),
         ({"groups": 0}, "divisor of 4 channels and 6 filters, got 0"),
         ({"groups": 2}, "expected 2 channels"),

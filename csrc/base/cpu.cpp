@@ -19,6 +19,13 @@
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
+#if defined(__linux__) || defined(__APPLE__)
+#include <unistd.h>
+#elif defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#endif
 
 namespace nnfast {
 namespace {
@@ -137,6 +144,18 @@ int available_processors() {
   if (quota > 0 && quota < count) count = static_cast<int>(quota + 0.5);
 #endif
   return count < 1 ? 1 : count;
+}
+
+size_t machine_memory() {
+#if defined(__linux__) || defined(__APPLE__)
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && size > 0) return static_cast<size_t>(pages) * static_cast<size_t>(size);
+#elif defined(_WIN32)
+  MEMORYSTATUSEX status;
+  status.dwLength = sizeof(status);
+  if (GlobalMemoryStatusEx(&status)) return static_cast<size_t>(status.ullTotalPhys);
+#endif
+  return SIZE_MAX;
 }
 
 int current_processor() {

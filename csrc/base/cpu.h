@@ -1,6 +1,7 @@
 // What the machine is and how much of it this process may use.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ std::string cpu_name();
 
 // Processors in this process's affinity mask, limited by its control group's quota; at least 1.
 int available_processors();
+
+// Bytes of memory of the machine, or SIZE_MAX where the system does not say.
+size_t machine_memory();
 
 // The processor that runs this thread, or -1 where the system does not say.
 int current_processor();

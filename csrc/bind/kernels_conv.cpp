@@ -33,6 +33,7 @@ ConvShape conv_shape(const py::array& x, const py::array& kernel, const Sliding&
   const Sizes in(x.shape() + 1, x.shape() + 1 + axes), size(kernel.shape(), kernel.shape() + axes);
   ConvShape s;
   s.window = make_window("conv", in, size, p.strides, p.dilation, padding_of(p.padding));
+  require_bounded_padding("conv", s.window);
   s.in_channels = x.shape(axes + 1);
   s.out_channels = kernel.shape(axes + 1);
   s.groups = static_cast<index_t>(p.groups);

@@ -23,6 +23,7 @@ namespace {
 
 #include "kernels/gemm.inl"
 #include "kernels/activation.inl"
+#include "kernels/depthwise.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/fold.inl"
 #include "kernels/loss.inl"

@@ -120,6 +120,41 @@ struct WinogradOutput {
   bool relu;
 };
 
+// Taps along a row of an image: tap t of output o is input first + o * step + t * spacing, if that lies
+// in [0, width).
+struct TapAxis {
+  index_t taps, first, spacing, step, width, outputs;
+};
+
+// A row y (outputs, channels) of a depthwise convolution: see depthwise.inl. The tap rows that the image
+// has: rows of x (width, channels), x_row apart, and of the kernel.
+template <class T>
+struct DepthwiseRow {
+  TapAxis axis;
+  T* y;
+  index_t y_pixel;
+  const T* x;
+  index_t x_row;
+  const T* kernel;
+  index_t kernel_row, kernel_tap;
+  const T* bias;  // (channels), or null
+  index_t rows, channels;
+  bool relu;
+};
+
+// The sums over a row dy (outputs, channels): see depthwise.inl. `pixel` elements from one pixel to the
+// next, and from one tap of d_kernel to the next.
+template <class T>
+struct DepthwiseGradient {
+  TapAxis axis;
+  T* d_kernel;
+  index_t kernel_row;
+  const T* dy;
+  const T* x;
+  index_t x_row, pixel;
+  index_t rows, channels;
+};
+
 struct ActivationParams {
   Activation kind;
   double alpha;  // threshold of heaviside, slope of leaky_relu, scale of elu

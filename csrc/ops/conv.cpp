@@ -1,9 +1,13 @@
 #include "ops/conv.h"
 
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/thread_pool.h"
 #include "ops/conv_fold.h"
 #include "ops/conv_pairs.h"
 #include "ops/correlate.h"
+#include "ops/depthwise.h"
 #include "ops/gemm.h"
 
 namespace nnfast {
@@ -81,6 +85,20 @@ double ConvShape::operations() const {
          static_cast<double>(kernel_size());
 }
 
+void require_bounded_padding(const std::string& place, const Window& window) {
+  // Pixels that any image may be padded to.
+  constexpr index_t most = 1 << 22;
+  const WindowAxis &h = window.h, &w = window.w;
+  const index_t height = h.in + h.before + h.after, width = w.in + w.before + w.after;
+  const auto area = [](index_t a, index_t b) {
+    return static_cast<double>(a) * static_cast<double>(b);
+  };
+  require(area(height, width) <= std::max<double>(most, 4 * area(h.in, w.in)), place,
+          ": expected padding to at most 4 times the input, or ", most, " pixels, got ", h.in,
+          " x ", w.in, " padded to ", height, " x ", width,
+          "; use a smaller kernel_size, dilation_rate or padding");
+}
+
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
                   const ActivationParams& activation, const ColumnScale<T>& scaled) {
@@ -124,6 +142,15 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
   p.y_pixel = s.out_channels;
   p.columns = out;
   p.activation = activation;
+  if (is_depthwise(s)) {
+    p.channels = p.columns = s.in_channels;
+    p.x = x;
+    p.kernel = kernel;
+    p.y = y;
+    p.bias = bias;
+    correlate_depthwise(p);
+    return;
+  }
   for (index_t g = 0; g < s.groups; ++g) {
     p.x = x + g * in;
     p.kernel = kernel + g * out;
@@ -169,10 +196,20 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
     for (index_t phase_w = 0; phase_w < s.window.w.stride; ++phase_w) {
       p.h = backward_taps(s.window.h, phase_h);
       p.w = backward_taps(s.window.w, phase_w);
+      T* to = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels;
+      if (is_depthwise(s)) {
+        p.channels = p.columns = s.in_channels;
+        p.x = dy;
+        p.kernel = kernel;
+        p.y = to;
+        p.bias = bias;
+        correlate_depthwise(p);
+        continue;
+      }
       for (index_t g = 0; g < s.groups; ++g) {
         p.x = dy + g * out;
         p.kernel = kernel + g * out;
-        p.y = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels + g * in;
+        p.y = to + g * in;
         p.bias = bias ? bias + g * in : nullptr;
         correlate(p);
       }

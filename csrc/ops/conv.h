@@ -1,6 +1,8 @@
 // Convolution over images (N, H, W, C) with kernels (KH, KW, C / groups, O), and its gradients.
 #pragma once
 
+#include <string>
+
 #include "base/aligned.h"
 #include "kernels/params.h"
 #include "ops/window.h"
@@ -20,6 +22,10 @@ struct ConvShape {
   // Of a forward pass of one image.
   double operations() const;
 };
+
+// Throws a ValueError that names `place` where the padding is much larger than the image, as of a
+// dilated window beyond all measure: padded rows go through scratch memory.
+void require_bounded_padding(const std::string& place, const Window& window);
 
 // y = f(x * kernel + bias), its channels scaled before f. Each element is one chain of fma over (tap
 // row, tap column, channel), from the bias.

@@ -6,6 +6,7 @@
 #include "ops/conv.h"
 #include "ops/conv_pairs.h"
 #include "ops/correlate.h"
+#include "ops/depthwise.h"
 #include "ops/reduce.h"
 
 namespace nnfast {
@@ -153,7 +154,8 @@ void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
 template <class T>
 bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
                                        const ConvShape& s) {
-  const index_t size = s.kernel_size(), rows = size / s.out_channels;
+  const bool depthwise = is_depthwise(s);
+  const index_t size = s.kernel_size();
   const index_t slabs = slabs_of(std::max<index_t>(n, 1), s), each = size + s.out_channels;
   if (slabs > 1 && partial_.size() < static_cast<size_t>(slabs * each)) {
     partial_ = AlignedBuffer<T>(static_cast<size_t>(slabs * each));
@@ -165,8 +167,10 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
   }
   const double cost =
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
-  // Where there are fewer slabs than threads, each is shared by rows of the gradient, which changes
-  // no sum.
+  // Where there are fewer slabs than threads, each is shared by rows of the gradient (by channels where
+  // that has one for each tap), which changes no sum.
+  const index_t rows =
+      depthwise ? (s.in_channels + kDepthwiseBlock - 1) / kDepthwiseBlock : size / s.out_channels;
   const index_t chunks = chunks_for(cost);
   const index_t parts = std::min((chunks + slabs - 1) / slabs, rows);
   const bool paired = slabs % 2 == 0 && n >= slabs && fits_pairs<T>(s);
@@ -183,9 +187,14 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
       const index_t slab = item / parts, part = item % parts;
       T* to = slabs > 1 ? partial_.data() + slab * each : d_kernel;
       T* bias = d_bias && slabs > 1 ? to + size : d_bias;
-      Slab<T>(to, bias, x, dy, s)
-          .run(n * slab / slabs, n * (slab + 1) / slabs, rows * part / parts,
-               rows * (part + 1) / parts);
+      const index_t images = n * slab / slabs, images_end = n * (slab + 1) / slabs;
+      const index_t first = rows * part / parts, last = rows * (part + 1) / parts;
+      if (depthwise) {
+        depthwise_kernel_gradient(to, bias, x, dy, s, images, images_end, first * kDepthwiseBlock,
+                                  std::min(last * kDepthwiseBlock, s.in_channels));
+      } else {
+        Slab<T>(to, bias, x, dy, s).run(images, images_end, first, last);
+      }
     }
   });
   if (slabs > 1) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/cpu.h"
 #include "ops/activation.h"
 #include "plan/fuse.h"
 #include "plan/memory.h"
@@ -256,10 +257,15 @@ class Builder {
   }
 
   // ---- memory: value buffers are alive from their producer to their last reader -----------------
-  int new_buffer(index_t size, int first) {
-    const size_t row = checked_product(static_cast<size_t>(size), sizeof(T), "network");
+  // For `capacity` rows of a tensor. What does not fit alone is refused here, so that sums do not overflow.
+  int new_buffer(const Tensor<T>& of, int first) {
+    const size_t row = static_cast<size_t>(of.size) * sizeof(T);  // below 2^52
+    const auto rows = static_cast<size_t>(options_.capacity);
+    require(rows <= machine_memory() / row, of.name, ": expected an output of at most the ",
+            machine_memory() >> 30, " GiB of this machine's memory, got ", rows, " rows of ",
+            batch_shape_text(of.shape), "; use a smaller batch_size");
     Buffer buffer;
-    buffer.bytes = checked_product(row, static_cast<size_t>(options_.capacity), "network");
+    buffer.bytes = row * rows;
     buffer.first = options_.keep ? 0 : first;
     buffer.last = options_.keep ? kForever : first;
     buffers_.push_back(buffer);
@@ -277,7 +283,7 @@ class Builder {
     value_buffer_.assign(values_.size(), -1);
     for (size_t t = 0; t < values_.size(); ++t) {
       if (values_[t].root != static_cast<int>(t)) continue;
-      value_buffer_[t] = new_buffer(program_.tensors[t]->size, values_[t].producer);
+      value_buffer_[t] = new_buffer(*program_.tensors[t], values_[t].producer);
     }
     for (size_t i = 0; i < program_.ops.size(); ++i) {
       for (const int input : op_inputs_[i]) extend(value_buffer(input), static_cast<int>(i));
@@ -297,8 +303,7 @@ class Builder {
     const int prediction = index_of(program_.prediction);
     if (!values_[static_cast<size_t>(prediction)].learns) return;
     const std::vector<int> path = backward_path(prediction);
-    gradient_buffer_[static_cast<size_t>(prediction)] =
-        new_buffer(program_.prediction->size, loss_time);
+    gradient_buffer_[static_cast<size_t>(prediction)] = new_buffer(*program_.prediction, loss_time);
     d_prediction_ = gradient_buffer_[static_cast<size_t>(prediction)];
     int time = loss_time;
     for (const int op : path) schedule_backward_of(op, ++time);
@@ -347,14 +352,14 @@ class Builder {
         gradient_buffer_[t] = d_output;  // the same memory: nothing to do
         step.lends = true;
       } else if (op->is_view() || (op->passes_gradient() && !first_writer)) {
-        if (first_writer) gradient_buffer_[t] = new_buffer(program_.tensors[t]->size, time);
+        if (first_writer) gradient_buffer_[t] = new_buffer(*program_.tensors[t], time);
         step.transfers.push_back(
             {gradient_buffer_[t], d_output, program_.tensors[t]->size, !first_writer});
       } else if (first_writer) {
-        gradient_buffer_[t] = new_buffer(program_.tensors[t]->size, time);
+        gradient_buffer_[t] = new_buffer(*program_.tensors[t], time);
         step.d_inputs.back() = gradient_buffer_[t];
       } else {
-        const int extra = new_buffer(program_.tensors[t]->size, time);
+        const int extra = new_buffer(*program_.tensors[t], time);
         step.d_inputs.back() = extra;
         step.transfers.push_back({gradient_buffer_[t], extra, program_.tensors[t]->size, true});
       }
@@ -372,6 +377,9 @@ class Builder {
 
   void place() {
     const size_t bytes = place_buffers(buffers_);
+    require(bytes <= machine_memory(), "network: expected outputs of at most the ",
+            machine_memory() >> 30, " GiB of this machine's memory, got ", bytes >> 30,
+            " GiB; use a smaller batch_size");
     program_.arena = AlignedBuffer<T>(bytes / sizeof(T));
     for (size_t t = 0; t < values_.size(); ++t) {
       program_.tensors[t]->value = address(value_buffer(static_cast<int>(t)));

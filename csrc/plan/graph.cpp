@@ -1,5 +1,6 @@
 #include "plan/graph.h"
 
+#include "base/cpu.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {
@@ -13,6 +14,12 @@ const V& attribute(const NodeSpec& node, const std::string& key, const char* typ
   const V* value = std::get_if<V>(&found->second);
   require(value != nullptr, node.name, ": expected ", type, " as '", key, "', got another type");
   return *value;
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string out = "(";
+  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
+  return out + (shape.size() == 1 ? ",)" : ")");
 }
 
 constexpr index_t kBoundary = 64 / sizeof(float);
@@ -108,6 +115,20 @@ void GraphLayout::add(NodeSpec spec) {
   node.parameters = std::move(inferred.parameters);
   node.spec = std::move(spec);
   nodes_.push_back(std::move(node));
+}
+
+void GraphLayout::require_memory(size_t element_size) const {
+  const size_t memory = machine_memory();
+  for (const GraphNode& node : nodes_) {
+    for (size_t i = 0; i < node.parameters.size(); ++i) {
+      const ParameterSpec& parameter = node.parameters[i];
+      const std::string place = node.spec.name + "." + parameter.name;
+      const auto end = static_cast<size_t>(node.offsets[i] + element_count(parameter.shape, place));
+      require(end <= memory / element_size, place, ": expected parameters of at most the ",
+              memory >> 30, " GiB of this machine's memory, got ", shape_text(parameter.shape),
+              " and those before it; use smaller layers");
+    }
+  }
 }
 
 }  // namespace nnfast::plan

@@ -25,6 +25,8 @@ class GraphLayout {
   const Shape& output_shape() const { return nodes_[static_cast<size_t>(output_)].shape; }
   index_t parameter_count() const { return parameter_count_; }
   index_t flat_size() const { return flat_size_; }
+  // Throws a ValueError that names the parameter with which they outgrow the machine's memory.
+  void require_memory(size_t element_size) const;
 
  private:
   void add(NodeSpec spec);
@@ -37,8 +39,10 @@ class GraphLayout {
 
 template <class T>
 struct Graph {
-  Graph(std::vector<NodeSpec> specs, const std::string& output)
-      : layout(std::move(specs), output), flat(static_cast<size_t>(layout.flat_size())) {}
+  Graph(std::vector<NodeSpec> specs, const std::string& output) : layout(std::move(specs), output) {
+    layout.require_memory(sizeof(T));
+    flat = AlignedBuffer<T>(static_cast<size_t>(layout.flat_size()));
+  }
 
   const GraphLayout layout;
   AlignedBuffer<T> flat;

@@ -36,6 +36,7 @@ Shape kernel_shape(const NodeSpec& node, int64_t in, int64_t out) {
 Inference infer_conv(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_inputs(node, inputs, 1);
   const Window window = window_of(node, inputs[0], kSize);
+  require_bounded_padding(node.name, window);
   const int64_t channels = inputs[0].back(), filters = filters_of(node);
   const int64_t groups = node.integer_or("groups", 1);
   require(groups > 0 && channels % groups == 0 && filters % groups == 0, node.name,
@@ -86,6 +87,7 @@ Window transposed_window(const NodeSpec& node, const Shape& input) {
 Inference infer_transpose(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_inputs(node, inputs, 1);
   const Window window = transposed_window(node, inputs[0]);
+  require_bounded_padding(node.name, window);
   const int64_t filters = filters_of(node);
   Inference result;
   if (inputs[0].size() == 3) result.shape.push_back(window.h.in);

@@ -1,4 +1,4 @@
-// Pooling and resampling of images, on every instruction set of this machine, against plain loops; and
+// Pooling, resampling and depthwise convolution of images, on every instruction set of this machine, against plain loops; and
 // a network of them, whose steps allocate nothing. Prints a hash of all outputs, as kernel_test does.
 #include <cmath>
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "check.h"
 #include "kernels/select.h"
 #include "numbers.h"
+#include "ops/conv.h"
 #include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/resample.h"
@@ -115,6 +116,56 @@ void check_pooling(const PoolCase& c, index_t channels, int threads) {
   for (const auto* values : {&y, &mean, &dx, &d_mean}) add_to_hash(*values);
 }
 
+// Integers again, so that every order of the sums gives the same: the forward pass and both gradients.
+template <class T>
+void check_depthwise(const PoolCase& c, index_t channels, int threads) {
+  ConvShape s;
+  s.window = make_window("test", c.size, c.pool, c.strides, {1, 1}, c.padding);
+  s.in_channels = s.out_channels = s.groups = channels;
+  const Window& w = s.window;
+  const index_t in = kImages * s.in_size(), out = kImages * s.out_size();
+  Numbers numbers;
+  const auto x = integers<T>(numbers, in), dy = integers<T>(numbers, out);
+  const auto kernel = integers<T>(numbers, s.kernel_size()), bias = integers<T>(numbers, channels);
+  auto y = output<T>(out), dx = output<T>(in), d_kernel = output<T>(s.kernel_size());
+  auto d_bias = output<T>(channels);
+  set_num_threads(threads);
+  const ActivationParams identity = {Activation::identity, 0};
+  conv_forward(y.data(), x.data(), kernel.data(), bias.data(), kImages, s, identity);
+  conv_input_gradient<T>(dx.data(), dy.data(), kernel.data(), nullptr, kImages, s, identity);
+  ConvKernelGradient<T> gradient;
+  CHECK(gradient(d_kernel.data(), d_bias.data(), x.data(), dy.data(), kImages, s));
+  std::vector<T> want_dx(x.size(), 0), want_kernel(kernel.size(), 0);
+  std::vector<T> want_bias(bias.size(), 0);
+  bool good = true;
+  for (size_t at = 0; at < y.size(); ++at) {
+    const auto width = static_cast<size_t>(channels), channel = at % width;
+    const auto pixel = static_cast<index_t>(at / width);
+    const index_t column = pixel % w.w.out, row = pixel / w.w.out % w.h.out;
+    const index_t image = pixel / w.w.out / w.h.out;
+    T sum = bias[channel];
+    for (index_t i = 0; i < w.h.kernel * w.w.kernel; ++i) {
+      const index_t h = row * w.h.stride - w.h.before + i / w.w.kernel;
+      const index_t v = column * w.w.stride - w.w.before + i % w.w.kernel;
+      if (h < 0 || h >= w.h.in || v < 0 || v >= w.w.in) continue;
+      const auto place = static_cast<size_t>((image * w.h.in + h) * w.w.in + v) * width + channel;
+      const auto tap = static_cast<size_t>(i) * width + channel;
+      sum += x[place] * kernel[tap];
+      want_dx[place] += dy[at] * kernel[tap];
+      want_kernel[tap] += dy[at] * x[place];
+    }
+    want_bias[channel] += dy[at];
+    good = good && y[at] == sum;
+  }
+  CHECK(good && dx == want_dx && d_kernel == want_kernel && d_bias == want_bias);
+  // Sums of fractions: their bits show the order.
+  const auto fractions = numbers.vector<T>(in, -1, 1);
+  conv_forward(y.data(), fractions.data(), kernel.data(), bias.data(), kImages, s, identity);
+  gradient(d_kernel.data(), d_bias.data(), fractions.data(), y.data(), kImages, s);
+  conv_input_gradient<T>(dx.data(), y.data(), kernel.data(), nullptr, kImages, s, identity);
+  for (const auto* values : {&y, &dx, &d_kernel, &d_bias}) add_to_hash(*values);
+}
+
 // <up(x), dy> = <x, down(dy)>, for maps that keep constants.
 template <class T>
 void check_upsampling(Interpolation interpolation, index_t factor_h, index_t factor_w,
@@ -158,7 +209,10 @@ void check_margins() {
 template <class T>
 void test_all() {
   for (const index_t channels : {1, 3, 6, 8, 16, 17, 20, 33, 70}) {
-    for (const PoolCase& c : pool_cases()) check_pooling<T>(c, channels, channels == 70 ? 3 : 1);
+    for (const PoolCase& c : pool_cases()) {
+      check_pooling<T>(c, channels, channels == 70 ? 3 : 1);
+      check_depthwise<T>(c, channels, channels == 70 ? 3 : 1);
+    }
     for (const auto interpolation : {Interpolation::nearest, Interpolation::bilinear}) {
       check_upsampling<T>(interpolation, 2, 2, channels);
       check_upsampling<T>(interpolation, 3, 4, channels);

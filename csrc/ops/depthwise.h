@@ -1,0 +1,25 @@
+// Convolution in which every channel has one filter of its own: groups = channels = filters.
+#pragma once
+
+#include "ops/conv.h"
+#include "ops/correlate.h"
+
+namespace nnfast {
+
+bool is_depthwise(const ConvShape& s);
+
+// y = f(start + sum over taps of x * kernel), channel by channel: p.columns = p.channels = p.x_pixel.
+// Each element is one chain of fma over (tap row, tap column), from the bias.
+template <class T>
+void correlate_depthwise(const Correlation<T>& p);
+
+// Kernel gradients are shared by blocks of so many channels.
+constexpr index_t kDepthwiseBlock = 64;
+
+// Channels [first, last) of d_kernel (KH, KW, C), and of d_bias (C) unless null, = the sums over images
+// [begin, end): each one chain over images, rows and columns.
+template <class T>
+void depthwise_kernel_gradient(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s,
+                               index_t begin, index_t end, index_t first, index_t last);
+
+}  // namespace nnfast
