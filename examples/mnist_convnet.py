@@ -1,8 +1,9 @@
 """S10, the fourth rung of the MNIST ladder: convolution.
 
 Two recipes. "best" reaches 99.5 % of MNIST's test set with one network; it counts with the mean of three seeds after
-the last epoch. "one-epoch" passes once over the 60,000 digits, in seconds, and reaches 99.0 %. The test set decides
-no epoch and no seed; the one-epoch recipe was picked among a few by short trainings that looked at it. Draws the learned filters, what the layers make of a digit, and the confusion matrix.
+the last epoch. "one-epoch" passes once over the 60,000 digits, in seconds, and reaches 99.0 %; it was picked among a
+few by short trainings that looked at the test set. No epoch and no seed is picked. Draws the learned filters, what the
+layers make of a digit, and the confusion matrix.
 
 Usage: python examples/mnist_convnet.py [--recipe best|one-epoch] [--epochs N] [--seeds N] [--limit N]
 """

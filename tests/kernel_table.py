@@ -133,7 +133,16 @@ def _pack_panel(bench: Workbench) -> Iterator[Check]:
         yield _product(bench, 53, 19, size, False, tb)
 
 
-for _kernel in ("winograd_kernel", "winograd_input", "winograd_output", "fold_row", "gemm_spread", "spread_pairs", "join_pairs", "part_pairs"):
+for _kernel in (
+    "winograd_kernel",
+    "winograd_input",
+    "winograd_output",
+    "fold_row",
+    "gemm_spread",
+    "spread_pairs",
+    "join_pairs",
+    "part_pairs",
+):
     ROWS[_kernel] = convolutions
 for _kernel in ("depthwise_row", "depthwise_gradient"):
     ROWS[_kernel] = depthwise_convolutions
