@@ -79,3 +79,23 @@ def test_bits_do_not_depend_on_threads(images: int, rng: Any) -> None:
     finally:
         nf.set_num_threads(before)
     assert runs[1:] == runs[:1] * 3
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_batch_normalization_folded_into_it(activation: str, rng: Any) -> None:
+    net = nf.Network(
+        [
+            nf.layers.Input((7, 9, 21)),
+            nf.layers.DepthwiseConv2D(3, padding="same"),
+            nf.layers.BatchNormalization(),
+            nf.layers.Activation(activation),
+        ],
+        dtype="float64",
+    )
+    for value in net.parameters.values():
+        value[...] = rng.uniform(0.5, 1.5, value.shape)
+    kernel, bias, gamma, beta, mean, variance = (value.copy() for value in net.parameters.values())
+    x = rng.standard_normal((3, 7, 9, 21))
+    y = conv_forward(x, kernel.reshape(3, 3, 1, 21), bias, (1, 1), "same", (1, 1), 21)
+    y = (y - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    assert_close(net.predict(x), np.tanh(y) if activation == "tanh" else np.maximum(y, 0), 1e-12)

@@ -66,6 +66,11 @@ NNF_INLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t be
         }
       }
     }
+    if (p.scaled.scale) {
+      const Vec<T> scale = load_n(p.scaled.scale + c, count);
+      const Vec<T> shift = load_n(p.scaled.shift + c, count);
+      for (int i = 0; i < PIXELS; ++i) sum[i] = fma(sum[i], scale, shift);
+    }
     for (int i = 0; i < PIXELS; ++i) {
       store_n(y + i * p.y_pixel + c, p.relu ? max(zero<T>(), sum[i]) : sum[i], count);
     }
@@ -78,8 +83,8 @@ NNF_INLINE void depthwise_whole(const DepthwiseRow<T>& p, index_t o, index_t end
   for (; o < end; ++o) depthwise_pixels<T, 1, TAPS>(p, o, 0, p.axis.taps);
 }
 
-// y (outputs, channels) = start + sum over tap rows and taps of x * kernel, with relu the larger of that
-// and 0: each element one chain of fma over (row, tap), from the bias or 0. y apart from x and kernel.
+// y (outputs, channels) = start + sum over tap rows and taps of x * kernel, then scaled and max(0, .) if
+// asked: each element one chain of fma over (row, tap), from the bias or 0. y apart from x and kernel.
 template <class T>
 void depthwise_row(const DepthwiseRow<T>& p) {
   const TapAxis& a = p.axis;

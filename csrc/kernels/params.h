@@ -137,9 +137,10 @@ struct DepthwiseRow {
   index_t x_row;
   const T* kernel;
   index_t kernel_row, kernel_tap;
-  const T* bias;  // (channels), or null
+  const T* bias;          // (channels), or null
+  ColumnScale<T> scaled;  // on the way out
   index_t rows, channels;
-  bool relu;
+  bool relu;  // max(0, .) after that
 };
 
 // The sums over a row dy (outputs, channels): see depthwise.inl. `pixel` elements from one pixel to the

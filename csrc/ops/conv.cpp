@@ -148,6 +148,7 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
     p.kernel = kernel;
     p.y = y;
     p.bias = bias;
+    p.scaled = scaled;
     correlate_depthwise(p);
     return;
   }

@@ -32,6 +32,7 @@ DepthwiseRow<T> row_of(const Correlation<T>& p) {
   row.kernel_row = p.h.kernel_step * p.kernel_w * p.kernel_tap;
   row.kernel_tap = p.w.kernel_step * p.kernel_tap;
   row.bias = p.bias;
+  row.scaled = p.scaled;
   row.channels = p.channels;
   row.relu = p.activation.kind == Activation::relu;
   return row;

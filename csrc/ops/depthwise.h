@@ -8,7 +8,7 @@ namespace nnfast {
 
 bool is_depthwise(const ConvShape& s);
 
-// y = f(start + sum over taps of x * kernel), channel by channel: p.columns = p.channels = p.x_pixel.
+// y = f(start + sum over taps of x * kernel, scaled), channel by channel: p.columns = p.channels = p.x_pixel.
 // Each element is one chain of fma over (tap row, tap column), from the bias.
 template <class T>
 void correlate_depthwise(const Correlation<T>& p);
