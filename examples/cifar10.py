@@ -25,7 +25,7 @@ from nnfast import layers
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN, DEVIATION = 0.47, 0.25
 """Of all numbers of the training images, black being 0 and white 1."""
-EPOCHS, BATCH_SIZE, PEAK, RISE, SMOOTHING = 10, 128, 4e-3, 0.25, 0.1
+EPOCHS, BATCH_SIZE, PEAK, RISE, SMOOTHING = 18, 128, 4e-3, 0.25, 0.1
 
 
 class Data(NamedTuple):
