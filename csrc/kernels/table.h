@@ -15,6 +15,9 @@ struct Kernels {
   int gemm_columns;              // the widest panel of gemm_panel
   int fma_chains;                // of fma_peak
   bool partial_loads_are_cheap;  // B may be read in place where its width is no multiple of lanes
+
+  // n, up to whole vectors.
+  index_t padded(index_t n) const { return (n + lanes - 1) / lanes * lanes; }
 };
 
 struct KernelTable {

@@ -102,6 +102,16 @@ void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t row
   });
 }
 
+template <class T>
+void activate_rows(T* y, index_t rows, index_t row, index_t columns, const ActivationParams& p) {
+  if (p.kind == Activation::identity || p.kind == Activation::relu) return;
+  const bool together = columns == row;
+  const index_t stretches = together ? 1 : rows, width = together ? rows * columns : columns;
+  for (index_t i = 0; i < stretches; ++i, y += row) {
+    kernels<T>().activation_forward(y, y, width, p);
+  }
+}
+
 template void activation_forward<float>(float*, const float*, index_t, index_t,
                                         const ActivationParams&);
 template void activation_forward<double>(double*, const double*, index_t, index_t,
@@ -110,5 +120,7 @@ template void activation_backward<float>(float*, const float*, const float*, con
                                          index_t, const ActivationParams&);
 template void activation_backward<double>(double*, const double*, const double*, const double*,
                                           index_t, index_t, const ActivationParams&);
+template void activate_rows<float>(float*, index_t, index_t, index_t, const ActivationParams&);
+template void activate_rows<double>(double*, index_t, index_t, index_t, const ActivationParams&);
 
 }  // namespace nnfast

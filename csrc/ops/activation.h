@@ -25,4 +25,9 @@ template <class T>
 void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t rows, index_t n,
                          const ActivationParams& p);
 
+// What is left of an activation after a kernel that does ReLU itself: y = f(y) for `rows` rows of `columns`,
+// `row` apart, on the calling thread. Nothing for the identity and ReLU.
+template <class T>
+void activate_rows(T* y, index_t rows, index_t row, index_t columns, const ActivationParams& p);
+
 }  // namespace nnfast

@@ -76,6 +76,24 @@ Gemm<T> product(T* c, const T* a, const T* b, const T* bias, index_t m, index_t 
   return p;
 }
 
+// `p` is of the first group; what the others read and write stands beside it.
+template <class T>
+void correlate_groups(Correlation<T> p, const ConvShape& s) {
+  if (is_depthwise(s)) {
+    p.channels = p.columns = s.in_channels;
+    correlate_depthwise(p);
+    return;
+  }
+  for (index_t g = 0; g < s.groups; ++g) {
+    correlate(p);
+    p.x += p.channels;
+    p.kernel += s.out_channels / s.groups;
+    p.y += p.columns;
+    if (p.bias) p.bias += p.columns;
+    if (p.scaled.scale) p.scaled = {p.scaled.scale + p.columns, p.scaled.shift + p.columns};
+  }
+}
+
 index_t pixels(const ConvShape& s) { return s.window.h.out * s.window.w.out; }
 
 }  // namespace
@@ -114,10 +132,8 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
     constexpr double kOperationsPerUnit = 60;
     parallel_ranges(pairs, 1, static_cast<double>(n) * s.operations() / kOperationsPerUnit,
                     [&](index_t begin, index_t end) {
-                      for (index_t i = 2 * begin; i < 2 * end; i += 2) {
-                        conv_forward_pair(y + i * s.out_size(), x + i * s.in_size(), kernel, bias,
-                                          s, activation, scaled);
-                      }
+                      conv_forward_pairs(y + 2 * begin * s.out_size(), x + 2 * begin * s.in_size(),
+                                         kernel, bias, end - begin, s, activation, scaled);
                     });
     if (n % 2 == 0) return;
     y += 2 * pairs * s.out_size();
@@ -141,25 +157,13 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
   p.y_row = s.window.w.out * s.out_channels;
   p.y_pixel = s.out_channels;
   p.columns = out;
+  p.x = x;
+  p.kernel = kernel;
+  p.y = y;
+  p.bias = bias;
+  p.scaled = scaled;
   p.activation = activation;
-  if (is_depthwise(s)) {
-    p.channels = p.columns = s.in_channels;
-    p.x = x;
-    p.kernel = kernel;
-    p.y = y;
-    p.bias = bias;
-    p.scaled = scaled;
-    correlate_depthwise(p);
-    return;
-  }
-  for (index_t g = 0; g < s.groups; ++g) {
-    p.x = x + g * in;
-    p.kernel = kernel + g * out;
-    p.y = y + g * out;
-    p.bias = bias ? bias + g * out : nullptr;
-    if (scaled.scale) p.scaled = {scaled.scale + g * out, scaled.shift + g * out};
-    correlate(p);
-  }
+  correlate_groups(p, s);
 }
 
 template <class T>
@@ -192,28 +196,16 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
   p.y_row = s.window.h.stride * s.window.w.in * s.in_channels;
   p.y_pixel = s.window.w.stride * s.in_channels;
   p.columns = in;
+  p.x = dy;
+  p.kernel = kernel;
+  p.bias = bias;
   p.activation = activation;
   for (index_t phase_h = 0; phase_h < s.window.h.stride; ++phase_h) {
     for (index_t phase_w = 0; phase_w < s.window.w.stride; ++phase_w) {
       p.h = backward_taps(s.window.h, phase_h);
       p.w = backward_taps(s.window.w, phase_w);
-      T* to = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels;
-      if (is_depthwise(s)) {
-        p.channels = p.columns = s.in_channels;
-        p.x = dy;
-        p.kernel = kernel;
-        p.y = to;
-        p.bias = bias;
-        correlate_depthwise(p);
-        continue;
-      }
-      for (index_t g = 0; g < s.groups; ++g) {
-        p.x = dy + g * out;
-        p.kernel = kernel + g * out;
-        p.y = to + g * in;
-        p.bias = bias ? bias + g * in : nullptr;
-        correlate(p);
-      }
+      p.y = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels;
+      correlate_groups(p, s);
     }
   }
 }

@@ -19,6 +19,8 @@ struct ConvShape {
   index_t kernel_size() const {
     return window.h.kernel * window.w.kernel * (in_channels / groups) * out_channels;
   }
+  // Of the kernel as a matrix (taps and channels, out_channels).
+  index_t kernel_rows() const { return kernel_size() / out_channels; }
   // Of a forward pass of one image.
   double operations() const;
 };

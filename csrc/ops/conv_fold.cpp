@@ -23,7 +23,7 @@ class Folder {
  public:
   Folder(const T* kernel, const ConvShape& s) : s_(s), table_(kernels<T>()) {
     const index_t size = window_size(s), depth = s.out_channels, height = s.window.h.kernel;
-    const index_t packed = (size + table_.lanes - 1) / table_.lanes * table_.lanes * depth;
+    const index_t packed = table_.padded(size) * depth;
     row_ = s.window.w.out * size;
     const size_t elements = static_cast<size_t>(packed + height * row_);
     char* scratch = static_cast<char*>(thread_scratch(
@@ -34,7 +34,7 @@ class Folder {
     T* to = packed_;
     for (index_t column = 0; column < size; column += table_.gemm_columns) {
       const index_t n = std::min<index_t>(table_.gemm_columns, size - column);
-      const index_t width = (n + table_.lanes - 1) / table_.lanes * table_.lanes;
+      const index_t width = table_.padded(n);
       table_.pack_panel({to, width, kernel + column * depth, 1, depth, depth, n});
       to += width * depth;
     }
@@ -86,7 +86,7 @@ class Folder {
     panel.start = GemmStart::zero;
     for (index_t column = 0; column < size; column += panel.n) {
       panel.n = std::min<index_t>(table_.gemm_columns, size - column);
-      panel.b_k = (panel.n + table_.lanes - 1) / table_.lanes * table_.lanes;
+      panel.b_k = table_.padded(panel.n);
       panel.c = windows + column;
       table_.gemm_panel(panel);
       panel.b += panel.b_k * panel.k;

@@ -131,13 +131,11 @@ class Slab {
   const Kernels<T>& table_;
 };
 
-}  // namespace
-
 // Two slabs in the halves of vectors; what one has more than the other comes afterwards.
 template <class T>
 void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
                    const index_t* bounds, const ConvShape& s) {
-  const index_t size = s.kernel_size(), rows = size / s.out_channels;
+  const index_t size = s.kernel_size();
   const index_t images = std::min(bounds[1] - bounds[0], bounds[2] - bounds[1]);
   const auto part = [&](index_t slab) {
     T* d_kernel = to + slab * each;
@@ -147,9 +145,11 @@ void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
   conv_kernel_gradient_pair(part(0), part(1), images, s);
   for (index_t slab = 0; slab < 2; ++slab) {
     Slab<T>(part(slab).kernel, part(slab).bias, x, dy, s)
-        .run(bounds[slab] + images, bounds[slab + 1], 0, rows, true);
+        .run(bounds[slab] + images, bounds[slab + 1], 0, s.kernel_rows(), true);
   }
 }
+
+}  // namespace
 
 template <class T>
 bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
@@ -170,7 +170,7 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
   // Where there are fewer slabs than threads, each is shared by rows of the gradient (by channels where
   // that has one for each tap), which changes no sum.
   const index_t rows =
-      depthwise ? (s.in_channels + kDepthwiseBlock - 1) / kDepthwiseBlock : size / s.out_channels;
+      depthwise ? (s.in_channels + kDepthwiseBlock - 1) / kDepthwiseBlock : s.kernel_rows();
   const index_t chunks = chunks_for(cost);
   const index_t parts = std::min((chunks + slabs - 1) / slabs, rows);
   const bool paired = slabs % 2 == 0 && n >= slabs && fits_pairs<T>(s);

@@ -2,11 +2,10 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/activation.h"
 
 namespace nnfast {
 namespace {
-
-index_t matrix_rows(const ConvShape& s) { return s.kernel_size() / s.out_channels; }
 
 // A pair's input: each number as a vector.
 template <class T>
@@ -33,11 +32,12 @@ bool fits_pairs(const ConvShape& s) {
 }
 
 template <class T>
-void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const ConvShape& s,
-                       const ActivationParams& activation, const ColumnScale<T>& scaled) {
+void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_t pairs,
+                        const ConvShape& s, const ActivationParams& activation,
+                        const ColumnScale<T>& scaled) {
   const Kernels<T>& table = kernels<T>();
   const Window& w = s.window;
-  const index_t lanes = table.lanes, depth = matrix_rows(s), out = s.out_channels;
+  const index_t lanes = table.lanes, depth = s.kernel_rows(), out = s.out_channels;
   const index_t line = w.w.in * s.in_channels * lanes;
   T* doubled = scratch_of<T>((depth + 4 + s.window.w.out + s.in_size()) * lanes);
   T* start = doubled + depth * lanes;
@@ -47,7 +47,6 @@ void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const C
   T* image = row + (w.w.out + 1) * lanes;
   table.join_pairs(doubled, kernel, kernel, depth, out);
   if (bias) table.join_pairs(start, bias, bias, 1, out);
-  spread(image, x, x + s.in_size(), s);
   GemmPanel<T> panel{};
   panel.a_row = w.w.stride * s.in_channels * lanes;
   panel.a_k = lanes;
@@ -67,14 +66,18 @@ void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const C
     panel.scaled = {scale, shift};
   }
   panel.relu = activation.kind == Activation::relu;
-  const bool other_activation = activation.kind != Activation::identity && !panel.relu;
-  for (index_t i = 0; i < w.h.out; ++i) {
-    panel.a = image + i * w.h.stride * line;
-    table.gemm_spread(panel);
-    T* to = y + i * w.w.out * out;
-    table.part_pairs(to, to + s.out_size(), row, w.w.out, out);
+  for (index_t pair = 0; pair < pairs; ++pair) {
+    spread(image, x, x + s.in_size(), s);
+    for (index_t i = 0; i < w.h.out; ++i) {
+      panel.a = image + i * w.h.stride * line;
+      table.gemm_spread(panel);
+      T* to = y + i * w.w.out * out;
+      table.part_pairs(to, to + s.out_size(), row, w.w.out, out);
+    }
+    activate_rows(y, 2, s.out_size(), s.out_size(), activation);
+    x += 2 * s.in_size();
+    y += 2 * s.out_size();
   }
-  if (other_activation) table.activation_forward(y, y, 2 * s.out_size(), activation);
 }
 
 template <class T>
@@ -82,7 +85,7 @@ void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t
                                const ConvShape& s) {
   const Kernels<T>& table = kernels<T>();
   const Window& w = s.window;
-  const index_t lanes = table.lanes, depth = matrix_rows(s), out = s.out_channels;
+  const index_t lanes = table.lanes, depth = s.kernel_rows(), out = s.out_channels;
   const index_t line = w.w.in * s.in_channels * lanes, pixels = w.h.out * w.w.out;
   T* sums = scratch_of<T>((depth + 2 + pixels + 1 + s.in_size()) * lanes);
   T* bias = sums + depth * lanes;
@@ -124,12 +127,12 @@ void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t
 
 template bool fits_pairs<float>(const ConvShape&);
 template bool fits_pairs<double>(const ConvShape&);
-template void conv_forward_pair<float>(float*, const float*, const float*, const float*,
-                                       const ConvShape&, const ActivationParams&,
-                                       const ColumnScale<float>&);
-template void conv_forward_pair<double>(double*, const double*, const double*, const double*,
+template void conv_forward_pairs<float>(float*, const float*, const float*, const float*, index_t,
                                         const ConvShape&, const ActivationParams&,
-                                        const ColumnScale<double>&);
+                                        const ColumnScale<float>&);
+template void conv_forward_pairs<double>(double*, const double*, const double*, const double*,
+                                         index_t, const ConvShape&, const ActivationParams&,
+                                         const ColumnScale<double>&);
 template void conv_kernel_gradient_pair<float>(PairGradient<float>, PairGradient<float>, index_t,
                                                const ConvShape&);
 template void conv_kernel_gradient_pair<double>(PairGradient<double>, PairGradient<double>, index_t,

@@ -10,10 +10,11 @@ namespace nnfast {
 template <class T>
 bool fits_pairs(const ConvShape& s);
 
-// Images 0 and 1 of x and y.
+// The first 2 * pairs images of x and y, on the calling thread.
 template <class T>
-void conv_forward_pair(T* y, const T* x, const T* kernel, const T* bias, const ConvShape& s,
-                       const ActivationParams& activation, const ColumnScale<T>& scaled);
+void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_t pairs,
+                        const ConvShape& s, const ActivationParams& activation,
+                        const ColumnScale<T>& scaled);
 
 // Images, the gradients at their outputs, and where the sums over them go; bias may be null.
 template <class T>

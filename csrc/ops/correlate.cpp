@@ -5,6 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/activation.h"
 #include "ops/winograd.h"
 
 namespace nnfast {
@@ -32,7 +33,7 @@ class Correlator {
   // Output rows [begin, end) of all images, numbered through.
   void run(index_t begin, index_t end) const {
     const index_t width = std::min<index_t>(table_.gemm_columns, p_.columns);
-    const index_t padded = (width + table_.lanes - 1) / table_.lanes * table_.lanes;
+    const index_t padded = table_.padded(width);
     const index_t band = in_place_ ? 0 : band_rows() * band_width() * p_.channels;
     T* scratch =
         static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(padded * depth_ + band)));
@@ -97,7 +98,7 @@ class Correlator {
   }
 
   void pack(GemmPanel<T>& panel, index_t column, T* to) const {
-    const index_t width = (panel.n + table_.lanes - 1) / table_.lanes * table_.lanes;
+    const index_t width = table_.padded(panel.n);
     panel.b = to;
     panel.b_k = width;
     for (index_t h = 0; h < p_.h.count; ++h) {
@@ -131,18 +132,7 @@ class Correlator {
       panel.a = x + row * p_.h.step * line;
       panel.c = y + row * p_.y_row;
       table_.gemm_panel(panel);
-      activate(panel.c, panel.n);
-    }
-  }
-
-  void activate(T* y, index_t columns) const {
-    const Activation kind = p_.activation.kind;
-    if (kind == Activation::identity || kind == Activation::relu) return;
-    const bool together = columns == p_.y_pixel;
-    const index_t stretches = together ? 1 : p_.w.outputs;
-    const index_t width = together ? columns * p_.w.outputs : columns;
-    for (index_t i = 0; i < stretches; ++i) {
-      table_.activation_forward(y + i * p_.y_pixel, y + i * p_.y_pixel, width, p_.activation);
+      activate_rows(panel.c, panel.m, panel.c_row, panel.n, p_.activation);
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/activation.h"
 
 namespace nnfast {
 namespace {
@@ -38,17 +39,6 @@ DepthwiseRow<T> row_of(const Correlation<T>& p) {
   return row;
 }
 
-template <class T>
-void activate(T* y, const Correlation<T>& p) {
-  const Activation kind = p.activation.kind;
-  if (kind == Activation::identity || kind == Activation::relu) return;
-  const bool dense = p.y_pixel == p.columns;
-  const index_t n = dense ? p.w.outputs * p.columns : p.columns;
-  for (index_t i = 0; i < (dense ? 1 : p.w.outputs); ++i, y += p.y_pixel) {
-    kernels<T>().activation_forward(y, y, n, p.activation);
-  }
-}
-
 }  // namespace
 
 bool is_depthwise(const ConvShape& s) {
@@ -77,7 +67,7 @@ void correlate_depthwise(const Correlation<T>& p) {
       row.kernel = p.kernel + (tap * p.kernel_w + p.w.kernel_first) * p.kernel_tap;
       row.y = p.y + image * p.y_image + o * p.y_row;
       kernels<T>().depthwise_row(row);
-      activate(row.y, p);
+      activate_rows(row.y, p.w.outputs, p.y_pixel, p.columns, p.activation);
     }
   });
 }

@@ -5,6 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/activation.h"
 
 namespace nnfast {
 namespace {
@@ -48,18 +49,6 @@ ColumnScale<T> scaled_from(const ColumnScale<T>& p, index_t column) {
 }
 
 template <class T>
-void activate(const Gemm<T>& p, const Region& region) {
-  if (p.activation.kind == Activation::identity || p.activation.kind == Activation::relu) return;
-  T* c = p.c + region.row * p.c_row + region.column;
-  const bool together = region.columns == p.c_row;
-  const index_t stretches = together ? 1 : region.rows;
-  const index_t width = together ? region.rows * region.columns : region.columns;
-  for (index_t i = 0; i < stretches; ++i) {
-    kernels<T>().activation_forward(c + i * p.c_row, c + i * p.c_row, width, p.activation);
-  }
-}
-
-template <class T>
 bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth) {
   const Kernels<T>& table = kernels<T>();
   const bool first = k == 0, last = k + depth == p.k;
@@ -85,7 +74,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   const bool in_place =
       readable && region.rows < rows_that_pay_for_packing(panel.b, p.b_k, table.gemm_columns);
   if (!in_place) {
-    const index_t width = (region.columns + table.lanes - 1) / table.lanes * table.lanes;
+    const index_t width = table.padded(region.columns);
     T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(width * depth)));
     table.pack_panel({packed, width, panel.b, p.b_k, p.b_n, depth, region.columns});
     panel.b = packed;
@@ -93,7 +82,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   }
   panel.check = last && p.check;
   const bool finite = table.gemm_panel(panel);
-  if (last) activate(p, region);
+  if (last) activate_rows(panel.c, panel.m, panel.c_row, panel.n, p.activation);
   return finite;
 }
 

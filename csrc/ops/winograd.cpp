@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/activation.h"
 
 namespace nnfast {
 namespace {
@@ -32,15 +33,15 @@ class Winograd {
 
   // The transformed kernel: for each panel of columns 16 matrices (channels, panel).
   void prepare() {
-    const index_t plane = p_.channels * p_.columns, lanes = table_.lanes;
-    const index_t packed = p_.channels * ((p_.columns + lanes - 1) / lanes * lanes);
+    const index_t plane = p_.channels * p_.columns;
+    const index_t packed = p_.channels * table_.padded(p_.columns);
     T* natural = static_cast<T*>(thread_scratch(
         sizeof(T) * static_cast<size_t>(kElements * (plane + packed)), Scratch::of_job));
     table_.winograd_kernel(natural, p_.kernel, plane, p_.h.kernel_step < 0);
     T* to = natural + kElements * plane;
     kernel_ = to;
     for (index_t column = 0; column < p_.columns; column += width_) {
-      const index_t n = std::min(width_, p_.columns - column), padded = padded_width(n);
+      const index_t n = std::min(width_, p_.columns - column), padded = table_.padded(n);
       for (index_t i = 0; i < kElements; ++i, to += p_.channels * padded) {
         table_.pack_panel({to, padded, natural + i * plane + column * p_.kernel_column,
                            p_.kernel_channel, p_.kernel_column, p_.channels, n});
@@ -65,16 +66,12 @@ class Winograd {
         multiply(out, out_plane, in, in_plane, kernel, n, rows * tiles_);
         for (index_t i = 0; i < rows; ++i)
           transform_output(out + i * tiles_ * width_, out_plane, row + i, column, n);
-        kernel += kElements * p_.channels * padded_width(n);
+        kernel += kElements * p_.channels * table_.padded(n);
       }
     }
   }
 
  private:
-  index_t padded_width(index_t n) const {
-    return (n + table_.lanes - 1) / table_.lanes * table_.lanes;
-  }
-
   void transform_input(T* out, index_t plane, index_t row) const {
     const index_t image = row / tile_rows_, first = 2 * (row % tile_rows_) + p_.h.first;
     WinogradInput<T> in;
@@ -98,7 +95,7 @@ class Winograd {
     GemmPanel<T> panel{};
     panel.a_row = panel.k = p_.channels;
     panel.a_k = panel.outer = panel.inner = 1;
-    panel.b_k = padded_width(columns);
+    panel.b_k = table_.padded(columns);
     panel.c_row = width_;
     panel.m = tiles;
     panel.n = columns;
@@ -128,15 +125,10 @@ class Winograd {
     out.bias = p_.bias ? p_.bias + column : nullptr;
     out.scaled = {nullptr, nullptr};
     if (p_.scaled.scale) out.scaled = {p_.scaled.scale + column, p_.scaled.shift + column};
-    const Activation kind = p_.activation.kind;
-    out.relu = kind == Activation::relu;
+    out.relu = p_.activation.kind == Activation::relu;
     table_.winograd_output(out);
-    if (kind == Activation::identity || out.relu) return;
     for (index_t i = 0; i < out.rows; ++i) {
-      for (index_t j = 0; j < out.outputs; ++j) {
-        T* y = out.y + i * out.line + j * out.pixel;
-        table_.activation_forward(y, y, columns, p_.activation);
-      }
+      activate_rows(out.y + i * out.line, out.outputs, out.pixel, columns, p_.activation);
     }
   }
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from nnfast import _core
 from nnfast.kernels._alpha import DEFAULT_ALPHA
-from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
 from nnfast.typing import Array
+from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 
 def _sliding(

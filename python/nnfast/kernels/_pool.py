@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
 from nnfast.typing import Array
+from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 Sizes = int | Sequence[int]
 

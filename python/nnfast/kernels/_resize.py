@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.layers.window import each, margins_of, plain_margins, sizes_of
 from nnfast.typing import Array
+from nnfast.window import each, margins_of, plain_margins, sizes_of
 
 
 def _margins(place: str, name: str, value: Any) -> list[int]:

@@ -7,8 +7,8 @@ from nnfast import activations, initializers
 from nnfast.configured import integer
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
-from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
 from nnfast.typing import Shape, Spec
+from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 __all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
 

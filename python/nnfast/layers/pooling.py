@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnfast.layers.base import Layer
-from nnfast.layers.window import each, padding_of, plain_padding, sizes_of
 from nnfast.typing import Shape, Spec
+from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 __all__ = [
     "AvgPool1D",

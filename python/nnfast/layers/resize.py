@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnfast.layers.base import Layer
-from nnfast.layers.window import each, margins_of, plain_margins, sizes_of
 from nnfast.typing import Shape, Spec
+from nnfast.window import each, margins_of, plain_margins, sizes_of
 
 __all__ = ["Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D"]
 
