@@ -137,6 +137,8 @@ for _kernel in (
     "winograd_kernel",
     "winograd_input",
     "winograd_output",
+    "winograd_gradient",
+    "winograd_kernel_gradient",
     "fold_row",
     "gemm_spread",
     "spread_pairs",

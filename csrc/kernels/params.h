@@ -120,6 +120,15 @@ struct WinogradOutput {
   bool relu;
 };
 
+// A row of tiles of the gradient at the outputs, its two rows of pixels (null: zeros).
+template <class T>
+struct WinogradGradient {
+  T* out;
+  const T* rows[2];
+  index_t outputs, channels;  // `outputs` pixels in a row
+  index_t plane, tiles;
+};
+
 // Taps along a row of an image: tap t of output o is input first + o * step + t * spacing, if that lies
 // in [0, width).
 struct TapAxis {

@@ -2,39 +2,54 @@
 // DOI 10.1145/2063384.2063405). Key: the seed's halves. Counter: block number (low, high), step,
 // stream. Block i holds the words of elements 4 i .. 4 i + 3.
 
-constexpr int kPhiloxBlocks = 16;  // blocks made together, one in each lane of the loops below
+constexpr int kPhiloxBlocks = 16;  // blocks made together
 
+// Word w of block i is number 4 i + w.
 struct PhiloxWords {
-  uint32_t word[4][kPhiloxBlocks];
+  uint32_t word[4 * kPhiloxBlocks];
 };
 
-NNF_INLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_block) {
-  uint32_t c0[kPhiloxBlocks], c1[kPhiloxBlocks], c2[kPhiloxBlocks], c3[kPhiloxBlocks];
-  for (int i = 0; i < kPhiloxBlocks; ++i) {
-    const uint64_t block = first_block + static_cast<uint64_t>(i);
-    c0[i] = static_cast<uint32_t>(block);
-    c1[i] = static_cast<uint32_t>(block >> 32);
-    c2[i] = p.step;
-    c3[i] = p.stream;
+// Blocks from `first` on, two vectors of them, whose operations fill each other's waits. A number is the lower half of a lane;
+// what the upper one holds does not matter.
+NNF_INLINE void philox_rounds(uint64_t (&number)[4][kPhiloxBlocks], int first, uint64_t seed) {
+  constexpr int lanes = Vec<double>::lanes;
+  Words c[2][4];
+  for (int v = 0; v < 2; ++v) {
+    for (int w = 0; w < 4; ++w) c[v][w] = load_words(number[w] + first + v * lanes);
   }
-  uint32_t k0 = static_cast<uint32_t>(p.seed), k1 = static_cast<uint32_t>(p.seed >> 32);
+  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kPhiloxBlocks; ++i) {
-      const uint64_t a = static_cast<uint64_t>(0xD2511F53u) * c0[i];
-      const uint64_t b = static_cast<uint64_t>(0xCD9E8D57u) * c2[i];
-      c0[i] = static_cast<uint32_t>(b >> 32) ^ c1[i] ^ k0;
-      c2[i] = static_cast<uint32_t>(a >> 32) ^ c3[i] ^ k1;
-      c1[i] = static_cast<uint32_t>(b);
-      c3[i] = static_cast<uint32_t>(a);
+    const Words key0 = broadcast_words(k0), key1 = broadcast_words(k1);
+    for (int v = 0; v < 2; ++v) {
+      const Words a = multiply_lower_halves(c[v][0], broadcast_words(0xD2511F53u));
+      const Words b = multiply_lower_halves(c[v][2], broadcast_words(0xCD9E8D57u));
+      c[v][0] = (upper_half(b) ^ key0) ^ c[v][1];
+      c[v][2] = (upper_half(a) ^ key1) ^ c[v][3];
+      c[v][1] = b;
+      c[v][3] = a;
     }
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
+  for (int v = 0; v < 2; ++v) {
+    for (int w = 0; w < 4; ++w) store_words(number[w] + first + v * lanes, c[v][w]);
+  }
+}
+
+NNF_INLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_block) {
+  uint64_t number[4][kPhiloxBlocks];
   for (int i = 0; i < kPhiloxBlocks; ++i) {
-    out.word[0][i] = c0[i];
-    out.word[1][i] = c1[i];
-    out.word[2][i] = c2[i];
-    out.word[3][i] = c3[i];
+    const uint64_t block = first_block + static_cast<uint64_t>(i);
+    number[0][i] = block;
+    number[1][i] = block >> 32;
+    number[2][i] = p.step;
+    number[3][i] = p.stream;
+  }
+  for (int i = 0; i < kPhiloxBlocks; i += 2 * Vec<double>::lanes) {
+    philox_rounds(number, i, p.seed);
+  }
+  for (int i = 0; i < kPhiloxBlocks; ++i) {
+    for (int w = 0; w < 4; ++w) out.word[4 * i + w] = static_cast<uint32_t>(number[w][i]);
   }
 }
 
@@ -44,17 +59,13 @@ template <int PER_BLOCK, class Body>
 NNF_INLINE void for_each_random(index_t first, index_t n, const RandomStream& p, Body body) {
   constexpr index_t stretch = PER_BLOCK * kPhiloxBlocks;
   PhiloxWords words;
-  uint32_t flat[4 * kPhiloxBlocks];
   index_t done = 0;
   while (done < n) {
     const index_t element = first + done;
     const index_t from = element % PER_BLOCK;
     philox(words, p, static_cast<uint64_t>(element / PER_BLOCK));
-    for (int i = 0; i < kPhiloxBlocks; ++i) {
-      for (int w = 0; w < 4; ++w) flat[4 * i + w] = words.word[w][i];
-    }
     const index_t count = stretch - from < n - done ? stretch - from : n - done;
-    body(done, flat, from, count);
+    body(done, words.word, from, count);
     done += count;
   }
 }
@@ -63,14 +74,19 @@ NNF_INLINE void for_each_random(index_t first, index_t n, const RandomStream& p,
 // y may be x. The same call on dy gives dx.
 template <class T>
 void dropout(T* y, const T* x, index_t first, index_t n, const DropoutParams& p) {
-  const T scale = static_cast<T>(p.scale);
+  const Vec<T> scale = broadcast<T>(static_cast<T>(p.scale));
   const uint32_t threshold = p.threshold;
   for_each_random<4>(first, n, p.random,
                      [=](index_t done, const uint32_t* words, index_t from, index_t count) {
-                       for (index_t j = 0; j < count; ++j) {
-                         const T kept = x[done + j] * scale;
-                         y[done + j] = words[from + j] >= threshold ? kept : T(0);
-                       }
+                       // Chosen by vectors: a branch for each element would be guessed wrong half of the time.
+                       T kept[4 * kPhiloxBlocks];
+                       for (int j = 0; j < 4 * kPhiloxBlocks; ++j)
+                         kept[j] = words[j] >= threshold ? T(1) : T(0);
+                       for_each_vector<T>(count, [=](index_t j, int lanes) {
+                         const Vec<T> value = load_n(x + done + j, lanes) * scale;
+                         const Mask<T> stays = less(zero<T>(), load_n(kept + from + j, lanes));
+                         store_n(y + done + j, select(stays, value, zero<T>()), lanes);
+                       });
                      });
 }
 

@@ -8,6 +8,7 @@
 #include "ops/correlate.h"
 #include "ops/depthwise.h"
 #include "ops/reduce.h"
+#include "ops/winograd_gradient.h"
 
 namespace nnfast {
 namespace {
@@ -131,6 +132,21 @@ class Slab {
   const Kernels<T>& table_;
 };
 
+enum class Way { direct, depthwise, winograd };
+
+Way way_of(const ConvShape& s) {
+  if (is_depthwise(s)) return Way::depthwise;
+  return winograd_gradient_pays(s) ? Way::winograd : Way::direct;
+}
+
+// Units of the gradient that threads may share: blocks of channels where a channel's taps are made
+// together, else its rows as a matrix.
+index_t units_of(Way way, const ConvShape& s) {
+  const auto blocks = [&](index_t block) { return (s.in_channels + block - 1) / block; };
+  if (way == Way::depthwise) return blocks(kDepthwiseBlock);
+  return way == Way::winograd ? blocks(kWinogradBlock) : s.kernel_rows();
+}
+
 // Two slabs in the halves of vectors; what one has more than the other comes afterwards.
 template <class T>
 void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
@@ -154,7 +170,7 @@ void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
 template <class T>
 bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
                                        const ConvShape& s) {
-  const bool depthwise = is_depthwise(s);
+  const Way way = way_of(s);
   const index_t size = s.kernel_size();
   const index_t slabs = slabs_of(std::max<index_t>(n, 1), s), each = size + s.out_channels;
   if (slabs > 1 && partial_.size() < static_cast<size_t>(slabs * each)) {
@@ -167,12 +183,11 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
   }
   const double cost =
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
-  // Where there are fewer slabs than threads, each is shared by rows of the gradient (by channels where
-  // that has one for each tap), which changes no sum.
-  const index_t rows =
-      depthwise ? (s.in_channels + kDepthwiseBlock - 1) / kDepthwiseBlock : s.kernel_rows();
+  // Where there are fewer slabs than threads, each is shared by units of the gradient, which changes no
+  // sum.
+  const index_t units = units_of(way, s);
   const index_t chunks = chunks_for(cost);
-  const index_t parts = std::min((chunks + slabs - 1) / slabs, rows);
+  const index_t parts = std::min((chunks + slabs - 1) / slabs, units);
   const bool paired = slabs % 2 == 0 && n >= slabs && fits_pairs<T>(s);
   const auto run_pairs = [&](index_t begin, index_t end) {
     for (index_t pair = begin; pair < end; ++pair) {
@@ -188,10 +203,13 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
       T* to = slabs > 1 ? partial_.data() + slab * each : d_kernel;
       T* bias = d_bias && slabs > 1 ? to + size : d_bias;
       const index_t images = n * slab / slabs, images_end = n * (slab + 1) / slabs;
-      const index_t first = rows * part / parts, last = rows * (part + 1) / parts;
-      if (depthwise) {
+      const index_t first = units * part / parts, last = units * (part + 1) / parts;
+      if (way == Way::depthwise) {
         depthwise_kernel_gradient(to, bias, x, dy, s, images, images_end, first * kDepthwiseBlock,
                                   std::min(last * kDepthwiseBlock, s.in_channels));
+      } else if (way == Way::winograd) {
+        winograd_kernel_gradient(to, bias, x, dy, s, images, images_end, first * kWinogradBlock,
+                                 std::min(last * kWinogradBlock, s.in_channels));
       } else {
         Slab<T>(to, bias, x, dy, s).run(images, images_end, first, last);
       }

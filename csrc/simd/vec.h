@@ -21,6 +21,12 @@
 //   widen_bytes<T>(p, n)               n bytes as numbers, the lanes after them 0
 //   gather16(out, from, at)            out[k] = from[at[k]] for k < 16; int32_t, float, double
 //   transpose_square(dst, row, src, row)  a square of `lanes` rows and columns
+//
+// Words: unsigned integers of 64 bits, as many as a Vec<double> has lanes, for random numbers.
+//
+//   load_words(p), store_words(p, v), broadcast_words(s), ^
+//   upper_half(v)                      v >> 32
+//   multiply_lower_halves(a, b)        (a mod 2^32) (b mod 2^32), 64 bits
 #pragma once
 
 // Nearest integer, ties to even, for |x| < 2^22 (float) or 2^51 (double): the sum rounds at the
@@ -60,12 +66,19 @@ NNF_INLINE T first_lane(Vec<T> v) {
   return lanes[0];
 }
 
+// A count that a body `[](index_t offset, auto count)` knows at compile time: it is then compiled twice, once
+// for whole vectors alone. Large bodies, which are not inlined, gain by it.
+template <class T>
+struct WholeVector {
+  constexpr operator int() const { return Vec<T>::lanes; }
+};
+
 // Calls body(offset, count) for each vector of n elements; count < lanes only in the last call.
 template <class T, class Body>
 NNF_INLINE void for_each_vector(index_t n, Body body) {
   constexpr int lanes = Vec<T>::lanes;
   index_t i = 0;
-  for (; i + lanes <= n; i += lanes) body(i, lanes);
+  for (; i + lanes <= n; i += lanes) body(i, WholeVector<T>{});
   if (i < n) body(i, static_cast<int>(n - i));
 }
 

@@ -41,8 +41,32 @@ NNF_INLINE void store(float* p, Vf a) { _mm256_storeu_ps(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { _mm256_storeu_pd(p, a.v); }
 NNF_INLINE Vf load_partial(const float* p, int n) { return {_mm256_maskload_ps(p, first8(n))}; }
 NNF_INLINE Vd load_partial(const double* p, int n) { return {_mm256_maskload_pd(p, first4(n))}; }
-NNF_INLINE void store_partial(float* p, Vf a, int n) { _mm256_maskstore_ps(p, first8(n), a.v); }
-NNF_INLINE void store_partial(double* p, Vd a, int n) { _mm256_maskstore_pd(p, first4(n), a.v); }
+// In pieces: masked stores take dozens of operations on AMD's processors.
+NNF_INLINE void store_partial(float* p, Vf a, int n) {
+  if (n >= 8) return _mm256_storeu_ps(p, a.v);
+  __m128 rest = _mm256_castps256_ps128(a.v);
+  if (n >= 4) {
+    _mm_storeu_ps(p, rest);
+    rest = _mm256_extractf128_ps(a.v, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, rest);
+}
+NNF_INLINE void store_partial(double* p, Vd a, int n) {
+  if (n >= 4) return _mm256_storeu_pd(p, a.v);
+  __m128d rest = _mm256_castpd256_pd128(a.v);
+  if (n >= 2) {
+    _mm_storeu_pd(p, rest);
+    rest = _mm256_extractf128_pd(a.v, 1);
+    p += 2;
+  }
+  if (n & 1) _mm_store_sd(p, rest);
+}
 
 template <class T>
 NNF_INLINE Vec<T> broadcast(T s);
@@ -212,3 +236,19 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;
 constexpr int kGemmVectors = 2;
 constexpr int gemm_rows(int vectors) { return vectors >= 2 ? 6 : 12; }
+
+struct Words {
+  __m256i v;
+};
+NNF_INLINE Words load_words(const uint64_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+NNF_INLINE void store_words(uint64_t* p, Words a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v);
+}
+NNF_INLINE Words broadcast_words(uint64_t s) {
+  return {_mm256_set1_epi64x(static_cast<long long>(s))};
+}
+NNF_INLINE Words operator^(Words a, Words b) { return {_mm256_xor_si256(a.v, b.v)}; }
+NNF_INLINE Words upper_half(Words a) { return {_mm256_srli_epi64(a.v, 32)}; }
+NNF_INLINE Words multiply_lower_halves(Words a, Words b) { return {_mm256_mul_epu32(a.v, b.v)}; }

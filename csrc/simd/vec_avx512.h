@@ -212,3 +212,15 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;
 constexpr int kGemmVectors = 4;
 constexpr int gemm_rows(int vectors) { return vectors >= 4 ? 6 : vectors == 3 ? 8 : 14; }
+
+struct Words {
+  __m512i v;
+};
+NNF_INLINE Words load_words(const uint64_t* p) { return {_mm512_loadu_si512(p)}; }
+NNF_INLINE void store_words(uint64_t* p, Words a) { _mm512_storeu_si512(p, a.v); }
+NNF_INLINE Words broadcast_words(uint64_t s) {
+  return {_mm512_set1_epi64(static_cast<long long>(s))};
+}
+NNF_INLINE Words operator^(Words a, Words b) { return {_mm512_xor_si512(a.v, b.v)}; }
+NNF_INLINE Words upper_half(Words a) { return {_mm512_srli_epi64(a.v, 32)}; }
+NNF_INLINE Words multiply_lower_halves(Words a, Words b) { return {_mm512_mul_epu32(a.v, b.v)}; }

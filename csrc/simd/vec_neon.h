@@ -163,3 +163,15 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = false;
 constexpr int kGemmVectors = 4;
 constexpr int gemm_rows(int vectors) { return vectors >= 4 ? 6 : vectors == 3 ? 8 : 14; }
+
+struct Words {
+  uint64x2_t v;
+};
+NNF_INLINE Words load_words(const uint64_t* p) { return {vld1q_u64(p)}; }
+NNF_INLINE void store_words(uint64_t* p, Words a) { vst1q_u64(p, a.v); }
+NNF_INLINE Words broadcast_words(uint64_t s) { return {vdupq_n_u64(s)}; }
+NNF_INLINE Words operator^(Words a, Words b) { return {veorq_u64(a.v, b.v)}; }
+NNF_INLINE Words upper_half(Words a) { return {vshrq_n_u64(a.v, 32)}; }
+NNF_INLINE Words multiply_lower_halves(Words a, Words b) {
+  return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))};
+}

@@ -169,3 +169,19 @@ constexpr bool kHasFma = false;
 constexpr bool kPartialLoadsAreCheap = false;
 constexpr int kGemmVectors = 2;
 constexpr int gemm_rows(int vectors) { return vectors >= 2 ? 6 : 12; }
+
+struct Words {
+  __m128i v;
+};
+NNF_INLINE Words load_words(const uint64_t* p) {
+  return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))};
+}
+NNF_INLINE void store_words(uint64_t* p, Words a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), a.v);
+}
+NNF_INLINE Words broadcast_words(uint64_t s) {
+  return {_mm_set1_epi64x(static_cast<long long>(s))};
+}
+NNF_INLINE Words operator^(Words a, Words b) { return {_mm_xor_si128(a.v, b.v)}; }
+NNF_INLINE Words upper_half(Words a) { return {_mm_srli_epi64(a.v, 32)}; }
+NNF_INLINE Words multiply_lower_halves(Words a, Words b) { return {_mm_mul_epu32(a.v, b.v)}; }
