@@ -17,11 +17,17 @@ constexpr index_t kDepthBlock = 512;
 constexpr double kOperationsPerUnit = 100;
 
 // A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
-// cost a fifth of the speed when they come from the second-level cache, so it pays early for them.
+// cost a fifth of the speed when they come from the second-level cache, so it pays early for them; and
+// for rows so far apart that they compete for the same sets of the first-level cache, where the copy
+// stays in it.
 template <class T>
-index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width) {
-  const bool aligned = reinterpret_cast<uintptr_t>(b) % 64 == 0 && b_k * sizeof(T) % 64 == 0;
+index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width, index_t depth) {
+  constexpr size_t kRowsThatCompete = 2048, kFirstLevel = 32 * 1024;  // bytes
+  const size_t row = static_cast<size_t>(b_k) * sizeof(T);
+  const bool aligned = reinterpret_cast<uintptr_t>(b) % 64 == 0 && row % 64 == 0;
   if (aligned && b_k == width) return PTRDIFF_MAX;
+  const bool fits = static_cast<size_t>(width * depth) * sizeof(T) <= kFirstLevel;
+  if (aligned && row % kRowsThatCompete == 0 && fits) return 48;
   return aligned ? 400 : 24;
 }
 
@@ -71,8 +77,8 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.relu = last && p.activation.kind == Activation::relu;
   const bool whole_vectors = region.columns % table.lanes == 0;
   const bool readable = p.b_n == 1 && (whole_vectors || table.partial_loads_are_cheap);
-  const bool in_place =
-      readable && region.rows < rows_that_pay_for_packing(panel.b, p.b_k, table.gemm_columns);
+  const bool in_place = readable && region.rows < rows_that_pay_for_packing(
+                                                      panel.b, p.b_k, table.gemm_columns, depth);
   if (!in_place) {
     const index_t width = table.padded(region.columns);
     T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(width * depth)));
