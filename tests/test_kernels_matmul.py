@@ -22,7 +22,11 @@ def needs_fma(isa: str) -> None:
 
 @dtypes
 @pytest.mark.usefixtures("needs_fma")
-@pytest.mark.parametrize(("m", "n", "k"), [(1, 3, 40), (3, 1, 40), (7, 5, 12), (2, 40, 9), (50, 3, 5), (3, 2, 390)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    # The tall and narrow ones are made transposed: C^T = B^T A^T.
+    [(1, 3, 40), (3, 1, 40), (7, 5, 12), (2, 40, 9), (50, 3, 5), (3, 2, 390), (67, 1, 33), (67, 3, 33), (130, 10, 19)],
+)
 def test_every_element_is_one_chain_of_fma(dtype: str, m: int, n: int, k: int, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
     bias, out = rng.standard_normal(n).astype(dtype), rng.standard_normal((m, n)).astype(dtype)
@@ -51,10 +55,12 @@ def test_a_row_alone_has_the_bits_of_a_row_in_a_batch(dtype: str, rng: np.random
 def test_fused_epilogue_has_the_bits_of_separate_calls(dtype: str, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((61, 33)).astype(dtype), rng.standard_normal((33, 45)).astype(dtype)
     bias = rng.standard_normal(45).astype(dtype)
-    plain = kernels.matmul(a, b, bias=bias)
-    for activation in ("relu", "tanh", "leaky_relu", "silu"):
-        fused = kernels.matmul(a, b, bias=bias, activation=activation)
-        np.testing.assert_array_equal(fused, kernels.activation_forward(activation, plain))
+    for columns in (45, 3):
+        narrow = np.ascontiguousarray(b[:, :columns])
+        plain = kernels.matmul(a, narrow, bias=bias[:columns])
+        for activation in ("relu", "tanh", "leaky_relu", "silu"):
+            fused = kernels.matmul(a, narrow, bias=bias[:columns], activation=activation)
+            np.testing.assert_array_equal(fused, kernels.activation_forward(activation, plain))
 
 
 def _matrix(rng: np.random.Generator, rows: int, columns: int, layout: str, dtype: str) -> Array:

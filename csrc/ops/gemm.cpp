@@ -13,6 +13,8 @@ namespace {
 // Rows of A and steps of k that a pass keeps in the second-level cache while panels of B go by.
 constexpr index_t kRowBlock = 768;
 constexpr index_t kDepthBlock = 512;
+// C is made transposed only where it stays in the second-level cache.
+constexpr index_t kMostTurned = 64 * 1024;
 // A core does about this many operations in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
@@ -135,12 +137,8 @@ bool run_one_row(const Gemm<T>& p) {
   return !p.check || table.all_finite(p.c, p.n);
 }
 
-}  // namespace
-
 template <class T>
-bool gemm(const Gemm<T>& p) {
-  if (p.m == 0 || p.n == 0) return true;
-  if (p.m == 1 && p.b_n == 1) return run_one_row(p);
+bool run(const Gemm<T>& p) {
   std::atomic<bool> finite{true};
   const auto run = [&](const Region& part) {
     if (!run_part(p, part)) finite.store(false, std::memory_order_relaxed);
@@ -156,6 +154,52 @@ bool gemm(const Gemm<T>& p) {
                     [&](index_t begin, index_t end) { run({0, p.m, begin, end - begin}); });
   }
   return finite.load(std::memory_order_relaxed);
+}
+
+// Whether a narrow C, which leaves lanes of every vector empty, is better made as C^T = B^T A^T: its
+// vectors run along M. That costs a transposition of C and, unless A's columns are contiguous, of A.
+template <class T>
+bool turning_pays(const Gemm<T>& p) {
+  if (p.accumulate || p.scaled.scale || p.c_row != p.n || p.m * p.n > kMostTurned) return false;
+  const Kernels<T>& table = kernels<T>();
+  const double m = static_cast<double>(p.m), n = static_cast<double>(p.n);
+  const double as_is = m * static_cast<double>(table.padded(p.n));
+  const double turned = n * static_cast<double>(table.padded(p.m));
+  // In multiply-adds of vectors, a step of k; a transposed element of A costs about a quarter of one.
+  const double saved = (as_is - turned) / table.lanes - (p.a_row == 1 ? 0 : 0.25 * m);
+  return saved * static_cast<double>(p.k) > m * n;
+}
+
+template <class T>
+bool run_turned(const Gemm<T>& p) {
+  T* c =
+      static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(p.m * p.n), Scratch::of_job));
+  Gemm<T> turned = p;
+  turned.m = p.n;
+  turned.n = p.m;
+  turned.a = p.b;
+  turned.a_row = p.b_n;
+  turned.a_k = p.b_k;
+  turned.b = p.a;
+  turned.b_k = p.a_k;
+  turned.b_n = p.a_row;
+  turned.c = c;
+  turned.c_row = p.m;
+  turned.bias = nullptr;
+  turned.accumulate = p.bias != nullptr;
+  for (index_t j = 0; p.bias && j < p.n; ++j) std::fill_n(c + j * p.m, p.m, p.bias[j]);
+  const bool finite = run(turned);
+  kernels<T>().pack_panel({p.c, p.n, c, 1, p.m, p.m, p.n});
+  return finite;
+}
+
+}  // namespace
+
+template <class T>
+bool gemm(const Gemm<T>& p) {
+  if (p.m == 0 || p.n == 0) return true;
+  if (p.m == 1 && p.b_n == 1) return run_one_row(p);
+  return turning_pays(p) ? run_turned(p) : run(p);
 }
 
 template bool gemm<float>(const Gemm<float>&);

@@ -58,6 +58,16 @@ NNF_INLINE Vec<T> zero() {
   return broadcast<T>(T(0));
 }
 
+// Asks for the cache line at p, to be written. Any address will do.
+template <class T>
+NNF_INLINE void prefetch_for_writing(const T* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  static_cast<void>(p);
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
 // For code that has a single number in hand.
 template <class T>
 NNF_INLINE T first_lane(Vec<T> v) {
