@@ -6,10 +6,12 @@
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE bool tile_is_finite(const Vec<T> (&sum)[ROWS][VECTORS]) {
   Vec<T> zeros = zero<T>();
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; ++v) zeros = fma(sum[r][v], zero<T>(), zeros);
+  for (int v = 0; v < VECTORS; ++v) {
+    Vec<T> column = zero<T>();  // chains that do not wait for each other
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], zero<T>(), column);
+    zeros = zeros + column;
   }
   return !any(is_nan(zeros));
 }
