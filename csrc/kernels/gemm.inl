@@ -49,7 +49,7 @@ NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p
 }
 
 // Chains of this length give the sums' memory time to arrive; for short ones it is not worth asking.
-constexpr index_t kPrefetchDepth = 128;
+constexpr index_t kPrefetchDepth = 64;
 
 // A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
 // element of A is a whole vector, each of its numbers for a column of its own.
@@ -99,7 +99,8 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     }
     b += b_k;
   };
-  // C is then there when the sums are stored: 512^3 took 2361 us instead of 2434 (AVX-512 on Zen 4).
+  // C is then there when the sums are stored: 512^3 took 2361 us instead of 2434, and 1x1 64-256@28, a
+  // convolution that writes 100 MB, 8.9 ms instead of 10.5 (AVX-512 on Zen 4).
   if (p.k >= kPrefetchDepth) {
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r) {
