@@ -137,8 +137,9 @@ bool run_one_row(const Gemm<T>& p) {
   return !p.check || table.all_finite(p.c, p.n);
 }
 
+// All of C, its parts shared by the threads.
 template <class T>
-bool run(const Gemm<T>& p) {
+bool run_shared(const Gemm<T>& p) {
   std::atomic<bool> finite{true};
   const auto run = [&](const Region& part) {
     if (!run_part(p, part)) finite.store(false, std::memory_order_relaxed);
@@ -170,6 +171,7 @@ bool turning_pays(const Gemm<T>& p) {
   return saved * static_cast<double>(p.k) > m * n;
 }
 
+// The chains start from C^T, where a bias is a column of equal numbers.
 template <class T>
 bool run_turned(const Gemm<T>& p) {
   T* c =
@@ -188,7 +190,7 @@ bool run_turned(const Gemm<T>& p) {
   turned.bias = nullptr;
   turned.accumulate = p.bias != nullptr;
   for (index_t j = 0; p.bias && j < p.n; ++j) std::fill_n(c + j * p.m, p.m, p.bias[j]);
-  const bool finite = run(turned);
+  const bool finite = run_shared(turned);
   kernels<T>().pack_panel({p.c, p.n, c, 1, p.m, p.m, p.n});
   return finite;
 }
@@ -199,7 +201,7 @@ template <class T>
 bool gemm(const Gemm<T>& p) {
   if (p.m == 0 || p.n == 0) return true;
   if (p.m == 1 && p.b_n == 1) return run_one_row(p);
-  return turning_pays(p) ? run_turned(p) : run(p);
+  return turning_pays(p) ? run_turned(p) : run_shared(p);
 }
 
 template bool gemm<float>(const Gemm<float>&);
