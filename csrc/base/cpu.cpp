@@ -14,9 +14,7 @@
 #include <cpuid.h>
 #endif
 #endif
-#if defined(__linux__)
-#include <sched.h>
-#elif defined(__APPLE__)
+#if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
 #if defined(__linux__) || defined(__APPLE__)
@@ -166,17 +164,20 @@ int current_processor() {
 #endif
 }
 
-void leave_processor(int processor) {
 #if defined(__linux__)
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
-  cpu_set_t others = allowed;
+AwayFromProcessor::AwayFromProcessor(int processor) {
+  if (processor < 0 || sched_getaffinity(0, sizeof(before_), &before_) != 0) return;
+  cpu_set_t others = before_;
   CPU_CLR(processor, &others);
-  if (sched_setaffinity(0, sizeof(others), &others) == 0)
-    sched_setaffinity(0, sizeof(allowed), &allowed);
-#else
-  static_cast<void>(processor);
-#endif
+  away_ = CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof(others), &others) == 0;
 }
+
+AwayFromProcessor::~AwayFromProcessor() {
+  if (away_) sched_setaffinity(0, sizeof(before_), &before_);
+}
+#else
+AwayFromProcessor::AwayFromProcessor(int) {}
+AwayFromProcessor::~AwayFromProcessor() = default;
+#endif
 
 }  // namespace nnfast

@@ -1,6 +1,10 @@
 // What the machine is and how much of it this process may use.
 #pragma once
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -24,7 +28,20 @@ size_t machine_memory();
 
 // The processor that runs this thread, or -1 where the system does not say.
 int current_processor();
-// Moves this thread off that processor if it may run on another; its affinity stays as it was.
-void leave_processor(int processor);
+
+// Keeps this thread off a processor while it lives, where the thread may run on another. -1: off none.
+class AwayFromProcessor {
+ public:
+  explicit AwayFromProcessor(int processor);
+  ~AwayFromProcessor();
+  AwayFromProcessor(const AwayFromProcessor&) = delete;
+  AwayFromProcessor& operator=(const AwayFromProcessor&) = delete;
+
+ private:
+#if defined(__linux__)
+  cpu_set_t before_;
+  bool away_ = false;
+#endif
+};
 
 }  // namespace nnfast

@@ -212,10 +212,13 @@ class Pool {
   // with it until the scheduler looks: 20 ms in which two threads are slower than one.
   void avoid_caller() {
     const int processor = caller_processor_.load(std::memory_order_relaxed);
-    if (processor >= 0 && current_processor() == processor) leave_processor(processor);
+    if (processor >= 0 && current_processor() == processor)
+      const AwayFromProcessor moves(processor);
   }
 
   void sleep() {
+    // Woken on the caller's processor it might wait there for milliseconds, as avoid_caller() says.
+    const AwayFromProcessor away(caller_processor_.load(std::memory_order_relaxed));
     std::unique_lock<std::mutex> lock(sleep_mutex_);
     const uint64_t wakes = wakes_;
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
@@ -283,6 +286,13 @@ WorkAlone::WorkAlone(bool wanted) : before_(alone) { alone = alone || wanted; }
 WorkAlone::~WorkAlone() { alone = before_; }
 
 bool workers_are_awake() { return pool().all_awake(); }
+
+bool is_stretch_of_work() {
+  using Clock = std::chrono::steady_clock;
+  thread_local Clock::time_point before{};
+  const auto now = Clock::now();
+  return now - std::exchange(before, now) < kSpinTime;
+}
 
 void wake_workers() { pool().wake(); }
 

@@ -51,11 +51,15 @@ bool works_alone();
 // Whether no worker sleeps: then sharing costs little.
 bool workers_are_awake();
 
+// Whether this thread asked the same a moment ago, so that workers woken now would find more to do
+// before they sleep again.
+bool is_stretch_of_work();
+
 // How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
 inline int chunks_for(double cost) {
   constexpr double kWorthSharing = 10000, kWorthWaking = 40000;
-  if (cost < kWorthSharing || works_alone() || (cost < kWorthWaking && !workers_are_awake()))
-    return 1;
+  if (cost < kWorthSharing || works_alone()) return 1;
+  if (cost < kWorthWaking && !workers_are_awake() && !is_stretch_of_work()) return 1;
   const int threads = get_num_threads();
   const int most = static_cast<int>(cost / (kWorthSharing / 2));
   return most < threads ? most : threads;

@@ -80,10 +80,10 @@ void winograd_output(const WinogradOutput<T>& p) {
   });
 }
 
-// out (16, n) = G g G^T, element by element, for a kernel of nine planes (n) each; `turned`: of the
-// kernel turned by half a turn.
+// out: 16 times n numbers, `plane` apart: G g G^T, element by element, of a kernel of nine planes (n)
+// each; `turned`: of the kernel turned by half a turn.
 template <class T>
-void winograd_kernel(T* out, const T* kernel, index_t n, bool turned) {
+void winograd_kernel(T* out, index_t plane, const T* kernel, index_t n, bool turned) {
   const Vec<T> half = broadcast<T>(T(0.5));
   const auto axis = [=](Vec<T> a, Vec<T> b, Vec<T> c, Vec<T>(&to)[4]) {
     const Vec<T> even = half * (a + c), odd = half * b;
@@ -105,7 +105,7 @@ void winograd_kernel(T* out, const T* kernel, index_t n, bool turned) {
     for (int i = 0; i < 4; ++i) {
       Vec<T> row[4];
       axis(column[0][i], column[1][i], column[2][i], row);
-      for (int j = 0; j < 4; ++j) store_n(out + (4 * i + j) * n + k, row[j], count);
+      for (int j = 0; j < 4; ++j) store_n(out + (4 * i + j) * plane + k, row[j], count);
     }
   });
 }

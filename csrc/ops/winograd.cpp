@@ -16,63 +16,67 @@ constexpr index_t kTileBytes = 128 * 1024, kFewestTiles = 12;
 constexpr index_t kPlaneGap = 16;
 constexpr double kOperationsPerUnit = 60;
 
+index_t tiles_along(const AxisTaps& axis) { return (axis.outputs + 1) / 2; }
+
+// On the thread's scratch: the transformed kernel, and tiles before and after the products. Each
+// thread transforms the kernel for itself: that takes no longer than to wait for one that does it for
+// all, and for few images less than to fetch the numbers from another processor's cache.
 template <class T>
 class Winograd {
  public:
   explicit Winograd(const Correlation<T>& p)
       : p_(p),
         table_(kernels<T>()),
-        tiles_((p.w.outputs + 1) / 2),
-        tile_rows_((p.h.outputs + 1) / 2),
+        tiles_(tiles_along(p.w)),
+        tile_rows_(tiles_along(p.h)),
         width_(std::min<index_t>(table_.gemm_columns, p.columns)) {
     const index_t bytes = kElements * (p.channels + width_) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
-  }
-
-  index_t rows() const { return p_.n * tile_rows_; }
-
-  // The transformed kernel: for each panel of columns 16 matrices (channels, panel).
-  void prepare() {
-    const index_t plane = p_.channels * p_.columns;
-    const index_t packed = p_.channels * table_.padded(p_.columns);
-    T* natural = static_cast<T*>(thread_scratch(
-        sizeof(T) * static_cast<size_t>(kElements * (plane + packed)), Scratch::of_job));
-    table_.winograd_kernel(natural, p_.kernel, plane, p_.h.kernel_step < 0);
-    T* to = natural + kElements * plane;
-    kernel_ = to;
-    for (index_t column = 0; column < p_.columns; column += width_) {
-      const index_t n = std::min(width_, p_.columns - column), padded = table_.padded(n);
-      for (index_t i = 0; i < kElements; ++i, to += p_.channels * padded) {
-        table_.pack_panel({to, padded, natural + i * plane + column * p_.kernel_column,
-                           p_.kernel_channel, p_.kernel_column, p_.channels, n});
-      }
-    }
+    const index_t most = rows_together_ * tiles_, size = p.channels * p.columns;
+    // A kernel that is one panel as it stands needs no packing.
+    const bool is_panel = p.kernel_column == 1 && p.columns == table_.padded(width_);
+    const index_t plane = size + kPlaneGap;
+    kernel_plane_ = is_panel ? plane : p.channels * table_.padded(p.columns) + kPlaneGap;
+    in_plane_ = most * p.channels + kPlaneGap;
+    out_plane_ = most * width_ + kPlaneGap;
+    const index_t elements = kernel_plane_ + in_plane_ + out_plane_ + (is_panel ? 0 : plane);
+    kernel_ =
+        static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(kElements * elements)));
+    in_ = kernel_ + kElements * kernel_plane_;
+    out_ = in_ + kElements * in_plane_;
+    T* natural = is_panel ? kernel_ : out_ + kElements * out_plane_;
+    table_.winograd_kernel(natural, plane, p.kernel, size, p.h.kernel_step < 0);
+    if (!is_panel) pack(natural, plane);
   }
 
   // Rows of tiles [begin, end) of all images, numbered through.
   void run(index_t begin, index_t end) const {
-    const index_t most = rows_together_ * tiles_;
-    const index_t in_plane = most * p_.channels + kPlaneGap, out_plane = most * width_ + kPlaneGap;
-    T* in = static_cast<T*>(
-        thread_scratch(sizeof(T) * static_cast<size_t>(kElements * (in_plane + out_plane))));
-    T* out = in + kElements * in_plane;
     for (index_t row = begin; row < end; row += rows_together_) {
       const index_t rows = std::min(rows_together_, end - row);
-      for (index_t i = 0; i < rows; ++i)
-        transform_input(in + i * tiles_ * p_.channels, in_plane, row + i);
-      const T* kernel = kernel_;
+      for (index_t i = 0; i < rows; ++i) transform_input(in_ + i * tiles_ * p_.channels, row + i);
       for (index_t column = 0; column < p_.columns; column += width_) {
         const index_t n = std::min(width_, p_.columns - column);
-        multiply(out, out_plane, in, in_plane, kernel, n, rows * tiles_);
+        multiply(column, n, rows * tiles_);
         for (index_t i = 0; i < rows; ++i)
-          transform_output(out + i * tiles_ * width_, out_plane, row + i, column, n);
-        kernel += kElements * p_.channels * table_.padded(n);
+          transform_output(out_ + i * tiles_ * width_, row + i, column, n);
       }
     }
   }
 
  private:
-  void transform_input(T* out, index_t plane, index_t row) const {
+  // 16 planes, each with its panels of columns one after the other.
+  void pack(const T* natural, index_t plane) const {
+    for (index_t i = 0; i < kElements; ++i) {
+      for (index_t column = 0; column < p_.columns; column += width_) {
+        const index_t n = std::min(width_, p_.columns - column);
+        table_.pack_panel({kernel_ + i * kernel_plane_ + p_.channels * column, table_.padded(n),
+                           natural + i * plane + column * p_.kernel_column, p_.kernel_channel,
+                           p_.kernel_column, p_.channels, n});
+      }
+    }
+  }
+
+  void transform_input(T* out, index_t row) const {
     const index_t image = row / tile_rows_, first = 2 * (row % tile_rows_) + p_.h.first;
     WinogradInput<T> in;
     in.out = out;
@@ -85,13 +89,12 @@ class Winograd {
     in.width = p_.in_w;
     in.pixel = p_.x_pixel;
     in.channels = p_.channels;
-    in.plane = plane;
+    in.plane = in_plane_;
     in.tiles = tiles_;
     table_.winograd_input(in);
   }
 
-  void multiply(T* out, index_t out_plane, const T* in, index_t in_plane, const T* kernel,
-                index_t columns, index_t tiles) const {
+  void multiply(index_t column, index_t columns, index_t tiles) const {
     GemmPanel<T> panel{};
     panel.a_row = panel.k = p_.channels;
     panel.a_k = panel.outer = panel.inner = 1;
@@ -101,15 +104,14 @@ class Winograd {
     panel.n = columns;
     panel.start = GemmStart::zero;
     for (index_t i = 0; i < kElements; ++i) {
-      panel.a = in + i * in_plane;
-      panel.b = kernel + i * p_.channels * panel.b_k;
-      panel.c = out + i * out_plane;
+      panel.a = in_ + i * in_plane_;
+      panel.b = kernel_ + i * kernel_plane_ + p_.channels * column;
+      panel.c = out_ + i * out_plane_;
       table_.gemm_panel(panel);
     }
   }
 
-  void transform_output(const T* products, index_t plane, index_t row, index_t column,
-                        index_t columns) const {
+  void transform_output(const T* products, index_t row, index_t column, index_t columns) const {
     const index_t image = row / tile_rows_, first = 2 * (row % tile_rows_);
     WinogradOutput<T> out;
     out.y = p_.y + image * p_.y_image + first * p_.y_row + column;
@@ -119,7 +121,7 @@ class Winograd {
     out.columns = columns;
     out.rows = first + 1 < p_.h.outputs ? 2 : 1;
     out.products = products;
-    out.plane = plane;
+    out.plane = out_plane_;
     out.width = width_;
     out.tiles = tiles_;
     out.bias = p_.bias ? p_.bias + column : nullptr;
@@ -137,7 +139,8 @@ class Winograd {
   index_t tiles_, tile_rows_;  // in a row, in an image
   index_t width_;              // of a panel of columns
   index_t rows_together_;
-  const T* kernel_ = nullptr;
+  index_t kernel_plane_, in_plane_, out_plane_;
+  T *kernel_, *in_, *out_;
 };
 
 }  // namespace
@@ -159,12 +162,10 @@ bool winograd_pays(const Correlation<T>& p) {
 
 template <class T>
 void correlate_by_winograd(const Correlation<T>& p) {
-  Winograd<T> winograd(p);
-  winograd.prepare();
   const double operations = 8.0 * static_cast<double>(p.n * p.h.outputs * p.w.outputs) *
                             static_cast<double>(p.channels * p.columns);
-  parallel_ranges(winograd.rows(), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
-                  [&](index_t begin, index_t end) { winograd.run(begin, end); });
+  parallel_ranges(p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
+                  [&](index_t begin, index_t end) { Winograd<T>(p).run(begin, end); });
 }
 
 template bool winograd_pays<float>(const Correlation<float>&);

@@ -343,9 +343,9 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   load_batch(data, batch);
   const Run run = new_run(batch.rows, true);
   // Parameters that one processor updates travel to the others in the next step. For small networks
-  // that costs more than it gains: 784-128-10 with 32 rows, 7 million operations a pass and three
-  // passes, took 74 us alone and 78 us on two threads.
-  constexpr double kOperationsWorthSharing = 40e6;
+  // that costs more than it gains. 784-128-10 with 32 rows, 20 million operations, took 137 us alone
+  // and 99 us on two threads of a Zen 4 processor; on a Zen 5, twice as fast, 74 and 78 us.
+  constexpr double kOperationsWorthSharing = 10e6;
   const WorkAlone work_alone(3 * program_.cost * static_cast<double>(batch.rows) <
                              kOperationsWorthSharing);
   share_work(run, 3);
