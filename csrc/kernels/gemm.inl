@@ -6,13 +6,11 @@
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE bool tile_is_finite(const Vec<T> (&sum)[ROWS][VECTORS]) {
   Vec<T> zeros = zero<T>();
-#pragma GCC unroll 4
-  for (int v = 0; v < VECTORS; ++v) {
+  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
     Vec<T> column = zero<T>();  // chains that do not wait for each other
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], zero<T>(), column);
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { column = fma(sum[r][v], zero<T>(), column); });
     zeros = zeros + column;
-  }
+  });
   return !any(is_nan(zeros));
 }
 
@@ -21,31 +19,25 @@ template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, const T* c,
                            Load load_columns) {
   if (p.start == GemmStart::output) {
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v) sum[r][v] = load_columns(c + r * p.c_row, v);
-    }
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { sum[r][v] = load_columns(c + r * p.c_row, v); });
+    });
     return;
   }
-#pragma GCC unroll 4
-  for (int v = 0; v < VECTORS; ++v) {
+  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
     const Vec<T> first = p.start == GemmStart::bias ? load_columns(p.bias, v) : zero<T>();
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) sum[r][v] = first;
-  }
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { sum[r][v] = forget_origin(first); });
+  });
 }
 
 // The sums' way out where they are scaled.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p,
                            Load load_columns) {
-#pragma GCC unroll 4
-  for (int v = 0; v < VECTORS; ++v) {
+  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
     const Vec<T> scale = load_columns(p.scale, v), shift = load_columns(p.shift, v);
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) sum[r][v] = fma(sum[r][v], scale, shift);
-  }
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { sum[r][v] = fma(sum[r][v], scale, shift); });
+  });
 }
 
 // Chains of this length give the memory of a tile's sums time to arrive before they are stored: 512^3
@@ -55,11 +47,9 @@ constexpr index_t kPrefetchDepth = 64;
 
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE void prefetch_tile(const T* c, index_t c_row) {
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; ++v) prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes);
-  }
+  unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+    unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes); });
+  });
 }
 
 // A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
@@ -70,8 +60,9 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = static_cast<int>(p.n) - (VECTORS - 1) * lanes;
   const T* NNF_RESTRICT b = p.b;
-  T* NNF_RESTRICT c = p.c + row * p.c_row;
-  const auto load_columns = [tail](const T* from, int v) {
+  const index_t c_row = p.c_row;
+  T* NNF_RESTRICT c = p.c + row * c_row;
+  const auto load_columns = [tail](const T* from, int v) NNF_INLINE_LAMBDA {
     return PARTIAL && v == VECTORS - 1 ? load_partial(from + v * lanes, tail)
                                        : load(from + v * lanes);
   };
@@ -81,62 +72,57 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
 
   // Four rows share a pointer: with one for each row there are more than registers.
   const index_t a_row = p.a_row, a_k = p.a_k, b_k = p.b_k;
-  const T *a0 = nullptr, *a4 = nullptr, *a8 = nullptr, *a12 = nullptr;
-  const auto multiply_one = [&] {
+  constexpr int quads = (ROWS + 3) / 4;
+  const T* a[quads] = {};
+  const auto multiply_one = [&]() NNF_INLINE_LAMBDA {
     Vec<T> column[VECTORS];
-#pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; ++v) column[v] = load_columns(b, v);
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-      const T* a = r < 4 ? a0 : r < 8 ? a4 : r < 12 ? a8 : a12;
-      a += r % 4 * a_row;
-      const Vec<T> factor = SPREAD ? load(a) : broadcast<T>(*a);
-#pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; ++v) sum[r][v] = fma(factor, column[v], sum[r][v]);
-    }
-    a0 += a_k;
-    NNF_IN_REGISTER(a0);
-    if constexpr (ROWS > 4) {
-      a4 += a_k;
-      NNF_IN_REGISTER(a4);
-    }
-    if constexpr (ROWS > 8) {
-      a8 += a_k;
-      NNF_IN_REGISTER(a8);
-    }
-    if constexpr (ROWS > 12) {
-      a12 += a_k;
-      NNF_IN_REGISTER(a12);
-    }
+    unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { column[v] = load_columns(b, v); });
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+      const T* at = a[r / 4] + r % 4 * a_row;
+      const Vec<T> factor = SPREAD ? load(at) : broadcast<T>(*at);
+      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { sum[r][v] = fma(factor, column[v], sum[r][v]); });
+    });
+    unrolled<quads>([&](auto q) NNF_INLINE_LAMBDA {
+      a[q] += a_k;
+      NNF_IN_REGISTER(a[q]);
+    });
     b += b_k;
   };
-  if (p.k >= kPrefetchDepth) prefetch_tile<T, ROWS, VECTORS>(c, p.c_row);
-  const T* run = p.a + row * a_row;
-  for (index_t i = 0; i < p.outer; ++i) {
-    for (index_t j = 0; j < p.inner; ++j) {
-      a0 = run + i * p.a_outer + j * p.a_inner;
-      a4 = a0 + 4 * a_row;
-      a8 = a0 + 8 * a_row;
-      a12 = a0 + 12 * a_row;
-      for (index_t k = p.k; k > 0; --k) multiply_one();
-    }
+  if (p.k >= kPrefetchDepth) prefetch_tile<T, ROWS, VECTORS>(c, c_row);
+  // Loops that are known to run once at least leave the sums where they are.
+  if (p.outer * p.inner * p.k > 0) {
+    const T* line = p.a + row * a_row;
+    index_t i = p.outer;
+    do {
+      const T* run = line;
+      index_t j = p.inner;
+      do {
+        unrolled<quads>([&](auto q) NNF_INLINE_LAMBDA { a[q] = run + 4 * q * a_row; });
+        index_t k = p.k;
+        do {
+          multiply_one();
+        } while (--k > 0);
+        run += p.a_inner;
+      } while (--j > 0);
+      line += p.a_outer;
+    } while (--i > 0);
   }
 
   if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
   const bool relu = p.relu;
-#pragma GCC unroll 16
-  for (int r = 0; r < ROWS; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; ++v) {
+  unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+    unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
       const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
-      T* to = c + r * p.c_row + v * lanes;
-      if (PARTIAL && v == VECTORS - 1) {
+      T* to = c + v * lanes;
+      if constexpr (PARTIAL && v == VECTORS - 1) {
         store_partial(to, y, tail);
       } else {
         store(to, y);
       }
-    }
-  }
+    });
+    c += c_row;
+    NNF_IN_REGISTER(c);
+  });
   return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);
 }
 

@@ -58,6 +58,33 @@ NNF_INLINE Vec<T> zero() {
   return broadcast<T>(T(0));
 }
 
+template <class Body, int... I>
+NNF_INLINE void unrolled(const Body& body, std::integer_sequence<int, I...>) {
+  (body(std::integral_constant<int, I>()), ...);
+}
+
+// body(0), ..., body(N - 1). The numbers are constants from the start: arrays indexed by them live in
+// registers, which for a loop depends on when the compiler unrolls it.
+template <int N, class Body>
+NNF_INLINE void unrolled(const Body& body) {
+  unrolled(body, std::make_integer_sequence<int, N>());
+}
+
+// Makes the compiler forget where a value comes from: it held copies of the one vector that all sums
+// of a tile start from in more registers than there are.
+template <class V>
+NNF_INLINE V forget_origin(V a) {
+#if defined(_MSC_VER) && !defined(__clang__)
+#elif defined(__AVX512F__)
+  __asm__("" : "+v"(a.v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(a.v));
+#else
+  __asm__("" : "+w"(a.v));
+#endif
+  return a;
+}
+
 // Asks for the cache line at p, to be written. Any address will do.
 template <class T>
 NNF_INLINE void prefetch_for_writing(const T* p) {
