@@ -20,7 +20,8 @@ NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, 
                            Load load_columns) {
   if (p.start == GemmStart::output) {
     unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { sum[r][v] = load_columns(c + r * p.c_row, v); });
+      unrolled<VECTORS>([&](auto v)
+                            NNF_INLINE_LAMBDA { sum[r][v] = load_columns(c + r * p.c_row, v); });
     });
     return;
   }
@@ -48,7 +49,8 @@ constexpr index_t kPrefetchDepth = 64;
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE void prefetch_tile(const T* c, index_t c_row) {
   unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-    unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes); });
+    unrolled<VECTORS>(
+        [&](auto v) NNF_INLINE_LAMBDA { prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes); });
   });
 }
 
@@ -80,7 +82,8 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
       const T* at = a[r / 4] + r % 4 * a_row;
       const Vec<T> factor = SPREAD ? load(at) : broadcast<T>(*at);
-      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { sum[r][v] = fma(factor, column[v], sum[r][v]); });
+      unrolled<VECTORS>([&](auto v)
+                            NNF_INLINE_LAMBDA { sum[r][v] = fma(factor, column[v], sum[r][v]); });
     });
     unrolled<quads>([&](auto q) NNF_INLINE_LAMBDA {
       a[q] += a_k;

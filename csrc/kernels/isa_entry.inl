@@ -5,9 +5,6 @@
 #include <arm_neon.h>
 #endif
 
-#include <type_traits>
-#include <utility>
-
 #include "kernels/table.h"
 
 #define NNF_JOIN(a, b) a##b

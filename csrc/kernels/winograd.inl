@@ -2,48 +2,41 @@
 // 2 x 2 outputs for 16 multiplications instead of 36. Element (i, j) of a tile is its number 4 i + j.
 
 // out: for each of the 16 elements, `plane` apart, a matrix (tiles, channels): B^T d B for the tiles of
-// one row, the first of which begins at column `first`. Each row of the transformed tiles comes from two
-// rows of pixels, which are read in the order of memory: hopping from pixel to pixel waited for it.
+// one row, the first of which begins at column `first`. Half of a tile's columns are the next one's too.
 template <class T>
 void winograd_input(const WinogradInput<T>& p) {
-  const int left[] = {0, 1, 2, 1}, right[] = {2, 2, 1, 3};
-  for (int i = 0; i < 4; ++i) {
-    const T *a = p.rows[left[i]], *b = p.rows[right[i]];
-    const auto put = [&](index_t tile, auto column) {
-      T* out = p.out + 4 * i * p.plane + tile * p.channels;
-      for_each_vector<T>(p.channels, [=, &p](index_t c, auto count) {
-        const Vec<T> d[4] = {column(0, c, count), column(1, c, count), column(2, c, count),
-                             column(3, c, count)};
-        store_n(out + c, d[0] - d[2], count);
-        store_n(out + c + p.plane, d[1] + d[2], count);
-        store_n(out + c + 2 * p.plane, d[2] - d[1], count);
-        store_n(out + c + 3 * p.plane, d[1] - d[3], count);
-      });
+  for_each_vector<T>(p.channels, [&](index_t c, auto count) {
+    const auto column = [&](index_t x, Vec<T>(&to)[4]) NNF_INLINE_LAMBDA {
+      const bool inside = x >= 0 && x < p.width;
+      const auto pixel = [&](int row) NNF_INLINE_LAMBDA {
+        return inside && p.rows[row] ? load_n(p.rows[row] + x * p.pixel + c, count) : zero<T>();
+      };
+      const Vec<T> a = pixel(0), b = pixel(1), e = pixel(2), f = pixel(3);
+      to[0] = a - e;
+      to[1] = b + e;
+      to[2] = e - b;
+      to[3] = b - f;
     };
+    Vec<T> d[4][4];
+    column(p.first, d[0]);
+    column(p.first + 1, d[1]);
+    T* out = p.out + c;
     for (index_t tile = 0; tile < p.tiles; ++tile) {
-      const index_t x = p.first + 2 * tile, pixel = p.pixel;
-      if (a && b && x >= 0 && x + 4 <= p.width) {
-        const T *from = a + x * pixel, *other = b + x * pixel;
-        if (i == 1) {
-          put(tile, [=](int k, index_t c, auto count) {
-            return load_n(from + k * pixel + c, count) + load_n(other + k * pixel + c, count);
-          });
-        } else {
-          put(tile, [=](int k, index_t c, auto count) {
-            return load_n(from + k * pixel + c, count) - load_n(other + k * pixel + c, count);
-          });
-        }
-        continue;
-      }
-      put(tile, [=, &p](int k, index_t c, auto count) {
-        const bool inside = x + k >= 0 && x + k < p.width;
-        const auto at = [&](const T* row) {
-          return inside && row ? load_n(row + (x + k) * pixel + c, count) : zero<T>();
-        };
-        return i == 1 ? at(a) + at(b) : at(a) - at(b);
+      const index_t x = p.first + 2 * tile;
+      column(x + 2, d[2]);
+      column(x + 3, d[3]);
+      unrolled<4>([&](auto i) NNF_INLINE_LAMBDA {
+        T* to = out + 4 * i * p.plane;
+        store_n(to, d[0][i] - d[2][i], count);
+        store_n(to + p.plane, d[1][i] + d[2][i], count);
+        store_n(to + 2 * p.plane, d[2][i] - d[1][i], count);
+        store_n(to + 3 * p.plane, d[1][i] - d[3][i], count);
+        d[0][i] = d[2][i];
+        d[1][i] = d[3][i];
       });
+      out += p.channels;
     }
-  }
+  });
 }
 
 // y: A^T m A for a row of tiles, plus bias, scaled and max(0, .) if asked.

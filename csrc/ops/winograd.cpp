@@ -10,8 +10,8 @@ namespace nnfast {
 namespace {
 
 constexpr index_t kElements = 16;  // of a tile
-// Tiles that are multiplied together: their numbers stay in the second-level cache.
-constexpr index_t kTileBytes = 128 * 1024, kFewestTiles = 12;
+// Tiles that are multiplied together: their numbers stay in the nearer caches.
+constexpr index_t kTileBytes = 64 * 1024, kFewestTiles = 12;
 // So much apart that planes do not compete for the same sets of the caches.
 constexpr index_t kPlaneGap = 16;
 constexpr double kOperationsPerUnit = 60;
@@ -146,7 +146,7 @@ class Winograd {
 }  // namespace
 
 bool winograd_pays(index_t channels, index_t columns) {
-  constexpr index_t kFewestChannels = 32, kLargestKernel = 128 * 128;
+  constexpr index_t kFewestChannels = 16, kLargestKernel = 128 * 128;
   return channels >= kFewestChannels && columns >= kFewestChannels &&
          channels * columns <= kLargestKernel;
 }

@@ -11,7 +11,7 @@ bool winograd_pays(const Correlation<T>& p);
 bool winograd_pays(index_t channels, index_t columns);  // for 3 x 3 with steps of 1
 
 // Each product is a chain of fma over the channels; what is around it are sums of fixed order. The
-// error was a third of the direct way's (float32, 16 to 256 channels), whose chains are nine times as
+// error was .3 to .5 of the direct way's (float32, 16 to 256 channels), whose chains are nine times as
 // long. An infinity or NaN in x reaches all 4 outputs of its tiles. Scratch for each thread: a few
 // dozen tiles, 16 (channels + columns) numbers each, and up to 32 times channels times columns.
 template <class T>

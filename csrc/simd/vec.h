@@ -1,6 +1,7 @@
 // The contract of Vec<T>, T = float or double: what every vec_<isa>.h provides, and what is built
 // on it here. Included inside namespace nnfast::<isa>::{anonymous}, after the vec_<isa>.h.
 //
+//   NNF_VECTOR_REGISTER                the compiler's letter for such a register
 //   Vec<T>::lanes                      number of elements
 //   load(p), store(p, v)               any alignment
 //   load_partial(p, n)                 first n lanes (0 <= n <= lanes), the others 0; reads nothing else
@@ -58,29 +59,27 @@ NNF_INLINE Vec<T> zero() {
   return broadcast<T>(T(0));
 }
 
-template <class Body, int... I>
-NNF_INLINE void unrolled(const Body& body, std::integer_sequence<int, I...>) {
-  (body(std::integral_constant<int, I>()), ...);
-}
+template <int N>
+struct Constant {
+  NNF_INLINE constexpr operator int() const { return N; }
+};
 
 // body(0), ..., body(N - 1). The numbers are constants from the start: arrays indexed by them live in
 // registers, which for a loop depends on when the compiler unrolls it.
 template <int N, class Body>
 NNF_INLINE void unrolled(const Body& body) {
-  unrolled(body, std::make_integer_sequence<int, N>());
+  if constexpr (N > 0) {
+    unrolled<N - 1>(body);
+    body(Constant<N - 1>());
+  }
 }
 
 // Makes the compiler forget where a value comes from: it held copies of the one vector that all sums
 // of a tile start from in more registers than there are.
 template <class V>
 NNF_INLINE V forget_origin(V a) {
-#if defined(_MSC_VER) && !defined(__clang__)
-#elif defined(__AVX512F__)
-  __asm__("" : "+v"(a.v));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(a.v));
-#else
-  __asm__("" : "+w"(a.v));
+#if !defined(_MSC_VER) || defined(__clang__)
+  __asm__("" : "+" NNF_VECTOR_REGISTER(a.v));
 #endif
   return a;
 }

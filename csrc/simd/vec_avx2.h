@@ -1,4 +1,6 @@
 // Vec<T> in AVX2 with FMA. Contract: vec.h.
+#define NNF_VECTOR_REGISTER "x"
+
 template <class T>
 struct Vec;
 template <class T>

@@ -1,4 +1,6 @@
 // Vec<T> in AVX-512 (F, BW, DQ, VL). Contract: vec.h.
+#define NNF_VECTOR_REGISTER "v"
+
 template <class T>
 struct Vec;
 template <class T>

@@ -1,5 +1,7 @@
 // Vec<T> in Advanced SIMD (NEON) of 64-bit Arm. Contract: vec.h.
 // min and max are compare-and-select: the machine's own minimum treats NaN otherwise than x86.
+#define NNF_VECTOR_REGISTER "w"
+
 template <class T>
 struct Vec;
 template <class T>

@@ -1,5 +1,7 @@
 // Vec<T> in SSE2, which every x86-64 has. No fma: fma(a, b, c) rounds twice here, so results differ
 // in the last bits from the other instruction sets. Contract: vec.h.
+#define NNF_VECTOR_REGISTER "x"
+
 template <class T>
 struct Vec;
 template <class T>
