@@ -91,7 +91,7 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     });
     b += b_k;
   };
-  if (p.k >= kPrefetchDepth) prefetch_tile<T, ROWS, VECTORS>(c, c_row);
+  if (p.k >= kPrefetchDepth && !p.streams) prefetch_tile<T, ROWS, VECTORS>(c, c_row);
   // Loops that are known to run once at least leave the sums where they are.
   if (p.outer * p.inner * p.k > 0) {
     const T* line = p.a + row * a_row;
@@ -113,19 +113,25 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
 
   if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
   const bool relu = p.relu;
-  unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-    unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
-      const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
-      T* to = c + v * lanes;
-      if constexpr (PARTIAL && v == VECTORS - 1) {
-        store_partial(to, y, tail);
-      } else {
-        store(to, y);
-      }
+  const auto write = [&](auto put) NNF_INLINE_LAMBDA {
+    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+        const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
+        if constexpr (PARTIAL && v == VECTORS - 1) {
+          store_partial(c + v * lanes, y, tail);
+        } else {
+          put(c + v * lanes, y);
+        }
+      });
+      c += c_row;
+      NNF_IN_REGISTER(c);
     });
-    c += c_row;
-    NNF_IN_REGISTER(c);
-  });
+  };
+  if (!PARTIAL && p.streams) {
+    write([](T* to, Vec<T> y) NNF_INLINE_LAMBDA { stream(to, y); });
+  } else {
+    write([](T* to, Vec<T> y) NNF_INLINE_LAMBDA { store(to, y); });
+  }
   return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);
 }
 
@@ -169,7 +175,9 @@ NNF_INLINE bool gemm_panel_dispatch(const GemmPanel<T>& p, int vectors) {
 template <class T>
 bool gemm_panel(const GemmPanel<T>& p) {
   const int vectors = static_cast<int>((p.n + Vec<T>::lanes - 1) / Vec<T>::lanes);
-  return gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
+  const bool finite = gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
+  if (p.streams) finish_streams();
+  return finite;
 }
 
 template <class T, int ROWS>

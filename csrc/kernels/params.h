@@ -66,6 +66,7 @@ struct GemmPanel {
   ColumnScale<T> scaled;  // on the way out
   bool relu;              // max(0, .) after that
   bool check;             // look for infinities and NaN in C
+  bool streams;           // C goes past the caches; its rows begin at multiples of 64 bytes
 };
 
 // y (n) = start + x (K) * B (K, n): a matrix product with one row.

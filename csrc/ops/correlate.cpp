@@ -67,7 +67,7 @@ class Correlator {
   }
 
   GemmPanel<T> panel_of(index_t column, index_t columns) const {
-    GemmPanel<T> panel;
+    GemmPanel<T> panel{};
     panel.a_k = 1;
     panel.outer = p_.h.count;
     panel.inner = merges_ ? 1 : p_.w.count;

@@ -56,11 +56,25 @@ ColumnScale<T> scaled_from(const ColumnScale<T>& p, index_t column) {
   return p.scale ? ColumnScale<T>{p.scale + column, p.shift + column} : p;
 }
 
+// A C that no cache holds is written past them, so that its memory need not be read before, where it is
+// finished in one go. 1x1 64-256@28, 26 MB for 32 images, took 7.8 ms instead of 8.4, and with a
+// convolution that reads it 16.3 instead of 16.8 (Zen 4).
+template <class T>
+bool streams(const Gemm<T>& p) {
+  constexpr size_t kBytesPastCaches = 16 << 20;
+  const bool activated_in_registers =
+      p.activation.kind == Activation::identity || p.activation.kind == Activation::relu;
+  return p.k <= kDepthBlock && !p.accumulate && activated_in_registers &&
+         static_cast<size_t>(p.m * p.n) * sizeof(T) > kBytesPastCaches &&
+         reinterpret_cast<uintptr_t>(p.c) % 64 == 0 &&
+         static_cast<size_t>(p.c_row) * sizeof(T) % 64 == 0;
+}
+
 template <class T>
 bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth) {
   const Kernels<T>& table = kernels<T>();
   const bool first = k == 0, last = k + depth == p.k;
-  GemmPanel<T> panel;
+  GemmPanel<T> panel{};
   panel.a = p.a + region.row * p.a_row + k * p.a_k;
   panel.a_row = p.a_row;
   panel.a_k = p.a_k;
@@ -89,6 +103,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
     panel.b_k = width;
   }
   panel.check = last && p.check;
+  panel.streams = streams(p);
   const bool finite = table.gemm_panel(panel);
   if (last) activate_rows(panel.c, panel.m, panel.c_row, panel.n, p.activation);
   return finite;

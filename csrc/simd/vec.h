@@ -4,6 +4,7 @@
 //   NNF_VECTOR_REGISTER                the compiler's letter for such a register
 //   Vec<T>::lanes                      number of elements
 //   load(p), store(p, v)               any alignment
+//   stream(p, v)                       store past the caches, p aligned; finish_streams() before others read
 //   load_partial(p, n)                 first n lanes (0 <= n <= lanes), the others 0; reads nothing else
 //   store_partial(p, v, n)             first n lanes; writes nothing else
 //   broadcast<T>(s)

@@ -41,6 +41,9 @@ NNF_INLINE Vf load(const float* p) { return {_mm256_loadu_ps(p)}; }
 NNF_INLINE Vd load(const double* p) { return {_mm256_loadu_pd(p)}; }
 NNF_INLINE void store(float* p, Vf a) { _mm256_storeu_ps(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { _mm256_storeu_pd(p, a.v); }
+NNF_INLINE void stream(float* p, Vf a) { _mm256_stream_ps(p, a.v); }
+NNF_INLINE void stream(double* p, Vd a) { _mm256_stream_pd(p, a.v); }
+NNF_INLINE void finish_streams() { _mm_sfence(); }
 NNF_INLINE Vf load_partial(const float* p, int n) { return {_mm256_maskload_ps(p, first8(n))}; }
 NNF_INLINE Vd load_partial(const double* p, int n) { return {_mm256_maskload_pd(p, first4(n))}; }
 // In pieces: masked stores take dozens of operations on AMD's processors.

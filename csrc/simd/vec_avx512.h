@@ -37,6 +37,9 @@ NNF_INLINE Vf load(const float* p) { return {_mm512_loadu_ps(p)}; }
 NNF_INLINE Vd load(const double* p) { return {_mm512_loadu_pd(p)}; }
 NNF_INLINE void store(float* p, Vf a) { _mm512_storeu_ps(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { _mm512_storeu_pd(p, a.v); }
+NNF_INLINE void stream(float* p, Vf a) { _mm512_stream_ps(p, a.v); }
+NNF_INLINE void stream(double* p, Vd a) { _mm512_stream_pd(p, a.v); }
+NNF_INLINE void finish_streams() { _mm_sfence(); }
 NNF_INLINE Vf load_partial(const float* p, int n) { return {_mm512_maskz_loadu_ps(first16(n), p)}; }
 NNF_INLINE Vd load_partial(const double* p, int n) { return {_mm512_maskz_loadu_pd(first8(n), p)}; }
 NNF_INLINE void store_partial(float* p, Vf a, int n) { _mm512_mask_storeu_ps(p, first16(n), a.v); }

@@ -35,6 +35,10 @@ NNF_INLINE Vf load(const float* p) { return {vld1q_f32(p)}; }
 NNF_INLINE Vd load(const double* p) { return {vld1q_f64(p)}; }
 NNF_INLINE void store(float* p, Vf a) { vst1q_f32(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { vst1q_f64(p, a.v); }
+// No intrinsic stores past the caches.
+NNF_INLINE void stream(float* p, Vf a) { store(p, a); }
+NNF_INLINE void stream(double* p, Vd a) { store(p, a); }
+NNF_INLINE void finish_streams() {}
 NNF_INLINE Vf load_partial(const float* p, int n) {
   float lane[4] = {0, 0, 0, 0};
   for (int i = 0; i < n; ++i) lane[i] = p[i];

@@ -35,6 +35,9 @@ NNF_INLINE Vf load(const float* p) { return {_mm_loadu_ps(p)}; }
 NNF_INLINE Vd load(const double* p) { return {_mm_loadu_pd(p)}; }
 NNF_INLINE void store(float* p, Vf a) { _mm_storeu_ps(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { _mm_storeu_pd(p, a.v); }
+NNF_INLINE void stream(float* p, Vf a) { _mm_stream_ps(p, a.v); }
+NNF_INLINE void stream(double* p, Vd a) { _mm_stream_pd(p, a.v); }
+NNF_INLINE void finish_streams() { _mm_sfence(); }
 NNF_INLINE Vf load_partial(const float* p, int n) {
   float lane[4] = {0, 0, 0, 0};
   for (int i = 0; i < n; ++i) lane[i] = p[i];
