@@ -2,9 +2,24 @@
 
 // A row y (width, channels) = the sum of the windows that cover each pixel. Row r of windows, x[r]
 // (outputs, x_row), holds for each window the `taps` pixels from o * stride - before on, one after
-// the other. A sum runs over the rows, then over the taps in ascending order.
+// the other. A sum runs over the taps in ascending order, each of them the sum over the rows, which is
+// made first and in the place of the first row: whole runs of taps fill vectors that few channels do not.
 template <class T>
 void fold_row(const FoldRow<T>& p) {
+  if (p.rows == 0) {
+    for_each_vector<T>(p.width * p.channels,
+                       [&](index_t i, auto lanes) { store_n(p.y + i, zero<T>(), lanes); });
+    return;
+  }
+  T* sums = p.x[0];
+  for (index_t o = 0; p.rows > 1 && o < p.outputs; ++o) {
+    for_each_vector<T>(p.taps * p.channels, [&](index_t i, auto lanes) {
+      const index_t at = o * p.x_row + i;
+      Vec<T> sum = load_n(sums + at, lanes);
+      for (index_t r = 1; r < p.rows; ++r) sum = sum + load_n(p.x[r] + at, lanes);
+      store_n(sums + at, sum, lanes);
+    });
+  }
   // The last window that reaches pixel i, and the tap at which it does. Counted, not divided: two
   // divisions for each pixel took more time than the sums.
   index_t last = p.before / p.stride, first = p.before % p.stride;
@@ -17,10 +32,7 @@ void fold_row(const FoldRow<T>& p) {
     const index_t start = window * p.x_row + tap * p.channels;
     for_each_vector<T>(p.channels, [&](index_t c, int lanes) {
       Vec<T> sum = zero<T>();
-      for (index_t r = 0; r < p.rows; ++r) {
-        const T* x = p.x[r] + start + c;
-        for (index_t t = 0; t < count; ++t) sum = sum + load_n(x + t * next, lanes);
-      }
+      for (index_t t = 0; t < count; ++t) sum = sum + load_n(sums + start + c + t * next, lanes);
       store_n(p.y + i * p.channels + c, sum, lanes);
     });
     if (++first == p.stride) {

@@ -96,7 +96,7 @@ struct PackPanel {
 template <class T>
 struct FoldRow {
   T* y;
-  const T* const* x;
+  T* const* x;  // the first row is overwritten
   index_t rows, x_row, width, channels;
   index_t outputs, taps, stride, before;
 };

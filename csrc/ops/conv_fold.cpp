@@ -26,11 +26,11 @@ class Folder {
     const index_t packed = table_.padded(size) * depth;
     row_ = s.window.w.out * size;
     const size_t elements = static_cast<size_t>(packed + height * row_);
-    char* scratch = static_cast<char*>(thread_scratch(
-        align_up(sizeof(T) * elements) + sizeof(const T*) * static_cast<size_t>(height)));
+    char* scratch = static_cast<char*>(
+        thread_scratch(align_up(sizeof(T) * elements) + sizeof(T*) * static_cast<size_t>(height)));
     packed_ = reinterpret_cast<T*>(scratch);
     windows_ = packed_ + packed;
-    covering_ = reinterpret_cast<const T**>(scratch + align_up(sizeof(T) * elements));
+    covering_ = reinterpret_cast<T**>(scratch + align_up(sizeof(T) * elements));
     T* to = packed_;
     for (index_t column = 0; column < size; column += table_.gemm_columns) {
       const index_t n = std::min<index_t>(table_.gemm_columns, size - column);
@@ -97,7 +97,7 @@ class Folder {
   const Kernels<T>& table_;
   index_t row_;  // elements of a row of windows
   T *packed_, *windows_;
-  const T** covering_;  // the rows of windows over a row of dx
+  T** covering_;  // the rows of windows over a row of dx
 };
 
 }  // namespace
