@@ -85,7 +85,15 @@ NNF_INLINE V forget_origin(V a) {
   return a;
 }
 
-// Asks for the cache line at p, to be written. Any address will do.
+// Ask for the cache line at p, to be read or written. Any address will do.
+template <class T>
+NNF_INLINE void prefetch_for_reading(const T* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  static_cast<void>(p);
+#else
+  __builtin_prefetch(p);
+#endif
+}
 template <class T>
 NNF_INLINE void prefetch_for_writing(const T* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
