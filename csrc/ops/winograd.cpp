@@ -146,7 +146,7 @@ class Winograd {
 }  // namespace
 
 bool winograd_pays(index_t channels, index_t columns) {
-  constexpr index_t kFewestChannels = 16, kLargestKernel = 128 * 128;
+  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
   return channels >= kFewestChannels && columns >= kFewestChannels &&
          channels * columns <= kLargestKernel;
 }

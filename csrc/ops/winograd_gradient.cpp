@@ -121,7 +121,7 @@ class WinogradSums {
 }  // namespace
 
 bool winograd_gradient_pays(const ConvShape& s) {
-  constexpr index_t kFewestChannels = 16, kLargestKernel = 128 * 128;
+  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
   const auto is_plain = [](const WindowAxis& a) {
     return a.kernel == 3 && a.stride == 1 && a.dilation == 1;
   };

@@ -80,7 +80,7 @@ def conv2d_forward(
     is padding, each thread copies a band of rows. Element by element one chain of fused multiply-adds over (r, s, c) in
     ascending order from the bias, so its bits depend on nothing but the numbers.
 
-    3 x 3 with strides of 1 and 16 to 128 channels goes by Winograd's F(2x2, 3x3), 16 multiplications for 36: chains
+    3 x 3 with strides of 1 and 16 to 256 channels goes by Winograd's F(2x2, 3x3), 16 multiplications for 36: chains
     over the channels, and sums in a fixed order around them. Its largest error was .3 to .5 of the direct one's; an
     infinity or NaN in `x` reaches the other outputs of its tile of 2 x 2 too.
 
