@@ -62,8 +62,8 @@ constexpr index_t kRowsAhead = 8;
 template <class T, int VECTORS>
 NNF_INLINE void prefetch_row(const T* b) {
   unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
-    constexpr size_t place = v * Vec<T>::lanes * sizeof(T);
-    if constexpr (place % 64 == 0) prefetch_for_reading(b + v * Vec<T>::lanes);
+    constexpr size_t size = Vec<T>::lanes * sizeof(T);
+    if (static_cast<size_t>(v) * size % 64 == 0) prefetch_for_reading(b + v * Vec<T>::lanes);
   });
 }
 
@@ -132,7 +132,7 @@ bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
       unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
         const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
-        if constexpr (PARTIAL && v == VECTORS - 1) {
+        if (PARTIAL && v == VECTORS - 1) {
           store_partial(c + v * lanes, y, tail);
         } else {
           put(c + v * lanes, y);
