@@ -52,6 +52,24 @@ def test_a_row_alone_has_the_bits_of_a_row_in_a_batch(dtype: str, rng: np.random
 
 
 @dtypes
+def test_a_result_larger_than_the_caches(dtype: str, rng: np.random.Generator) -> None:
+    """From 16 MB on it is written past them, where its rows begin at multiples of 64 bytes."""
+    itemsize, columns = np.dtype(dtype).itemsize, 144
+    rows = 17 * 2**20 // (columns * itemsize)
+    a, b = rng.standard_normal((rows, 5)).astype(dtype), rng.standard_normal((5, columns)).astype(dtype)
+    bias = rng.standard_normal(columns).astype(dtype)
+    memory = np.empty(rows * columns * itemsize + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    out = memory[start : start + rows * columns * itemsize].view(dtype).reshape(rows, columns)
+    kernels.matmul(a, b, out, bias=bias, activation="relu")
+    some = slice(rows // 2 - 500, rows // 2 + 500)
+    np.testing.assert_array_equal(out[some], kernels.matmul(a[some], b, bias=bias, activation="relu"))
+    exact = a.astype(np.float64) @ b.astype(np.float64) + bias
+    size = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64)) + np.abs(bias)
+    assert_close(out, np.maximum(exact, 0), 7 * eps(dtype) * size)
+
+
+@dtypes
 def test_fused_epilogue_has_the_bits_of_separate_calls(dtype: str, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((61, 33)).astype(dtype), rng.standard_normal((33, 45)).astype(dtype)
     bias = rng.standard_normal(45).astype(dtype)
