@@ -212,8 +212,9 @@ class Pool {
   // with it until the scheduler looks: 20 ms in which two threads are slower than one.
   void avoid_caller() {
     const int processor = caller_processor_.load(std::memory_order_relaxed);
-    if (processor >= 0 && current_processor() == processor)
+    if (processor >= 0 && current_processor() == processor) {
       const AwayFromProcessor moves(processor);
+    }
   }
 
   void sleep() {

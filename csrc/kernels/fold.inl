@@ -6,11 +6,7 @@
 // made first and in the place of the first row: whole runs of taps fill vectors that few channels do not.
 template <class T>
 void fold_row(const FoldRow<T>& p) {
-  if (p.rows == 0) {
-    for_each_vector<T>(p.width * p.channels,
-                       [&](index_t i, auto lanes) { store_n(p.y + i, zero<T>(), lanes); });
-    return;
-  }
+  if (p.rows == 0) return fill_zero(p.y, p.width * p.channels);
   T* sums = p.x[0];
   for (index_t o = 0; p.rows > 1 && o < p.outputs; ++o) {
     for_each_vector<T>(p.taps * p.channels, [&](index_t i, auto lanes) {

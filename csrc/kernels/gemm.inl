@@ -42,8 +42,7 @@ NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p
 }
 
 // Chains of this length give the memory of a tile's sums time to arrive before they are stored: 512^3
-// took 2361 us instead of 2434, and 1x1 64-256@28, a convolution that writes 100 MB, 8.9 ms instead of
-// 10.5 (AVX-512 on Zen 4). For shorter ones it is not worth asking.
+// took 2361 us instead of 2434 (AVX-512 on Zen 4). For shorter ones it is not worth asking.
 constexpr index_t kPrefetchDepth = 64;
 
 template <class T, int ROWS, int VECTORS>

@@ -49,11 +49,6 @@ NNF_INLINE Inside inside_of(const PoolAxis& a, index_t channels) {
   return w;
 }
 
-template <class T>
-NNF_INLINE void fill_zero(T* y, index_t n) {
-  for_each_vector<T>(n, [=](index_t i, int count) { store_n(y + i, zero<T>(), count); });
-}
-
 // The first of equals stays. A NaN stays only where it comes first. With a ReLU the floor is 0, which
 // stands where a ReLU of each element would have put it; without, NaN: any number is as good.
 template <class T>

@@ -105,8 +105,7 @@ class Folder {
 bool folding_pays(const ConvShape& s) {
   const WindowAxis &h = s.window.h, &w = s.window.w;
   if (s.groups != 1 || h.dilation != 1 || w.dilation != 1) return false;
-  const bool three = h.kernel == 3 && w.kernel == 3 && h.stride == 1 && w.stride == 1;
-  if (three && winograd_pays(s.out_channels, s.in_channels)) return false;
+  if (winograd_pays(s)) return false;
   // Multiplications in whole vectors of 16; a tenth more for the sums.
   constexpr index_t lanes = 16;
   const auto padded = [](index_t n) {

@@ -8,6 +8,7 @@
 #include "ops/correlate.h"
 #include "ops/depthwise.h"
 #include "ops/reduce.h"
+#include "ops/winograd.h"
 #include "ops/winograd_gradient.h"
 
 namespace nnfast {
@@ -137,7 +138,7 @@ enum class Way { direct, depthwise, winograd };
 
 Way way_of(const ConvShape& s) {
   if (is_depthwise(s)) return Way::depthwise;
-  return winograd_gradient_pays(s) ? Way::winograd : Way::direct;
+  return winograd_pays(s) ? Way::winograd : Way::direct;
 }
 
 // Units of the gradient that threads may share: blocks of channels where a channel's taps are made

@@ -74,10 +74,8 @@ class Correlator {
     panel.k = merges_ ? p_.w.count * p_.channels : p_.channels;
     panel.bias = p_.bias ? p_.bias + column : nullptr;
     panel.start = p_.bias ? GemmStart::bias : GemmStart::zero;
-    panel.scaled = {nullptr, nullptr};
     if (p_.scaled.scale) panel.scaled = {p_.scaled.scale + column, p_.scaled.shift + column};
     panel.relu = p_.activation.kind == Activation::relu;
-    panel.check = false;
     panel.n = columns;
     panel.m = p_.w.outputs;
     panel.c_row = p_.y_pixel;

@@ -79,7 +79,6 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.a_row = p.a_row;
   panel.a_k = p.a_k;
   panel.outer = panel.inner = 1;
-  panel.a_outer = panel.a_inner = 0;
   panel.b = p.b + k * p.b_k + region.column * p.b_n;
   panel.b_k = p.b_k;
   panel.c = p.c + region.row * p.c_row + region.column;

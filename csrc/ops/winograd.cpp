@@ -143,12 +143,19 @@ class Winograd {
   T *kernel_, *in_, *out_;
 };
 
+bool channels_pay(index_t channels, index_t columns) {
+  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
+  return std::min(channels, columns) >= kFewestChannels && channels * columns <= kLargestKernel;
+}
+
 }  // namespace
 
-bool winograd_pays(index_t channels, index_t columns) {
-  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
-  return channels >= kFewestChannels && columns >= kFewestChannels &&
-         channels * columns <= kLargestKernel;
+bool winograd_pays(const ConvShape& s) {
+  const auto is_plain = [](const WindowAxis& a) {
+    return a.kernel == 3 && a.stride == 1 && a.dilation == 1;
+  };
+  return is_plain(s.window.h) && is_plain(s.window.w) && s.groups == 1 &&
+         channels_pay(s.in_channels, s.out_channels);
 }
 
 template <class T>
@@ -157,7 +164,7 @@ bool winograd_pays(const Correlation<T>& p) {
     return a.count == 3 && a.spacing == 1 && a.step == 1;
   };
   return is_plain(p.h) && is_plain(p.w) && p.kernel_w == 3 &&
-         p.kernel_tap == p.channels * p.columns && winograd_pays(p.channels, p.columns);
+         p.kernel_tap == p.channels * p.columns && channels_pay(p.channels, p.columns);
 }
 
 template <class T>

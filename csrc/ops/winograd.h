@@ -1,14 +1,16 @@
 // 3 x 3 correlations with 16 multiplications for 4 outputs instead of 36.
 #pragma once
 
+#include "ops/conv.h"
 #include "ops/correlate.h"
 
 namespace nnfast {
 
-// By the shape alone, and not by the number of images: an image has the same bits in every batch.
+// By the shape alone, and not by the number of images: an image has the same bits in every batch. Of a
+// convolution: for its forward pass and both gradients.
+bool winograd_pays(const ConvShape& s);
 template <class T>
 bool winograd_pays(const Correlation<T>& p);
-bool winograd_pays(index_t channels, index_t columns);  // for 3 x 3 with steps of 1
 
 // Each product is a chain of fma over the channels; what is around it are sums of fixed order. The
 // error was .3 to .5 of the direct way's (float32, 16 to 256 channels), whose chains are nine times as

@@ -120,16 +120,6 @@ class WinogradSums {
 
 }  // namespace
 
-bool winograd_gradient_pays(const ConvShape& s) {
-  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
-  const auto is_plain = [](const WindowAxis& a) {
-    return a.kernel == 3 && a.stride == 1 && a.dilation == 1;
-  };
-  return is_plain(s.window.h) && is_plain(s.window.w) && s.groups == 1 &&
-         std::min(s.in_channels, s.out_channels) >= kFewestChannels &&
-         s.in_channels * s.out_channels <= kLargestKernel;
-}
-
 template <class T>
 void winograd_kernel_gradient(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s,
                               index_t begin, index_t end, index_t first, index_t last) {

@@ -6,8 +6,6 @@
 
 namespace nnfast {
 
-bool winograd_gradient_pays(const ConvShape& s);
-
 // A gradient is shared by blocks of so many channels.
 constexpr index_t kWinogradBlock = 16;
 

@@ -69,8 +69,8 @@ struct Constant {
 // registers, which for a loop depends on when the compiler unrolls it.
 template <int N, class Body>
 NNF_INLINE void unrolled(const Body& body) {
-#if defined( \
-    NNF_SANITIZED)  // the sanitizers' checks of unrolled code keep the compiler busy for minutes
+#if defined(NNF_SANITIZED)
+  // The sanitizers' checks of unrolled code keep the compiler busy for minutes.
   for (int i = 0; i < N; ++i) body(i);
 #else
   if constexpr (N > 0) {
@@ -144,6 +144,11 @@ NNF_INLINE void store_n(T* p, Vec<T> v, int n) {
   } else {
     store_partial(p, v, n);
   }
+}
+
+template <class T>
+NNF_INLINE void fill_zero(T* y, index_t n) {
+  for_each_vector<T>(n, [=](index_t i, int count) { store_n(y + i, zero<T>(), count); });
 }
 
 // v with the lanes after the first n set to 0.
