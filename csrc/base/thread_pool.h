@@ -58,8 +58,9 @@ bool is_stretch_of_work();
 // How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
 inline int chunks_for(double cost) {
   constexpr double kWorthSharing = 10000, kWorthWaking = 40000;
+  if (cost < kWorthSharing || works_alone()) return 1;
   const int threads = get_num_threads();
-  if (cost < kWorthSharing || threads == 1 || works_alone()) return 1;
+  if (threads == 1) return 1;
   if (cost < kWorthWaking && !workers_are_awake() && !is_stretch_of_work()) return 1;
   const int most = static_cast<int>(cost / (kWorthSharing / 2));
   return most < threads ? most : threads;
