@@ -2,7 +2,9 @@
 
 import _thread
 import math
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +471,15 @@ def test_an_interrupted_epoch_is_completed_with_the_same_bits(blobs: tuple[Array
     assert rest.history["loss"] == pytest.approx(whole.history["loss"][1:], rel=1e-12)
 
 
+@pytest.fixture
+def in_foreground() -> Iterator[None]:
+    """Ctrl-C interrupts, as in a terminal; what a shell runs in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_foreground")
 def test_ctrl_c_at_any_moment_loses_no_bit(blobs: tuple[Array, Array]) -> None:
     one, two = classifier(), classifier()
     trainer = nf.Trainer(two, loss="cross_entropy")
