@@ -336,9 +336,9 @@ class Pooling(Task):
 
     @property
     def amount(self) -> float:
-        """x and y; backward dx and dy, and for the maximum x and y too, from which its place is found."""
-        arrays = 2 if self.backward and self.function == "max 2x2" else 1
-        return 4.0 * arrays * (np.prod(self.shape) + np.prod(self.output_shape))
+        """x and y; backward dx and dy, and for the maximum its place."""
+        outputs = 2 if self.backward and self.function == "max 2x2" else 1
+        return 4.0 * (np.prod(self.shape) + outputs * np.prod(self.output_shape))
 
     def x(self) -> Array:
         return aligned(np.random.default_rng(11).standard_normal(self.shape, dtype=np.float32))

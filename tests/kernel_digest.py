@@ -83,8 +83,11 @@ def _large_images(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, A
         x = rng.standard_normal(shape).astype(dtype)
         for pool, strides, padding in ((2, 2, "valid"), (3, 2, "same"), (3, 1, 1), (2, 3, "valid")):
             y = kernels.max_pool2d_forward(x, pool, strides, padding)
+            winners = np.empty_like(y)
+            kernels.max_pool2d_forward(x, pool, strides, padding, winners=winners)
             yield "large max_pool2d", y
-            yield "large max_pool2d, gradient", kernels.max_pool2d_backward(y - 1, x, y, pool, strides, padding)
+            gradient = kernels.max_pool2d_backward(y - 1, winners, shape[1:3], pool, strides, padding)
+            yield "large max_pool2d, gradient", gradient
             yield "large avg_pool2d", kernels.avg_pool2d_forward(x, pool, strides, padding)
             gradient = kernels.avg_pool2d_backward(y - 1, shape[1:3], pool, strides, padding)
             yield "large avg_pool2d, gradient", gradient

@@ -55,15 +55,18 @@ def _max_pool_forward(bench: Workbench) -> Iterator[Check]:
 def _max_pool_backward(bench: Workbench) -> Iterator[Check]:
     for shape, pool, strides, padding in _cases(bench):
         x = _ties(bench, shape)
-        y = bench.array(max_pool(x, pool, strides, padding))
+        y = max_pool(x, pool, strides, padding)
+        winners, out = bench.out(*y.shape), bench.out(*shape)
+        yield Check("with winners", kernels.max_pool2d_forward(x, pool, strides, padding, None, winners), y)
         dy = bench.array(bench.rng.integers(-9, 10, y.shape))  # sums of shares are exact
-        got = kernels.max_pool2d_backward(dy, x, y, pool, strides, padding, bench.out(*shape))
+        got = kernels.max_pool2d_backward(dy, winners, shape[1:3], pool, strides, padding, out)
         yield Check(f"{shape} {pool} {strides} {padding}", got, max_pool_backward(dy, x, pool, strides, padding))
     shape = (3, 2, 9, bench.size)
     x = _ties(bench, shape)
-    y, dy = bench.array(x.max(axis=(1, 2))), bench.normal(3, bench.size)
+    winners, dy = bench.out(3, bench.size), bench.normal(3, bench.size)
+    kernels.global_max_pool2d_forward(x, winners=winners)
     truth = max_pool_backward(dy[:, None, None], x, (2, 9), (2, 9))
-    yield Check("global", kernels.global_max_pool2d_backward(dy, x, y, bench.out(*shape)), truth)
+    yield Check("global", kernels.global_max_pool2d_backward(dy, winners, (2, 9), bench.out(*shape)), truth)
 
 
 def _avg_pool_forward(bench: Workbench) -> Iterator[Check]:

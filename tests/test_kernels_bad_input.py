@@ -104,7 +104,10 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "multiply": (kernels.multiply, (X, X)),
     "exp": (kernels.exp, (X,)),
     "max_pool2d_forward": (lambda x: kernels.max_pool2d_forward(x, 2), (IMAGE,)),
-    "max_pool2d_backward": (lambda dy, x, y: kernels.max_pool2d_backward(dy, x, y, 3, 1, 1), (IMAGE, IMAGE, IMAGE)),
+    "max_pool2d_backward": (
+        lambda dy, winners: kernels.max_pool2d_backward(dy, winners, IMAGE[1:3], 3, 1, 1),
+        (IMAGE, IMAGE),
+    ),
     "avg_pool2d_forward": (lambda x: kernels.avg_pool2d_forward(x, 2), (IMAGE,)),
     "avg_pool2d_backward": (lambda dy: kernels.avg_pool2d_backward(dy, (6, 6), 2), (IMAGE,)),
     "global_max_pool2d_forward": (kernels.global_max_pool2d_forward, (IMAGE,)),

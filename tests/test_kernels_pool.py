@@ -36,10 +36,12 @@ def test_any_window(case: tuple[tuple[int, ...], tuple[int, int], tuple[int, int
     rng = np.random.default_rng(5)
     x = rng.integers(-3, 4, shape).astype(dtype)
     y = max_pool(x, pool, strides, padding)
-    got = kernels.max_pool2d_forward(x, pool, strides, padding)
+    winners = np.full(y.shape, np.nan, dtype)
+    got = kernels.max_pool2d_forward(x, pool, strides, padding, winners=winners)
     np.testing.assert_array_equal(got, y)
+    np.testing.assert_array_equal(kernels.max_pool2d_forward(x, pool, strides, padding), y)
     dy = rng.integers(-8, 9, y.shape).astype(dtype)
-    dx = kernels.max_pool2d_backward(dy, x, got, pool, strides, padding, np.full(shape, np.nan, dtype))
+    dx = kernels.max_pool2d_backward(dy, winners, shape[1:3], pool, strides, padding, np.full(shape, np.nan, dtype))
     np.testing.assert_array_equal(dx, max_pool_backward(dy, x, pool, strides, padding))
     # Sums of at most 16 integers below 4 are exact; then one or two roundings.
     rounding = 2 * np.finfo(dtype).eps
@@ -79,17 +81,20 @@ def test_padding_never_wins(dtype: str, channels: int) -> None:
     x = np.full((1, 3, 3, channels), -np.inf, dtype)
     assert (kernels.max_pool2d_forward(x, 3, 1, "same") == -np.inf).all()
     x[...] = np.finfo(dtype).min
-    y = kernels.max_pool2d_forward(x, 2, 2, 1)
+    winners = np.empty((1, 2, 2, channels), dtype)
+    y = kernels.max_pool2d_forward(x, 2, 2, 1, winners=winners)
     assert (y == x.min()).all()
-    dx = kernels.max_pool2d_backward(np.ones_like(y), x, y, 2, 2, 1)
+    assert not winners.any()
+    dx = kernels.max_pool2d_backward(np.ones_like(y), winners, (3, 3), 2, 2, 1)
     assert dx.sum() == y.size
 
 
 @dtypes
 def test_the_first_of_equals_gets_the_gradient(dtype: str) -> None:
     x = np.zeros((1, 4, 4, 6), dtype)
-    y = kernels.max_pool2d_forward(x, 2)
-    dx = kernels.max_pool2d_backward(np.ones_like(y), x, y, 2)
+    winners = np.empty((1, 2, 2, 6), dtype)
+    y = kernels.max_pool2d_forward(x, 2, winners=winners)
+    dx = kernels.max_pool2d_backward(np.ones_like(y), winners, (4, 4), 2)
     np.testing.assert_array_equal(dx[0, :, :, 3], [[1, 0, 1, 0], [0, 0, 0, 0]] * 2)
     signed = np.array([-0.0, 0.0, 0.0, -0.0], dtype).reshape(1, 2, 2, 1)
     assert np.signbit(kernels.max_pool2d_forward(signed, 2)).all()
@@ -139,9 +144,13 @@ Y = np.ones((2, 2, 2, 3), np.float32)
         (lambda: kernels.max_pool2d_forward(X.astype(np.int32), 2), TypeError, ("int32",)),
         (lambda: kernels.max_pool2d_forward(X, 1, out=X), ValueError, ("apart",)),
         (lambda: kernels.max_pool2d_forward(X, 2, out=Y[:1]), ValueError, ("(2, 2, 2, 3)", "(1, 2, 2, 3)")),
-        (lambda: kernels.max_pool2d_backward(Y[:1], X, Y, 2), ValueError, ("dy", "(2, 2, 2, 3)")),
-        (lambda: kernels.max_pool2d_backward(Y, X, Y[:, :1].copy(), 2), ValueError, ("y: ", "(2, 2, 2, 3)")),
-        (lambda: kernels.max_pool2d_backward(Y.astype("f8"), X, Y, 2), TypeError, ("float64",)),
+        (lambda: kernels.max_pool2d_forward(X, 2, winners=Y[:1]), ValueError, ("winners", "(2, 2, 2, 3)")),
+        (lambda: kernels.max_pool2d_forward(X, 2, winners=Y.astype("f8")), TypeError, ("winners", "float64")),
+        (lambda: kernels.max_pool2d_forward(X, 2, out=Y, winners=Y), ValueError, ("winners apart",)),
+        (lambda: kernels.max_pool2d_backward(Y, Y, (6, 4), 2), ValueError, ("dy: ", "(2, 3, 2, 3)", "(2, 2, 2, 3)")),
+        (lambda: kernels.max_pool2d_backward(Y, Y[:, :1].copy(), (4, 4), 2), ValueError, ("winners: ", "(2, 2, 2, 3)")),
+        (lambda: kernels.max_pool2d_backward(Y, Y.astype("f8"), (4, 4), 2), TypeError, ("winners", "float64")),
+        (lambda: kernels.max_pool2d_backward(Y, Y, (4, 0), 2), ValueError, ("size >= 1",)),
         (lambda: kernels.avg_pool2d_backward(Y, (6, 4), 2), ValueError, ("(2, 3, 2, 3)", "(2, 2, 2, 3)")),
         (lambda: kernels.avg_pool2d_backward(Y, (0, 4), 2), ValueError, ("size >= 1",)),
         (lambda: kernels.avg_pool2d_backward(Y[0], (4, 4), 2), ValueError, ("(N, OH, OW, C)", "(2, 2, 3)")),

@@ -150,8 +150,9 @@ def pool(task: Pooling) -> Contender:
         ("global average", True): lambda: kernels.global_avg_pool2d_backward(dy, task.shape[1:3], out=out),
     }
     if task.function == "max 2x2" and task.backward:
-        y = workloads.aligned(kernels.max_pool2d_forward(x, 2))
-        calls["max 2x2", True] = lambda: kernels.max_pool2d_backward(dy, x, y, 2, out=out)
+        winners = workloads.empty(task.output_shape)
+        kernels.max_pool2d_forward(x, 2, winners=winners)
+        calls["max 2x2", True] = lambda: kernels.max_pool2d_backward(dy, winners, task.shape[1:3], 2, out=out)
     call = calls[task.function, task.backward]
     return nnfast_.contender(call, lambda: {"output": call().copy()})
 

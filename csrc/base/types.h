@@ -8,10 +8,12 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define NNF_INLINE __forceinline
+#define NNF_OUTLINE __declspec(noinline)
 #define NNF_INLINE_LAMBDA
 #define NNF_RESTRICT __restrict
 #else
 #define NNF_INLINE inline __attribute__((always_inline))
+#define NNF_OUTLINE __attribute__((noinline))
 #define NNF_INLINE_LAMBDA __attribute__((always_inline))
 #define NNF_RESTRICT __restrict__
 #endif

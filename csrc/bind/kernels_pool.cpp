@@ -25,11 +25,11 @@ py::array image_array(const py::object& object, const char* place) {
 
 template <class T>
 py::array apart(const py::object& out, const Extents& shape, const char* place,
-                const std::vector<const py::array*>& inputs) {
-  py::array result = output_array<T>(out, shape, "out");
-  for (const py::array* input : inputs) {
-    require(out.is_none() || !overlap(result, *input), place,
-            ": expected out apart from the inputs in memory, got an overlap; use another array");
+                const std::vector<const py::array*>& others, const char* name = "out") {
+  py::array result = output_array<T>(out, shape, name);
+  for (const py::array* other : others) {
+    require(out.is_none() || !overlap(result, *other), place, ": expected ", name,
+            " apart from the other arrays in memory, got an overlap; use another array");
   }
   return result;
 }
@@ -75,9 +75,27 @@ void require_shape(const py::array& array, const Extents& shape, const char* pla
           shape_text(array));
 }
 
-template <bool MAX>
-py::array pool_forward(const py::object& x_object, const PoolOptions& options, const char* place,
-                       const py::object& out) {
+py::array max_pool_forward_py(const py::object& x_object, const PoolOptions& options,
+                              const char* place, const py::object& out, const py::object& winners) {
+  const py::array x = image_array(x_object, "x");
+  return with_type(x, "x", [&](auto t) {
+    using T = decltype(t);
+    const Pooling p = pooling_of(shape_of(x), options, place);
+    py::array y = apart<T>(out, p.out, place, {&x}), places;
+    T *to = mutable_data_of<T>(y), *places_to = nullptr;
+    if (!winners.is_none()) {
+      require_numbered(place, p.window);
+      places = apart<T>(winners, p.out, place, {&x, &y}, "winners");
+      places_to = mutable_data_of<T>(places);
+    }
+    const ReleaseGil release;
+    max_pool_forward<T>(to, places_to, data_of<T>(x), p.in[0], p.in[3], p.window);
+    return y;
+  });
+}
+
+py::array avg_pool_forward_py(const py::object& x_object, const PoolOptions& options,
+                              const char* place, const py::object& out) {
   const py::array x = image_array(x_object, "x");
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
@@ -85,39 +103,16 @@ py::array pool_forward(const py::object& x_object, const PoolOptions& options, c
     py::array y = apart<T>(out, p.out, place, {&x});
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
-    if constexpr (MAX) {
-      max_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
-    } else {
-      avg_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
-    }
+    avg_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
     return y;
   });
 }
 
-py::array max_pool_backward_py(const py::object& dy_object, const py::object& x_object,
-                               const py::object& y_object, const PoolOptions& options,
-                               const char* place, const py::object& out) {
-  const py::array x = image_array(x_object, "x");
-  return with_type(x, "x", [&](auto t) {
-    using T = decltype(t);
-    const Pooling p = pooling_of(shape_of(x), options, place);
-    const py::array dy = contiguous_array_of<T>(dy_object, "dy"),
-                    y = contiguous_array_of<T>(y_object, "y");
-    require_shape(dy, p.out, "dy");
-    require_shape(y, p.out, "y");
-    py::array dx = apart<T>(out, p.in, place, {&dy, &x, &y});
-    T* to = mutable_data_of<T>(dx);
-    const ReleaseGil release;
-    max_pool_backward<T>(to, data_of<T>(dy), data_of<T>(x), data_of<T>(y), p.in[0], p.in[3],
-                         p.window);
-    return dx;
-  });
-}
-
-// `size` is (H, W) of the image.
-py::array avg_pool_backward_py(const py::object& dy_object, const Sizes& size,
-                               const PoolOptions& options, const char* place,
-                               const py::object& out) {
+// `size` is (H, W) of the image; winners are null for the mean.
+template <bool MAX>
+py::array pool_backward(const py::object& dy_object, const py::object& winners_object,
+                        const Sizes& size, const PoolOptions& options, const char* place,
+                        const py::object& out) {
   const py::array dy = contiguous_array(dy_object, "dy");
   const bool global = options.pool_size.empty();
   require(dy.ndim() == (global ? 2 : 4), "dy: expected shape ",
@@ -130,10 +125,19 @@ py::array avg_pool_backward_py(const py::object& dy_object, const Sizes& size,
                         static_cast<py::ssize_t>(size[1]), dy.shape(dy.ndim() - 1)};
     const Pooling p = pooling_of(in, options, place);
     require_shape(dy, p.out, "dy");
-    py::array dx = apart<T>(out, p.in, place, {&dy});
+    py::array winners = dy;
+    if (MAX) {
+      winners = contiguous_array_of<T>(winners_object, "winners");
+      require_shape(winners, p.out, "winners");
+    }
+    py::array dx = apart<T>(out, p.in, place, {&dy, &winners});
     T* to = mutable_data_of<T>(dx);
     const ReleaseGil release;
-    avg_pool_backward<T>(to, data_of<T>(dy), p.in[0], p.in[3], p.window);
+    if constexpr (MAX) {
+      max_pool_backward<T>(to, data_of<T>(dy), data_of<T>(winners), p.in[0], p.in[3], p.window);
+    } else {
+      avg_pool_backward<T>(to, data_of<T>(dy), p.in[0], p.in[3], p.window);
+    }
     return dx;
   });
 }
@@ -212,31 +216,33 @@ void add_pool_kernels(py::module_& module) {
   module.def(
       "max_pool2d_forward",
       [](const object& x, const Sizes& pool_size, const Sizes& strides,
-         const PaddingOption& padding, const object& out) {
-        return pool_forward<true>(x, {pool_size, strides, padding}, "max_pool2d_forward", out);
+         const PaddingOption& padding, const object& out, const object& winners) {
+        return max_pool_forward_py(x, {pool_size, strides, padding}, "max_pool2d_forward", out,
+                                   winners);
       },
-      arg("x"), arg("pool_size"), arg("strides"), arg("padding"), arg("out"));
+      arg("x"), arg("pool_size"), arg("strides"), arg("padding"), arg("out"), arg("winners"));
   module.def(
       "max_pool2d_backward",
-      [](const object& dy, const object& x, const object& y, const Sizes& pool_size,
+      [](const object& dy, const object& winners, const Sizes& size, const Sizes& pool_size,
          const Sizes& strides, const PaddingOption& padding, const object& out) {
-        return max_pool_backward_py(dy, x, y, {pool_size, strides, padding}, "max_pool2d_backward",
-                                    out);
+        return pool_backward<true>(dy, winners, size, {pool_size, strides, padding},
+                                   "max_pool2d_backward", out);
       },
-      arg("dy"), arg("x"), arg("y"), arg("pool_size"), arg("strides"), arg("padding"), arg("out"));
+      arg("dy"), arg("winners"), arg("size"), arg("pool_size"), arg("strides"), arg("padding"),
+      arg("out"));
   module.def(
       "avg_pool2d_forward",
       [](const object& x, const Sizes& pool_size, const Sizes& strides,
          const PaddingOption& padding, const object& out) {
-        return pool_forward<false>(x, {pool_size, strides, padding}, "avg_pool2d_forward", out);
+        return avg_pool_forward_py(x, {pool_size, strides, padding}, "avg_pool2d_forward", out);
       },
       arg("x"), arg("pool_size"), arg("strides"), arg("padding"), arg("out"));
   module.def(
       "avg_pool2d_backward",
       [](const object& dy, const Sizes& size, const Sizes& pool_size, const Sizes& strides,
          const PaddingOption& padding, const object& out) {
-        return avg_pool_backward_py(dy, size, {pool_size, strides, padding}, "avg_pool2d_backward",
-                                    out);
+        return pool_backward<false>(dy, py::none(), size, {pool_size, strides, padding},
+                                    "avg_pool2d_backward", out);
       },
       arg("dy"), arg("size"), arg("pool_size"), arg("strides"), arg("padding"), arg("out"));
   module.def(

@@ -5,8 +5,11 @@
 // row; a sum is a chain in that order.
 //
 // Where C is no multiple of the vector's lanes, the last vector of a pixel is written whole over the
-// pixel after it, which comes later and puts its own there. Only the last pixels of a row need parts of
-// vectors, so that six channels cost no masks.
+// pixel after it, which comes later and puts its own there. Only the last pixels of a kernel's rows need
+// parts of vectors, so that six channels cost no masks.
+//
+// Parameters are copied where windows are walked along: stores of vectors might change what a reference
+// names, for all that the compiler knows, and it would read that again after each.
 
 // What a window sees along an axis.
 struct Taps {
@@ -28,9 +31,12 @@ NNF_INLINE index_t band_begin(const PoolAxis& a, index_t o) {
 
 NNF_INLINE bool overlaps(const PoolAxis& a) { return a.stride < a.size && a.out > 1; }
 
-// Windows [begin, end) lie inside of the row; those before `whole` may write whole vectors.
+// Windows [begin, end) lie inside of the row; those before `whole` may write whole vectors where nothing
+// comes after the row, and all of them where enough does.
 struct Inside {
   index_t begin, whole, end;
+
+  NNF_INLINE Inside with_room(bool enough) const { return {begin, enough ? end : whole, end}; }
 };
 
 template <class T>
@@ -49,218 +55,324 @@ NNF_INLINE Inside inside_of(const PoolAxis& a, index_t channels) {
   return w;
 }
 
+// Calls body(image, begin, end) with the output rows `begin` to `end` of each image among `first` to `end`.
+template <class Body>
+NNF_INLINE void for_each_image(index_t first, index_t end, const PoolParams& p, const Body& body) {
+  while (first < end) {
+    const index_t image = first / p.h.out, start = image * p.h.out;
+    const index_t stop = end < start + p.h.out ? end : start + p.h.out;
+    body(image, first - start, stop - start);
+    first = stop;
+  }
+}
+
+// Calls body(c, vectors, count) with runs of a pixel's channels: of 4, 2 or 1 vectors of `count`. A window may be a whole
+// image: sums of several vectors then go side by side, and its elements are written one after the other.
+template <class T, class Body>
+NNF_INLINE void for_vectors(index_t channels, const Body& body) {
+  constexpr int lanes = Vec<T>::lanes;
+  index_t c = 0;
+  for (; c + 4 * lanes <= channels; c += 4 * lanes) body(c, Constant<4>(), lanes);
+  for (; c + 2 * lanes <= channels; c += 2 * lanes) body(c, Constant<2>(), lanes);
+  for (; c + lanes <= channels; c += lanes) body(c, Constant<1>(), lanes);
+  if (c < channels) body(c, Constant<1>(), static_cast<int>(channels - c));
+}
+
+// ---- forward ----------------------------------------------------------------------------------------
+
+// Rules of a window: start with its first element, join the others, numbered by `tap`, and finish.
+
 // The first of equals stays. A NaN stays only where it comes first. With a ReLU the floor is 0, which
 // stands where a ReLU of each element would have put it; without, NaN: any number is as good.
 template <class T>
 struct Largest {
+  static constexpr bool kTellsWinner = false;
   static NNF_INLINE T parameter(index_t, bool relu) { return relu ? T(0) : MathConstants<T>::nan; }
-  static NNF_INLINE Vec<T> start(Vec<T> v, T floor) { return max(broadcast<T>(floor), v); }
-  static NNF_INLINE Vec<T> join(Vec<T> most, Vec<T> v) { return max(v, most); }
-  static NNF_INLINE Vec<T> finish(Vec<T> most, T) { return most; }
+  Vec<T> most;
+  NNF_INLINE void start(Vec<T> v, T floor) { most = max(broadcast<T>(floor), v); }
+  NNF_INLINE void join(Vec<T> v, T) { most = max(v, most); }
+  NNF_INLINE Vec<T> finish(T) { return most; }
+  NNF_INLINE Vec<T> winner() { return most; }
+};
 
-  static constexpr bool kReadsInput = true;
-  Vec<T> rest, most;
-  NNF_INLINE Largest(Vec<T> dy, const T* y, int count, T floor) : most(load_n(y, count)) {
-    rest = select(less_equal(most, broadcast<T>(floor)), zero<T>(), dy);
+// And which of the window's elements it is, by their numbers; -1: none, but the floor.
+template <class T>
+struct LargestAndWinner {
+  static constexpr bool kTellsWinner = true;
+  static NNF_INLINE T parameter(index_t count, bool relu) {
+    return Largest<T>::parameter(count, relu);
   }
-  // dy for the element that won, if none has before.
-  NNF_INLINE Vec<T> share(Vec<T> x) {
-    const Mask<T> won = equal(x, most);
-    const Vec<T> d = select(won, rest, zero<T>());
-    rest = select(won, zero<T>(), rest);
-    return d;
+  Vec<T> most, place;
+  NNF_INLINE void start(Vec<T> v, T floor) {
+    most = max(broadcast<T>(floor), v);
+    place = zero<T>();
   }
+  NNF_INLINE void join(Vec<T> v, T tap) {
+    place = select(less(most, v), broadcast<T>(tap), place);
+    most = max(v, most);
+  }
+  NNF_INLINE Vec<T> finish(T floor) {
+    place = select(less_equal(most, broadcast<T>(floor)), broadcast<T>(T(-1)), place);
+    return most;
+  }
+  NNF_INLINE Vec<T> winner() { return place; }
 };
 
 template <class T>
 struct Mean {
+  static constexpr bool kTellsWinner = false;
   static NNF_INLINE T parameter(index_t count, bool) { return T(1) / static_cast<T>(count); }
-  static NNF_INLINE Vec<T> start(Vec<T> v, T) { return v; }
-  static NNF_INLINE Vec<T> join(Vec<T> sum, Vec<T> v) { return sum + v; }
-  static NNF_INLINE Vec<T> finish(Vec<T> sum, T share) { return sum * broadcast<T>(share); }
-
-  static constexpr bool kReadsInput = false;
-  Vec<T> part;
-  NNF_INLINE Mean(Vec<T> dy, const T*, int, T share) : part(dy * broadcast<T>(share)) {}
-  NNF_INLINE Vec<T> share(Vec<T>) { return part; }
+  Vec<T> sum;
+  NNF_INLINE void start(Vec<T> v, T) { sum = v; }
+  NNF_INLINE void join(Vec<T> v, T) { sum = sum + v; }
+  NNF_INLINE Vec<T> finish(T share) { return sum * broadcast<T>(share); }
+  NNF_INLINE Vec<T> winner() { return sum; }
 };
-
-// ---- forward ----------------------------------------------------------------------------------------
 
 // VECTORS vectors of a window's output, from `rows` x `columns` taps.
 template <class T, class Rule, int VECTORS>
-NNF_INLINE void fold(T* y, const T* x, index_t row, index_t rows, index_t columns, index_t channels,
-                     T parameter, int count) {
+NNF_INLINE void fold(T* y, T* winners, const T* x, index_t row, index_t rows, index_t columns,
+                     index_t channels, T parameter, int count) {
   constexpr int lanes = Vec<T>::lanes;
-  Vec<T> v[VECTORS];
-  for (int k = 0; k < VECTORS; ++k) v[k] = Rule::start(load_n(x + k * lanes, count), parameter);
+  Rule rule[VECTORS];
+  for (int k = 0; k < VECTORS; ++k) rule[k].start(load_n(x + k * lanes, count), parameter);
+  T number = 0;
   for (index_t i = 0; i < rows; ++i) {
     for (index_t j = i == 0 ? 1 : 0; j < columns; ++j) {
       const T* tap = x + i * row + j * channels;
-      for (int k = 0; k < VECTORS; ++k) v[k] = Rule::join(v[k], load_n(tap + k * lanes, count));
+      number += 1;
+      for (int k = 0; k < VECTORS; ++k) rule[k].join(load_n(tap + k * lanes, count), number);
     }
   }
-  for (int k = 0; k < VECTORS; ++k) store_n(y + k * lanes, Rule::finish(v[k], parameter), count);
+  for (int k = 0; k < VECTORS; ++k) {
+    store_n(y + k * lanes, rule[k].finish(parameter), count);
+    if (Rule::kTellsWinner) store_n(winners + k * lanes, rule[k].winner(), count);
+  }
 }
 
-// Outputs `from` to `to` of a row. SIZE: windows of SIZE x SIZE that lie inside; 0: of any size.
-template <class T, class Rule, int SIZE, bool WHOLE>
-void fold_windows(T* y, const T* x, index_t rows, index_t from, index_t to, const PoolParams& p) {
-  constexpr int lanes = Vec<T>::lanes;
+// A row of outputs, the row's part of x that its windows see, and how many rows these are. Where a rule
+// tells no winner, y stands for these.
+template <class T>
+struct FoldedRow {
+  T *y, *winners;
+  const T* x;
+  index_t rows;
+};
+
+// Outputs `from` to `end` of a row. Apart, so that the loops over the many windows inside have the
+// registers.
+template <class T, class Rule>
+NNF_OUTLINE void fold_any(const FoldedRow<T>& r, index_t from, index_t end, const PoolParams& p) {
   const index_t channels = p.channels, row = p.w.in * channels;
-  for (index_t o = from; o < to; ++o) {
-    Taps taps{o * p.w.stride - p.w.before, 0};
-    if (SIZE == 0) taps = taps_of(p.w, o);
-    const index_t height = SIZE ? SIZE : rows, width = SIZE ? SIZE : taps.end - taps.begin;
-    const T parameter = Rule::parameter(height * width, p.relu);
-    const T* window = x + taps.begin * channels;
-    T* out = y + o * channels;
-    index_t c = 0;
-    if (SIZE == 0) {
-      for (; c + 4 * lanes <= channels; c += 4 * lanes)
-        fold<T, Rule, 4>(out + c, window + c, row, height, width, channels, parameter, lanes);
-    }
-    for (; c + lanes <= channels; c += lanes)
-      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, parameter, lanes);
-    if (c < channels) {
-      const int count = WHOLE ? lanes : static_cast<int>(channels - c);
-      fold<T, Rule, 1>(out + c, window + c, row, height, width, channels, parameter, count);
-    }
+  for (index_t o = from; o < end; ++o) {
+    const Taps taps = taps_of(p.w, o);
+    const index_t width = taps.end - taps.begin;
+    const T parameter = Rule::parameter(r.rows * width, p.relu);
+    const T* window = r.x + taps.begin * channels;
+    const index_t out = o * channels;
+    for_vectors<T>(channels, [&](index_t c, auto vectors, int count) {
+      fold<T, Rule, vectors>(r.y + out + c, r.winners + out + c, window + c, row, r.rows, width,
+                             channels, parameter, count);
+    });
   }
 }
 
+// The same for windows of SIZE x SIZE that lie inside, and may write whole vectors.
 template <class T, class Rule, int SIZE>
-NNF_INLINE void fold_row(T* y, const T* x, index_t rows, const Inside& inside,
-                         const PoolParams& p) {
-  fold_windows<T, Rule, 0, false>(y, x, rows, 0, inside.begin, p);
-  fold_windows<T, Rule, SIZE, true>(y, x, rows, inside.begin, inside.whole, p);
-  fold_windows<T, Rule, SIZE, false>(y, x, rows, inside.whole, inside.end, p);
-  fold_windows<T, Rule, 0, false>(y, x, rows, inside.end, p.w.out, p);
+NNF_INLINE void fold_inside(const FoldedRow<T>& r, index_t from, index_t end, const PoolParams& p) {
+  constexpr int lanes = Vec<T>::lanes;
+  const index_t channels = p.channels, row = p.w.in * channels, step = p.w.stride * channels;
+  const T parameter = Rule::parameter(SIZE * SIZE, p.relu);
+  const T* window = r.x + (from * p.w.stride - p.w.before) * channels;
+  T *y = r.y + from * channels, *won = r.winners + from * channels;
+  for (index_t o = from; o < end; ++o, window += step) {
+    for (index_t c = 0; c < channels; c += lanes) {
+      fold<T, Rule, 1>(y + c, won + c, window + c, row, SIZE, SIZE, channels, parameter, lanes);
+    }
+    y += channels;
+    won += channels;
+  }
 }
 
 template <class T, class Rule>
-NNF_INLINE void pool_forward(T* y, const T* x, index_t first, index_t end, const PoolParams& p) {
-  const Inside inside = inside_of<T>(p.w, p.channels);
-  for (index_t r = first; r < end; ++r) {
-    const Taps taps = taps_of(p.h, r % p.h.out);
-    const index_t rows = taps.end - taps.begin;
-    const T* from = x + (r / p.h.out * p.h.in + taps.begin) * p.w.in * p.channels;
-    T* to = y + r * p.w.out * p.channels;
-    if (rows == 2 && p.w.size == 2) {
-      fold_row<T, Rule, 2>(to, from, rows, inside, p);
-    } else if (rows == 3 && p.w.size == 3) {
-      fold_row<T, Rule, 3>(to, from, rows, inside, p);
+NNF_INLINE void fold_row(const FoldedRow<T>& to, const Inside& inside, const PoolParams& p) {
+  index_t done = 0;
+  if (to.rows == p.w.size && (to.rows == 2 || to.rows == 3)) {
+    if (inside.begin > 0) fold_any<T, Rule>(to, 0, inside.begin, p);
+    if (to.rows == 2) {
+      fold_inside<T, Rule, 2>(to, inside.begin, inside.whole, p);
     } else {
-      fold_row<T, Rule, 0>(to, from, rows, inside, p);
+      fold_inside<T, Rule, 3>(to, inside.begin, inside.whole, p);
     }
+    done = inside.whole;
   }
+  if (done < p.w.out) fold_any<T, Rule>(to, done, p.w.out, p);
+}
+
+template <class T, class Rule>
+NNF_INLINE void pool_forward(T* y, T* winners, const T* x, index_t first, index_t end,
+                             const PoolParams& p) {
+  constexpr index_t lanes = Vec<T>::lanes;
+  const Inside inside = inside_of<T>(p.w, p.channels);
+  const index_t row = p.w.in * p.channels, out_row = p.w.out * p.channels;
+  for_each_image(first, end, p, [&](index_t image, index_t begin, index_t stop) {
+    const T* from = x + image * p.h.in * row;
+    const index_t read = taps_of(p.h, stop - 1).end;
+    for (index_t o = begin; o < stop; ++o) {
+      const Taps taps = taps_of(p.h, o);
+      const index_t rows = taps.end - taps.begin, at = (image * p.h.out + o) * out_row;
+      const bool room = (stop - 1 - o) * out_row >= lanes && (read - taps.end) * row >= lanes;
+      fold_row<T, Rule>({y + at, winners + at, from + taps.begin * row, rows},
+                        inside.with_room(room), p);
+    }
+  });
 }
 
 // y (N, OH, OW, C) = the largest of each window of x (N, H, W, C), or with relu 0 where that is
-// below. y apart from x.
+// below. winners, like y, or null: the number of that element among those that the window sees; -1 where
+// relu leaves none. Arrays apart.
 template <class T>
-void max_pool_forward(T* y, const T* x, index_t first, index_t end, const PoolParams& p) {
-  pool_forward<T, Largest<T>>(y, x, first, end, p);
+void max_pool_forward(T* y, T* winners, const T* x, index_t first, index_t end,
+                      const PoolParams& p) {
+  if (winners) {
+    pool_forward<T, LargestAndWinner<T>>(y, winners, x, first, end, p);
+  } else {
+    pool_forward<T, Largest<T>>(y, y, x, first, end, p);
+  }
 }
 
 // y (N, OH, OW, C) = the mean of each window of x (N, H, W, C): sum times (1 / count). y apart from x.
 template <class T>
 void avg_pool_forward(T* y, const T* x, index_t first, index_t end, const PoolParams& p) {
-  pool_forward<T, Mean<T>>(y, x, first, end, p);
+  pool_forward<T, Mean<T>>(y, y, x, first, end, p);
 }
 
 // ---- backward ---------------------------------------------------------------------------------------
 
-// Rows of a window: `seen` of the image; those from `begin` to `end` are written.
-struct WindowRows {
-  index_t seen, begin, end;
+// Rules of a window's dy: what the element with the number `tap` gets.
+
+template <class T>
+struct AllToWinner {
+  static constexpr bool kReadsWinners = true;
+  static NNF_INLINE T parameter(index_t) { return 0; }
+  Vec<T> dy, place;
+  NNF_INLINE void start(Vec<T> given, const T* winners, int count, T) {
+    dy = given;
+    place = load_n(winners, count);
+  }
+  NNF_INLINE Vec<T> share(T tap) { return select(equal(place, broadcast<T>(tap)), dy, zero<T>()); }
 };
 
-// A vector's shares of dy over the taps, added (ADD) or written.
-template <class T, class Rule, bool ADD>
-NNF_INLINE void spread(T* dx, const T* dy, const T* x, const T* y, index_t row,
-                       const WindowRows& rows, index_t columns, index_t channels, T parameter,
-                       int count) {
-  Rule rule(load_n(dy, count), y, count, parameter);
-  for (index_t i = 0; i < rows.end; ++i) {
-    for (index_t j = 0; j < columns; ++j) {
-      const index_t at = i * row + j * channels;
-      Vec<T> d = rule.share(Rule::kReadsInput ? load_n(x + at, count) : zero<T>());
-      if (i < rows.begin) continue;
-      if (ADD) d = load_n(dx + at, count) + d;
-      store_n(dx + at, d, count);
-    }
-  }
-}
+template <class T>
+struct SameToAll {
+  static constexpr bool kReadsWinners = false;
+  static NNF_INLINE T parameter(index_t count) { return T(1) / static_cast<T>(count); }
+  Vec<T> part;
+  NNF_INLINE void start(Vec<T> dy, const T*, int, T share) { part = dy * broadcast<T>(share); }
+  NNF_INLINE Vec<T> share(T) { return part; }
+};
 
-// The windows `from` to `to` of a row, as in fold_windows. Unless they add, what lies between two of
-// them becomes 0.
-template <class T, class Rule, int SIZE, bool ADD, bool WHOLE>
-void spread_windows(T* dx, const T* dy, const T* x, const T* y, const WindowRows& given,
-                    index_t from, index_t to, const PoolParams& p) {
+// A row of dx and of dy; the row's place among the `rows` that its windows see. Where a rule reads no
+// winners, dy stands for these.
+template <class T>
+struct SpreadRow {
+  T* dx;
+  const T *dy, *winners;
+  index_t place, rows;
+};
+
+// The shares of VECTORS vectors of dy over a window's taps in a row, added (ADD) or written.
+template <class T, class Rule, bool ADD, int VECTORS>
+NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t place, index_t columns,
+                       index_t channels, T parameter, int count) {
   constexpr int lanes = Vec<T>::lanes;
-  const index_t channels = p.channels, row = p.w.in * channels, gap = p.w.stride - p.w.size;
-  const index_t full = channels / lanes * lanes;
-  WindowRows rows{SIZE, 0, SIZE};
-  if (SIZE == 0) rows = given;
-  for (index_t o = from; o < to; ++o) {
-    Taps taps{o * p.w.stride - p.w.before, 0};
-    if (SIZE == 0) taps = taps_of(p.w, o);
-    const index_t columns = SIZE ? SIZE : taps.end - taps.begin;
-    const T parameter = Rule::parameter(rows.seen * columns, p.relu);
-    const index_t in = taps.begin * channels, out = o * channels;
-    // First the vector that reaches into the next pixel, whose own come after it.
-    if (full < channels) {
-      const int count = WHOLE ? lanes : static_cast<int>(channels - full);
-      spread<T, Rule, ADD>(dx + in + full, dy + out + full, x + in + full, y + out + full, row,
-                           rows, columns, channels, parameter, count);
-    }
-    for (index_t c = 0; c < full; c += lanes) {
-      spread<T, Rule, ADD>(dx + in + c, dy + out + c, x + in + c, y + out + c, row, rows, columns,
-                           channels, parameter, lanes);
-    }
-    if (!ADD && gap > 0 && o + 1 < p.w.out) {
-      for (index_t i = 0; i < rows.end; ++i)
-        fill_zero(dx + i * row + in + columns * channels, gap * channels);
+  Rule rule[VECTORS];
+  for (int k = 0; k < VECTORS; ++k) {
+    rule[k].start(load_n(dy + k * lanes, count), winners + k * lanes, count, parameter);
+  }
+  for (index_t j = 0; j < columns; ++j) {
+    const T number = static_cast<T>(place * columns + j);
+    for (int k = 0; k < VECTORS; ++k) {
+      T* tap = dx + j * channels + k * lanes;
+      Vec<T> d = rule[k].share(number);
+      if (ADD) d = load_n(tap, count) + d;
+      store_n(tap, d, count);
     }
   }
 }
 
-// A row of windows that share nothing: every element of its band of dx is written once.
-template <class T, class Rule>
-NNF_INLINE void spread_row(T* dx, const T* dy, const T* x, const T* y, index_t band,
-                           const WindowRows& rows, const Inside& inside, const PoolParams& p) {
-  const index_t row = p.w.in * p.channels;
-  spread_windows<T, Rule, 0, false, false>(dx, dy, x, y, rows, 0, inside.begin, p);
-  index_t done = inside.begin;
-  if (rows.end == 2 && p.w.size == 2) {
-    spread_windows<T, Rule, 2, false, true>(dx, dy, x, y, rows, done, inside.whole, p);
-    spread_windows<T, Rule, 2, false, false>(dx, dy, x, y, rows, inside.whole, inside.end, p);
-    done = inside.end;
+// A row of the windows `from` to `end`. Unless they add, what lies between two of them becomes 0.
+template <class T, class Rule, bool ADD>
+NNF_OUTLINE void spread_any(const SpreadRow<T>& r, index_t from, index_t end, const PoolParams& p) {
+  const index_t channels = p.channels, gap = p.w.stride - p.w.size;
+  for (index_t o = from; o < end; ++o) {
+    const Taps taps = taps_of(p.w, o);
+    const index_t columns = taps.end - taps.begin;
+    const T parameter = Rule::parameter(r.rows * columns);
+    T* in = r.dx + taps.begin * channels;
+    const index_t out = o * channels;
+    for_vectors<T>(channels, [&](index_t c, auto vectors, int count) {
+      spread<T, Rule, ADD, vectors>(in + c, r.dy + out + c, r.winners + out + c, r.place, columns,
+                                    channels, parameter, count);
+    });
+    if (!ADD && gap > 0 && o + 1 < p.w.out) fill_zero(in + columns * channels, gap * channels);
   }
-  spread_windows<T, Rule, 0, false, false>(dx, dy, x, y, rows, done, p.w.out, p);
-  const index_t covered = taps_of(p.w, p.w.out - 1).end * p.channels;
-  for (index_t i = 0; i < rows.end; ++i) fill_zero(dx + i * row + covered, row - covered);
-  fill_zero(dx + rows.end * row, (band - rows.end) * row);
+}
+
+// The same for windows of SIZE x SIZE that lie inside and leave no gaps. Unless they add, they may write
+// whole vectors.
+template <class T, class Rule, int SIZE, bool ADD>
+NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
+                              const PoolParams& p) {
+  constexpr int lanes = Vec<T>::lanes;
+  const index_t channels = p.channels, full = channels / lanes * lanes;
+  const index_t step = p.w.stride * channels, place = r.place;
+  const int last = ADD ? static_cast<int>(channels - full) : lanes;
+  const T parameter = Rule::parameter(SIZE * SIZE);
+  T* dx = r.dx + (from * p.w.stride - p.w.before) * channels;
+  const T *dy = r.dy + from * channels, *won = r.winners + from * channels;
+  for (index_t o = from; o < end; ++o, dx += step) {
+    // First the vector that reaches into the next pixel, whose own come after it.
+    if (full < channels)
+      spread<T, Rule, ADD, 1>(dx + full, dy + full, won + full, place, SIZE, channels, parameter,
+                              last);
+    for (index_t c = 0; c < full; c += lanes)
+      spread<T, Rule, ADD, 1>(dx + c, dy + c, won + c, place, SIZE, channels, parameter, lanes);
+    dy += channels;
+    won += channels;
+  }
+}
+
+// A row of windows that share nothing: every element of dx's row is written once.
+template <class T, class Rule>
+NNF_INLINE void spread_row(const SpreadRow<T>& to, const Inside& inside, const PoolParams& p) {
+  index_t done = 0;
+  if (to.rows == 2 && p.w.size == 2 && p.w.stride == 2) {
+    if (inside.begin > 0) spread_any<T, Rule, false>(to, 0, inside.begin, p);
+    spread_inside<T, Rule, 2, false>(to, inside.begin, inside.whole, p);
+    done = inside.whole;
+  }
+  if (done < p.w.out) spread_any<T, Rule, false>(to, done, p.w.out, p);
+  const index_t covered = taps_of(p.w, p.w.out - 1).end;
+  if (covered < p.w.in) fill_zero(to.dx + covered * p.channels, (p.w.in - covered) * p.channels);
 }
 
 // A row of windows that share elements with their neighbours: they add.
 template <class T, class Rule>
-NNF_INLINE void add_row(T* dx, const T* dy, const T* x, const T* y, const WindowRows& rows,
-                        const Inside& inside, const PoolParams& p) {
+NNF_INLINE void add_row(const SpreadRow<T>& to, const Inside& inside, const PoolParams& p) {
   index_t done = 0;
-  if (rows.begin == 0 && rows.end == 3 && p.w.size == 3) {
-    spread_windows<T, Rule, 0, true, false>(dx, dy, x, y, rows, 0, inside.begin, p);
-    spread_windows<T, Rule, 3, true, false>(dx, dy, x, y, rows, inside.begin, inside.end, p);
+  if (to.rows == 3 && p.w.size == 3) {
+    if (inside.begin > 0) spread_any<T, Rule, true>(to, 0, inside.begin, p);
+    spread_inside<T, Rule, 3, true>(to, inside.begin, inside.end, p);
     done = inside.end;
   }
-  spread_windows<T, Rule, 0, true, false>(dx, dy, x, y, rows, done, p.w.out, p);
+  if (done < p.w.out) spread_any<T, Rule, true>(to, done, p.w.out, p);
 }
 
 // Output rows `begin` to `end` of one image. They own the rows of dx from their first window's start
 // to the next one's after them, and write nothing else; windows before them may reach into these.
 template <class T, class Rule>
-NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* x, const T* y, index_t begin,
+NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* winners, index_t begin,
                                     index_t end, const Inside& inside, const PoolParams& p) {
   const index_t row = p.w.in * p.channels, out_row = p.w.out * p.channels;
   const bool add = overlaps(p.h) || overlaps(p.w);
@@ -273,45 +385,45 @@ NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* x, const T* y, 
   }
   for (; o < end; ++o) {
     const Taps taps = taps_of(p.h, o);
-    WindowRows rows{taps.end - taps.begin, own > taps.begin ? own - taps.begin : 0, 0};
-    rows.end = (own_end < taps.end ? own_end : taps.end) - taps.begin;
-    if (rows.begin >= rows.end) continue;
-    const index_t in = taps.begin * row, out = o * out_row;
-    if (add) {
-      add_row<T, Rule>(dx + in, dy + out, x + in, y + out, rows, inside, p);
-    } else {
-      const index_t band = band_begin(p.h, o + 1) - taps.begin;
-      spread_row<T, Rule>(dx + in, dy + out, x + in, y + out, band, rows, inside, p);
+    const index_t from = own > taps.begin ? own : taps.begin;
+    const index_t to = own_end < taps.end ? own_end : taps.end;
+    for (index_t at = from; at < to; ++at) {
+      const SpreadRow<T> r = {dx + at * row, dy + o * out_row, winners + o * out_row,
+                              at - taps.begin, taps.end - taps.begin};
+      if (add) {
+        add_row<T, Rule>(r, inside, p);
+      } else {
+        const bool room = (own_end - 1 - at) * row >= Vec<T>::lanes;
+        spread_row<T, Rule>(r, inside.with_room(room), p);
+      }
     }
+    const index_t band = add ? to : band_begin(p.h, o + 1);
+    if (to < band) fill_zero(dx + to * row, (band - to) * row);
   }
 }
 
 template <class T, class Rule>
-NNF_INLINE void pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t first,
-                              index_t end, const PoolParams& p) {
+NNF_INLINE void pool_backward(T* dx, const T* dy, const T* winners, index_t first, index_t end,
+                              const PoolParams& p) {
   const Inside inside = inside_of<T>(p.w, p.channels);
   const index_t in = p.h.in * p.w.in * p.channels, out = p.h.out * p.w.out * p.channels;
-  while (first < end) {
-    const index_t image = first / p.h.out, start = image * p.h.out;
-    const index_t stop = end < start + p.h.out ? end : start + p.h.out;
-    pool_backward_image<T, Rule>(dx + image * in, dy + image * out, x + image * in, y + image * out,
-                                 first - start, stop - start, inside, p);
-    first = stop;
-  }
+  for_each_image(first, end, p, [&](index_t image, index_t begin, index_t stop) {
+    pool_backward_image<T, Rule>(dx + image * in, dy + image * out, winners + image * out, begin,
+                                 stop, inside, p);
+  });
 }
 
-// dx (N, H, W, C) from dy, y (N, OH, OW, C) and x: a window's dy goes to the first of its elements that
-// equals y, and shares of an element add up in the order of their windows; with relu nothing goes where
-// y is 0. dx apart from the others.
+// dx (N, H, W, C) from dy and winners (N, OH, OW, C), as max_pool_forward left them: a window's dy goes
+// to its winner, and shares of an element add up in the order of their windows. dx apart from the others.
 template <class T>
-void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t first, index_t end,
+void max_pool_backward(T* dx, const T* dy, const T* winners, index_t first, index_t end,
                        const PoolParams& p) {
-  pool_backward<T, Largest<T>>(dx, dy, x, y, first, end, p);
+  pool_backward<T, AllToWinner<T>>(dx, dy, winners, first, end, p);
 }
 
 // dx (N, H, W, C) from dy (N, OH, OW, C): each element of a window gets dy (1 / count), added up in the
 // order of the windows. dx apart from dy.
 template <class T>
 void avg_pool_backward(T* dx, const T* dy, index_t first, index_t end, const PoolParams& p) {
-  pool_backward<T, Mean<T>>(dx, dy, dy, dy, first, end, p);
+  pool_backward<T, SameToAll<T>>(dx, dy, dy, first, end, p);
 }

@@ -33,6 +33,13 @@ void require_pooling(const std::string& place, const Window& window) {
   }
 }
 
+void require_numbered(const std::string& place, const Window& window) {
+  const index_t most = index_t(1) << 24;
+  require(window.h.kernel <= most && window.w.kernel <= most / window.h.kernel, place,
+          ": expected windows of at most 2^24 elements where the winners are wanted, got ",
+          window.h.kernel, " x ", window.w.kernel, "; pool in two steps");
+}
+
 Window whole_image(index_t h, index_t w) {
   Window window;
   window.h.in = window.h.kernel = window.h.stride = h;
@@ -41,20 +48,20 @@ Window whole_image(index_t h, index_t w) {
 }
 
 template <class T>
-void max_pool_forward(T* y, const T* x, index_t images, index_t channels, const Window& window,
-                      bool relu) {
+void max_pool_forward(T* y, T* winners, const T* x, index_t images, index_t channels,
+                      const Window& window, bool relu) {
   for_output_rows(images, channels, window, relu,
                   [=](index_t begin, index_t end, const PoolParams& p) {
-                    kernels<T>().max_pool_forward(y, x, begin, end, p);
+                    kernels<T>().max_pool_forward(y, winners, x, begin, end, p);
                   });
 }
 
 template <class T>
-void max_pool_backward(T* dx, const T* dy, const T* x, const T* y, index_t images, index_t channels,
-                       const Window& window, bool relu) {
-  for_output_rows(images, channels, window, relu,
+void max_pool_backward(T* dx, const T* dy, const T* winners, index_t images, index_t channels,
+                       const Window& window) {
+  for_output_rows(images, channels, window, false,
                   [=](index_t begin, index_t end, const PoolParams& p) {
-                    kernels<T>().max_pool_backward(dx, dy, x, y, begin, end, p);
+                    kernels<T>().max_pool_backward(dx, dy, winners, begin, end, p);
                   });
 }
 
@@ -74,11 +81,10 @@ void avg_pool_backward(T* dx, const T* dy, index_t images, index_t channels, con
                   });
 }
 
-#define NNF_INSTANTIATE(T)                                                                \
-  template void max_pool_forward<T>(T*, const T*, index_t, index_t, const Window&, bool); \
-  template void max_pool_backward<T>(T*, const T*, const T*, const T*, index_t, index_t,  \
-                                     const Window&, bool);                                \
-  template void avg_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);       \
+#define NNF_INSTANTIATE(T)                                                                     \
+  template void max_pool_forward<T>(T*, T*, const T*, index_t, index_t, const Window&, bool);  \
+  template void max_pool_backward<T>(T*, const T*, const T*, index_t, index_t, const Window&); \
+  template void avg_pool_forward<T>(T*, const T*, index_t, index_t, const Window&);            \
   template void avg_pool_backward<T>(T*, const T*, index_t, index_t, const Window&);
 NNF_INSTANTIATE(float)
 NNF_INSTANTIATE(double)

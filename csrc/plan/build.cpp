@@ -341,6 +341,10 @@ class Builder {
     step.op = index;
     step.d_output = d_output;
     if (op->backward_reads_output()) extend(value_buffer(op_output_[i]), time);
+    if (op->keeps_for_backward()) {
+      step.kept = new_buffer(*tensor(op_output_[i]), index);
+      extend(step.kept, time);
+    }
     for (size_t j = 0; j < op_inputs_[i].size(); ++j) {
       const int input = op_inputs_[i][j];
       const size_t t = static_cast<size_t>(input);
@@ -404,6 +408,7 @@ class Builder {
     for (const PendingStep& step : pending_) {
       Op<T>* op = program_.ops[static_cast<size_t>(step.op)].get();
       op->d_output = address(step.d_output);
+      op->kept = address(step.kept);
       for (size_t j = 0; j < step.d_inputs.size(); ++j) op->d_inputs[j] = address(step.d_inputs[j]);
       BackwardStep<T> made{op->is_view() ? nullptr : op, {}};
       for (const PendingTransfer& t : step.transfers) {
@@ -419,7 +424,7 @@ class Builder {
     bool add;
   };
   struct PendingStep {
-    int op, d_output;
+    int op, d_output, kept = -1;
     std::vector<int> d_inputs;
     std::vector<PendingTransfer> transfers;
     bool lends = false;  // d_output, to one input

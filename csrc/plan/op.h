@@ -75,6 +75,8 @@ class Op {
   // What backward() reads: the plan keeps just that alive.
   virtual bool backward_reads_inputs() const { return true; }
   virtual bool backward_reads_output() const { return true; }
+  // Whether forward() keeps something as large as y for backward(), in `kept`.
+  virtual bool keeps_for_backward() const { return false; }
   // Whether y (and dy) is the memory of input 0 (and its gradient), so that there is nothing to do.
   virtual bool is_view() const { return false; }
   // Whether every dx is dy as backward() leaves it, so that it may be the same memory.
@@ -88,6 +90,7 @@ class Op {
   std::function<ColumnScale<T>()> scaled;  // what convolutions and dense do to y before f; or none
   T* d_output = nullptr;
   std::vector<T*> d_inputs;  // null where nothing upstream learns
+  T* kept = nullptr;         // null where backward() is not wanted
   uint32_t stream = 0;       // of random numbers: the node's place in the graph
 };
 

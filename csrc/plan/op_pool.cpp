@@ -64,14 +64,18 @@ class MaxPoolOp final : public PoolOp<T> {
   explicit MaxPoolOp(const NodeSpec& node)
       : PoolOp<T>(node), relu_(activation_of(node).kind == Activation::relu) {}
   void forward(const Run& run) override {
-    max_pool_forward<T>(this->output->value, this->inputs[0]->value, run.rows, this->channels(),
-                        this->window(), relu_);
+    if (this->kept) require_numbered(this->name, this->window());
+    max_pool_forward<T>(this->output->value, this->kept, this->inputs[0]->value, run.rows,
+                        this->channels(), this->window(), relu_);
   }
   void backward(const Run& run) override {
     if (!this->d_inputs[0]) return;
-    max_pool_backward<T>(this->d_inputs[0], this->d_output, this->inputs[0]->value,
-                         this->output->value, run.rows, this->channels(), this->window(), relu_);
+    max_pool_backward<T>(this->d_inputs[0], this->d_output, this->kept, run.rows, this->channels(),
+                         this->window());
   }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+  bool keeps_for_backward() const override { return true; }  // each window's winner
 
  private:
   bool relu_;  // the convolution's before it

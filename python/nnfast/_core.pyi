@@ -159,12 +159,17 @@ def adam_update(
     step: int,
 ) -> None: ...
 def max_pool2d_forward(
-    x: Array, pool_size: Sequence[int], strides: Sequence[int], padding: str | Sequence[int], out: Array | None
+    x: Array,
+    pool_size: Sequence[int],
+    strides: Sequence[int],
+    padding: str | Sequence[int],
+    out: Array | None,
+    winners: Array | None,
 ) -> Array: ...
 def max_pool2d_backward(
     dy: Array,
-    x: Array,
-    y: Array,
+    winners: Array,
+    size: Sequence[int],
     pool_size: Sequence[int],
     strides: Sequence[int],
     padding: str | Sequence[int],

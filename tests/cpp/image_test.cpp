@@ -81,10 +81,11 @@ void check_pooling(const PoolCase& c, index_t channels, int threads) {
   const index_t out = kImages * w.h.out * w.w.out * channels;
   Numbers numbers;
   const auto x = integers<T>(numbers, in), dy = integers<T>(numbers, out);
-  auto y = output<T>(out), mean = output<T>(out), dx = output<T>(in), d_mean = output<T>(in);
+  auto y = output<T>(out), winners = output<T>(out), mean = output<T>(out);
+  auto dx = output<T>(in), d_mean = output<T>(in);
   set_num_threads(threads);
-  max_pool_forward(y.data(), x.data(), kImages, channels, w);
-  max_pool_backward(dx.data(), dy.data(), x.data(), y.data(), kImages, channels, w);
+  max_pool_forward(y.data(), winners.data(), x.data(), kImages, channels, w);
+  max_pool_backward(dx.data(), dy.data(), winners.data(), kImages, channels, w);
   avg_pool_forward(mean.data(), x.data(), kImages, channels, w);
   avg_pool_backward(d_mean.data(), dy.data(), kImages, channels, w);
   std::vector<Exact> want_dx(x.size(), 0), want_d_mean(x.size(), 0);

@@ -17,7 +17,12 @@ def _options(place: str, pool_size: Sizes, strides: Sizes | None, padding: Any) 
 
 
 def max_pool2d_forward(
-    x: Array, pool_size: Sizes, strides: Sizes | None = None, padding: Any = "valid", out: Array | None = None
+    x: Array,
+    pool_size: Sizes,
+    strides: Sizes | None = None,
+    padding: Any = "valid",
+    out: Array | None = None,
+    winners: Array | None = None,
 ) -> Array:
     """The largest element of each window of images, channel by channel.
 
@@ -34,6 +39,9 @@ def max_pool2d_forward(
         window. Padding never wins.
     out : ndarray of shape (N, OH, OW, C), optional
         Where the result goes; apart from `x` in memory.
+    winners : ndarray of shape (N, OH, OW, C), optional
+        Gets what `max_pool2d_backward` needs: the number of the largest element among those that the window sees of the
+        image, row by row from 0, in the dtype of `x`. Apart from the others in memory.
 
     Returns
     -------
@@ -43,7 +51,7 @@ def max_pool2d_forward(
     ------
     ValueError
         If the window is larger than the padded image, the padding not smaller than the window, a size not positive, a
-        shape wrong or an array not contiguous.
+        shape wrong or an array not contiguous; with winners, if the window has more than 2^24 elements.
     TypeError
         If a dtype is not float32 or float64, or the dtypes differ.
 
@@ -59,13 +67,13 @@ def max_pool2d_forward(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    return _core.max_pool2d_forward(x, *_options("max_pool2d_forward", pool_size, strides, padding), out)
+    return _core.max_pool2d_forward(x, *_options("max_pool2d_forward", pool_size, strides, padding), out, winners)
 
 
 def max_pool2d_backward(
     dy: Array,
-    x: Array,
-    y: Array,
+    winners: Array,
+    size: Sequence[int],
     pool_size: Sizes,
     strides: Sizes | None = None,
     padding: Any = "valid",
@@ -77,8 +85,10 @@ def max_pool2d_backward(
     ----------
     dy : ndarray of shape (N, OH, OW, C)
         Gradient with respect to the output.
-    x, y : ndarray
-        Input and output of the forward pass.
+    winners : ndarray of shape (N, OH, OW, C)
+        As the forward pass left them. A number that no element has: nothing gets dy.
+    size : pair of int
+        (H, W) of the input.
     pool_size, strides, padding
         As in the forward pass; errors too.
     out : ndarray of shape (N, H, W, C), optional
@@ -90,19 +100,25 @@ def max_pool2d_backward(
 
     Notes
     -----
-    The winner is found again by comparing x with y, so the forward pass stores nothing. Where windows overlap, an
-    element's shares are added up in the order of the windows.
+    Where windows overlap, an element's shares are added up in the order of the windows; otherwise each element is
+    written once.
 
     Examples
     --------
     >>> import numpy as np
     >>> from nnfast import kernels
     >>> x = np.array([[1.0, 3.0], [3.0, 2.0]]).reshape(1, 2, 2, 1)
-    >>> kernels.max_pool2d_backward(np.ones((1, 1, 1, 1)), x, kernels.max_pool2d_forward(x, 2), 2)[0, :, :, 0]
+    >>> winners = np.empty((1, 1, 1, 1))
+    >>> y = kernels.max_pool2d_forward(x, 2, winners=winners)
+    >>> winners.item()
+    1.0
+    >>> kernels.max_pool2d_backward(np.ones((1, 1, 1, 1)), winners, (2, 2), 2)[0, :, :, 0]
     array([[0., 1.],
            [0., 0.]])
     """
-    return _core.max_pool2d_backward(dy, x, y, *_options("max_pool2d_backward", pool_size, strides, padding), out)
+    place = "max_pool2d_backward"
+    extent = each(sizes_of(place, "size", size, 2), 2)
+    return _core.max_pool2d_backward(dy, winners, extent, *_options(place, pool_size, strides, padding), out)
 
 
 def avg_pool2d_forward(
@@ -176,7 +192,7 @@ def avg_pool2d_backward(
     return _core.avg_pool2d_backward(dy, extent, *_options(place, pool_size, strides, padding), out)
 
 
-def global_max_pool2d_forward(x: Array, out: Array | None = None) -> Array:
+def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array | None = None) -> Array:
     """The largest element of each channel over the whole image.
 
     Parameters
@@ -185,6 +201,8 @@ def global_max_pool2d_forward(x: Array, out: Array | None = None) -> Array:
         Images of one pixel or more.
     out : ndarray of shape (N, C), optional
         Where the result goes; apart from `x` in memory.
+    winners : ndarray of shape (N, C), optional
+        As in `max_pool2d_forward`: the number of the largest pixel, row by row.
 
     Returns
     -------
@@ -204,18 +222,20 @@ def global_max_pool2d_forward(x: Array, out: Array | None = None) -> Array:
     >>> kernels.global_max_pool2d_forward(np.arange(8.0).reshape(1, 2, 2, 2))
     array([[6., 7.]])
     """
-    return _core.max_pool2d_forward(x, [], [], "valid", out)
+    return _core.max_pool2d_forward(x, [], [], "valid", out, winners)
 
 
-def global_max_pool2d_backward(dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:
+def global_max_pool2d_backward(dy: Array, winners: Array, size: Sequence[int], out: Array | None = None) -> Array:
     """Gradient of `global_max_pool2d_forward`: dy goes to the first pixel that is largest.
 
     Parameters
     ----------
     dy : ndarray of shape (N, C)
         Gradient with respect to the output.
-    x, y : ndarray
-        Input and output of the forward pass.
+    winners : ndarray of shape (N, C)
+        As the forward pass left them.
+    size : pair of int
+        (H, W) of the input.
     out : ndarray of shape (N, H, W, C), optional
         Where the result goes; apart from the others in memory.
 
@@ -227,11 +247,13 @@ def global_max_pool2d_backward(dy: Array, x: Array, y: Array, out: Array | None 
     --------
     >>> import numpy as np
     >>> from nnfast import kernels
-    >>> x = np.array([1.0, 3.0, 3.0]).reshape(1, 3, 1, 1)
-    >>> kernels.global_max_pool2d_backward(np.ones((1, 1)), x, kernels.global_max_pool2d_forward(x)).ravel()
+    >>> x, winners = np.array([1.0, 3.0, 3.0]).reshape(1, 3, 1, 1), np.empty((1, 1))
+    >>> y = kernels.global_max_pool2d_forward(x, winners=winners)
+    >>> kernels.global_max_pool2d_backward(np.ones((1, 1)), winners, (3, 1)).ravel()
     array([0., 1., 0.])
     """
-    return _core.max_pool2d_backward(dy, x, y, [], [], "valid", out)
+    extent = each(sizes_of("global_max_pool2d_backward", "size", size, 2), 2)
+    return _core.max_pool2d_backward(dy, winners, extent, [], [], "valid", out)
 
 
 def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
