@@ -125,11 +125,16 @@ def _backward_of_batch(bench: Workbench) -> Iterator[tuple[str, Check]]:
         gamma, beta = _vectors(bench, shape[-1])
         for activation in ("identity", "relu"):
             # Which side of the kink an element is on is the forward kernel's to say.
-            y = kernels.batch_norm_forward(x, gamma, beta, activation=activation)[0]
+            y, *given = kernels.batch_norm_forward(x, gamma, beta, activation=activation)
             g = np.where(y > 0, dy, 0) if activation == "relu" else dy
-            got = kernels.batch_norm_backward(dy, x, gamma, beta, activation=activation)
-            for check in _check_backward(f"{activation} {shape}", got, batch_case(x), g, gamma, bench.eps):
-                yield check.label.rpartition(" ")[2], check
+            options = {"activation": activation, "constant": False, "out": bench.out(*shape)}
+            for label, got in (
+                ("found", kernels.batch_norm_backward(dy, x, gamma, beta, activation=activation)),
+                ("given", kernels.batch_norm_backward(dy, x, gamma, beta, *given, **options)),
+            ):
+                label = f"{label} {activation} {shape}"
+                for check in _check_backward(label, got, batch_case(x), g, gamma, bench.eps):
+                    yield check.label.rpartition(" ")[2], check
         mean, variance = bench.normal(shape[-1]), bench.uniform(0.5, 2.0, shape[-1])
         got = kernels.batch_norm_backward(dy, x, gamma, beta, mean, variance)
         scale = gamma / np.sqrt(variance.astype(np.float64) + EPSILON)

@@ -116,12 +116,16 @@ py::tuple batch_norm_forward_py(const py::object& object, const py::object& gamm
   });
 }
 
-// Calls backward(gradients, dy) into new arrays: dx, d_gamma, d_beta.
+// Calls backward(gradients, dy): dx, into `given` or a new array, d_gamma, d_beta.
 template <class T, class Backward>
-py::tuple gradients_of(Normalized<T>& in, const py::object& dy, const Backward& backward) {
+py::tuple gradients_of(Normalized<T>& in, const py::object& dy, const py::object& given,
+                       const Backward& backward) {
   const T* from = gradient_like(in, dy);
-  py::array_t<T> dx(shape_of(in.x)), d_gamma(in.p.n), d_beta(in.p.n);
-  const NormalizationGradients<T> out{dx.mutable_data(), d_gamma.mutable_data(),
+  py::array dx = output_array<T>(given, shape_of(in.x), "out");
+  require(given.is_none() || !overlap(dx, in.x),
+          "out: expected an array apart from x in memory, got an overlap; use another array");
+  py::array_t<T> d_gamma(in.p.n), d_beta(in.p.n);
+  const NormalizationGradients<T> out{mutable_data_of<T>(dx), d_gamma.mutable_data(),
                                       d_beta.mutable_data()};
   {
     const ReleaseGil release;
@@ -133,16 +137,17 @@ py::tuple gradients_of(Normalized<T>& in, const py::object& dy, const Backward& 
 py::tuple batch_norm_backward_py(const py::object& dy, const py::object& object,
                                  const py::object& gamma, const py::object& beta,
                                  const py::object& mean, const py::object& variance, double epsilon,
-                                 const std::string& activation) {
+                                 const std::string& activation, bool constant,
+                                 const py::object& given) {
   const py::array x = contiguous_array(object, "x");
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     Normalized<T> in = normalized<T>(x, gamma, beta, epsilon);
     in.p.relu = is_relu(activation);
     const AlignedBuffer<double> numbers = statistics_of(in, mean, variance);
-    return gradients_of(in, dy, [&](const NormalizationGradients<T>& out, const T* from) {
+    return gradients_of(in, dy, given, [&](const NormalizationGradients<T>& out, const T* from) {
       batch_norm_backward(out, from, in.data(), numbers.data(), numbers.data() + in.p.n,
-                          !mean.is_none(), in.p);
+                          constant && !mean.is_none(), in.p);
     });
   });
 }
@@ -167,9 +172,10 @@ py::tuple layer_norm_backward_py(const py::object& dy, const py::object& object,
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     Normalized<T> in = normalized<T>(x, gamma, py::none(), epsilon);
-    return gradients_of(in, dy, [&](const NormalizationGradients<T>& out, const T* from) {
-      layer_norm_backward(out, from, in.data(), in.p);
-    });
+    return gradients_of(in, dy, py::none(),
+                        [&](const NormalizationGradients<T>& out, const T* from) {
+                          layer_norm_backward(out, from, in.data(), in.p);
+                        });
   });
 }
 
@@ -206,9 +212,10 @@ py::tuple group_norm_backward_py(const py::object& dy, const py::object& object,
     using T = decltype(t);
     Normalized<T> in = normalized<T>(x, gamma, py::none(), epsilon);
     const index_t images = images_of(in, groups);
-    return gradients_of(in, dy, [&](const NormalizationGradients<T>& out, const T* from) {
-      group_norm_backward(out, from, in.data(), images, groups, in.p);
-    });
+    return gradients_of(in, dy, py::none(),
+                        [&](const NormalizationGradients<T>& out, const T* from) {
+                          group_norm_backward(out, from, in.data(), images, groups, in.p);
+                        });
   });
 }
 
@@ -219,7 +226,8 @@ void add_norm_kernels(py::module_& module) {
   module.def("batch_norm_forward", &batch_norm_forward_py, arg("x"), arg("gamma"), arg("beta"),
              arg("mean"), arg("variance"), arg("epsilon"), arg("activation"), arg("out"));
   module.def("batch_norm_backward", &batch_norm_backward_py, arg("dy"), arg("x"), arg("gamma"),
-             arg("beta"), arg("mean"), arg("variance"), arg("epsilon"), arg("activation"));
+             arg("beta"), arg("mean"), arg("variance"), arg("epsilon"), arg("activation"),
+             arg("constant"), arg("out"));
   module.def("layer_norm_forward", &layer_norm_forward_py, arg("x"), arg("gamma"), arg("beta"),
              arg("epsilon"), arg("out"));
   module.def("layer_norm_backward", &layer_norm_backward_py, arg("dy"), arg("x"), arg("gamma"),

@@ -209,6 +209,8 @@ def batch_norm_backward(
     variance: Array | None,
     epsilon: float,
     activation: str,
+    constant: bool,
+    out: Array | None,
 ) -> tuple[Array, Array, Array]: ...
 def layer_norm_forward(
     x: Array, gamma: Array | None, beta: Array | None, epsilon: float, out: Array | None

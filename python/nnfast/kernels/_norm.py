@@ -76,11 +76,13 @@ def batch_norm_backward(
     variance: Array | None = None,
     epsilon: float = 1e-3,
     activation: str = "identity",
+    constant: bool = True,
+    out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Gradients of batch normalisation.
 
     With g = dy f', u = (x - mean) / s and s = sqrt(variance + epsilon): d_beta = sum(g), d_gamma = sum(g u) and
-    dx = gamma / s (g - mean(g) - u mean(g u)); where mean and variance are given, dx = gamma / s g.
+    dx = gamma / s (g - mean(g) - u mean(g u)); where mean and variance are constants, dx = gamma / s g.
 
     Parameters
     ----------
@@ -88,6 +90,11 @@ def batch_norm_backward(
         Gradient with respect to y.
     x, gamma, beta, mean, variance, epsilon, activation
         As in the forward pass; errors too.
+    constant : bool, default True
+        Whether a given mean and variance are constants, as in prediction. False: they are those of x, as the forward
+        pass returned them; that saves finding them again.
+    out : ndarray of x's shape, optional
+        Receives dx; it may be `dy`, and lies apart from `x` in memory.
 
     Returns
     -------
@@ -96,7 +103,8 @@ def batch_norm_backward(
 
     Notes
     -----
-    Two passes over dy and x, besides those that find mean and variance again where they are not given.
+    Two passes over dy and x, besides those that find mean and variance again where they are not given. Given ones are
+    rounded to x's dtype, which moves u by at most |mean| / s units in the last place.
 
     References
     ----------
@@ -111,7 +119,7 @@ def batch_norm_backward(
     >>> bool(np.abs(dx).max() < 1e-12), d_beta
     (True, array([3.]))
     """
-    return _core.batch_norm_backward(dy, x, gamma, beta, mean, variance, epsilon, activation)
+    return _core.batch_norm_backward(dy, x, gamma, beta, mean, variance, epsilon, activation, constant, out)
 
 
 def layer_norm_forward(
