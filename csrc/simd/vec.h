@@ -60,6 +60,12 @@ NNF_INLINE Vec<T> zero() {
   return broadcast<T>(T(0));
 }
 
+// sum += a * b, in sum's register.
+template <class T>
+NNF_INLINE void add_product(Vec<T>& sum, Vec<T> a, Vec<T> b) {
+  sum = fma(a, b, sum);
+}
+
 template <int N>
 struct Constant {
   NNF_INLINE constexpr operator int() const { return N; }

@@ -99,6 +99,15 @@ NNF_INLINE Vf fma(Vf a, Vf b, Vf c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 NNF_INLINE Vd fma(Vd a, Vd b, Vd c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
 NNF_INLINE Vf fnma(Vf a, Vf b, Vf c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 NNF_INLINE Vd fnma(Vd a, Vd b, Vd c) { return {_mm256_fnmadd_pd(a.v, b.v, c.v)}; }
+#if !defined(_MSC_VER) || defined(__clang__)
+// Where the compiler may choose, it moves sums to the factors' registers and, out of these, to memory.
+NNF_INLINE void add_product(Vf& sum, Vf a, Vf b) {
+  __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum.v) : "x"(a.v), "x"(b.v));
+}
+NNF_INLINE void add_product(Vd& sum, Vd a, Vd b) {
+  __asm__("vfmadd231pd %2, %1, %0" : "+x"(sum.v) : "x"(a.v), "x"(b.v));
+}
+#endif
 NNF_INLINE Vf min(Vf a, Vf b) { return {_mm256_min_ps(a.v, b.v)}; }
 NNF_INLINE Vd min(Vd a, Vd b) { return {_mm256_min_pd(a.v, b.v)}; }
 NNF_INLINE Vf max(Vf a, Vf b) { return {_mm256_max_ps(a.v, b.v)}; }
@@ -241,6 +250,7 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;
 constexpr int kGemmVectors = 2;
 constexpr int gemm_rows(int vectors) { return vectors >= 2 ? 6 : 12; }
+constexpr bool kGemmUnrolls = true;
 
 struct Words {
   __m256i v;

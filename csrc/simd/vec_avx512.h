@@ -217,6 +217,7 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = true;
 constexpr int kGemmVectors = 4;
 constexpr int gemm_rows(int vectors) { return vectors >= 4 ? 6 : vectors == 3 ? 8 : 14; }
+constexpr bool kGemmUnrolls = false;
 
 struct Words {
   __m512i v;

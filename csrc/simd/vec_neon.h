@@ -169,6 +169,7 @@ constexpr bool kHasFma = true;
 constexpr bool kPartialLoadsAreCheap = false;
 constexpr int kGemmVectors = 4;
 constexpr int gemm_rows(int vectors) { return vectors >= 4 ? 6 : vectors == 3 ? 8 : 14; }
+constexpr bool kGemmUnrolls = false;
 
 struct Words {
   uint64x2_t v;

@@ -174,6 +174,7 @@ constexpr bool kHasFma = false;
 constexpr bool kPartialLoadsAreCheap = false;
 constexpr int kGemmVectors = 2;
 constexpr int gemm_rows(int vectors) { return vectors >= 2 ? 6 : 12; }
+constexpr bool kGemmUnrolls = false;
 
 struct Words {
   __m128i v;
