@@ -212,7 +212,7 @@ NNF_INLINE bool gemm_whole_panel(const GemmPanel<T>& p) {
       if (p.a_k == 1) return gemm_panel_of<T, VECTORS, false, Walk::along_rows, steps>(p);
       if (p.a_row == 1) return gemm_panel_of<T, VECTORS, false, Walk::across_rows, steps>(p);
     }
-    if (p.k >= 6 && p.k % 3 == 0 && p.a_k == 1)
+    if (p.k >= 3 && p.k % 3 == 0 && p.a_k == 1)
       return gemm_panel_of<T, VECTORS, false, Walk::along_rows, 3>(p);
   }
   return gemm_panel_of<T, VECTORS, false>(p);
