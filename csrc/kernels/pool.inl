@@ -8,8 +8,8 @@
 // pixel after it, which comes later and puts its own there. Only the last pixels of a kernel's rows need
 // parts of vectors, so that six channels cost no masks.
 //
-// Parameters are copied where windows are walked along: stores of vectors might change what a reference
-// names, for all that the compiler knows, and it would read that again after each.
+// Where windows are walked along, the parameters stand in numbers of their own: for all that the compiler
+// knows, stores of vectors might change what a reference names, and it would read that again after each.
 
 // What a window sees along an axis.
 struct Taps {
@@ -66,8 +66,9 @@ NNF_INLINE void for_each_image(index_t first, index_t end, const PoolParams& p, 
   }
 }
 
-// Calls body(c, vectors, count) with runs of a pixel's channels: of 4, 2 or 1 vectors of `count`. A window may be a whole
-// image: sums of several vectors then go side by side, and its elements are written one after the other.
+// Calls body(c, vectors, count) with runs of a pixel's channels: of 4, 2 or 1 vectors of `count`. A window
+// may be a whole image: sums of several vectors then go side by side, and its elements are written one after
+// the other.
 template <class T, class Body>
 NNF_INLINE void for_vectors(index_t channels, const Body& body) {
   constexpr int lanes = Vec<T>::lanes;

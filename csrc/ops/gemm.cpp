@@ -83,10 +83,16 @@ struct Panel {
   index_t b_k;
 };
 
-// `rows` of A use it. Packed into `slot`, where that pays and is not done yet.
+// Scratch memory for packed panels: numbers of it in all, and before a panel's own. It is the thread's, and
+// so asked for only where a panel is packed.
+struct Slot {
+  index_t size, at;
+};
+
+// `rows` of A use it. Packed, where that pays and is not done yet.
 template <class T>
 Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t depth, index_t rows,
-                  T* slot, bool packed_before) {
+                  const Slot& slot, bool packed_before) {
   const Kernels<T>& table = kernels<T>();
   const T* b = p.b + k * p.b_k + region.column * p.b_n;
   const bool whole_vectors = region.columns % table.lanes == 0;
@@ -94,8 +100,9 @@ Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t dep
   if (readable && rows < rows_that_pay_for_packing(b, p.b_k, table.gemm_columns, depth))
     return {b, p.b_k};
   const index_t width = table.padded(region.columns);
-  if (!packed_before) table.pack_panel({slot, width, b, p.b_k, p.b_n, depth, region.columns});
-  return {slot, width};
+  T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(slot.size))) + slot.at;
+  if (!packed_before) table.pack_panel({packed, width, b, p.b_k, p.b_n, depth, region.columns});
+  return {packed, width};
 }
 
 template <class T>
@@ -143,16 +150,15 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   const bool keeps_panels = rows < part.rows;
   const index_t columns = keeps_panels ? std::min(part.columns, kColumnBlock) : part.columns;
   const index_t slots = keeps_panels ? (columns + width - 1) / width : 1;
-  T* slot = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(slots * width * depth)));
   bool finite = true;
   const auto run_columns = [&](index_t block, index_t k, index_t row) {
     const index_t steps = std::min(depth, p.k - k), end = std::min(part.columns, block + columns);
     for (index_t column = block; column < end; column += width) {
       const Region region = {part.row + row, std::min(rows, part.rows - row), part.column + column,
                              std::min(width, end - column)};
-      T* own = keeps_panels ? slot + (column - block) * depth : slot;
+      const Slot slot = {slots * width * depth, keeps_panels ? (column - block) * depth : 0};
       finite &=
-          run_region(p, region, k, steps, panel_of(p, region, k, steps, part.rows, own, row > 0));
+          run_region(p, region, k, steps, panel_of(p, region, k, steps, part.rows, slot, row > 0));
     }
   };
   for (index_t block = 0; block < part.columns; block += columns) {
