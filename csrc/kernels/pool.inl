@@ -394,7 +394,9 @@ NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* winners, index_
       if (add) {
         add_row<T, Rule>(r, inside, p);
       } else {
-        const bool room = (own_end - 1 - at) * row >= Vec<T>::lanes;
+        // Of dx to write, and of dy to read.
+        const bool room =
+            (own_end - 1 - at) * row >= Vec<T>::lanes && (end - 1 - o) * out_row >= Vec<T>::lanes;
         spread_row<T, Rule>(r, inside.with_room(room), p);
       }
     }
