@@ -13,6 +13,8 @@ namespace {
 
 // A padded band stays in the second-level cache beside a panel of the kernel.
 constexpr index_t kBandElements = 64 * 1024;
+// So do the panels that read it in turns.
+constexpr index_t kKernelElements = 32 * 1024;
 // A panel of the kernel that could be read in place is copied where this many pixels use the copy.
 constexpr index_t kPixelsThatPayForPacking = 400;
 // A core does about this many operations in a nanosecond.
@@ -30,28 +32,50 @@ class Correlator {
                                   p.w.lowest() + p.w.width(p.w.outputs) <= p.in_w)),
         merges_(p.w.spacing == 1 && (!in_place_ || p.channels == p.x_pixel)) {}
 
-  // Output rows [begin, end) of all images, numbered through.
+  // Output rows [begin, end) of all images, numbered through. Band by band, and there panel by panel: a band
+  // is copied once, and its part of y stays in the second-level cache until it has all its columns.
   void run(index_t begin, index_t end) const {
     const index_t width = std::min<index_t>(table_.gemm_columns, p_.columns);
-    const index_t padded = table_.padded(width);
+    const index_t panel_size = table_.padded(width) * depth_;
+    const index_t panels = std::clamp<index_t>(kKernelElements / (panel_size + 1), 1,
+                                               (p_.columns + width - 1) / width);
     const index_t band = in_place_ ? 0 : band_rows() * band_width() * p_.channels;
-    T* scratch =
-        static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(padded * depth_ + band)));
-    for (index_t column = 0; column < p_.columns; column += width) {
-      GemmPanel<T> panel = panel_of(column, std::min(width, p_.columns - column));
-      if (!reads_kernel_in_place(panel, (end - begin) * p_.w.outputs)) pack(panel, column, scratch);
-      index_t row = begin;
-      while (row < end) {
+    T* scratch = static_cast<T*>(
+        thread_scratch(sizeof(T) * static_cast<size_t>(panels * panel_size + band)));
+    const index_t pixels = (end - begin) * p_.w.outputs;
+    for (index_t left = 0; left < p_.columns; left += panels * width) {
+      const index_t right = std::min(p_.columns, left + panels * width);
+      const auto for_panels = [&](const auto& run_panel) {
+        T* packed = scratch;
+        for (index_t column = left; column < right; column += width, packed += panel_size) {
+          run_panel(panel_of(column, std::min(width, right - column), pixels, packed), column,
+                    packed);
+        }
+      };
+      for_panels([&](const GemmPanel<T>& panel, index_t column, T* packed) {
+        if (panel.b == packed) pack(column, panel.n, packed);
+      });
+      for (index_t row = begin; row < end;) {
         const index_t image = row / p_.h.outputs, first = row % p_.h.outputs;
         index_t rows = std::min(p_.h.outputs - first, end - row);
         if (!in_place_) rows = std::min(rows, rows_of_band());
-        run_rows(panel, column, image, first, rows, scratch + padded * depth_);
+        const Lines lines = lines_of(image, first, rows, scratch + panels * panel_size);
+        T* y = p_.y + image * p_.y_image + first * p_.y_row;
+        for_panels([&](const GemmPanel<T>& panel, index_t column, T*) {
+          run_rows(panel, lines, y + column, rows);
+        });
         row += rows;
       }
     }
   }
 
  private:
+  // Rows of pixels: the first, and the distances from pixel to pixel and from row to row.
+  struct Lines {
+    const T* at;
+    index_t pixel, line;
+  };
+
   index_t band_width() const { return p_.w.width(p_.w.outputs); }
   index_t rows_of_band() const {
     const index_t row = band_width() * p_.channels;
@@ -66,7 +90,8 @@ class Correlator {
     return p_.kernel + (h * p_.kernel_w + w) * p_.kernel_tap;
   }
 
-  GemmPanel<T> panel_of(index_t column, index_t columns) const {
+  // Reads the kernel in place, or in `packed` where as many pixels pay for the copy.
+  GemmPanel<T> panel_of(index_t column, index_t columns, index_t pixels, const T* packed) const {
     GemmPanel<T> panel{};
     panel.a_k = 1;
     panel.outer = p_.h.count;
@@ -81,6 +106,10 @@ class Correlator {
     panel.c_row = p_.y_pixel;
     panel.b = kernel_at(0, 0) + column * p_.kernel_column;
     panel.b_k = p_.kernel_channel;
+    if (!reads_kernel_in_place(panel, pixels)) {
+      panel.b = packed;
+      panel.b_k = table_.padded(panel.n);
+    }
     return panel;
   }
 
@@ -95,39 +124,37 @@ class Correlator {
     return in_order && whole && (dense || pixels < kPixelsThatPayForPacking);
   }
 
-  void pack(GemmPanel<T>& panel, index_t column, T* to) const {
-    const index_t width = table_.padded(panel.n);
-    panel.b = to;
-    panel.b_k = width;
+  void pack(index_t column, index_t columns, T* to) const {
+    const index_t width = table_.padded(columns);
     for (index_t h = 0; h < p_.h.count; ++h) {
       for (index_t w = 0; w < p_.w.count; ++w) {
         table_.pack_panel({to, width, kernel_at(h, w) + column * p_.kernel_column,
-                           p_.kernel_channel, p_.kernel_column, p_.channels, panel.n});
+                           p_.kernel_channel, p_.kernel_column, p_.channels, columns});
         to += p_.channels * width;
       }
     }
   }
 
-  void run_rows(GemmPanel<T>& panel, index_t column, index_t image, index_t first, index_t rows,
-                T* band) const {
+  // Where the taps of output rows [first, first + rows) of an image lie: in x, or copied into `band`.
+  Lines lines_of(index_t image, index_t first, index_t rows, T* band) const {
     const T* x = p_.x + image * p_.in_h * p_.in_w * p_.x_pixel;
-    index_t pixel = p_.x_pixel, line = p_.in_w * p_.x_pixel;
     if (in_place_) {
-      x += (first * p_.h.step + p_.h.first) * line + p_.w.first * pixel;
-    } else {
-      copy_band(band, Band<T>{x, p_.in_h, p_.in_w, p_.x_pixel, p_.channels,
-                              first * p_.h.step + p_.h.first, p_.h.width(rows), p_.w.first,
-                              band_width()});
-      x = band;
-      pixel = p_.channels;
-      line = band_width() * pixel;
+      const index_t line = p_.in_w * p_.x_pixel;
+      return {x + (first * p_.h.step + p_.h.first) * line + p_.w.first * p_.x_pixel, p_.x_pixel,
+              line};
     }
-    panel.a_row = p_.w.step * pixel;
-    panel.a_outer = p_.h.spacing * line;
-    panel.a_inner = p_.w.spacing * pixel;
-    T* y = p_.y + image * p_.y_image + first * p_.y_row + column;
+    copy_band(band,
+              Band<T>{x, p_.in_h, p_.in_w, p_.x_pixel, p_.channels, first * p_.h.step + p_.h.first,
+                      p_.h.width(rows), p_.w.first, band_width()});
+    return {band, p_.channels, band_width() * p_.channels};
+  }
+
+  void run_rows(GemmPanel<T> panel, const Lines& x, T* y, index_t rows) const {
+    panel.a_row = p_.w.step * x.pixel;
+    panel.a_outer = p_.h.spacing * x.line;
+    panel.a_inner = p_.w.spacing * x.pixel;
     for (index_t row = 0; row < rows; ++row) {
-      panel.a = x + row * p_.h.step * line;
+      panel.a = x.at + row * p_.h.step * x.line;
       panel.c = y + row * p_.y_row;
       table_.gemm_panel(panel);
       activate_rows(panel.c, panel.m, panel.c_row, panel.n, p_.activation);

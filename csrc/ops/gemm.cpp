@@ -24,13 +24,16 @@ constexpr index_t kMostTurned = 64 * 1024;
 // A core does about this many operations in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
+// Bytes: rows so far apart compete for the same sets of the first-level cache.
+constexpr size_t kRowsThatCompete = 2048, kFirstLevel = 32 * 1024;
+// Panels of B for which a copy of a block of A's rows pays.
+constexpr index_t kPanelsThatPayForRows = 12;
+
 // A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
 // cost a fifth of the speed when they come from the second-level cache, so it pays early for them; and
-// for rows so far apart that they compete for the same sets of the first-level cache, where the copy
-// stays in it.
+// for rows that compete, where the copy stays in the first-level cache.
 template <class T>
 index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width, index_t depth) {
-  constexpr size_t kRowsThatCompete = 2048, kFirstLevel = 32 * 1024;  // bytes
   const size_t row = static_cast<size_t>(b_k) * sizeof(T);
   const bool aligned = reinterpret_cast<uintptr_t>(b) % 64 == 0 && row % 64 == 0;
   if (aligned && b_k == width) return PTRDIFF_MAX;
@@ -89,6 +92,39 @@ struct Slot {
   index_t size, at;
 };
 
+// Steps [k, k + depth) of a block of rows of A, where a product reads them.
+template <class T>
+struct RowBlock {
+  const T* a;
+  index_t a_row, a_k;
+};
+
+// Along columns of A, a tile takes but part of a line from each step's row. Where these rows compete, a block
+// of them is copied for the panels that read it: 512x512x128 took 1.1 times as long (AVX2, Zen 3).
+template <class T>
+bool packing_rows_pays(const Gemm<T>& p, index_t panels) {
+  return p.a_row == 1 && panels >= kPanelsThatPayForRows &&
+         static_cast<size_t>(p.a_k) * sizeof(T) % kRowsThatCompete == 0;
+}
+
+// The distance of a copy's rows: an odd number of lines, so that they spread over all sets.
+template <class T>
+index_t packed_row(index_t rows) {
+  constexpr index_t line = 64 / sizeof(T);
+  return ((rows + line - 1) / line | 1) * line;
+}
+
+template <class T>
+RowBlock<T> rows_of(const Gemm<T>& p, index_t row, index_t rows, index_t k, index_t depth,
+                    const Slot& slot, bool packs) {
+  const T* a = p.a + row * p.a_row + k * p.a_k;
+  if (!packs) return {a, p.a_row, p.a_k};
+  T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(slot.size))) + slot.at;
+  const index_t width = packed_row<T>(rows);
+  kernels<T>().pack_panel({packed, width, a, p.a_k, 1, depth, rows});
+  return {packed, 1, width};
+}
+
 // `rows` of A use it. Packed, where that pays and is not done yet.
 template <class T>
 Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t depth, index_t rows,
@@ -107,12 +143,12 @@ Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t dep
 
 template <class T>
 bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth,
-                const Panel<T>& from) {
+                const RowBlock<T>& block, const Panel<T>& from) {
   const bool first = k == 0, last = k + depth == p.k;
   GemmPanel<T> panel{};
-  panel.a = p.a + region.row * p.a_row + k * p.a_k;
-  panel.a_row = p.a_row;
-  panel.a_k = p.a_k;
+  panel.a = block.a;
+  panel.a_row = block.a_row;
+  panel.a_k = block.a_k;
   panel.outer = panel.inner = 1;
   panel.b = from.b;
   panel.b_k = from.b_k;
@@ -149,16 +185,22 @@ bool run_part(const Gemm<T>& p, const Region& part) {
       part.rows, std::clamp(kNumbersPerColumn * width / depth, kRowUnit, kMostRows), kRowUnit);
   const bool keeps_panels = rows < part.rows;
   const index_t columns = keeps_panels ? std::min(part.columns, kColumnBlock) : part.columns;
-  const index_t slots = keeps_panels ? (columns + width - 1) / width : 1;
+  const index_t panels = (columns + width - 1) / width, slots = keeps_panels ? panels : 1;
+  const bool packs_rows = packing_rows_pays(p, panels);
+  const index_t of_panels = slots * width * depth;
+  const index_t scratch = of_panels + (packs_rows ? packed_row<T>(rows) * depth : 0);
   bool finite = true;
   const auto run_columns = [&](index_t block, index_t k, index_t row) {
     const index_t steps = std::min(depth, p.k - k), end = std::min(part.columns, block + columns);
+    const index_t own_rows = std::min(rows, part.rows - row);
+    const RowBlock<T> a =
+        rows_of(p, part.row + row, own_rows, k, steps, {scratch, of_panels}, packs_rows);
     for (index_t column = block; column < end; column += width) {
-      const Region region = {part.row + row, std::min(rows, part.rows - row), part.column + column,
+      const Region region = {part.row + row, own_rows, part.column + column,
                              std::min(width, end - column)};
-      const Slot slot = {slots * width * depth, keeps_panels ? (column - block) * depth : 0};
-      finite &=
-          run_region(p, region, k, steps, panel_of(p, region, k, steps, part.rows, slot, row > 0));
+      const Slot slot = {scratch, keeps_panels ? (column - block) * depth : 0};
+      finite &= run_region(p, region, k, steps, a,
+                           panel_of(p, region, k, steps, part.rows, slot, row > 0));
     }
   };
   for (index_t block = 0; block < part.columns; block += columns) {

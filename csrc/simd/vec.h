@@ -60,12 +60,6 @@ NNF_INLINE Vec<T> zero() {
   return broadcast<T>(T(0));
 }
 
-// sum += a * b, in sum's register.
-template <class T>
-NNF_INLINE void add_product(Vec<T>& sum, Vec<T> a, Vec<T> b) {
-  sum = fma(a, b, sum);
-}
-
 template <int N>
 struct Constant {
   NNF_INLINE constexpr operator int() const { return N; }
@@ -84,6 +78,13 @@ NNF_INLINE void unrolled(const Body& body) {
     body(Constant<N - 1>());
   }
 #endif
+}
+
+// sum[v] += *a * b[v].
+template <class T, int N>
+NNF_INLINE void add_multiple(Vec<T> (&sum)[N], const T* a, const Vec<T> (&b)[N]) {
+  const Vec<T> factor = broadcast<T>(*a);
+  unrolled<N>([&](auto v) NNF_INLINE_LAMBDA { sum[v] = fma(factor, b[v], sum[v]); });
 }
 
 // Makes the compiler forget where a value comes from: it held copies of the one vector that all sums

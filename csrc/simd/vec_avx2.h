@@ -101,11 +101,17 @@ NNF_INLINE Vf fnma(Vf a, Vf b, Vf c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)};
 NNF_INLINE Vd fnma(Vd a, Vd b, Vd c) { return {_mm256_fnmadd_pd(a.v, b.v, c.v)}; }
 #if !defined(_MSC_VER) || defined(__clang__)
 // Where the compiler may choose, it moves sums to the factors' registers and, out of these, to memory.
-NNF_INLINE void add_product(Vf& sum, Vf a, Vf b) {
-  __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum.v) : "x"(a.v), "x"(b.v));
+NNF_INLINE void add_multiple(Vf (&sum)[2], const float* a, const Vf (&b)[2]) {
+  __asm__("vbroadcastss %2, %%ymm15\n\tvfmadd231ps %3, %%ymm15, %0\n\tvfmadd231ps %4, %%ymm15, %1"
+          : "+x"(sum[0].v), "+x"(sum[1].v)
+          : "m"(*a), "x"(b[0].v), "x"(b[1].v)
+          : "xmm15");
 }
-NNF_INLINE void add_product(Vd& sum, Vd a, Vd b) {
-  __asm__("vfmadd231pd %2, %1, %0" : "+x"(sum.v) : "x"(a.v), "x"(b.v));
+NNF_INLINE void add_multiple(Vd (&sum)[2], const double* a, const Vd (&b)[2]) {
+  __asm__("vbroadcastsd %2, %%ymm15\n\tvfmadd231pd %3, %%ymm15, %0\n\tvfmadd231pd %4, %%ymm15, %1"
+          : "+x"(sum[0].v), "+x"(sum[1].v)
+          : "m"(*a), "x"(b[0].v), "x"(b[1].v)
+          : "xmm15");
 }
 #endif
 NNF_INLINE Vf min(Vf a, Vf b) { return {_mm256_min_ps(a.v, b.v)}; }
