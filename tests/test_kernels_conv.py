@@ -93,6 +93,19 @@ def test_an_image_alone_has_the_bits_of_one_in_a_batch(rng: Any) -> None:
     np.testing.assert_array_equal(kernels.conv2d_forward(x[4:5], kernel, padding="same"), whole[4:5])
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_many_filters(padding: str, rng: Any) -> None:
+    """The kernel is more than a band's panels take at a time, and a filter's results are those of the filter alone."""
+    x = rng.standard_normal((100, 9, 8, 40))  # so many pixels that the kernel is copied
+    kernel, bias = rng.standard_normal((3, 3, 40, 150)), rng.standard_normal(150)
+    y = kernels.conv2d_forward(x, kernel, bias, 2, padding)
+    # 360 terms of magnitude around 1: sums below 200, and an error below 360 eps times that.
+    assert_close(y, conv_forward(x, kernel, bias, (2, 2), padding, (1, 1), 1), 2e-11)
+    for some in (slice(0, 5), slice(60, 101), slice(149, 150)):
+        alone = kernels.conv2d_forward(x, np.ascontiguousarray(kernel[..., some]), bias[some], 2, padding)
+        np.testing.assert_array_equal(alone, y[..., some])
+
+
 def test_sequences(rng: Any) -> None:
     x, kernel = rng.standard_normal((3, 11, 4)), rng.standard_normal((3, 4, 5))
     y = kernels.conv2d_forward(x, kernel, strides=2, padding="same")

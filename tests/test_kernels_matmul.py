@@ -70,6 +70,16 @@ def test_a_result_larger_than_the_caches(dtype: str, rng: np.random.Generator) -
 
 
 @dtypes
+@pytest.mark.parametrize("m", [512, 530])
+def test_columns_of_a_in_several_blocks(dtype: str, m: int, rng: np.random.Generator) -> None:
+    """Rows 2048 bytes apart, or a multiple of it, compete for the caches' sets: they are copied, block by block."""
+    a, b = rng.standard_normal((m, 523)).astype(dtype), rng.standard_normal((523, 801)).astype(dtype)
+    got = kernels.matmul(a.T.copy(), b, transpose_a=True)
+    assert_close(got, a.astype(float) @ b.astype(float), matmul_error_bound(a, b, 0.0, eps(dtype)))
+    np.testing.assert_array_equal(got, kernels.matmul(a, b))
+
+
+@dtypes
 def test_fused_epilogue_has_the_bits_of_separate_calls(dtype: str, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((61, 33)).astype(dtype), rng.standard_normal((33, 45)).astype(dtype)
     bias = rng.standard_normal(45).astype(dtype)
