@@ -2,10 +2,14 @@
 # and tells the kernel table, through NNF_HAVE_<NAME>, that it is there.
 #
 # nnfast_add_isa(<name> <flags for GCC and Clang> <flags for MSVC>)
+set(NNFAST_ISAS "" CACHE STRING "Instruction sets to compile; empty: all of the processor's family")
 set(NNFAST_ISA_OBJECTS "")
 set(NNFAST_ISA_MACROS "")
 
 function(nnfast_add_isa name gnu_flags msvc_flags)
+  if(NNFAST_ISAS AND NOT name IN_LIST NNFAST_ISAS)
+    return()
+  endif()
   set(library nnfast_isa_${name})
   add_library(${library} OBJECT csrc/kernels/isa_${name}.cpp)
   target_include_directories(${library} PRIVATE csrc)
