@@ -8,6 +8,8 @@
 
 #include <cstddef>
 
+#include "base/types.h"
+
 namespace nnfast {
 
 // Called with the chunk's number.
@@ -87,5 +89,10 @@ void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body)
 // use, and apart from it what a job's caller lends to all of them.
 enum class Scratch { of_chunk, of_job };
 void* thread_scratch(size_t bytes, Scratch which = Scratch::of_chunk);
+
+template <class T>
+T* scratch_of(index_t elements, Scratch which = Scratch::of_chunk) {
+  return static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(elements), which));
+}
 
 }  // namespace nnfast

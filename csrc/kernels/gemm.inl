@@ -69,7 +69,8 @@ NNF_INLINE void prefetch_row(const T* b) {
 // How a tile reads A: elements with any strides, or several steps of k in a turn of its loop, along rows
 // of A (a_k = 1) or across them (a_row = 1). Fewer instructions then stand beside the fma: with AVX2 10 for
 // 12 of them instead of 15. That counts where two threads share a core, so that each issues three in a cycle:
-// 1.15 to 1.2 times as fast there (Zen 3), the same where it has the core for itself.
+// 12 for 12 were 1.1 to 1.15 times as fast there (Zen 3), and 10 another 1.01 to 1.07 times; the same, nearly,
+// where it has the core for itself.
 enum class Walk { any, along_rows, across_rows };
 
 template <bool SPREAD, int STEPS, class T, int VECTORS>

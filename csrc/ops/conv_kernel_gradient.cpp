@@ -116,8 +116,7 @@ class Slab {
     const index_t columns = (w.w.out - 1) * w.w.stride + w.w.span();
     panel.a_outer = rows * columns * c;
     panel.a_inner = w.h.stride * columns * c;
-    T* band = static_cast<T*>(
-        thread_scratch(sizeof(T) * static_cast<size_t>(block.images * panel.a_outer)));
+    T* band = scratch_of<T>(block.images * panel.a_outer);
     for (index_t i = 0; i < block.images; ++i) {
       copy_band(band + i * panel.a_outer,
                 Band<T>{x + i * s_.in_size(), w.h.in, w.w.in, c, c,

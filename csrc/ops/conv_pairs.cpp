@@ -13,11 +13,6 @@ void spread(T* to, const T* x, const T* other, const ConvShape& s) {
   kernels<T>().spread_pairs(to, x, other, s.in_size());
 }
 
-template <class T>
-T* scratch_of(index_t elements) {
-  return static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(elements)));
-}
-
 }  // namespace
 
 template <class T>

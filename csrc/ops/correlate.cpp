@@ -37,11 +37,10 @@ class Correlator {
   void run(index_t begin, index_t end) const {
     const index_t width = std::min<index_t>(table_.gemm_columns, p_.columns);
     const index_t panel_size = table_.padded(width) * depth_;
-    const index_t panels = std::clamp<index_t>(kKernelElements / (panel_size + 1), 1,
-                                               (p_.columns + width - 1) / width);
+    const index_t fitting = kKernelElements / std::max<index_t>(panel_size, 1);
+    const index_t panels = std::clamp<index_t>(fitting, 1, (p_.columns + width - 1) / width);
     const index_t band = in_place_ ? 0 : band_rows() * band_width() * p_.channels;
-    T* scratch = static_cast<T*>(
-        thread_scratch(sizeof(T) * static_cast<size_t>(panels * panel_size + band)));
+    T* scratch = scratch_of<T>(panels * panel_size + band);
     const index_t pixels = (end - begin) * p_.w.outputs;
     for (index_t left = 0; left < p_.columns; left += panels * width) {
       const index_t right = std::min(p_.columns, left + panels * width);

@@ -86,8 +86,8 @@ struct Panel {
   index_t b_k;
 };
 
-// Scratch memory for packed panels: numbers of it in all, and before a panel's own. It is the thread's, and
-// so asked for only where a panel is packed.
+// Scratch memory for packed rows and panels: numbers of it in all, and before one's own. It is the thread's,
+// and so asked for only where something is packed.
 struct Slot {
   index_t size, at;
 };
@@ -119,7 +119,7 @@ RowBlock<T> rows_of(const Gemm<T>& p, index_t row, index_t rows, index_t k, inde
                     const Slot& slot, bool packs) {
   const T* a = p.a + row * p.a_row + k * p.a_k;
   if (!packs) return {a, p.a_row, p.a_k};
-  T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(slot.size))) + slot.at;
+  T* packed = scratch_of<T>(slot.size) + slot.at;
   const index_t width = packed_row<T>(rows);
   kernels<T>().pack_panel({packed, width, a, p.a_k, 1, depth, rows});
   return {packed, 1, width};
@@ -136,7 +136,7 @@ Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t dep
   if (readable && rows < rows_that_pay_for_packing(b, p.b_k, table.gemm_columns, depth))
     return {b, p.b_k};
   const index_t width = table.padded(region.columns);
-  T* packed = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(slot.size))) + slot.at;
+  T* packed = scratch_of<T>(slot.size) + slot.at;
   if (!packed_before) table.pack_panel({packed, width, b, p.b_k, p.b_n, depth, region.columns});
   return {packed, width};
 }
@@ -271,8 +271,7 @@ bool turning_pays(const Gemm<T>& p) {
 // The chains start from C^T, where a bias is a column of equal numbers.
 template <class T>
 bool run_turned(const Gemm<T>& p) {
-  T* c =
-      static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(p.m * p.n), Scratch::of_job));
+  T* c = scratch_of<T>(p.m * p.n, Scratch::of_job);
   Gemm<T> turned = p;
   turned.m = p.n;
   turned.n = p.m;

@@ -91,7 +91,7 @@ void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const
                        double scale, const LossOptions& options) {
   const double cost = static_cast<double>(in.rows * in.positions * in.n);
   parallel_ranges(in.rows, 1, 2 * cost, [&](index_t begin, index_t end) {
-    T* each = static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(in.positions)));
+    T* each = scratch_of<T>(in.positions);
     for (index_t row = begin; row < end; ++row) {
       const index_t first = row * in.positions;
       SoftmaxCrossEntropy<T> p = softmax_part(in, options, first, first + in.positions);

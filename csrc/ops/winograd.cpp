@@ -40,8 +40,7 @@ class Winograd {
     in_plane_ = most * p.channels + kPlaneGap;
     out_plane_ = most * width_ + kPlaneGap;
     const index_t elements = kernel_plane_ + in_plane_ + out_plane_ + (is_panel ? 0 : plane);
-    kernel_ =
-        static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(kElements * elements)));
+    kernel_ = scratch_of<T>(kElements * elements);
     in_ = kernel_ + kElements * kernel_plane_;
     out_ = in_ + kElements * in_plane_;
     T* natural = is_panel ? kernel_ : out_ + kElements * out_plane_;

@@ -34,8 +34,7 @@ class WinogradSums {
     in_plane_ = most * channels_ + kPlaneGap;
     gradient_plane_ = most * s.out_channels + kPlaneGap;
     sum_plane_ = channels_ * s.out_channels + kPlaneGap;
-    in_ = static_cast<T*>(thread_scratch(
-        sizeof(T) * static_cast<size_t>(kElements * (in_plane_ + gradient_plane_ + sum_plane_))));
+    in_ = scratch_of<T>(kElements * (in_plane_ + gradient_plane_ + sum_plane_));
     gradient_ = in_ + kElements * in_plane_;
     sums_ = gradient_ + kElements * gradient_plane_;
   }
