@@ -92,8 +92,8 @@ def remez(fit: Fit, type_name: str) -> tuple[list[mpf], mpf]:
     return coefficients, max(abs(error) for error in weighted_errors(coefficients))
 
 
-def exponential_fits(exp_degree: int, log_degree: int, tanh_degree: int) -> list[Fit]:
-    """The tables Exp, Log and Tanh."""
+def exponential_fits(exp_degree: int, log_degree: int) -> list[Fit]:
+    """The tables Exp and Log."""
     # A little wider than ln(2)/2, for the rounding of x / ln(2) before it is rounded to an integer.
     half = mp.log(2) / 2 * mpf("1.0001")
     return [
@@ -108,15 +108,6 @@ def exponential_fits(exp_degree: int, log_degree: int, tanh_degree: int) -> list
             mp.sqrt(mpf(1) / 2) - 1,
             mp.sqrt(2) - 1,
         ),
-        # tanh(x) = x + x^3 Tanh(x^2), z = x^2
-        Fit(
-            "Tanh",
-            tanh_degree,
-            lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
-            lambda z: z * mp.sqrt(z) / mp.tanh(mp.sqrt(z)),
-            mpf(0),
-            mpf(25) / 64,
-        ),
     ]
 
 
@@ -130,6 +121,23 @@ def erf_fit(degree: int, limit: int, slope: mpf) -> Fit:
         mpf(0),
         mpf(limit),
         slope,
+    )
+
+
+def normal_fit(degree: int, limit: mpf, slope: mpf) -> Fit:
+    """The table Normal: Phi(-a) = exp(-a^2 / 2) (1/2 + u Normal(u)), u = a slope / (1 + a slope), a <= limit."""
+
+    def share(u: mpf) -> mpf:  # Phi(-a) / exp(-a^2 / 2)
+        a = u / (1 - u) / slope
+        return mp.erfc(a / mp.sqrt(2)) / 2 * mp.exp(a**2 / 2)
+
+    return Fit(
+        "Normal",
+        degree,
+        lambda u: (share(u) - mpf(1) / 2) / u,
+        lambda u: u,
+        mpf(0),
+        limit * slope / (1 + limit * slope),
     )
 
 
@@ -182,13 +190,14 @@ def print_table(fit: Fit, type_name: str) -> None:
 
 def main() -> None:
     """Print everything, float first."""
-    for type_name, ln2_bits, exponential, erf, turn in (
-        ("float", 16, (4, 8, 5), (8, 4), (3, 3)),
-        ("double", 42, (9, 20, 12), (23, 6), (7, 7)),
+    for type_name, ln2_bits, exponential, erf, normal, turn in (
+        ("float", 16, (4, 8), (8, 4), (7, mpf("13.3")), (3, 3)),
+        ("double", 42, (9, 20), (23, 6), (21, mpf(38)), (7, 7)),
     ):
         print_constants(type_name, ln2_bits)
         fits = exponential_fits(*exponential)
         fits.append(erf_fit(*erf, rounded(-2 / mp.sqrt(mp.pi), type_name)))
+        fits.append(normal_fit(*normal, mpf("0.3")))
         fits.extend(turn_fits(*turn, rounded(2 * mp.pi, type_name)))
         for fit in fits:
             print_table(fit, type_name)

@@ -101,21 +101,19 @@ struct Selu {
 
 // Hendrycks, Gimpel 2016, arXiv:1606.08415: x Phi(x), Phi the normal distribution function.
 struct Gelu {
-  static constexpr double sqrt_half = 0.70710678118654752440;
   static constexpr double density_at_0 = 0.39894228040143267794;  // 1 / sqrt(2 pi)
   template <class T>
-  static NNF_INLINE Vec<T> normal(Vec<T> x) {
-    const Vec<T> half = broadcast<T>(T(0.5));
-    return fma(half, erf(x * broadcast<T>(T(sqrt_half))), half);
+  static NNF_INLINE Vec<T> bell(Vec<T> x) {
+    return exp_nonpositive(x * (x * broadcast<T>(T(-0.5))));
   }
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    return x * normal(x);
+    return x * normal(x, bell(x));
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
-    const Vec<T> density = broadcast<T>(T(density_at_0)) * exp(broadcast<T>(T(-0.5)) * x * x);
-    return dy * fma(x, density, normal(x));
+    const Vec<T> b = bell(x);
+    return dy * fma(x, broadcast<T>(T(density_at_0)) * b, normal(x, b));
   }
 };
 

@@ -20,19 +20,17 @@ NNF_INLINE Vec<T> nan_max(Vec<T> most, Vec<T> v) {
 template <class T>
 NNF_INLINE T row_max(const T* x, index_t n) {
   constexpr int lanes = Vec<T>::lanes;
-  T lane[lanes];
-  index_t count = n;
+  Vec<T> most;
   if (n >= lanes) {
-    Vec<T> most = load(x);
+    most = load(x);
     for (index_t i = lanes; i + lanes <= n; i += lanes) most = nan_max(most, load(x + i));
     // The last vector may overlap the one before: a maximum does not mind.
-    store(lane, nan_max(most, load(x + n - lanes)));
-    x = lane;
-    count = lanes;
+    most = nan_max(most, load(x + n - lanes));
+  } else {
+    const int count = static_cast<int>(n);
+    most = select(first_lanes<T>(count), load_partial(x, count), broadcast<T>(x[0]));
   }
-  T best = x[0];
-  for (index_t i = 1; i < count; ++i) best = x[i] > best || x[i] != x[i] ? x[i] : best;
-  return best;
+  return fold_lanes(most, [](Vec<T> a, Vec<T> b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
 }
 
 // out (rows) = max over j of x (rows, n), n >= 1

@@ -3,7 +3,7 @@
 // The vector of exp(x - shift) at position i, 0 in the lanes past the row.
 template <class T>
 NNF_INLINE Vec<T> shifted_exp(const T* x, index_t i, int count, Vec<T> shift) {
-  return keep_first(exp(load_n(x + i, count) - shift), count);
+  return keep_first(exp_nonpositive(load_n(x + i, count) - shift), count);
 }
 
 template <class T>
@@ -26,13 +26,19 @@ void softmax_forward(T* y, const T* x, index_t rows, index_t n, bool log) {
         store_n(to + i, (load_n(from + i, count) - s) - log_sum, count);
       });
     } else {
-      const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [=](index_t i, int count) {
+      Vec<T> rest;  // what is less than a vector stays in a register
+      const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [&](index_t i, int count) {
         const Vec<T> e = shifted_exp(from, i, count, s);
-        store_n(to + i, e, count);
+        if (count == Vec<T>::lanes) {
+          store(to + i, e);
+        } else {
+          rest = e;
+        }
         return e;
       }));
-      for_each_vector<T>(
-          n, [=](index_t i, int count) { store_n(to + i, load_n(to + i, count) / sum, count); });
+      for_each_vector<T>(n, [&](index_t i, int count) {
+        store_n(to + i, (count == Vec<T>::lanes ? load(to + i) : rest) / sum, count);
+      });
     }
   }
 }
@@ -76,9 +82,8 @@ void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
     const auto target = [&](index_t i, int count) {
       Vec<T> t;
       if (p.labels) {
-        T lane[Vec<T>::lanes] = {};
-        if (label >= i && label < i + count) lane[label - i] = T(1);
-        t = load(lane);
+        const Vec<T> place = broadcast<T>(static_cast<T>(label - i));
+        t = select(equal(load(LaneNumbers<T>::c), place), broadcast<T>(T(1)), zero<T>());
       } else {
         t = load_n(p.targets + r * n + i, count);
       }

@@ -17,6 +17,7 @@
 //   less, less_equal, equal -> Mask<T> false for NaN
 //   select(mask, a, b)                 mask ? a : b, lane by lane
 //   any(mask)
+//   move_down<half>(v)                 lane i + half in lane i, for i < half; half = lanes / 2, ..., 2, 1
 //   pow2(n)                            2^n for integral n in the normal range
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
 //   reciprocal_estimate(x)             float only, 2^-100 < x < 2^100: within 5.1 %, the same on all
@@ -123,6 +124,27 @@ NNF_INLINE T first_lane(Vec<T> v) {
   return lanes[0];
 }
 
+// All lanes combined by one fixed tree: lane j with lane j + lanes / 2, then with j + lanes / 4, ...
+template <class T, class Combine, int half = Vec<T>::lanes / 2>
+NNF_INLINE T fold_lanes(Vec<T> v, const Combine& combine) {
+  if constexpr (half == 0) {
+    return first_lane(v);
+  } else {
+    return fold_lanes<T, Combine, half / 2>(combine(v, move_down<half>(v)), combine);
+  }
+}
+
+template <class T>
+struct LaneNumbers {
+  static constexpr T c[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+};
+
+// True in the first n lanes.
+template <class T>
+NNF_INLINE Mask<T> first_lanes(int n) {
+  return less(load(LaneNumbers<T>::c), broadcast<T>(static_cast<T>(n)));
+}
+
 // A count that a body `[](index_t offset, auto count)` knows at compile time: it is then compiled twice, once
 // for whole vectors alone. Large bodies, which are not inlined, gain by it.
 template <class T>
@@ -161,10 +183,7 @@ NNF_INLINE void fill_zero(T* y, index_t n) {
 // v with the lanes after the first n set to 0.
 template <class T>
 NNF_INLINE Vec<T> keep_first(Vec<T> v, int n) {
-  if (n == Vec<T>::lanes) return v;
-  T lane[Vec<T>::lanes];
-  store(lane, v);
-  return load_partial(lane, n);
+  return n == Vec<T>::lanes ? v : select(first_lanes<T>(n), v, zero<T>());
 }
 
 // A sum in 16 (float) or 8 (double) virtual lanes, folded by one fixed tree, so that it is the
@@ -178,13 +197,11 @@ struct LaneSum {
   NNF_INLINE LaneSum() {
     for (int p = 0; p < parts; ++p) part[p] = zero<T>();
   }
-  NNF_INLINE T total() const {
-    T lane[virtual_lanes];
-    for (int p = 0; p < parts; ++p) store(lane + p * Vec<T>::lanes, part[p]);
-    for (int half = virtual_lanes / 2; half > 0; half /= 2) {
-      for (int j = 0; j < half; ++j) lane[j] = lane[j] + lane[j + half];
+  NNF_INLINE T total() {
+    for (int half = parts / 2; half > 0; half /= 2) {
+      for (int p = 0; p < half; ++p) part[p] = part[p] + part[p + half];
     }
-    return lane[0];
+    return fold_lanes(part[0], [](Vec<T> a, Vec<T> b) NNF_INLINE_LAMBDA { return a + b; });
   }
 };
 

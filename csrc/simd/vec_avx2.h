@@ -143,6 +143,22 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm256_blendv_ps(b.v, a.v, m.m)
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm256_blendv_pd(b.v, a.v, m.m)}; }
 NNF_INLINE bool any(Mf m) { return _mm256_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm256_movemask_pd(m.m) != 0; }
+template <int half>
+NNF_INLINE Vf move_down(Vf a) {
+  if constexpr (half == 4) {
+    return {_mm256_permute2f128_ps(a.v, a.v, 0x11)};
+  } else {
+    return {_mm256_permute_ps(a.v, half == 2 ? 0x0e : 0x01)};
+  }
+}
+template <int half>
+NNF_INLINE Vd move_down(Vd a) {
+  if constexpr (half == 2) {
+    return {_mm256_permute2f128_pd(a.v, a.v, 0x11)};
+  } else {
+    return {_mm256_permute_pd(a.v, 0x01)};
+  }
+}
 
 NNF_INLINE Vf pow2(Vf n) {
   const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));

@@ -100,6 +100,22 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm512_mask_blend_ps(m.m, b.v, 
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm512_mask_blend_pd(m.m, b.v, a.v)}; }
 NNF_INLINE bool any(Mf m) { return m.m != 0; }
 NNF_INLINE bool any(Md m) { return m.m != 0; }
+template <int half>
+NNF_INLINE Vf move_down(Vf a) {
+  if constexpr (half >= 4) {
+    return {_mm512_shuffle_f32x4(a.v, a.v, half == 8 ? 0x0e : 0x01)};
+  } else {
+    return {_mm512_permute_ps(a.v, half == 2 ? 0x0e : 0x01)};
+  }
+}
+template <int half>
+NNF_INLINE Vd move_down(Vd a) {
+  if constexpr (half >= 2) {
+    return {_mm512_shuffle_f64x2(a.v, a.v, half == 4 ? 0x0e : 0x01)};
+  } else {
+    return {_mm512_permute_pd(a.v, 0x01)};
+  }
+}
 
 NNF_INLINE Vf pow2(Vf n) {
   const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));

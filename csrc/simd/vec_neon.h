@@ -109,6 +109,14 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {vbslq_f32(m.m, a.v, b.v)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {vbslq_f64(m.m, a.v, b.v)}; }
 NNF_INLINE bool any(Mf m) { return vmaxvq_u32(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return vmaxvq_u32(vreinterpretq_u32_u64(m.m)) != 0; }
+template <int half>
+NNF_INLINE Vf move_down(Vf a) {
+  return {vextq_f32(a.v, a.v, half)};
+}
+template <int half>
+NNF_INLINE Vd move_down(Vd a) {
+  return {vextq_f64(a.v, a.v, half)};
+}
 NNF_INLINE Vf min(Vf a, Vf b) { return select(less(a, b), a, b); }
 NNF_INLINE Vd min(Vd a, Vd b) { return select(less(a, b), a, b); }
 NNF_INLINE Vf max(Vf a, Vf b) { return select(less(b, a), a, b); }

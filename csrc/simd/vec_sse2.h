@@ -116,6 +116,14 @@ NNF_INLINE Vd select(Md m, Vd a, Vd b) {
 }
 NNF_INLINE bool any(Mf m) { return _mm_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm_movemask_pd(m.m) != 0; }
+template <int half>
+NNF_INLINE Vf move_down(Vf a) {
+  return {_mm_shuffle_ps(a.v, a.v, half == 2 ? 0x0e : 0x01)};
+}
+template <int half>
+NNF_INLINE Vd move_down(Vd a) {
+  return {_mm_unpackhi_pd(a.v, a.v)};
+}
 
 NNF_INLINE Vf pow2(Vf n) {
   const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(n.v), _mm_set1_epi32(127));
