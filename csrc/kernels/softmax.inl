@@ -11,34 +11,55 @@ NNF_INLINE T log_of(T s) {
   return first_lane(log(broadcast<T>(s)));
 }
 
-// y (rows, n) = exp(x) / sum exp(x), or its logarithm. y may be x.
+// y (n) = exp(x (n)) / sum exp(x). y may be x.
 template <class T>
-void softmax_forward(T* y, const T* x, index_t rows, index_t n, bool log) {
+NNF_INLINE void softmax_row(T* y, const T* x, index_t n) {
+  const Vec<T> shift = broadcast<T>(row_max(x, n));
+  Vec<T> rest;  // what is less than a vector stays in a register
+  const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [&](index_t i, int count) {
+    const Vec<T> e = shifted_exp(x, i, count, shift);
+    if (count == Vec<T>::lanes) {
+      store(y + i, e);
+    } else {
+      rest = e;
+    }
+    return e;
+  }));
+  for_each_vector<T>(n, [&](index_t i, int count) {
+    store_n(y + i, (count == Vec<T>::lanes ? load(y + i) : rest) / sum, count);
+  });
+}
+
+// y (rows, n) = x - log sum exp(x) for as many rows as a vector has lanes, or fewer: one logarithm for
+// all of them. y may be x.
+template <class T>
+NNF_INLINE void log_softmax_rows(T* y, const T* x, index_t rows, index_t n) {
+  T shift[Vec<T>::lanes] = {}, sum[Vec<T>::lanes] = {};
   for (index_t r = 0; r < rows; ++r) {
     const T* from = x + r * n;
-    T* to = y + r * n;
-    const Vec<T> s = broadcast<T>(row_max(from, n));
+    shift[r] = row_max(from, n);
+    const Vec<T> s = broadcast<T>(shift[r]);
+    sum[r] = lane_sum<T>(n, [=](index_t i, int count) { return shifted_exp(from, i, count, s); });
+  }
+  store(sum, log(load(sum)));
+  for (index_t r = 0; r < rows; ++r) {
+    const Vec<T> s = broadcast<T>(shift[r]), log_sum = broadcast<T>(sum[r]);
+    for_each_vector<T>(n, [=](index_t i, int count) {
+      const index_t at = r * n + i;
+      store_n(y + at, (load_n(x + at, count) - s) - log_sum, count);
+    });
+  }
+}
+
+// y (rows, n) = softmax of the rows of x (rows, n), or its logarithm. y may be x.
+template <class T>
+void softmax_forward(T* y, const T* x, index_t rows, index_t n, bool log) {
+  const index_t together = log ? Vec<T>::lanes : 1;
+  for (index_t r = 0; r < rows; r += together, y += together * n, x += together * n) {
     if (log) {
-      const T sum =
-          lane_sum<T>(n, [=](index_t i, int count) { return shifted_exp(from, i, count, s); });
-      const Vec<T> log_sum = broadcast<T>(log_of(sum));
-      for_each_vector<T>(n, [=](index_t i, int count) {
-        store_n(to + i, (load_n(from + i, count) - s) - log_sum, count);
-      });
+      log_softmax_rows(y, x, rows - r < together ? rows - r : together, n);
     } else {
-      Vec<T> rest;  // what is less than a vector stays in a register
-      const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [&](index_t i, int count) {
-        const Vec<T> e = shifted_exp(from, i, count, s);
-        if (count == Vec<T>::lanes) {
-          store(to + i, e);
-        } else {
-          rest = e;
-        }
-        return e;
-      }));
-      for_each_vector<T>(n, [&](index_t i, int count) {
-        store_n(to + i, (count == Vec<T>::lanes ? load(to + i) : rest) / sum, count);
-      });
+      softmax_row(y, x, n);
     }
   }
 }
