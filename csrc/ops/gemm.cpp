@@ -19,6 +19,8 @@ constexpr index_t kNumbersPerColumn = 12 * kDepthBlock;
 // Columns of B whose packed panels are kept for the next block of rows.
 constexpr index_t kColumnBlock = 1024;
 constexpr index_t kRowUnit = 6;  // of a tile
+// Vectors of columns that a product with one row works on at a time.
+constexpr index_t kRowVectors = 8;
 // C is made transposed only where it stays in the second-level cache.
 constexpr index_t kMostTurned = 64 * 1024;
 // A core does about this many operations in a nanosecond.
@@ -213,16 +215,43 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   return finite;
 }
 
+// Columns [begin, end) of a C of one row. A B whose columns are contiguous is turned block by block in the
+// first-level cache, while the sums wait in C.
+template <class T>
+void multiply_row(const Gemm<T>& p, index_t begin, index_t end) {
+  const Kernels<T>& table = kernels<T>();
+  const auto multiply = [&](index_t column, index_t columns, index_t k, index_t steps, const T* b,
+                            index_t b_k) {
+    table.gemv({p.a + k * p.a_k, p.a_k, b, b_k, p.c + column, p.bias ? p.bias + column : nullptr,
+                columns, steps, k == 0 ? start_of(p) : GemmStart::output});
+  };
+  if (p.b_n == 1) return multiply(begin, end - begin, 0, p.k, p.b + begin, p.b_k);
+  constexpr index_t kSteps = 64;
+  const index_t most = kRowVectors * table.lanes;
+  T* turned = scratch_of<T>(most * kSteps);
+  for (index_t column = begin; column < end; column += most) {
+    const index_t columns = std::min(most, end - column), width = table.padded(columns);
+    index_t k = 0;
+    do {
+      const index_t steps = std::min(kSteps, p.k - k);
+      const T* b = p.b + column * p.b_n + k * p.b_k;
+      table.pack_panel({turned, width, b, p.b_k, p.b_n, steps, columns});
+      multiply(column, columns, k, steps, turned, width);
+      k += steps;
+    } while (k < p.k);
+  }
+}
+
 template <class T>
 bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
   // One row reads all of B once: its cost is the bytes, and on several threads each keeps its part
   // of B in caches of its own.
-  constexpr double kBytesPerUnit = 20;
+  const double bytes_per_unit = p.b_n == 1 ? 20 : 10;
   const double bytes = static_cast<double>(p.n) * static_cast<double>(p.k) * sizeof(T);
-  parallel_ranges(p.n, 8 * table.lanes, bytes / kBytesPerUnit, [&](index_t begin, index_t end) {
-    table.gemv({p.a, p.a_k, p.b + begin, p.b_k, p.c + begin, p.bias ? p.bias + begin : nullptr,
-                end - begin, p.k, start_of(p)});
+  const double cost = bytes / bytes_per_unit;
+  parallel_ranges(p.n, kRowVectors * table.lanes, cost, [&](index_t begin, index_t end) {
+    multiply_row(p, begin, end);
     if (p.scaled.scale) {
       const ColumnScale<T> own = scaled_from(p.scaled, begin);
       table.normalize_columns(p.c + begin, p.c + begin, own.scale, own.shift, 1, end - begin,
@@ -296,7 +325,7 @@ bool run_turned(const Gemm<T>& p) {
 template <class T>
 bool gemm(const Gemm<T>& p) {
   if (p.m == 0 || p.n == 0) return true;
-  if (p.m == 1 && p.b_n == 1) return run_one_row(p);
+  if (p.m == 1 && (p.b_n == 1 || p.b_k == 1)) return run_one_row(p);
   return turning_pays(p) ? run_turned(p) : run_shared(p);
 }
 
