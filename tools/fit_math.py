@@ -92,8 +92,8 @@ def remez(fit: Fit, type_name: str) -> tuple[list[mpf], mpf]:
     return coefficients, max(abs(error) for error in weighted_errors(coefficients))
 
 
-def exponential_fits(exp_degree: int, log_degree: int) -> list[Fit]:
-    """The tables Exp and Log."""
+def exponential_fits(exp_degree: int, log_degree: int, tanh_degree: int) -> list[Fit]:
+    """The tables Exp, Log and Tanh."""
     # A little wider than ln(2)/2, for the rounding of x / ln(2) before it is rounded to an integer.
     half = mp.log(2) / 2 * mpf("1.0001")
     return [
@@ -107,6 +107,15 @@ def exponential_fits(exp_degree: int, log_degree: int) -> list[Fit]:
             lambda f: f**2 / mp.log1p(f),
             mp.sqrt(mpf(1) / 2) - 1,
             mp.sqrt(2) - 1,
+        ),
+        # tanh(x) = x + x^3 Tanh(x^2), z = x^2
+        Fit(
+            "Tanh",
+            tanh_degree,
+            lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+            lambda z: z * mp.sqrt(z) / mp.tanh(mp.sqrt(z)),
+            mpf(0),
+            mpf(25) / 64,
         ),
     ]
 
@@ -191,8 +200,8 @@ def print_table(fit: Fit, type_name: str) -> None:
 def main() -> None:
     """Print everything, float first."""
     for type_name, ln2_bits, exponential, erf, normal, turn in (
-        ("float", 16, (4, 8), (8, 4), (7, mpf("13.3")), (3, 3)),
-        ("double", 42, (9, 20), (23, 6), (21, mpf(38)), (7, 7)),
+        ("float", 16, (4, 8, 5), (8, 4), (7, mpf("13.3")), (3, 3)),
+        ("double", 42, (9, 20, 12), (23, 6), (21, mpf(38)), (7, 7)),
     ):
         print_constants(type_name, ln2_bits)
         fits = exponential_fits(*exponential)
