@@ -113,7 +113,8 @@ def _gemv(bench: Workbench) -> Iterator[Check]:
     size = bench.size
     for n, k in ((size, 5), (5, size)):
         for ta in (False, True):
-            yield _product(bench, 1, n, k, ta, False)
+            for tb in (False, True):
+                yield _product(bench, 1, n, k, ta, tb)
         yield _accumulated(bench, 1, n, k)
         yield _epilogue(bench, 1, n, min(k, 5), "relu")
         a, x = bench.normal(n, k), bench.normal(k)

@@ -118,6 +118,16 @@ def test_softmax_of_extreme_logits(dtype: str) -> None:
 
 
 @dtypes
+def test_log_softmax_rows_stand_alone_and_in_place(dtype: str, rng: np.random.Generator) -> None:
+    x = (10 * rng.standard_normal((37, 9))).astype(dtype)  # more rows than one logarithm serves, and a rest
+    y = kernels.log_softmax_forward(x)
+    for i in range(37):
+        np.testing.assert_array_equal(kernels.log_softmax_forward(x[i]), y[i])
+    kernels.log_softmax_forward(x, out=x)
+    np.testing.assert_array_equal(x, y)
+
+
+@dtypes
 def test_softmax_rows_sum_to_one_and_stand_alone(dtype: str, rng: np.random.Generator) -> None:
     x = (10 * rng.standard_normal((9, 37))).astype(dtype)
     y = kernels.softmax_forward(x)

@@ -102,9 +102,10 @@ void check_product(index_t m, index_t n, index_t k, bool ta, bool tb, Start star
 
 template <class T>
 void test_products() {
-  constexpr index_t shapes[][3] = {{1, 1, 1},   {1, 37, 19},   {2, 5, 0},     {5, 3, 1},
-                                   {7, 17, 33}, {13, 100, 31}, {64, 64, 64},  {65, 1, 129},
-                                   {3, 257, 8}, {33, 70, 600}, {130, 49, 17}, {1, 300, 64}};
+  constexpr index_t shapes[][3] = {{1, 1, 1},    {1, 37, 19},   {2, 5, 0},     {5, 3, 1},
+                                   {7, 17, 33},  {13, 100, 31}, {64, 64, 64},  {65, 1, 129},
+                                   {3, 257, 8},  {33, 70, 600}, {130, 49, 17}, {1, 300, 64},
+                                   {1, 300, 200}};
   for (const auto& shape : shapes) {
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
