@@ -5,9 +5,7 @@
 template <class T>
 void spread_pairs(T* out, const T* a, const T* b, index_t n) {
   constexpr int lanes = Vec<T>::lanes;
-  T number[lanes];
-  for (int i = 0; i < lanes; ++i) number[i] = static_cast<T>(i);
-  const Mask<T> first = less(load(number), broadcast<T>(static_cast<T>(lanes / 2)));
+  const Mask<T> first = first_lanes<T>(lanes / 2);
   for (index_t i = 0; i < n; ++i)
     store(out + i * lanes, select(first, broadcast<T>(a[i]), broadcast<T>(b[i])));
 }

@@ -54,13 +54,11 @@ NNF_INLINE void log_softmax_rows(T* y, const T* x, index_t rows, index_t n) {
 // y (rows, n) = softmax of the rows of x (rows, n), or its logarithm. y may be x.
 template <class T>
 void softmax_forward(T* y, const T* x, index_t rows, index_t n, bool log) {
-  const index_t together = log ? Vec<T>::lanes : 1;
-  for (index_t r = 0; r < rows; r += together, y += together * n, x += together * n) {
-    if (log) {
-      log_softmax_rows(y, x, rows - r < together ? rows - r : together, n);
-    } else {
-      softmax_row(y, x, n);
-    }
+  if (log) {
+    for_each_vector<T>(
+        rows, [=](index_t r, int count) { log_softmax_rows(y + r * n, x + r * n, count, n); });
+  } else {
+    for (index_t r = 0; r < rows; ++r) softmax_row(y + r * n, x + r * n, n);
   }
 }
 

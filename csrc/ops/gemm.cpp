@@ -246,7 +246,7 @@ template <class T>
 bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
   // One row reads all of B once: its cost is the bytes, and on several threads each keeps its part
-  // of B in caches of its own.
+  // of B in caches of its own. Turning B costs as much again.
   const double bytes_per_unit = p.b_n == 1 ? 20 : 10;
   const double bytes = static_cast<double>(p.n) * static_cast<double>(p.k) * sizeof(T);
   const double cost = bytes / bytes_per_unit;
