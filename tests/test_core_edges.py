@@ -219,7 +219,7 @@ def test_the_output_of_predict_lies_apart_from_its_input() -> None:
     wanted = net.predict(x)
     plan = net.plan(2)
     for out in (x, memory[11:23].reshape(4, 3)):
-        with pytest.raises(ValueError, match="out: expected memory apart from x"):
+        with pytest.raises(ValueError, match="out: expected an array apart from x"):
             plan.predict(x, out=out)
         assert x.tobytes() == X.tobytes()
     assert plan.predict(x, out=memory[12:].reshape(4, 3)).tobytes() == wanted.tobytes()

@@ -147,7 +147,14 @@ def test_activation_forward_offers_softmax() -> None:
 
 def test_unknown_names_get_the_nearest() -> None:
     x = np.zeros(3)
-    with pytest.raises(ValueError, match="sigmoid"):
+    square, image = np.zeros((3, 3)), np.zeros((1, 3, 3, 1))
+    with pytest.raises(ValueError, match=r"unknown activation 'sigmod'; did you mean 'sigmoid'\?"):
         kernels.activation_forward("sigmod", x)
-    with pytest.raises(ValueError, match="gelu"):
+    with pytest.raises(ValueError, match=r"did you mean 'gelu'\?"):
         kernels.activation_backward("geluu", x, x, x)
+    with pytest.raises(ValueError, match=r"did you mean 'tanh'\?"):
+        kernels.matmul(square, square, activation="tanhh")
+    with pytest.raises(ValueError, match=r"did you mean 'relu'\?"):
+        kernels.conv2d_forward(image, image, activation="rel")
+    with pytest.raises(TypeError, match=r"activation: expected a name, got \['relu'\]"):
+        kernels.activation_forward(["relu"], x)

@@ -97,27 +97,34 @@ X = np.ones(3, np.float32)
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "error", "text"),
     [
-        lambda: kernels.dropout_forward(X, 1.0),
-        lambda: kernels.dropout_forward(X, -0.1),
-        lambda: kernels.dropout_forward(X, float("nan")),
-        lambda: kernels.random_uniform(-1),
-        lambda: kernels.random_normal(-1),
-        lambda: kernels.random_permutation(-1),
-        lambda: kernels.random_uniform(2**62),
-        lambda: kernels.random_uniform(3, seed=-1),
-        lambda: kernels.random_uniform(3, seed=2**64),
-        lambda: kernels.random_uniform(3, stream=2**32),
-        lambda: kernels.random_uniform(3, stream=-1),
-        lambda: kernels.dropout_forward(X, 0.5, step=2**32),
+        (lambda: kernels.dropout_forward(X, 1.0), ValueError, "0 <= rate < 1, got 1"),
+        (lambda: kernels.dropout_forward(X, -0.1), ValueError, "0 <= rate < 1, got -0.1"),
+        (lambda: kernels.dropout_forward(X, float("nan")), ValueError, "0 <= rate < 1, got nan"),
+        (lambda: kernels.dropout_forward(X, 0.5, step=2**32), ValueError, r"step < 2\^32, got 4294967296"),
+        (lambda: kernels.dropout_backward(X, 0.5, stream=-1), ValueError, "stream >= 0, got -1"),
+        (lambda: kernels.random_uniform(-1), ValueError, "random_uniform: expected n >= 0, got -1"),
+        (lambda: kernels.random_normal(-1), ValueError, "random_normal: expected n >= 0, got -1"),
+        (lambda: kernels.random_permutation(-1), ValueError, "random_permutation: expected n >= 0, got -1"),
+        (lambda: kernels.random_permutation(2**36), ValueError, r"below 2\^36, got 68719476736"),
+        (lambda: kernels.random_uniform(2**58), MemoryError, "allocate"),
+        (lambda: kernels.random_uniform(2**63), ValueError, r"n < 2\^63"),
+        (lambda: kernels.random_uniform(3.0), TypeError, "an integer as n, got 3.0"),
+        (lambda: kernels.random_uniform(3, seed=-1), ValueError, "seed >= 0, got -1"),
+        (lambda: kernels.random_uniform(3, seed=2**64), ValueError, r"seed < 2\^64"),
+        (lambda: kernels.random_uniform(3, seed="1"), TypeError, "an integer as seed, got '1'"),
+        (lambda: kernels.random_uniform(3, stream=2**32), ValueError, r"stream < 2\^32"),
+        (lambda: kernels.random_uniform(3, stream=-1), ValueError, "stream >= 0, got -1"),
+        (lambda: kernels.random_uniform(3, dtype="float16"), ValueError, "float16"),
     ],
 )
-def test_numbers_out_of_range_are_refused(call: Callable[[], object]) -> None:
-    with pytest.raises((ValueError, OverflowError, TypeError, MemoryError)):
+def test_numbers_out_of_range_are_refused(call: Callable[[], object], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
         call()
 
 
-def test_unknown_dtype_is_refused() -> None:
-    with pytest.raises((TypeError, ValueError), match="float16"):
-        kernels.random_uniform(3, dtype="float16")
+def test_the_largest_counters() -> None:
+    u = kernels.random_uniform(3, seed=2**64 - 1, stream=2**32 - 1)
+    assert ((u >= 0) & (u < 1)).all()
+    assert kernels.dropout_forward(X, 0.5, 2**64 - 1, 2**32 - 1, 2**32 - 1).shape == X.shape

@@ -30,7 +30,7 @@ def test_empty_sums_are_zero_and_empty_maxima_are_refused(dtype: str) -> None:
     for axis in (None, 0, 1):
         with pytest.raises(ValueError, match="one element or more"):
             kernels.reduce_max(np.ones((0, 3), dtype), axis)
-    with pytest.raises(ValueError, match="one element or more"):
+    with pytest.raises(ValueError, match="a last axis of 1 to 2147483647 elements"):
         kernels.argmax(np.ones((3, 0), dtype))
 
 
@@ -114,3 +114,23 @@ def test_read_only_parameters_are_refused() -> None:
         kernels.sgd_update(fixed, np.ones(4))
     with pytest.raises(ValueError, match=r"read-only|writable|writeable"):
         kernels.adam_update(np.ones(4), np.ones(4), fixed, np.ones(4))
+
+
+OUTSIDE = {
+    "learning_rate": (-0.1, np.nan, np.inf),
+    "momentum": (-0.1, 1.0, np.nan),
+    "beta_1": (-0.1, 1.0, np.nan),
+    "beta_2": (-0.1, 1.0, np.nan),
+    "epsilon": (0.0, 1e-40, -1e-7, np.nan, np.inf),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_an_update_refuses_numbers_out_of_range(name: str) -> None:
+    """Before it writes: 1 - beta and sqrt(v) + epsilon are divisors."""
+    update, count = (kernels.sgd_update, 3) if name == "momentum" else (kernels.adam_update, 4)
+    for value in OUTSIDE[name]:
+        vectors = [np.ones(3) for _ in range(count)]
+        with pytest.raises(ValueError, match=f"{name}.*, got {value:g}".replace("+", r"\+")):
+            update(*vectors, **{name: value})
+        assert all((vector == 1).all() for vector in vectors)

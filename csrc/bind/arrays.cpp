@@ -37,7 +37,8 @@ py::array contiguous_array(const py::handle& object, const char* place) {
   return array;
 }
 
-bool overlap(const py::array& a, const py::array& b) {
+// Whether the bytes that two arrays span have some in common.
+static bool overlap(const py::array& a, const py::array& b) {
   const auto end = [](const py::array& x) {
     py::ssize_t last = x.itemsize();
     for (py::ssize_t i = 0; i < x.ndim(); ++i) last += (x.shape(i) - 1) * x.strides(i);
@@ -45,6 +46,21 @@ bool overlap(const py::array& a, const py::array& b) {
   };
   if (a.size() == 0 || b.size() == 0) return false;
   return static_cast<const char*>(a.data()) < end(b) && static_cast<const char*>(b.data()) < end(a);
+}
+
+void require_apart(const py::array& written, const char* place,
+                   std::initializer_list<Input> inputs) {
+  for (const Input& input : inputs) {
+    const bool may_share = input.sharing == Sharing::whole;
+    // Both are contiguous where they may share.
+    const bool same =
+        input.array.data() == written.data() && input.array.nbytes() == written.nbytes();
+    if ((may_share && same) || !overlap(written, input.array)) continue;
+    throw ValueError(text(place, ": expected ", may_share ? input.name : "",
+                          may_share ? " itself or an array apart from it" : "an array apart from ",
+                          may_share ? "" : input.name,
+                          " in memory, got an overlap; use another array"));
+  }
 }
 
 }  // namespace nnfast::bind

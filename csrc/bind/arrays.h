@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -51,13 +52,21 @@ py::array contiguous_array_of(const py::handle& object, const char* place) {
   return array;
 }
 
-// Whether the bytes that two arrays span have some in common. Strides must not be negative.
-bool overlap(const py::array& a, const py::array& b);
+// An array that a kernel reads while it writes others: what it writes must lie apart from it, or, with
+// Sharing::whole, may be the very same elements. Strides must not be negative.
+enum class Sharing { none, whole };
+struct Input {
+  const py::array& array;
+  const char* name;
+  Sharing sharing = Sharing::none;
+};
+void require_apart(const py::array& written, const char* place,
+                   std::initializer_list<Input> inputs);
 
 // A new array, or `out` when it is given and fits.
 template <class T>
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,
-                       const char* place) {
+                       const char* place, std::initializer_list<Input> inputs) {
   if (out.is_none()) return py::array_t<T>(shape);
   py::array array = contiguous_array_of<T>(out, place);
   if (!array.writeable())
@@ -66,6 +75,7 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
     throw ValueError(
         text(place, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
   }
+  require_apart(array, place, inputs);
   return array;
 }
 

@@ -1,6 +1,7 @@
 // Single kernels on arrays, for tests, benchmarks and learners.
 #include <pybind11/stl.h>
 
+#include <cfloat>
 #include <cmath>
 
 #include "base/aligned.h"
@@ -61,9 +62,14 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   require(!accumulate || !out.is_none(), "matmul: expected out with accumulate=True, got none");
   require(!accumulate || bias.is_none(),
           "matmul: expected either a bias or accumulate=True, got both");
-  py::array c = output_array<T>(out, {am.rows, bm.columns}, "out");
-  require(out.is_none() || (!overlap(c, a) && !overlap(c, b)),
-          "matmul: expected out apart from a and b in memory, got an overlap; use another array");
+  py::array bias_array;
+  if (!bias.is_none()) {
+    bias_array = contiguous_array_of<T>(bias, "bias");
+    require(bias_array.ndim() == 1 && bias_array.shape(0) == bm.columns, "bias: expected shape (",
+            bm.columns, ",), got ", shape_text(bias_array));
+  }
+  py::array c = output_array<T>(out, {am.rows, bm.columns}, "out",
+                                {{a, "a"}, {b, "b"}, {bias_array, "bias"}});
   Gemm<T> p{};
   p.m = am.rows;
   p.n = bm.columns;
@@ -77,13 +83,7 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   p.c = mutable_data_of<T>(c);
   p.c_row = bm.columns;
   p.accumulate = accumulate;
-  py::array bias_array;
-  if (!bias.is_none()) {
-    bias_array = contiguous_array_of<T>(bias, "bias");
-    require(bias_array.ndim() == 1 && bias_array.shape(0) == bm.columns, "bias: expected shape (",
-            bm.columns, ",), got ", shape_text(bias_array));
-    p.bias = data_of<T>(bias_array);
-  }
+  if (!bias.is_none()) p.bias = data_of<T>(bias_array);
   if (activation != "identity") p.activation = parse_activation(activation, alpha, "matmul");
   require(!works_on_rows(p.activation.kind),
           "matmul: expected an activation of single elements, got '", activation,
@@ -134,7 +134,7 @@ py::array activation_forward_py(const std::string& name, const py::object& objec
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     const ActivationParams p = parse_activation(name, alpha, "activation_forward");
-    py::array y = output_array<T>(out, shape_of(x), "out");
+    py::array y = output_array<T>(out, shape_of(x), "out", {{x, "x", Sharing::whole}});
     if (x.size() == 0) return y;
     const RowShape shape = works_on_rows(p.kind) ? rows_of(x, "x") : RowShape{1, x.size()};
     T* to = mutable_data_of<T>(y);
@@ -155,7 +155,9 @@ py::array activation_backward_py(const std::string& name, const py::object& dy_o
     require_like(x, dy, "x", "dy");
     require_like(y, dy, "y", "dy");
     const ActivationParams p = parse_activation(name, alpha, "activation_backward");
-    py::array dx = output_array<T>(out, shape_of(dy), "out");
+    py::array dx = output_array<T>(
+        out, shape_of(dy), "out",
+        {{dy, "dy", Sharing::whole}, {x, "x", Sharing::whole}, {y, "y", Sharing::whole}});
     if (dy.size() == 0) return dx;
     const RowShape shape = works_on_rows(p.kind) ? rows_of(dy, "dy") : RowShape{1, dy.size()};
     T* to = mutable_data_of<T>(dx);
@@ -329,8 +331,8 @@ py::array argmax(const py::object& object) {
   return with_type(x, "x", [&](auto t) -> py::array {
     using T = decltype(t);
     const RowShape s = rows_of(x, "x");
-    require(s.n > 0 && s.n <= INT32_MAX,
-            "x: expected a last axis of one element or more, got shape ", shape_text(x));
+    require(s.n > 0 && s.n <= INT32_MAX, "x: expected a last axis of 1 to ", INT32_MAX,
+            " elements, got shape ", shape_text(x));
     std::vector<py::ssize_t> shape = shape_of(x);
     shape.pop_back();
     py::array_t<int32_t> out(shape);
@@ -442,7 +444,7 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
 // Fisher and Yates's shuffle from the end, with 64-bit numbers from the stream.
 py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
   require(n >= 0 && n < (index_t(1) << 36),
-          "random_permutation: expected a size of 0 to 2^36, got ", n);
+          "random_permutation: expected a size of 0 or more, below 2^36, got ", n);
   py::array_t<int64_t> out(n);
   int64_t* p = out.mutable_data();
   for (index_t i = 0; i < n; ++i) p[i] = i;
@@ -471,9 +473,16 @@ py::array writable_like(const py::object& object, const py::array& like, const c
   return array;
 }
 
+// Text for a number out of its range; NaN is in none.
+void require_number(bool in_range, const char* place, const char* wanted, double got) {
+  require(in_range && std::isfinite(got), place, ": expected ", wanted, ", got ", got);
+}
+
 void sgd(const py::object& parameters, const py::object& gradients, const py::object& velocity,
          double learning_rate, double momentum, bool nesterov) {
   const py::array g = contiguous_array(gradients, "gradients");
+  require_number(learning_rate >= 0, "sgd_update", "a finite learning_rate >= 0", learning_rate);
+  require_number(momentum >= 0 && momentum < 1, "sgd_update", "0 <= momentum < 1", momentum);
   require(momentum == 0 || !velocity.is_none(),
           "sgd_update: expected a velocity with momentum, got none");
   with_type(g, "gradients", [&](auto t) {
@@ -481,6 +490,8 @@ void sgd(const py::object& parameters, const py::object& gradients, const py::ob
     py::array p = writable_like(parameters, g, "parameters");
     py::array v;
     if (!velocity.is_none()) v = writable_like(velocity, g, "velocity");
+    require_apart(p, "parameters", {{g, "gradients"}});
+    require_apart(v, "velocity", {{g, "gradients"}, {p, "parameters"}});
     sgd_update(mutable_data_of<T>(p), velocity.is_none() ? nullptr : mutable_data_of<T>(v),
                data_of<T>(g), g.size(), {learning_rate, momentum, nesterov});
   });
@@ -491,10 +502,18 @@ void adam(const py::object& parameters, const py::object& gradients, const py::o
           double epsilon, uint64_t step) {
   const py::array g = contiguous_array(gradients, "gradients");
   require(step >= 1, "adam_update: expected a step of 1 or more, got 0");
+  require_number(learning_rate >= 0, "adam_update", "a finite learning_rate >= 0", learning_rate);
+  require_number(beta_1 >= 0 && beta_1 < 1, "adam_update", "0 <= beta_1 < 1", beta_1);
+  require_number(beta_2 >= 0 && beta_2 < 1, "adam_update", "0 <= beta_2 < 1", beta_2);
+  // A normal number in float32 too: 0 / 0 where a gradient was 0 otherwise.
+  require_number(epsilon >= FLT_MIN, "adam_update", "a finite epsilon >= 2^-126", epsilon);
   with_type(g, "gradients", [&](auto t) {
     using T = decltype(t);
     py::array p = writable_like(parameters, g, "parameters"), m = writable_like(m_object, g, "m"),
               v = writable_like(v_object, g, "v");
+    require_apart(p, "parameters", {{g, "gradients"}});
+    require_apart(m, "m", {{g, "gradients"}, {p, "parameters"}});
+    require_apart(v, "v", {{g, "gradients"}, {p, "parameters"}, {m, "m"}});
     adam_update(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), data_of<T>(g),
                 g.size(), learning_rate, beta_1, beta_2, epsilon, step);
   });

@@ -75,10 +75,8 @@ py::array conv_forward_py(const py::object& x_object, const py::object& kernel_o
       require(bias.ndim() == 1 && bias.shape(0) == s.out_channels, "bias: expected shape (",
               s.out_channels, ",), got ", shape_text(bias));
     }
-    py::array y = output_array<T>(out, output_shape(x, s), "out");
-    require(out.is_none() || (!overlap(y, x) && !overlap(y, kernel)),
-            "conv: expected out apart from x and kernel in memory, got an overlap; use another "
-            "array");
+    py::array y = output_array<T>(out, output_shape(x, s), "out",
+                                  {{x, "x"}, {kernel, "kernel"}, {bias, "bias"}});
     T* to = mutable_data_of<T>(y);
     const T* start = bias_object.is_none() ? nullptr : data_of<T>(bias);
     const ReleaseGil release;

@@ -58,6 +58,12 @@ const T* gradient_like(Normalized<T>& in, const py::object& dy) {
   return data_of<T>(in.dy);
 }
 
+template <class T>
+py::array output_like_x(const Normalized<T>& in, const py::object& out) {
+  return output_array<T>(out, shape_of(in.x), "out",
+                         {{in.x, "x", Sharing::whole}, {in.gamma, "gamma"}, {in.beta, "beta"}});
+}
+
 bool is_relu(const std::string& activation) {
   require(activation == "identity" || activation == "relu",
           "activation: expected identity or relu, got '", activation, "'");
@@ -104,7 +110,7 @@ py::tuple batch_norm_forward_py(const py::object& object, const py::object& gamm
     using T = decltype(t);
     Normalized<T> in = normalized<T>(x, gamma, beta, epsilon);
     in.p.relu = is_relu(activation);
-    py::array y = output_array<T>(out, shape_of(x), "out");
+    py::array y = output_like_x(in, out);
     const AlignedBuffer<double> numbers = statistics_of(in, mean, variance);
     const double* variances = numbers.data() + in.p.n;
     T* to = mutable_data_of<T>(y);
@@ -121,9 +127,9 @@ template <class T, class Backward>
 py::tuple gradients_of(Normalized<T>& in, const py::object& dy, const py::object& given,
                        const Backward& backward) {
   const T* from = gradient_like(in, dy);
-  py::array dx = output_array<T>(given, shape_of(in.x), "out");
-  require(given.is_none() || !overlap(dx, in.x),
-          "out: expected an array apart from x in memory, got an overlap; use another array");
+  py::array dx = output_array<T>(
+      given, shape_of(in.x), "out",
+      {{in.x, "x"}, {in.dy, "dy", Sharing::whole}, {in.gamma, "gamma"}, {in.beta, "beta"}});
   py::array_t<T> d_gamma(in.p.n), d_beta(in.p.n);
   const NormalizationGradients<T> out{mutable_data_of<T>(dx), d_gamma.mutable_data(),
                                       d_beta.mutable_data()};
@@ -158,7 +164,7 @@ py::array layer_norm_forward_py(const py::object& object, const py::object& gamm
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     const Normalized<T> in = normalized<T>(x, gamma, beta, epsilon);
-    py::array y = output_array<T>(out, shape_of(x), "out");
+    py::array y = output_like_x(in, out);
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
     layer_norm_forward(to, in.data(), in.p);
@@ -197,7 +203,7 @@ py::array group_norm_forward_py(const py::object& object, const py::object& gamm
     using T = decltype(t);
     Normalized<T> in = normalized<T>(x, gamma, beta, epsilon);
     const index_t images = images_of(in, groups);
-    py::array y = output_array<T>(out, shape_of(x), "out");
+    py::array y = output_like_x(in, out);
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
     group_norm_forward(to, in.data(), images, groups, in.p);

@@ -23,17 +23,6 @@ py::array image_array(const py::object& object, const char* place) {
   return x;
 }
 
-template <class T>
-py::array apart(const py::object& out, const Extents& shape, const char* place,
-                const std::vector<const py::array*>& others, const char* name = "out") {
-  py::array result = output_array<T>(out, shape, name);
-  for (const py::array* other : others) {
-    require(out.is_none() || !overlap(result, *other), place, ": expected ", name,
-            " apart from the other arrays in memory, got an overlap; use another array");
-  }
-  return result;
-}
-
 // ---- pooling ----------------------------------------------------------------------------------------
 
 // An empty pool_size means the whole image.
@@ -81,11 +70,11 @@ py::array max_pool_forward_py(const py::object& x_object, const PoolOptions& opt
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     const Pooling p = pooling_of(shape_of(x), options, place);
-    py::array y = apart<T>(out, p.out, place, {&x}), places;
+    py::array y = output_array<T>(out, p.out, "out", {{x, "x"}}), places;
     T *to = mutable_data_of<T>(y), *places_to = nullptr;
     if (!winners.is_none()) {
       require_numbered(place, p.window);
-      places = apart<T>(winners, p.out, place, {&x, &y}, "winners");
+      places = output_array<T>(winners, p.out, "winners", {{x, "x"}, {y, "out"}});
       places_to = mutable_data_of<T>(places);
     }
     const ReleaseGil release;
@@ -100,7 +89,7 @@ py::array avg_pool_forward_py(const py::object& x_object, const PoolOptions& opt
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
     const Pooling p = pooling_of(shape_of(x), options, place);
-    py::array y = apart<T>(out, p.out, place, {&x});
+    py::array y = output_array<T>(out, p.out, "out", {{x, "x"}});
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
     avg_pool_forward<T>(to, data_of<T>(x), p.in[0], p.in[3], p.window);
@@ -130,7 +119,7 @@ py::array pool_backward(const py::object& dy_object, const py::object& winners_o
       winners = contiguous_array_of<T>(winners_object, "winners");
       require_shape(winners, p.out, "winners");
     }
-    py::array dx = apart<T>(out, p.in, place, {&dy, &winners});
+    py::array dx = output_array<T>(out, p.in, "out", {{dy, "dy"}, {winners, "winners"}});
     T* to = mutable_data_of<T>(dx);
     const ReleaseGil release;
     if constexpr (MAX) {
@@ -164,7 +153,7 @@ py::array upsample(const py::object& object, const Sizes& size, const std::strin
   }
   return with_type(x, BACKWARD ? "dy" : "x", [&](auto t) {
     using T = decltype(t);
-    py::array y = apart<T>(out, shape, place, {&x});
+    py::array y = output_array<T>(out, shape, "out", {{x, BACKWARD ? "dy" : "x"}});
     T* to = mutable_data_of<T>(y);
     if (x.size() == 0) return y;
     const ReleaseGil release;
@@ -199,7 +188,7 @@ py::array change_margins(const py::object& object, const Sizes& amounts, const c
   const Margins margins = {amount(0), amount(1), amount(2), amount(3)};
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
-    py::array y = apart<T>(out, shape, place, {&x});
+    py::array y = output_array<T>(out, shape, "out", {{x, "x"}});
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
     const auto change = CROP ? &crop_images<T> : &pad_images<T>;

@@ -220,9 +220,8 @@ class PyPlanOf final : public PyPlan {
   py::array predict(const py::object& x, const py::object& out) override {
     index_t n = 0;
     const plan::Rows<T> rows = rows_of(x, &n);
-    py::array y = output_array<T>(out, with_rows(n, plan_.program().output->shape), "out");
-    require(out.is_none() || !overlap(y, py::reinterpret_borrow<py::array>(x)),
-            "out: expected memory apart from x, got an overlap; use another array");
+    py::array y = output_array<T>(out, with_rows(n, plan_.program().output->shape), "out",
+                                  {{py::reinterpret_borrow<py::array>(x), "x"}});
     T* to = mutable_data_of<T>(y);
     {
       const ReleaseGil release;

@@ -99,13 +99,14 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
     return plain[near[0]] if near else None
 
 
-def integer(place: str, name: str, value: Any, *, least: int = 1) -> int:
-    """`value` as an int of at least `least`."""
+def integer(place: str, name: str, value: Any, *, least: int = 1, below: int = 2**63) -> int:
+    """`value` as an int with ``least <= value < below``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{place}: expected an integer as {name}, got {value!r}")
     number = int(value)
-    if not least <= number < 2**63:
-        raise ValueError(f"{place}: expected {name} >= {least}, got {number}")
+    if not least <= number < below:
+        wanted = f"{name} >= {least}" if number < least else f"{name} < 2^{below.bit_length() - 1}"
+        raise ValueError(f"{place}: expected {wanted}, got {number}")
     return number
 
 

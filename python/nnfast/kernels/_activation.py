@@ -1,7 +1,7 @@
 """Activations, softmax and log-softmax, forward and backward."""
 
 from nnfast import _core
-from nnfast.kernels._alpha import DEFAULT_ALPHA
+from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array
 
 
@@ -34,7 +34,7 @@ def activation_forward(name: str, x: Array, alpha: float | None = None, out: Arr
     alpha : float, optional
         Parameter of heaviside, leaky_relu and elu; the others have none.
     out : ndarray of x's shape, optional
-        Where the result goes; may be `x` itself.
+        Where the result goes: `x` itself, or apart from it in memory.
 
     Returns
     -------
@@ -43,9 +43,10 @@ def activation_forward(name: str, x: Array, alpha: float | None = None, out: Arr
     Raises
     ------
     ValueError
-        If the name is unknown (the text gives the nearest valid one), or an array is not contiguous or misshapen.
+        If the name is unknown (the text gives the nearest valid one), alpha is not finite (or negative, for leaky_relu
+        and elu), an array is not contiguous, or `out` has another shape, is read-only or overlaps `x` in part.
     TypeError
-        If the dtype is not float32 or float64.
+        If an argument is no array, or a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
@@ -63,7 +64,8 @@ def activation_forward(name: str, x: Array, alpha: float | None = None, out: Arr
     >>> kernels.activation_forward("leaky_relu", np.array([-2.0, 0.0, 3.0]), alpha=0.5)
     array([-1.,  0.,  3.])
     """
-    return _core.activation_forward(name, x, DEFAULT_ALPHA if alpha is None else alpha, out)
+    name, alpha = activation_of(name, alpha)
+    return _core.activation_forward(name, x, alpha, out)
 
 
 def activation_backward(
@@ -82,7 +84,7 @@ def activation_backward(
     alpha : float, optional
         As in the forward pass.
     out : ndarray of dy's shape, optional
-        Where the result goes; may be `dy` itself.
+        Where the result goes: one of the arrays itself, or apart from them in memory.
 
     Returns
     -------
@@ -91,13 +93,15 @@ def activation_backward(
     Raises
     ------
     ValueError
-        If the name is unknown, the shapes differ, or an array is not contiguous.
+        If the name is unknown, alpha is not finite or negative, the shapes differ, an array is not contiguous, or `out`
+        is read-only or overlaps another array in part.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
-    One pass. At a kink the derivative is the one from the left, so relu'(0) = 0; that of heaviside is 0 everywhere.
+    One pass. At a kink the derivative is the one from the left, so relu'(0) = 0; hard_sigmoid's is 0 where y
+    is 0 or 1, heaviside's everywhere.
 
     Examples
     --------
@@ -107,7 +111,8 @@ def activation_backward(
     >>> kernels.activation_backward("relu", np.array([5.0, 5.0]), x, np.maximum(x, 0))
     array([0., 5.])
     """
-    return _core.activation_backward(name, dy, x, y, DEFAULT_ALPHA if alpha is None else alpha, out)
+    name, alpha = activation_of(name, alpha)
+    return _core.activation_backward(name, dy, x, y, alpha, out)
 
 
 def softmax_forward(x: Array, out: Array | None = None) -> Array:
@@ -118,7 +123,7 @@ def softmax_forward(x: Array, out: Array | None = None) -> Array:
     x : ndarray of shape (..., K)
         Logits.
     out : ndarray of x's shape, optional
-        Where the result goes; may be `x` itself.
+        Where the result goes: `x` itself, or apart from it in memory.
 
     Returns
     -------
@@ -128,9 +133,10 @@ def softmax_forward(x: Array, out: Array | None = None) -> Array:
     Raises
     ------
     ValueError
-        If an array is not contiguous or K is 0.
+        If `x` is a number or an array is not contiguous, or `out` has another shape, is read-only or overlaps `x` in
+        part.
     TypeError
-        If the dtype is not float32 or float64.
+        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
@@ -156,7 +162,7 @@ def softmax_backward(dy: Array, y: Array, out: Array | None = None) -> Array:
     y : ndarray of shape (..., K)
         Output of `softmax_forward`.
     out : ndarray of shape (..., K), optional
-        Where the result goes; may be `dy` itself.
+        Where the result goes: `dy` or `y` itself, or apart from both in memory.
 
     Returns
     -------
@@ -165,9 +171,10 @@ def softmax_backward(dy: Array, y: Array, out: Array | None = None) -> Array:
     Raises
     ------
     ValueError
-        If the shapes differ or an array is not contiguous.
+        If the shapes differ, an array is a number or not contiguous, or `out` is read-only or overlaps another array
+        in part.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
@@ -193,7 +200,7 @@ def log_softmax_forward(x: Array, out: Array | None = None) -> Array:
     x : ndarray of shape (..., K)
         Logits.
     out : ndarray of x's shape, optional
-        Where the result goes; may be `x` itself.
+        Where the result goes: `x` itself, or apart from it in memory.
 
     Returns
     -------
@@ -221,7 +228,7 @@ def log_softmax_backward(dy: Array, y: Array, out: Array | None = None) -> Array
     y : ndarray of shape (..., K)
         Output of `log_softmax_forward`.
     out : ndarray of shape (..., K), optional
-        Where the result goes; may be `dy` itself.
+        Where the result goes: `dy` or `y` itself, or apart from both in memory.
 
     Returns
     -------

@@ -138,9 +138,9 @@ def gather_rows(
     Raises
     ------
     ValueError
-        If a row number is out of range or an array is not contiguous.
+        If a row number is out of range, an array is not contiguous, or `dtype` is not one of those named.
     TypeError
-        If a dtype is not one of those named.
+        If an array is none, `indices` are not int64, or `x` is neither uint8 nor `dtype`.
 
     Notes
     -----

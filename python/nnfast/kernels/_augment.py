@@ -2,6 +2,7 @@
 
 from nnfast import _core
 from nnfast.data.augmentation import Augmentation
+from nnfast.kernels._arguments import counter_of, seed_of
 from nnfast.typing import Array
 
 
@@ -39,9 +40,10 @@ def augment(
     Raises
     ------
     ValueError
-        If the images have another shape, are not contiguous, or are bytes and `fill_value` is no byte.
+        If the images have another shape, are not contiguous, or are bytes and `fill_value` is no byte, a number is out
+        of its range, or `dtype` is not one of those named.
     TypeError
-        If a dtype is not one of those named.
+        If the images have another dtype, or `augmentation` is none.
 
     Notes
     -----
@@ -59,4 +61,5 @@ def augment(
     """
     if not isinstance(augmentation, Augmentation):
         raise TypeError(f"augment: expected an nnfast.data.Augmentation, got {type(augmentation).__name__}")
-    return _core.augment(images, augmentation.spec(), seed, step, scale, offset, dtype)
+    counters = seed_of("augment", seed), counter_of("augment", "step", step)
+    return _core.augment(images, augmentation.spec(), *counters, scale, offset, dtype)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.kernels._alpha import DEFAULT_ALPHA
+from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array
 from nnfast.window import each, padding_of, plain_padding, sizes_of
 
@@ -60,7 +60,7 @@ def conv2d_forward(
     alpha : float, optional
         Parameter of the activation.
     out : ndarray of shape (N, OH, OW, O), optional
-        Where the result goes; apart from `x` and `kernel` in memory.
+        Where the result goes; apart from the other arrays in memory.
 
     Returns
     -------
@@ -70,9 +70,11 @@ def conv2d_forward(
     Raises
     ------
     ValueError
-        If shapes do not fit, sizes are not positive, or the window is larger than the padded image.
+        If shapes do not fit, sizes are not positive, the window is larger than the padded image, the activation is
+        unknown (the text gives the nearest valid one) or one over rows, alpha is not finite, or an array is not
+        contiguous, or `out` is read-only or overlaps another array.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If a dtype is not float32 or float64, the dtypes differ, or an array is no array.
 
     Notes
     -----
@@ -99,7 +101,7 @@ def conv2d_forward(
            [20., 24.]])
     """
     sliding = _sliding("conv2d_forward", _axes(x), strides, padding, dilation_rate, groups)
-    return _core.conv_forward(x, kernel, bias, *sliding, activation, DEFAULT_ALPHA if alpha is None else alpha, out)
+    return _core.conv_forward(x, kernel, bias, *sliding, *activation_of(activation, alpha), out)
 
 
 def conv2d_backward(

@@ -33,8 +33,8 @@ def loss_forward(
     prediction : ndarray of shape (N, ...)
         What the network says.
     target : ndarray
-        The truth, of the prediction's shape and dtype. For cross_entropy also class numbers (uint8, int32 or int64)
-        of the prediction's shape without its last axis.
+        The truth, of the prediction's shape and dtype. For cross_entropy also class numbers (any integer dtype) of
+        the prediction's shape without its last axis.
     sample_weight : ndarray of shape (N,), optional
         Weight of every row, multiplied with its value.
     delta : float, default 1
@@ -52,9 +52,10 @@ def loss_forward(
     Raises
     ------
     ValueError
-        If the name is unknown, an option is out of its range, shapes do not fit, or a class number is outside [0, K).
+        If the name is unknown, an option is out of its range or not one of this loss, shapes do not fit, an array is
+        not contiguous, or a class number is outside [0, K).
     TypeError
-        If a dtype is not one of those named.
+        If an argument is no array, the prediction's dtype is not float32 or float64, or others differ from it.
 
     Notes
     -----
@@ -107,8 +108,9 @@ def loss_backward(
 
     Notes
     -----
-    From logits the gradient of both cross-entropies is (p - t) weight / N, with p the softmax or sigmoid. The slope of
-    |p - t| at 0 is taken as 0.
+    From logits, with p their sigmoid, the gradient of binary_cross_entropy is (p - t) weight / (N O), for O outputs of
+    a row; with p their softmax, that of cross_entropy is (p sum_k t_k - t) weight / (N L), for L positions of a row
+    (L = 1 for shape (N, K)). The slope of |p - t| at 0 is taken as 0.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nnfast import _core
-from nnfast.kernels._alpha import DEFAULT_ALPHA
+from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array
 
 
@@ -28,13 +28,13 @@ def matmul(
     b : ndarray of shape (K, N), or (N, K) with transpose_b
         Right matrix, with the same freedom.
     out : ndarray of shape (M, N), optional
-        Where the result goes: C-contiguous, apart from `a` and `b` in memory.
+        Where the result goes: C-contiguous, apart from `a`, `b` and `bias` in memory.
     transpose_a, transpose_b : bool, default False
         Whether op(x) is the transpose of x.
     bias : ndarray of shape (N,), optional
         Added to every row.
     activation : str, default "identity"
-        Applied to every element; any name of `activation_forward`.
+        Applied to every element; any name of `activation_forward` but softmax and log_softmax.
     alpha : float, optional
         Parameter of the activation, as in `activation_forward`.
     accumulate : bool, default False
@@ -48,10 +48,11 @@ def matmul(
     Raises
     ------
     ValueError
-        If shapes do not fit, neither axis of a matrix is contiguous, or `out` is not contiguous, read-only or
-        overlaps `a` or `b`.
+        If shapes do not fit, neither axis of a matrix is contiguous, `out` is not contiguous, read-only or overlaps
+        another array, the activation is unknown (the text gives the nearest valid one) or one over rows, alpha is not
+        finite, or `accumulate` comes without `out` or with a bias or an activation.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
@@ -75,9 +76,9 @@ def matmul(
     array([[ 0.,  0.],
            [16., 11.]], dtype=float32)
     """
-    if alpha is None:
-        alpha = DEFAULT_ALPHA
-    return _core.matmul(a, b, out, transpose_a, transpose_b, bias, activation, alpha, accumulate)
+    if accumulate and activation != "identity":
+        raise ValueError(f"matmul: expected accumulate=True without an activation, got {activation!r}")
+    return _core.matmul(a, b, out, transpose_a, transpose_b, bias, *activation_of(activation, alpha), accumulate)
 
 
 def matvec(a: Array, x: Array, transpose: bool = False) -> Array:

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import _core
+from nnfast.configured import integer
+from nnfast.kernels._arguments import counter_of, seed_of
 from nnfast.typing import Array
+
+
+def _counters(place: str, n: int, seed: int, stream: int) -> tuple[int, int, int]:
+    return integer(place, "n", n, least=0), seed_of(place, seed), counter_of(place, "stream", stream)
 
 
 def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
@@ -32,9 +38,11 @@ def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or the dtype is not one of those named.
     TypeError
-        If the dtype is unknown.
+        If a number is no integer.
+    MemoryError
+        If the result does not fit in memory.
 
     Notes
     -----
@@ -51,7 +59,7 @@ def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32
     >>> bool((0 <= u).all() and (u < 1).all())
     True
     """
-    return _core.random_uniform(n, seed, stream, dtype)
+    return _core.random_uniform(*_counters("random_uniform", n, seed, stream), dtype)
 
 
 def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
@@ -84,7 +92,7 @@ def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32"
     >>> abs(float(z.mean())) < 0.05
     True
     """
-    return _core.random_normal(n, seed, stream, dtype)
+    return _core.random_normal(*_counters("random_normal", n, seed, stream), dtype)
 
 
 def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int64]:
@@ -93,7 +101,7 @@ def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int
     Parameters
     ----------
     n, seed, stream
-        As in `random_uniform`; errors too.
+        As in `random_uniform`, with n below 2^36; errors too.
 
     Returns
     -------
@@ -114,4 +122,4 @@ def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int
     >>> sorted(kernels.random_permutation(5, seed=3).tolist())
     [0, 1, 2, 3, 4]
     """
-    return _core.random_permutation(n, seed, stream)
+    return _core.random_permutation(*_counters("random_permutation", n, seed, stream))

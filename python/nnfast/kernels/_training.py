@@ -1,7 +1,12 @@
 """Dropout and the optimisers' updates: what happens in training only."""
 
 from nnfast import _core
+from nnfast.kernels._arguments import counter_of, seed_of
 from nnfast.typing import Array
+
+
+def _counters(place: str, seed: int, step: int, stream: int) -> tuple[int, int, int]:
+    return seed_of(place, seed), counter_of(place, "step", step), counter_of(place, "stream", stream)
 
 
 def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
@@ -27,7 +32,7 @@ def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream:
     ValueError
         If a number is out of its range or `x` is not contiguous.
     TypeError
-        If the dtype is not float32 or float64.
+        If `x` is no array, its dtype is not float32 or float64, or a counter is no integer.
 
     Notes
     -----
@@ -45,7 +50,7 @@ def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream:
     >>> np.unique(kernels.dropout_forward(np.ones(100), rate=0.5, seed=1))
     array([0., 2.])
     """
-    return _core.dropout_forward(x, rate, seed, step, stream)
+    return _core.dropout_forward(x, rate, *_counters("dropout_forward", seed, step, stream))
 
 
 def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
@@ -70,7 +75,7 @@ def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, strea
     >>> bool((kernels.dropout_backward(x, 0.5, seed=1) == kernels.dropout_forward(x, 0.5, seed=1)).all())
     True
     """
-    return _core.dropout_backward(dy, rate, seed, step, stream)
+    return _core.dropout_backward(dy, rate, *_counters("dropout_backward", seed, step, stream))
 
 
 def sgd_update(
@@ -92,7 +97,7 @@ def sgd_update(
     velocity : ndarray of shape (P,), optional
         Updated in place; zeros before the first step. Needed when `momentum` is not 0.
     learning_rate : float, default 0.01
-        Positive.
+        Finite, 0 or more.
     momentum : float, default 0
         In [0, 1).
     nesterov : bool, default False
@@ -101,7 +106,8 @@ def sgd_update(
     Raises
     ------
     ValueError
-        If shapes differ, an array is read-only or not contiguous, or the velocity is missing.
+        If shapes differ, an array is read-only or not contiguous, arrays overlap in memory, a number is out of its
+        range, or the velocity is missing.
     TypeError
         If a dtype is not float32 or float64, or the dtypes differ.
 
@@ -150,18 +156,19 @@ def adam_update(
     m, v : ndarray of shape (P,)
         First and second moment, updated in place; zeros before the first step.
     learning_rate : float, default 0.001
-        Positive.
+        Finite, 0 or more.
     beta_1, beta_2 : float, default 0.9 and 0.999
         In [0, 1).
     epsilon : float, default 1e-7
-        Positive.
+        Finite, 2^-126 or more: a normal number in either dtype.
     step : int, default 1
         Number of this step, from 1.
 
     Raises
     ------
     ValueError
-        If shapes differ, an array is read-only or not contiguous, or a number is out of its range.
+        If shapes differ, an array is read-only or not contiguous, arrays overlap in memory, or a number is out of its
+        range.
     TypeError
         If a dtype is not float32 or float64, or the dtypes differ.
 
