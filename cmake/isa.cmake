@@ -4,9 +4,11 @@
 # nnfast_add_isa(<name> <flags for GCC and Clang> <flags for MSVC>)
 set(NNFAST_ISAS "" CACHE STRING "Instruction sets to compile; empty: all of the processor's family")
 set(NNFAST_ISA_OBJECTS "")
+set(NNFAST_ISA_NAMES "")
 set(NNFAST_ISA_MACROS "")
 
 function(nnfast_add_isa name gnu_flags msvc_flags)
+  set(NNFAST_ISA_NAMES ${NNFAST_ISA_NAMES} ${name} PARENT_SCOPE)
   if(NNFAST_ISAS AND NOT name IN_LIST NNFAST_ISAS)
     return()
   endif()
@@ -38,3 +40,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARC
 else()
   nnfast_add_isa(neon "" "")
 endif()
+
+foreach(name IN LISTS NNFAST_ISAS)
+  if(NOT name IN_LIST NNFAST_ISA_NAMES)
+    message(FATAL_ERROR "NNFAST_ISAS: expected names of ${NNFAST_ISA_NAMES}, got '${name}'")
+  endif()
+endforeach()

@@ -14,7 +14,7 @@
 //   min(a, b)     = a < b ? a : b      the second operand when either is NaN
 //   max(a, b)     = a > b ? a : b
 //   abs, sqrt, copysign(magnitude, sign)
-//   less, less_equal, equal -> Mask<T> false for NaN
+//   less, less_equal, equal -> Mask<T> false for NaN; not_equal: true for it
 //   select(mask, a, b)                 mask ? a : b, lane by lane
 //   any(mask)
 //   move_down<half>(v)                 lane i + half in lane i, for i < half; half = lanes / 2, ..., 2, 1
@@ -30,6 +30,14 @@
 //   load_words(p), store_words(p, v), broadcast_words(s), ^
 //   upper_half(v)                      v >> 32
 //   multiply_lower_halves(a, b)        (a mod 2^32) (b mod 2^32), 64 bits
+//
+// Constants that choose between forms of a kernel; none of them changes a bit of its results.
+//
+//   kHasFma                            fma rounds once: bits are those of every set that has it
+//   kPartialLoadsAreCheap              a masked load, not a loop over lanes: edges need no copy
+//   kGemmVectors                       vectors of columns in a product's tile
+//   gemm_rows(vectors)                 rows of a tile of so many vectors: what the registers hold
+//   kGemmUnrolls                       whether a full tile takes several steps of k in one turn
 #pragma once
 
 // Nearest integer, ties to even, for |x| < 2^22 (float) or 2^51 (double): the sum rounds at the
