@@ -225,6 +225,33 @@ def test_the_output_of_predict_lies_apart_from_its_input() -> None:
     assert plan.predict(x, out=memory[12:].reshape(4, 3)).tobytes() == wanted.tobytes()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_prediction_in_passes_has_the_bits_of_its_rows_alone(threads: int) -> None:
+    """Rows of 300 KB of values go through the layers a few at a time; 29 rows leave a shorter last pass."""
+    net = nf.Network(
+        [layers.Input((40, 40, 1)), layers.Conv2D(48, 3, activation="relu"), layers.MaxPool2D(2), layers.Dense(2)],
+        seed=2,
+    )
+    x = np.random.default_rng(3).integers(0, 256, size=(29, 40, 40, 1)).astype("float32")
+    before = nf.get_num_threads()
+    nf.set_num_threads(threads)
+    try:
+        together = net.predict(x)
+        alone = np.concatenate([net.predict(row[None]) for row in x])
+        by_size = net.predict(x, batch_size=11)
+    finally:
+        nf.set_num_threads(before)
+    assert together.tobytes() == alone.tobytes() == by_size.tobytes()
+
+
+def test_a_custom_layer_sees_all_rows_of_a_prediction_at_once() -> None:
+    seen = []
+    watching = Identity(lambda called, arrays: seen.append(len(arrays["inputs"])))
+    net = nf.Network([layers.Input((64, 1024)), watching, layers.Flatten()])
+    net.predict(np.ones((20, 64, 1024), "float32"))
+    assert seen == [20]
+
+
 def test_the_number_of_steps_has_a_bound() -> None:
     """Random numbers count steps in 32 bits."""
     _, plan = core_plan(loss={"name": "mse"}, optimizer={"name": "adam"})

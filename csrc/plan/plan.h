@@ -97,6 +97,7 @@ class Plan {
   void require_training(const char* place) const;
   void require_optimizer(const char* place) const;
   Run new_run(index_t rows, bool training) const;
+  index_t rows_of_pass(index_t n) const;
   void share_work(const Run& run, double passes) const;
   [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
   std::string non_finite_text(const char* what) const;
