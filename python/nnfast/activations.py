@@ -35,7 +35,26 @@ _DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class ActivationFunction:
-    """An activation function and its one number (threshold, slope or alpha; 0 where it has none)."""
+    """An activation function and its one number. `get` makes them; nothing is checked here.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    alpha : float
+        Threshold, slope or alpha; 0 where the function has none.
+
+    Raises
+    ------
+    AttributeError
+        If a field is set: make a new one.
+
+    Examples
+    --------
+    >>> from nnfast import activations
+    >>> activations.get("elu") == activations.ActivationFunction("elu", 1.0)
+    True
+    """
 
     name: str
     alpha: float
@@ -65,9 +84,9 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     Parameters
     ----------
     activation : str, None, ActivationFunction or activation layer
-        What a layer was given as ``activation=``.
+        What a layer was given as ``activation=``; "linear" and "swish" are known too.
     alpha : float, optional
-        Threshold, slope or alpha; the function's default where None.
+        Threshold, slope or alpha; the function's default where None. Only beside a name.
 
     Returns
     -------
@@ -76,9 +95,9 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     Raises
     ------
     ValueError
-        For an unknown name; the text gives the nearest valid one.
+        For an unknown name (the text gives the nearest valid one), or an alpha that is not finite.
     TypeError
-        For anything else.
+        For anything else, such as a class or a function of your own.
 
     Examples
     --------

@@ -19,15 +19,37 @@ Logs = dict[str, float]
 class Callback:
     """Base of all callbacks: derive from it and override what is wanted.
 
-    `trainer` is the trainer that runs; ``self.trainer.stop_training = True`` ends the run after the epoch, or at once
-    from `on_batch_end`. Overriding `on_batch_end` makes the core return to Python after every batch.
+    `trainer` is the trainer that runs; ``self.trainer.stop_training = True`` ends the run after the epoch, or, from
+    `on_batch_end`, after the batch: what was trained then counts as the epoch, with its validation. Overriding
+    `on_batch_end` makes the core return to Python after every batch.
+
+    Notes
+    -----
+    An exception in a method ends `Trainer.fit`, which passes it on. The network stays as the last step left it, and
+    `on_train_end` is not called.
 
     Examples
     --------
-    >>> from nnfast import callbacks
+    >>> import nnfast as nf
+    >>> from nnfast import callbacks, layers
     >>> class Report(callbacks.Callback):
+    ...     def on_train_begin(self):
+    ...         self.batches = 0
+    ...     def on_epoch_begin(self, epoch):
+    ...         print("epoch", epoch)
+    ...     def on_batch_end(self, batch, logs):
+    ...         self.batches += 1
     ...     def on_epoch_end(self, epoch, logs):
-    ...         print(epoch, logs["loss"])
+    ...         if logs["loss"] < 0.1:
+    ...             self.trainer.stop_training = True
+    ...     def on_train_end(self):
+    ...         print(self.batches, "batches")
+    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
+    >>> trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
+    >>> history = trainer.fit([[1.0], [1.0]], [[1.0], [1.0]], epochs=9, batch_size=1, callbacks=[Report()])
+    epoch 0
+    epoch 1
+    4 batches
     """
 
     trainer: Trainer
@@ -39,13 +61,35 @@ class Callback:
         """After the last epoch; not after an exception."""
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """Before each epoch, counted from 0."""
+        """Before each epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0. For errors see `Callback`.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """After each epoch, with its loss and metrics, those of the validation data included."""
+        """After each epoch and its validation.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0. For errors see `Callback`.
+        logs : dict of str to float
+            Loss and metrics of the epoch by name, with "val_" before those of the validation data.
+        """
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """After each batch, counted from 0 in its epoch, with its own loss and metrics."""
+        """After each batch.
+
+        Parameters
+        ----------
+        batch : int
+            Counted from 0 in its epoch. For errors see `Callback`.
+        logs : dict of str to float
+            The batch's own loss and metrics by name.
+        """
 
 
 class EarlyStopping(Callback):
@@ -56,18 +100,44 @@ class EarlyStopping(Callback):
     monitor : str, default "val_loss"
         Name in the history.
     patience : int, default 5
-        Epochs without improvement that are waited for.
+        Epochs in a row without improvement that are waited for, 0 or more; one more ends the run.
     min_delta : float, default 0
-        Least change that counts as better.
+        A change counts as better if it is larger than this, at least 0.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether less or more is better; "auto" means more for accuracies and less for all else.
+        Whether less or more is better; "auto" means more for names that end in "accuracy" and less for all else.
     restore_best_weights : bool, default True
-        At the end, set the network to the parameters of the best epoch.
+        At the end of the run, however it came, set the network to the parameters of the best epoch.
+
+    Attributes
+    ----------
+    best_epoch : int or None
+        Number of the best epoch, counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If `mode` is unknown, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no figure of
+        that name, such as "val_loss" without validation data.
+    TypeError
+        If `patience` is no integer or `min_delta` no real number.
+
+    Notes
+    -----
+    NaN is never better. Each improvement copies the parameters. The optimiser's state is not set back.
+
+    References
+    ----------
+    Prechelt (1998), Early stopping - but when?, DOI 10.1007/3-540-49430-8_3.
 
     Examples
     --------
-    >>> from nnfast import callbacks
-    >>> stop = callbacks.EarlyStopping("val_accuracy", patience=3)
+    >>> import nnfast as nf
+    >>> from nnfast import callbacks, layers
+    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
+    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0))  # a rate of 0: nothing gets better
+    >>> stop = callbacks.EarlyStopping("loss", patience=2)
+    >>> trainer.fit([[1.0]], [[2.0]], epochs=100, batch_size=1, callbacks=[stop]).epoch, stop.best_epoch
+    ([0, 1, 2, 3], 0)
     """
 
     def __init__(
@@ -119,12 +189,24 @@ class TerminateOnCondition(Callback):
     below : float, optional
         Stop once the figure is less than this.
     min_change : float, optional
-        Stop once it differs from the last epoch's by no more than this.
+        Stop once it differs from the last epoch's by no more than this, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If both are missing or one is out of range. From `fit`, if an epoch has no figure of that name.
+    TypeError
+        If one is no real number.
 
     Examples
     --------
-    >>> from nnfast import callbacks
+    >>> import nnfast as nf
+    >>> from nnfast import callbacks, layers
+    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+    >>> trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
     >>> stop = callbacks.TerminateOnCondition(below=0.01, min_change=1e-6)
+    >>> trainer.fit([[1.0]], [[0.0]], epochs=100, batch_size=1, callbacks=[stop]).history
+    {'loss': [0.5, 0.0]}
     """
 
     def __init__(self, monitor: str = "loss", below: float | None = None, min_change: float | None = None) -> None:

@@ -60,6 +60,12 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
     Returns
     -------
     dict or None
+        A dict for "dicts".
+
+    Raises
+    ------
+    ValueError
+        For another mode.
 
     Examples
     --------

@@ -69,11 +69,11 @@ def check_gradients(
     y : array_like (N, ...)
     loss : str or Loss
     step : float, default 1e-5
-        h, relative to max(1, abs(w)).
+        h, relative to max(1, abs(w)); greater than 0.
     tolerance : float, default 1e-6
         Largest relative error that counts as agreement.
     max_elements : int, optional
-        Examine only that many elements per parameter, spread evenly; None examines all.
+        Examine only that many elements per parameter, 1 or more, spread evenly; None examines all.
     raise_on_failure : bool, default False
         Raise instead of returning a report that is false.
     training : bool, default False
@@ -87,6 +87,8 @@ def check_gradients(
     ------
     RuntimeError
         On request, if a gradient does not agree; the text names the parameters.
+    ValueError, TypeError
+        For data, a loss or options that do not fit, as in `Network.loss_and_gradients`.
 
     Notes
     -----

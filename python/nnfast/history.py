@@ -32,7 +32,17 @@ class History:
         self.seconds: list[float] = []
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Append one epoch."""
+        """Append one epoch; `Trainer.fit` does. It checks nothing and has no errors of its own.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number.
+        logs : dict of str to float
+            Loss and metrics by name.
+        seconds : float
+            Wall time.
+        """
         self.epoch.append(epoch)
         self.seconds.append(seconds)
         for name, value in logs.items():

@@ -1,7 +1,7 @@
 """Losses: what training makes small.
 
 A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i / N`` with sample weights of 1 by
-default. In the formulas t is the target and p the prediction, with j running over the O outputs of a row.
+default. In the formulas t is the target and p the prediction, with j running over all O outputs of a row.
 """
 
 from collections.abc import Mapping
@@ -56,13 +56,23 @@ class Loss(Configured):
         Parameters
         ----------
         y_true : array_like (N, ...)
-            Targets, or class numbers for cross-entropies.
-        y_pred : array_like (N, O)
+            Targets of the shape of `y_pred`, or for `CrossEntropy` class numbers.
+        y_pred : array_like (N, ..., O)
+            With probabilities in a `CrossEntropy`: (N, K).
         sample_weight : array_like (N,), optional
+            At least 0; 1 each if not given.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, there is no row, targets or weights are not finite or out of range, or a class number
+            is not from 0 to K - 1.
+        TypeError
+            For arrays of anything but real numbers.
         """
         prediction = np.asarray(y_pred)
         prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
@@ -102,7 +112,7 @@ class HalfSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """mean_j abs(t_j - p_j). Name: "mae".
+    """mean_j abs(t_j - p_j), with a derivative of 0 where p_j = t_j. Name: "mae".
 
     Examples
     --------
@@ -115,7 +125,7 @@ class MeanAbsoluteError(Loss):
 
 
 class SumAbsoluteError(Loss):
-    """sum_j abs(t_j - p_j). Name: "sum_absolute_error".
+    """sum_j abs(t_j - p_j), with a derivative of 0 where p_j = t_j. Name: "sum_absolute_error".
 
     Examples
     --------
@@ -133,11 +143,18 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default 1
-        Greater than 0.
+        At least 1.18e-38, the smallest normal float32.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is smaller or not finite.
+    TypeError
+        If it is no real number.
 
     References
     ----------
-    Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
+    Huber (1964), Robust estimation of a location parameter, DOI 10.1214/aoms/1177703732.
 
     Examples
     --------
@@ -163,10 +180,17 @@ class BinaryCrossEntropy(Loss):
     from_logits : bool, default False
         The network gives logits z with p = sigmoid(z), instead of p itself as a sigmoid output does.
 
+    Raises
+    ------
+    ValueError
+        From `Trainer` and `Network.loss_and_gradients`: if the network does not end in a sigmoid or, with
+        `from_logits`, ends in one or in a softmax; or for a target below 0 or above 1 (but see the notes of
+        `Trainer.train_on_batch`).
+
     Notes
     -----
     In a network it is always computed from the logits, together with the sigmoid: nothing overflows and no logarithm
-    of 0 is taken. Targets are from 0 to 1.
+    of 0 is taken. Called on probabilities, it takes p and 1 - p as at least the smallest normal number.
 
     Examples
     --------
@@ -195,10 +219,20 @@ class CrossEntropy(Loss):
     label_smoothing : float, default 0
         e in t_k := (1 - e) t_k + e / K; 0 <= e < 1.
 
+    Raises
+    ------
+    ValueError
+        If `label_smoothing` is out of range. From `Trainer` and `Network.loss_and_gradients`: if the network does not
+        end in a softmax or, with `from_logits`, ends in one or in a sigmoid; or for a class number that is not from 0
+        to K - 1, or a soft target below 0 or above 1.
+    TypeError
+        If `label_smoothing` is no real number.
+
     Notes
     -----
-    Targets are class numbers (N,) of an integer dtype, or one-hot or soft targets (N, K). In a network it is always
-    computed from the logits, together with the softmax: nothing overflows and no logarithm of 0 is taken.
+    Targets are class numbers (N, ...) of an integer dtype, or one-hot or soft targets (N, ..., K). In a network it is
+    always computed from the logits, together with the softmax: nothing overflows and no logarithm of 0 is taken.
+    Called on probabilities, which must be (N, K), it takes p as at least the smallest normal number.
 
     References
     ----------
@@ -240,13 +274,15 @@ class CustomLoss(Loss):
 
     Notes
     -----
-    Target and prediction are read-only. Keep each argument of your constructor as an attribute of the same name: that
-    is how a checkpoint saves it. `Trainer.resume` needs the class by name: ``custom_objects={"Quartic": Quartic}``. An
-    exception in a method voids the step: it propagates, and all parameters are as before.
+    In a network target and prediction are read-only, and in its dtype. Keep each argument of your constructor as an
+    attribute of the same name: that is how a checkpoint saves it. `Trainer.resume` needs the class by name:
+    ``custom_objects={"Quartic": Quartic}``. An exception in a method voids the step: it propagates, and all parameters
+    are as before. `nnfast.check_gradients` tells whether `gradient` belongs to `value`.
 
     Examples
     --------
-    >>> from nnfast import losses
+    >>> import nnfast as nf
+    >>> from nnfast import layers, losses
     >>> class Quartic(losses.CustomLoss):
     ...     def value(self, target, prediction):
     ...         return ((prediction - target) ** 4).mean(axis=1)
@@ -254,16 +290,48 @@ class CustomLoss(Loss):
     ...         return 4 * (prediction - target) ** 3 / target.shape[1]
     >>> Quartic()([[0.0, 0.0]], [[1.0, 2.0]])
     8.5
+    >>> net = nf.Network([layers.Input((3,)), layers.Dense(2)], seed=0)
+    >>> bool(nf.check_gradients(net, [[1.0, 2.0, 3.0]], [[0.0, 1.0]], Quartic()))
+    True
     """
 
     name = "callback"
 
     def value(self, target: Array, prediction: Array) -> Array:
-        """The loss of each row: (N,) from `target` and `prediction` of shape (N, *output_shape)."""
+        """The loss of each row, before sample weights.
+
+        Parameters
+        ----------
+        target, prediction : ndarray of shape (N, *output_shape)
+
+        Returns
+        -------
+        ndarray of shape (N,)
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not override it. A result of another shape is a ValueError of the caller.
+        """
         raise NotImplementedError(f"{type(self).__name__}: expected a method value")
 
     def gradient(self, target: Array, prediction: Array) -> Array:
-        """The gradient of each row's loss by that row's prediction: (N, *output_shape)."""
+        """The gradient of each row's loss by that row's prediction, before sample weights and the mean over rows.
+
+        Parameters
+        ----------
+        target, prediction : ndarray of shape (N, *output_shape)
+
+        Returns
+        -------
+        ndarray of shape (N, *output_shape)
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not override it; evaluation does without. A result of another shape is a ValueError of the
+            caller.
+        """
         raise NotImplementedError(f"{type(self).__name__}: expected a method gradient, which training needs")
 
     def callbacks(self) -> dict[str, Any]:
@@ -313,7 +381,9 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     Raises
     ------
     ValueError
-        For an unknown name; the text gives the nearest valid one.
+        For an unknown name (the text gives the nearest valid one), or a description that is none.
+    TypeError
+        For a class, or for anything else.
 
     Examples
     --------

@@ -11,13 +11,15 @@ __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
 
 
 class Metric(Configured):
-    """Base of all metrics.
+    """Base of all metrics. A function is all that a metric of your own needs; see `FunctionMetric`.
 
     Examples
     --------
     >>> from nnfast import metrics
     >>> metrics.get("accuracy").name
     'accuracy'
+    >>> metrics.get("mae").evaluate([[1.0]], [[3.0]])
+    2.0
     """
 
     name: str
@@ -27,21 +29,45 @@ class Metric(Configured):
         return None
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
-        """The metric of targets as the caller gave them and predictions (N, ...); for metrics that run in Python."""
+        """The metric of some rows; not for `Accuracy`, which the core alone computes.
+
+        Parameters
+        ----------
+        y_true : array_like (N, ...)
+            Targets as the caller gave them.
+        y_pred : array_like (N, ...)
+            Predictions.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        NotImplementedError
+            If the core alone computes the metric.
+        ValueError, TypeError
+            For arrays that do not fit the loss of a `LossMetric`.
+        """
         raise NotImplementedError
 
 
 class Accuracy(Metric):
     """Share of rows whose class is predicted right.
 
-    The predicted class is the largest output; with one output it is 1 where a sigmoid gives more than .5 or a linear
-    output more than 0. Not differentiable, hence a metric and no loss.
+    The predicted class is the place of the largest output, the true one a class number or the place of the largest
+    target. One output means class 1 where it is more than .5, or more than 0 where the loss takes it as a logit
+    (``from_logits=True``), and a target of more than .5 means class 1. Where a row has several positions, as (N, T, K)
+    has, their mean counts. Not differentiable, hence a metric and no loss. Sample weights do not matter.
 
     Examples
     --------
-    >>> from nnfast import metrics
-    >>> metrics.Accuracy()
-    Accuracy()
+    >>> import nnfast as nf
+    >>> from nnfast import layers, metrics
+    >>> net = nf.Network([layers.Input((2,)), layers.Activation("softmax")])
+    >>> trainer = nf.Trainer(net, loss="cross_entropy", metrics=[metrics.Accuracy()])
+    >>> trainer.evaluate([[1.0, 2.0], [2.0, 1.0]], [1, 1])["accuracy"]
+    0.5
     """
 
     name = "accuracy"
@@ -56,11 +82,19 @@ class LossMetric(Metric):
     Parameters
     ----------
     loss : Loss or str
+        Not a `losses.CustomLoss`: a list of metrics takes that as it is.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the text gives the nearest valid one. From `Trainer`, for a custom loss.
+    TypeError
+        For a class, or for what is neither a loss nor a name.
 
     Notes
     -----
-    A cross-entropy of probabilities is reported by evaluation and validation only: in training the core knows it only
-    together with its softmax, as the loss.
+    Sample weights do not matter. A cross-entropy of probabilities is reported by evaluation and validation only, and
+    for outputs (N, K): in training the core knows it only together with its softmax, as the loss.
 
     Examples
     --------
@@ -87,7 +121,17 @@ class FunctionMetric(Metric):
     Parameters
     ----------
     function : callable
-        Gets the targets as the caller gave them and the predictions (N, ...).
+        Gets the targets as the caller gave them, as an array, and the predictions (N, ...).
+
+    Raises
+    ------
+    TypeError
+        From `evaluate`, if the function gives no number. What the function raises is passed on.
+
+    Notes
+    -----
+    The metric's name is the function's; by it `Trainer.resume` finds the function in `custom_objects`. Sample weights
+    do not matter.
 
     Examples
     --------
@@ -95,8 +139,9 @@ class FunctionMetric(Metric):
     >>> from nnfast import metrics
     >>> def largest_error(y_true, y_pred):
     ...     return float(np.abs(y_true - y_pred).max())
-    >>> metrics.FunctionMetric(largest_error).name
-    'largest_error'
+    >>> metric = metrics.FunctionMetric(largest_error)
+    >>> metric.name, metric.evaluate(np.array([1.0, 2.0]), np.array([1.5, 2.0]))
+    ('largest_error', 0.5)
     """
 
     def __init__(self, function: Callable[[Any, Any], float]) -> None:
@@ -122,6 +167,8 @@ def get(metric: Any) -> Metric:
     ------
     ValueError
         For an unknown name; the text gives the nearest valid one.
+    TypeError
+        For a class, or for anything else.
 
     Examples
     --------

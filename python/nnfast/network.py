@@ -33,11 +33,11 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer, optional
-        A chain, an `layers.Input` first.
+        A chain, a `layers.Input` first.
     inputs, outputs : Tensor, optional
         Instead of a chain: the ends of a graph that was written by calling layers on tensors.
     seed : int, optional
-        From 0 on. The same seed gives the same first parameters, the same dropout and the same order of rows in
+        0 <= seed < 2^63. The same seed gives the same first parameters, the same dropout and the same order of rows in
         training; None draws one, which `seed` then tells.
     dtype : {"float32", "float64"}, default "float32"
     name : str, default "network"
@@ -52,13 +52,14 @@ class Network:
         Of one row, without the batch axis.
     num_parameters : int
     seed : int
-    dtype : str
-    name : str
+    dtype, name : str
 
     Raises
     ------
     ValueError
-        If the layers do not fit together; the text names the layer.
+        If the layers do not fit together (the text names the layer), or an option is out of range.
+    TypeError
+        If an argument is of another type.
 
     Notes
     -----
@@ -67,6 +68,7 @@ class Network:
 
     Examples
     --------
+    >>> import os, tempfile
     >>> import nnfast as nf
     >>> from nnfast import layers
     >>> net = nf.Network([layers.Input((4,)), layers.Dense(3, activation="softmax")], seed=0)
@@ -74,6 +76,18 @@ class Network:
     (15, (3,))
     >>> net.predict([[0.0, 0.0, 0.0, 0.0]]).round(4)
     array([[0.3333, 0.3333, 0.3333]], dtype=float32)
+    >>> net.get_layer("dense").units, [row["op"] for row in net.describe()]
+    (3, ['input', 'dense', 'activation'])
+    >>> twin = net.copy("float64")
+    >>> kernel, bias = twin.get_weights()
+    >>> twin.set_weights([2 * kernel, bias])
+    >>> twin.freeze()
+    >>> twin.unfreeze("dense.bias")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     twin.save(os.path.join(folder, "twin.safetensors"))
+    ...     same = nf.Network.load(os.path.join(folder, "twin.safetensors"))
+    >>> same.dtype, same.trainable
+    ('float64', ['dense.bias'])
     """
 
     def __init__(
@@ -143,7 +157,14 @@ class Network:
         return self._graph.output_shape
 
     def flat(self) -> Array:
-        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules."""
+        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> nf.Network([nf.layers.Input((2,)), nf.layers.Dense(1, kernel_initializer="ones")]).flat()[:3].tolist()
+        [1.0, 1.0, 0.0]
+        """
         return self._graph.flat()
 
     @property
@@ -167,7 +188,12 @@ class Network:
         return [name for name in self.parameters if name in self._statistics]
 
     def get_layer(self, name: str) -> Layer:
-        """The layer of that name."""
+        """The layer of a name; errors are those of `freeze`.
+
+        Parameters
+        ----------
+        name : str
+        """
         return {layer.place: layer for layer in self.layers}[choose("layer", name, [x.place for x in self.layers])]
 
     def __repr__(self) -> str:
@@ -189,6 +215,11 @@ class Network:
         ----------
         weights : sequence of array_like
             One array of finite numbers per parameter, of its shape.
+
+        Raises
+        ------
+        ValueError
+            For another number of arrays, other shapes, NaN, infinity, numbers too large for the network's dtype, text.
         """
         arrays = [np.asarray(array, dtype=self.dtype) for array in weights]
         if len(arrays) != len(self.parameters):
@@ -209,6 +240,11 @@ class Network:
         *names : str
             Full names such as "dense.bias", or a layer's name for all its parameters; none means all.
 
+        Raises
+        ------
+        ValueError, TypeError
+            For an unknown name, or what is none; the text gives the nearest valid one. Nothing has changed then.
+
         Notes
         -----
         A `layers.BatchNormalization` whose moving averages are frozen uses them in training too.
@@ -216,8 +252,7 @@ class Network:
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((4,)), layers.Dense(3)], seed=0)
+        >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], seed=0)
         >>> net.freeze("dense.bias")
         >>> net.trainable
         ['dense.kernel']
@@ -226,7 +261,7 @@ class Network:
         self.version += 1
 
     def unfreeze(self, *names: str) -> None:
-        """Let training change parameters again; names as in `freeze`."""
+        """Let training change parameters again; names and errors are those of `freeze`."""
         self._frozen -= self._named(names)
         self.version += 1
 
@@ -249,7 +284,7 @@ class Network:
             C-contiguous arrays of uint8 or of the network's dtype are used as they are. Other real dtypes and layouts
             are first copied into that form.
         batch_size : int, optional
-            Rows that run at a time; changes memory and speed, and no bit of the result.
+            Rows that run at a time, 1 or more; changes memory and speed, and no bit of the result.
 
         Returns
         -------
@@ -258,15 +293,14 @@ class Network:
         Raises
         ------
         ValueError
-            For a wrong shape, an empty array, NaN or infinity.
+            For a wrong shape, an empty array, NaN, infinity, or numbers too large for the network's dtype.
         TypeError
             For bool, complex, object and text arrays.
 
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((2,)), layers.Activation("relu")])
+        >>> net = nf.Network([nf.layers.Input((2,)), nf.layers.Activation("relu")])
         >>> net.predict([[1, -1], [2, 3]])
         array([[1., 0.],
                [2., 3.]], dtype=float32)
@@ -301,11 +335,15 @@ class Network:
     def trace(self, x: ArrayLike) -> dict[str, Array]:
         """Every tensor of a prediction by name: one per layer, and "<layer>.preactivation" before fused activations.
 
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+            All rows run at once, and every tensor takes memory of its own; errors are those of `predict`.
+
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, "relu", kernel_initializer=[[2.0]])])
+        >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Dense(1, "relu", kernel_initializer=[[2.0]])])
         >>> for name, value in net.trace([[-1.0]]).items():
         ...     print(name, value)
         input [[-1.]]
@@ -344,11 +382,15 @@ class Network:
         gradients : dict of str to ndarray
             By full name of the parameter, each of its shape.
 
+        Raises
+        ------
+        ValueError, TypeError
+            For arrays that do not fit, an unknown loss, or one that does not fit the network's output.
+
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer=[[2.0]])])
+        >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Dense(1, kernel_initializer=[[2.0]])])
         >>> loss, gradients = net.loss_and_gradients([[3.0]], [[5.0]], "half_squared_error")
         >>> loss, float(gradients["dense.kernel"][0, 0])
         (0.5, 3.0)
@@ -400,8 +442,7 @@ class Network:
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((4,)), layers.Dense(3)], name="small")
+        >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], name="small")
         >>> print(net.summary())
         small (float32)
         Layer          Output shape  Parameters
@@ -427,7 +468,32 @@ class Network:
         return describe(self)
 
     def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
-        """Forward and backward pass of one example, number by number; see `nnfast.explain`."""
+        """Forward and backward pass of one example through a network's dense layers, in tables; see `nnfast.explain`.
+
+        Parameters
+        ----------
+        x : array_like, input_shape or (1, *input_shape)
+        y : array_like, output_shape or (1, *output_shape); or one class number
+        loss : str or Loss
+        learning_rate : float, default .01
+            For the updated weights, by plain gradient descent; at least 0. Nothing is changed in the network.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        ValueError, TypeError
+            For more than one example, a dense layer on anything but vectors, and as in `loss_and_gradients`.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Dense(1, kernel_initializer=[[2.0]])])
+        >>> net.explain([3.0], [5.0], "half_squared_error").weights[0]["dLoss/dw"]
+        3.0
+        """
         from nnfast.explain import explain
 
         return explain(self, x, y, loss, learning_rate)
@@ -435,7 +501,13 @@ class Network:
     # ---- copies and files --------------------------------------------------
 
     def copy(self, dtype: Any = None) -> Network:
-        """A network of the same layers, values, seed and frozen parameters, in another dtype if one is given."""
+        """A network of the same layers, values, seed and frozen parameters.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}, optional
+            Another dtype; errors are those of `Network`.
+        """
         chosen = self.dtype if dtype is None else _dtype_name(dtype)
         other = type(self).from_architecture(self.architecture, self.seed, chosen, self.name)
         other.set_state(self.parameters, self._frozen)
@@ -467,6 +539,13 @@ class Network:
         path : str or path
             Conventionally ending in ".safetensors".
 
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        TypeError, ValueError
+            If an option of a custom layer is nothing that JSON knows, such as an array or NaN.
+
         Notes
         -----
         Atomic: the file is written beside its place, flushed to disk, and then moved over the old one. The same network
@@ -493,7 +572,9 @@ class Network:
         Raises
         ------
         ValueError
-            If the file is damaged, or not one of nnfast's, or does not fit its own architecture.
+            If the file is damaged, not nnfast's, does not fit its own architecture, or needs another custom class.
+        OSError
+            If the file cannot be opened.
 
         Notes
         -----

@@ -29,6 +29,9 @@ class Optimizer(Configured):
     >>> sgd.learning_rate = 0.25
     >>> sgd
     SGD(learning_rate=0.25)
+    >>> sgd.learning_rate = lambda step: 1 / (step + 1)
+    >>> sgd.rate(3), sgd.rates(0, 2).tolist()
+    (0.25, [1.0, 0.5])
     """
 
     name: ClassVar[str]
@@ -50,12 +53,41 @@ class Optimizer(Configured):
         raise NotImplementedError
 
     def rate(self, step: int) -> float:
-        """The learning rate at `step`."""
+        """The learning rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps before it.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If a schedule or function gives a rate that is negative or not finite.
+        TypeError
+            If it gives no real number. What it raises itself is passed on.
+        """
         rate = self.learning_rate
         return real("learning_rate", f"rate at step {step}", rate(step), least=0.0) if callable(rate) else rate
 
     def rates(self, step: int, count: int) -> NDArray[np.float64]:
-        """The learning rates of `count` steps from `step` on."""
+        """The learning rates of consecutive steps; errors are those of `rate`.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps before the first.
+        count : int
+            Number of rates.
+
+        Returns
+        -------
+        ndarray of float64, of shape (count,)
+        """
         if not callable(self.learning_rate):
             return np.full(count, self.learning_rate)
         return np.array([self.rate(step + i) for i in range(count)])
@@ -67,9 +99,24 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float, Schedule or callable, default .01
+        At least 0.
     momentum : float, default 0
         0 <= momentum < 1.
     nesterov : bool, default False
+        Needs a momentum above 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range. From `Trainer`, if `nesterov` comes without momentum.
+    TypeError
+        If a number is none, or `learning_rate` is a class.
+    AttributeError
+        If an option other than `learning_rate` is set later.
+
+    Notes
+    -----
+    One number of state per parameter with momentum, none without.
 
     References
     ----------
@@ -99,12 +146,26 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float, Schedule or callable, default .001
+        At least 0.
     beta_1 : float, default .9
         Decay of m; 0 <= beta_1 < 1.
     beta_2 : float, default .999
         Decay of v; 0 <= beta_2 < 1.
     epsilon : float, default 1e-7
-        Greater than 0.
+        At least 1.18e-38, the smallest normal float32.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If a number is none, or `learning_rate` is a class.
+    AttributeError
+        If an option other than `learning_rate` is set later.
+
+    Notes
+    -----
+    Two numbers of state, m and v, per parameter.
 
     References
     ----------
@@ -154,6 +215,8 @@ def get(optimizer: Any) -> Optimizer:
     ------
     ValueError
         For an unknown name; the text gives the nearest valid one.
+    TypeError
+        For a class, or for anything else.
 
     Examples
     --------

@@ -40,7 +40,22 @@ class Schedule(Configured):
     """
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step, the first being 0."""
+        """The learning rate of a step, the first being 0.
+
+        Parameters
+        ----------
+        step : int
+
+        Returns
+        -------
+        float
+            Finite and at least 0; else training raises a ValueError.
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not override it.
+        """
         raise NotImplementedError(f"{type(self).__name__}: expected a method __call__(step)")
 
 
@@ -51,6 +66,13 @@ class Constant(Schedule):
     ----------
     value : float
         At least 0.
+
+    Raises
+    ------
+    ValueError
+        If `value` is negative or not finite.
+    TypeError
+        If it is no real number.
 
     Examples
     --------
@@ -74,12 +96,20 @@ class Cosine(Schedule):
     Parameters
     ----------
     initial : float
-        Largest rate.
+        Rate after the rise; at least 0.
     steps : int
         Number of all steps, the rise included; later ones stay at `final`.
     final : float, default 0
+        At least 0.
     warmup : int, default 0
         Steps of the rise; less than `steps`. Step i of it has the rate initial (i + 1) / (warmup + 1).
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If a rate is no real number, or a number of steps no integer.
 
     References
     ----------
@@ -113,17 +143,24 @@ class OneCycle(Schedule):
     Parameters
     ----------
     peak : float
-        Largest rate.
+        Rate of the highest point; at least 0.
     steps : int
         Number of all steps; later ones stay at `final`.
     rise : float, default .3
         Share of the steps before the peak; 0 < rise < 1.
     initial : float, optional
-        Rate of the first step; peak / 25 if not given.
+        Rate of the first step, at least 0; peak / 25 if not given.
     final : float, default 0
-        Rate that the fall ends at.
+        Rate that the fall ends at, at least 0.
     shape : {"cosine", "linear"}, default "cosine"
-        Of the rise and of the fall.
+        Of the rise and of the fall: half a cosine wave, or a straight line.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or `shape` is unknown.
+    TypeError
+        If a rate or `rise` is no real number, or `steps` no integer.
 
     Notes
     -----
@@ -175,9 +212,20 @@ class Piecewise(Schedule):
     Parameters
     ----------
     boundaries : sequence of int
-        First step of the second value, of the third, and so on; ascending.
+        First step of the second value, of the third, and so on; 1 or more, ascending.
     values : sequence of float
-        One more than boundaries.
+        One more than boundaries; at least 0.
+
+    Raises
+    ------
+    ValueError
+        If boundaries do not ascend, a number is out of range, or there are not as many values as there should be.
+    TypeError
+        If an argument is no sequence, a boundary no integer, or a value no real number.
+
+    References
+    ----------
+    He et al. (2015), Deep residual learning for image recognition, arXiv:1512.03385.
 
     Examples
     --------
@@ -208,13 +256,22 @@ class Exponential(Schedule):
     Parameters
     ----------
     initial : float
-        Rate of the first step.
+        Rate of the first step; at least 0.
     steps : int
-        Steps after which the rate has been multiplied by `factor`.
+        Steps after which the rate has been multiplied by `factor`; 1 or more.
     factor : float
         More than 0.
     staircase : bool, default False
         Multiply once every `steps` steps, instead of a little at each.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If `initial` or `factor` is no real number, or `steps` no integer.
+    OverflowError
+        When called, if a `factor` above 1 has made the rate too large for a float.
 
     Examples
     --------

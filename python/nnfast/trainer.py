@@ -58,7 +58,10 @@ class Trainer:
     Raises
     ------
     ValueError
-        For an unknown name, or a loss that does not fit the network's output; the text says which to change.
+        For an unknown name, two metrics of one name, or a loss that does not fit the network's output; the text says
+        what to change.
+    TypeError
+        If an argument is of another type, such as a class where an object belongs.
 
     Notes
     -----
@@ -156,7 +159,9 @@ class Trainer:
         ----------
         x : array_like (N, *input_shape)
         y : array_like (N, ...)
+            As the loss wants them: of the output's shape, or class numbers.
         sample_weight : array_like (N,), optional
+            At least 0; the loss is sum_i weight_i value_i / N.
 
         Returns
         -------
@@ -165,7 +170,7 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            For arrays that do not fit; nothing has changed then.
+            For arrays that do not fit, or a learning rate function that gives no rate; nothing has changed then.
         RuntimeError
             If the loss or a gradient is not finite; parameters and optimiser are as before.
 
@@ -247,7 +252,7 @@ class Trainer:
         epochs : int
             Number of the last epoch: those from `initial_epoch` to ``epochs - 1`` run.
         batch_size : int, default 32
-            At most N.
+            At most the number of training rows.
         shuffle : bool, default True
             Take the rows in another order each epoch, which follows from the network's seed and the trainer's `epoch`.
         validation_data : (x, y) or (x, y, sample_weight), optional
@@ -265,6 +270,7 @@ class Trainer:
         drop_last : bool, default False
             Leave out the last batch of an epoch if it is short.
         initial_epoch : int, default 0
+            From `epochs` on, no epoch runs.
 
         Returns
         -------
@@ -273,9 +279,11 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            For data that do not fit; nothing has changed then.
+            For data or options that do not fit; nothing has changed then.
         RuntimeError
             If the loss or a gradient becomes not finite; the network keeps the last good parameters.
+        Exception
+            Whatever a callback, a metric or a custom loss or layer raises; the network stays as the last step left it.
 
         Notes
         -----
@@ -338,12 +346,24 @@ class Trainer:
     # ---- evaluation ------------------------------------------------------------
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-        """Loss and metrics on data, without dropout.
+        """Loss and metrics on data, without dropout and with the moving averages of batch normalisation.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+        y : array_like (N, ...)
+        sample_weight : array_like (N,), optional
+            Weighs the loss, as in `train_on_batch`, and not the metrics.
 
         Returns
         -------
         dict of str to float
-            "loss" and the metrics by name.
+            "loss" and the metrics by name; infinity or NaN where the network's output is so.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arrays that do not fit. What a function among the metrics raises is passed on.
 
         Examples
         --------
@@ -384,6 +404,31 @@ class Trainer:
         Parameters
         ----------
         path : str or path
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; one that stood there before is then unharmed.
+        TypeError, ValueError
+            If an option of a custom layer, loss or schedule is nothing that JSON knows, such as an array or NaN.
+        AttributeError
+            If such a class does not keep an argument of its constructor as an attribute.
+
+        Notes
+        -----
+        Functions (learning rates, metrics) and custom classes are stored by name alone; `resume` needs them.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)])
+        >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.1, momentum=0.9))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer.save_checkpoint(os.path.join(folder, "run.safetensors"))
+        ...     nf.Trainer.resume(os.path.join(folder, "run.safetensors")).optimizer
+        SGD(learning_rate=0.1, momentum=0.9)
         """
         from nnfast.serialization import save_trainer
 
@@ -397,7 +442,8 @@ class Trainer:
         ----------
         path : str or path
         custom_objects : dict, optional
-            By name: classes of custom layers and losses, functions used as metric or learning rate, own schedules.
+            By name: classes of custom layers, losses and schedules, functions used as metric or learning rate, and for
+            a custom loss used as metric an object of it.
 
         Returns
         -------
@@ -406,7 +452,9 @@ class Trainer:
         Raises
         ------
         ValueError
-            If the file is damaged or is no checkpoint.
+            If the file is damaged or is no checkpoint, or needs something that `custom_objects` lacks.
+        OSError
+            If the file cannot be opened.
 
         Examples
         --------

@@ -47,6 +47,10 @@ def load_cifar10(folder: str | os.PathLike[str] | None = None) -> tuple[Part, Pa
         If the archive is damaged, or has other classes or images of another size; see also `load_images`.
     ImportError
         If Pillow is not installed.
+    OSError
+        If the archive cannot be read.
+    TypeError
+        If `folder` is no path.
 
     Notes
     -----

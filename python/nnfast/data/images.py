@@ -68,7 +68,7 @@ def load_images(
     max_file_bytes : int, default 64 MiB
         Largest file to accept.
     max_bytes : int, default 4 GiB
-        Most bytes to accept in all, of the files and of the decoded images.
+        Most bytes to accept of all files together, and again of all decoded images together.
 
     Returns
     -------
@@ -84,7 +84,9 @@ def load_images(
     ValueError
         If there is no class, a class without images, a broken image, images of different sizes without `size`, more
         than a limit allows; or an archive that is damaged or has absolute paths, paths with "..", links or devices. The
-        text names the file.
+        text names the file. Also for an unknown `color`, and for a `subset`, a `size` or a limit out of range.
+    TypeError
+        If an argument is of another type.
     ImportError
         If Pillow is not installed; ``pip install "nnfast[images]"``.
     OSError

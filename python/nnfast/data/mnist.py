@@ -57,6 +57,10 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     ValueError
         If a file is damaged, pictures are not (N, 28, 28) uint8, labels are not (N,) uint8 from 0 to 9, or the counts
         differ. A damaged file is reported, not passed over.
+    OSError
+        If a file cannot be read.
+    TypeError
+        If `folder` is no path.
 
     Notes
     -----
