@@ -20,6 +20,18 @@ def exp(x: Array) -> Array:
     -------
     ndarray of x's shape
 
+    Raises
+    ------
+    ValueError
+        If the array is not contiguous.
+    TypeError
+        If `x` is no array, or its dtype is not float32 or float64.
+
+    Notes
+    -----
+    Largest error measured, with FMA: 0.91 (float32) and 0.89 (float64) units in the last place. Results below 2^-126.5
+    (float32) or 2^-1022.5 (float64) are 0, those beyond the largest number inf.
+
     Examples
     --------
     >>> import numpy as np
@@ -36,11 +48,15 @@ def expm1(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 1.24 (float32) and 1.16 (float64) units in the last place.
 
     Examples
     --------
@@ -58,11 +74,16 @@ def log(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 0.89 (float32) and 1.02 (float64) units in the last place. log(0) is -inf, and of
+    a negative number nan.
 
     Examples
     --------
@@ -80,11 +101,16 @@ def log1p(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 0.89 (float32) and 0.99 (float64) units in the last place. log1p(-1) is -inf, and
+    of a smaller number nan.
 
     Examples
     --------
@@ -102,11 +128,15 @@ def tanh(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 1.37 (float32) and 1.37 (float64) units in the last place.
 
     Examples
     --------
@@ -124,11 +154,16 @@ def sigmoid(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 2.00 (float32) and 2.00 (float64) units in the last place. Where x is below -88
+    (float32) or -709 (float64) it is 0.
 
     Examples
     --------
@@ -146,11 +181,15 @@ def erf(x: Array) -> Array:
     Parameters
     ----------
     x : ndarray
-        Input, of any shape.
+        Input, of any shape; errors as in `exp`.
 
     Returns
     -------
     ndarray of x's shape
+
+    Notes
+    -----
+    Largest error measured, with FMA: 1.80 (float32) and 2.09 (float64) units in the last place.
 
     Examples
     --------

@@ -51,9 +51,10 @@ def max_pool2d_forward(
     ------
     ValueError
         If the window is larger than the padded image, the padding not smaller than the window, a size not positive, a
-        shape wrong or an array not contiguous; with winners, if the window has more than 2^24 elements.
+        shape wrong, an array not contiguous, or a result read-only or not apart from the other arrays in memory; with
+        winners, if the window has more than 2^24 elements.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If an argument is no array, a dtype is not float32 or float64, the dtypes differ, or a size is no integer.
 
     Notes
     -----
@@ -211,9 +212,14 @@ def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array
     Raises
     ------
     ValueError
-        If a shape is wrong or an array not contiguous.
+        If a shape is wrong, an array not contiguous, or a result read-only or not apart from the other arrays in
+        memory; with winners, if the image has more than 2^24 pixels.
     TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
+        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Exact; one pass. Ties and NaN as in `max_pool2d_forward`.
 
     Examples
     --------
@@ -233,15 +239,27 @@ def global_max_pool2d_backward(dy: Array, winners: Array, size: Sequence[int], o
     dy : ndarray of shape (N, C)
         Gradient with respect to the output.
     winners : ndarray of shape (N, C)
-        As the forward pass left them.
+        As the forward pass left them. A number that no pixel has: nothing gets dy.
     size : pair of int
-        (H, W) of the input.
+        (H, W) of the input; one integer for both.
     out : ndarray of shape (N, H, W, C), optional
         Where the result goes; apart from the others in memory.
 
     Returns
     -------
     ndarray of shape (N, H, W, C)
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, a shape is wrong, an array not contiguous, or `out` read-only or not apart from
+        the other arrays in memory.
+    TypeError
+        If an argument is no array, a dtype is not float32 or float64, the dtypes differ, or a size is no integer.
+
+    Notes
+    -----
+    Each element of the result is written once.
 
     Examples
     --------
@@ -289,12 +307,14 @@ def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
 def global_avg_pool2d_backward(dy: Array, size: Sequence[int], out: Array | None = None) -> Array:
     """Gradient of `global_avg_pool2d_forward`: every pixel gets dy / (H W).
 
+    Sizes and errors are those of `global_max_pool2d_backward`.
+
     Parameters
     ----------
     dy : ndarray of shape (N, C)
         Gradient with respect to the output.
     size : pair of int
-        (H, W) of the input.
+        (H, W) of the input; one integer for both.
     out : ndarray of shape (N, H, W, C), optional
         Where the result goes; apart from `dy` in memory.
 

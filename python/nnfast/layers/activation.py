@@ -41,13 +41,22 @@ class Activation(_ActivationLayer):
 
     Parameters
     ----------
-    activation : str
-        Name of g.
+    activation : str or activation layer
+        g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the text gives the nearest valid one.
+    TypeError
+        If it is neither a name nor an activation layer.
 
     Notes
     -----
     Shape (N, ...) to the same. As ``Dense(..., activation=)`` it costs less: it then runs inside the matrix product.
+    But softmax and log_softmax never do, and gelu, gelu_tanh, silu and softsign in prediction only.
 
     Examples
     --------
@@ -81,11 +90,24 @@ class Heaviside(_ActivationLayer):
     Parameters
     ----------
     threshold : float, default 0
+        Finite.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not finite.
+    TypeError
+        If it is no number.
 
     Notes
     -----
-    Its gradient is 0 everywhere: it cannot be trained through.
+    Shape (N, ...) to the same. Its gradient is 0 everywhere: it cannot be trained through.
+
+    References
+    ----------
+    McCulloch & Pitts (1943), A logical calculus of the ideas immanent in nervous activity, DOI 10.1007/BF02478259.
 
     Examples
     --------
@@ -105,6 +127,15 @@ class Heaviside(_ActivationLayer):
 class Sigmoid(_NamedActivation):
     """y = 1 / (1 + exp(-x)), the logistic function.
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. The gradient is y (1 - y).
+
     Examples
     --------
     >>> from nnfast import Network, layers
@@ -118,6 +149,15 @@ class Sigmoid(_NamedActivation):
 class Tanh(_NamedActivation):
     """y = tanh(x).
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. The gradient is 1 - y^2.
+
     Examples
     --------
     >>> from nnfast import Network, layers
@@ -130,6 +170,15 @@ class Tanh(_NamedActivation):
 
 class ReLU(_NamedActivation):
     """y = max(x, 0); the gradient at 0 is 0.
+
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. Right after a `BatchNormalization` or an `Add` it runs inside of that layer.
 
     References
     ----------
@@ -151,7 +200,20 @@ class LeakyReLU(_ActivationLayer):
     Parameters
     ----------
     negative_slope : float, default .01
+        0 or more.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If the slope is not finite, or, where the layer is called, negative.
+    TypeError
+        If it is no number.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. The gradient at 0 is the slope.
 
     References
     ----------
@@ -176,7 +238,20 @@ class ELU(_ActivationLayer):
     Parameters
     ----------
     alpha : float, default 1
+        0 or more.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If alpha is not finite, or, where the layer is called, negative.
+    TypeError
+        If it is no number.
+
+    Notes
+    -----
+    Shape (N, ...) to the same.
 
     References
     ----------
@@ -197,6 +272,15 @@ class ELU(_ActivationLayer):
 
 class SELU(_NamedActivation):
     """y = scale * x where x > 0, else scale * alpha * (exp(x) - 1); use it with the "lecun_normal" initialiser.
+
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. scale = 1.0507... and alpha = 1.6733... keep mean 0 and variance 1 from layer to layer.
 
     References
     ----------
@@ -220,6 +304,11 @@ class GELU(_ActivationLayer):
     approximate : bool, default False
         Take Phi(x) as (1 + tanh(sqrt(2 / pi) (x + .044715 x^3))) / 2.
     name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same.
 
     References
     ----------
@@ -241,9 +330,18 @@ class GELU(_ActivationLayer):
 class SiLU(_NamedActivation):
     """y = x / (1 + exp(-x)), also called swish.
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same.
+
     References
     ----------
-    Elfwing, Uchibe and Doya (2017), arXiv:1702.03118.
+    Elfwing, Uchibe and Doya (2017), arXiv:1702.03118; Ramachandran, Zoph and Le (2017), arXiv:1710.05941 (swish).
 
     Examples
     --------
@@ -258,6 +356,19 @@ class SiLU(_NamedActivation):
 class Softplus(_NamedActivation):
     """y = log(1 + exp(x)).
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. As max(x, 0) + log(1 + exp(-abs(x))) it overflows nowhere.
+
+    References
+    ----------
+    Dugas et al. (2000), Incorporating second-order functional knowledge for better option pricing, NIPS 13.
+
     Examples
     --------
     >>> from nnfast import Network, layers
@@ -270,6 +381,19 @@ class Softplus(_NamedActivation):
 
 class Softsign(_NamedActivation):
     """y = x / (1 + abs(x)).
+
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same.
+
+    References
+    ----------
+    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
 
     Examples
     --------
@@ -284,6 +408,19 @@ class Softsign(_NamedActivation):
 class HardSigmoid(_NamedActivation):
     """y = min(max(x / 6 + 1/2, 0), 1).
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ...) to the same. The gradient is 1 / 6 between -3 and 3 and 0 elsewhere.
+
+    References
+    ----------
+    Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244.
+
     Examples
     --------
     >>> from nnfast import Network, layers
@@ -297,10 +434,20 @@ class HardSigmoid(_NamedActivation):
 class Softmax(_NamedActivation):
     """y_k = exp(x_k) / sum_j exp(x_j) over the last axis.
 
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
     Notes
     -----
-    The largest x is subtracted first, so nothing overflows. In front of a cross-entropy it is never computed apart
-    from the loss.
+    Shape (N, ..., K) to the same. The largest x is subtracted first, so nothing overflows. In front of a cross-entropy
+    it is never computed apart from the loss.
+
+    References
+    ----------
+    Bridle (1990), Probabilistic interpretation of feedforward classification network outputs,
+    DOI 10.1007/978-3-642-76153-9_28.
 
     Examples
     --------
@@ -314,6 +461,15 @@ class Softmax(_NamedActivation):
 
 class LogSoftmax(_NamedActivation):
     """y_k = x_k - log(sum_j exp(x_j)) over the last axis.
+
+    Parameters
+    ----------
+    name : str, optional
+        As in `Layer`; its errors are the only ones.
+
+    Notes
+    -----
+    Shape (N, ..., K) to the same. Small probabilities keep their accuracy here.
 
     Examples
     --------

@@ -17,19 +17,36 @@ _VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\- ]{0,99}")
 class Layer(Configured):
     """Base of all layers: options, and how the core is told about them.
 
-    A layer is used once, in one place of a network; two places mean two layers.
+    A layer is used once, in one place of a network; two places mean two layers. It gets there in a list of layers, or
+    by being called on the symbolic tensor of its input (layers that merge: on a list of tensors).
 
     Parameters
     ----------
     name : str, optional
-        Letters, digits, ``_``, ``-`` and spaces. By default the class's name in lower case, numbered within the
-        network: "dense", "dense_1", ...
+        The layer's name in summaries, in parameters' names ("hidden.kernel") and in errors. Up to 100 ASCII letters,
+        digits, ``_``, ``-`` and spaces; the last two do not come first. By default the class's name in lower case with
+        underscores, numbered within the network: "dense", "dense_1", ...
+
+    Raises
+    ------
+    ValueError
+        If `name` is anything else, or the network has two layers of one name. If the layer is called on more inputs
+        than it takes or on shapes that do not fit, or is called a second time.
+    TypeError
+        If the layer is called on anything but symbolic tensors.
+
+    Notes
+    -----
+    A class of your own derives from `CustomLayer`.
 
     Examples
     --------
     >>> from nnfast import layers
-    >>> layers.Dense(10, activation="relu", name="hidden")
+    >>> hidden = layers.Dense(10, activation="relu", name="hidden")
+    >>> hidden
     Dense(10, activation='relu', name='hidden')
+    >>> hidden(layers.Input((4,))).shape
+    (10,)
     """
 
     op: ClassVar[str]
@@ -82,12 +99,33 @@ class Layer(Configured):
             self._trainable = tuple(trainable)
 
     def trains(self, parameter: str) -> bool:
-        """Whether the parameter of that name trains from the start."""
+        """Whether the parameter of that name trains from the start.
+
+        Parameters
+        ----------
+        parameter : str
+            Its own name, without the layer's: "kernel".
+
+        Returns
+        -------
+        bool
+            What the constructor's `trainable` says of it. `Network.trainable` tells what holds now.
+
+        Notes
+        -----
+        There are no errors: a name that the layer does not have is not looked for.
+
+        Examples
+        --------
+        >>> from nnfast import layers
+        >>> layers.Dense(2, trainable=("kernel",)).trains("bias")
+        False
+        """
         return self._trainable if isinstance(self._trainable, bool) else parameter in self._trainable
 
     @classmethod
     def default_name(cls) -> str:
-        """The class's name in lower case with underscores, as Keras writes it: LeakyReLU is "leaky_relu"."""
+        """The class's name in lower case, its words parted by underscores: LeakyReLU is "leaky_relu"."""
         words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", words).lower()
 
@@ -96,7 +134,28 @@ class Layer(Configured):
         return {"op": self.op}
 
     def initializer(self, parameter: str) -> Any:
-        """First values of the parameter of that name: anything that `nnfast.initializers.get` takes."""
+        """First values of the parameter of that name: anything that `nnfast.initializers.get` takes.
+
+        Parameters
+        ----------
+        parameter : str
+            Its own name, without the layer's: "kernel".
+
+        Returns
+        -------
+        Initializer, str, float or array_like
+
+        Raises
+        ------
+        KeyError
+            If the layer never has a parameter of that name.
+
+        Examples
+        --------
+        >>> from nnfast import layers
+        >>> layers.Dense(2).initializer("bias")
+        Zeros()
+        """
         raise KeyError(parameter)
 
     def node(self, inputs: Sequence[tuple[str, Shape]]) -> Spec:

@@ -142,11 +142,24 @@ class Conv2D(_Forward):
     activation : str or activation layer, optional
         g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number; None is the identity.
     use_bias : bool, default True
+        Whether the bias is added.
     kernel_initializer, bias_initializer : Initializer, str, float or array_like
         First values; see `nnfast.initializers`. By default Glorot uniform and zeros.
     trainable : bool or names, default True
-        Which parameters training changes.
+        Which parameters training changes: all, none, or the named ones.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If a size or a step, `filters` or `groups` is below 1, a pair has not two numbers, the padding is negative or an
+        unknown word, or the activation or an initializer is unknown. Where the layer is called: if the input is not of
+        (N, H, W, C), `groups` does not divide its channels and `filters`, the window is larger than the padded image,
+        that has more than 2^22 pixels and 4 times the image's own, or a name in `trainable` is no parameter's. From the
+        `Network`: if an array of first values has not the parameter's shape.
+    TypeError
+        If one of these numbers is no integer, or another argument is of a type that it does not take.
 
     Notes
     -----
@@ -155,7 +168,8 @@ class Conv2D(_Forward):
 
     References
     ----------
-    LeCun et al. (1998), Gradient-based learning applied to document recognition, DOI 10.1109/5.726791.
+    LeCun et al. (1998), Gradient-based learning applied to document recognition, DOI 10.1109/5.726791. Yu & Koltun
+    (2015), Multi-scale context aggregation by dilated convolutions, arXiv:1511.07122.
 
     Examples
     --------
@@ -178,12 +192,16 @@ class Conv1D(_Forward):
     kernel_size, strides, padding, dilation_rate, groups
         As in `Conv2D`, for one axis; explicit padding is an int or ((before, after),).
     activation, use_bias, kernel_initializer, bias_initializer, trainable, name
-        As in `Conv2D`.
+        As in `Conv2D`; errors too, for (N, T, C).
 
     Notes
     -----
     Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, C / groups, O), bias (O,). Costs 2 OT K C O / groups
     operations per row.
+
+    References
+    ----------
+    Waibel et al. (1989), Phoneme recognition using time-delay neural networks, DOI 10.1109/29.21701.
 
     Examples
     --------
@@ -201,17 +219,18 @@ class DepthwiseConv2D(_Convolution):
 
     Parameters
     ----------
-    kernel_size, strides, padding, dilation_rate
+    kernel_size, strides, padding
         As in `Conv2D`.
     depth_multiplier : int, default 1
-        Number of filters for each channel.
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
-        As in `Conv2D`.
+        Number of filters for each channel; 1 or more.
+    dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        As in `Conv2D`; errors too.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier). Parameters: kernel (KH, KW, C, depth_multiplier), bias.
-    Costs 2 OH OW KH KW C depth_multiplier operations per image.
+    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier), the filters of one channel side by side. Parameters: kernel
+    (KH, KW, C, depth_multiplier), bias (C * depth_multiplier,). Costs 2 OH OW KH KW C depth_multiplier operations per
+    image.
 
     References
     ----------
@@ -262,17 +281,26 @@ class Conv2DTranspose(_Transposed):
     ----------
     filters : int
         Number O of channels of the output.
-    kernel_size, strides, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    kernel_size, strides
         As in `Conv2D`.
     padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
         What the convolution would have padded and its transpose cuts off: nothing, so much that sizes are multiplied by
         `strides`, or so many rows and columns.
+    dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        As in `Conv2D`.
+
+    Raises
+    ------
+    ValueError
+        As in `Conv2D`, and, where the layer is called, if the padding leaves nothing of the output.
+    TypeError
+        As in `Conv2D`.
 
     Notes
     -----
     Shape (N, H, W, C) to (N, OH, OW, O); OH is H S + max(KH - S, 0) for "valid", H S for "same" (as in Keras), and
-    (H - 1) S + KH - top - bottom for numbers. Parameters: kernel (KH, KW, O, C), bias (O,). Costs 2 H W KH KW C O
-    operations per image.
+    (H - 1) S + KH - top - bottom for numbers; with a dilation D, KH here means (KH - 1) D + 1. Parameters:
+    kernel (KH, KW, O, C), bias (O,). Costs 2 H W KH KW C O operations per image.
 
     References
     ----------
@@ -299,13 +327,14 @@ class Conv1DTranspose(_Transposed):
     Parameters
     ----------
     filters, kernel_size, strides, padding, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer
-        As in `Conv2DTranspose`, for one axis.
+        As in `Conv2DTranspose`, for one axis; explicit padding is an int or ((before, after),).
     trainable, name
-        As in `Conv2DTranspose`.
+        As in `Conv2DTranspose`; errors too, for (N, T, C).
 
     Notes
     -----
-    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, O, C), bias (O,).
+    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, O, C), bias (O,). OT is what OH is for
+    `Conv2DTranspose`. Costs 2 T K C O operations per row.
 
     Examples
     --------

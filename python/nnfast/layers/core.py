@@ -21,6 +21,14 @@ class Input(Layer, Tensor):
     shape : tuple of int
         Shape of one row, without the batch axis: ``(784,)``, ``(28, 28, 1)``.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, or, in a network, the shape is (); rows of single numbers are (1,).
+    TypeError
+        If a size is no integer, or the Input is called: it is a tensor already.
 
     Notes
     -----
@@ -55,8 +63,18 @@ class Rescaling(Layer):
     Parameters
     ----------
     scale : float
+        Finite.
     offset : float, default 0
+        Finite.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `scale` or `offset` is not finite.
+    TypeError
+        If `scale` or `offset` is no number.
 
     Notes
     -----
@@ -92,15 +110,30 @@ class Dense(Layer):
     activation : str or activation layer, optional
         g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number; None is the identity.
     use_bias : bool, default True
+        Whether b is added.
     kernel_initializer, bias_initializer : Initializer, str, float or array_like
         First values of W and b; see `nnfast.initializers`. By default Glorot uniform and zeros.
     trainable : bool or names, default True
         Which parameters training changes: all, none, or the named ones, e.g. ``("kernel",)`` for fixed biases.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `units` is below 1, or the activation or an initializer is unknown. Where the layer is called: if a name in
+        `trainable` is no parameter's. From the `Network`: if an array of first values has not the parameter's shape.
+    TypeError
+        If `units` is no integer, or another argument is of a type that it does not take.
 
     Notes
     -----
-    Shape (N, ..., D) to (N, ..., O). Parameters: kernel (D, O), bias (O,). 2 D O operations per row.
+    Shape (N, ..., D) to (N, ..., O). Parameters: kernel (D, O), bias (O,). 2 D O operations for
+    each vector along the last axis.
+
+    References
+    ----------
+    Rosenblatt (1958), The perceptron, DOI 10.1037/h0042519.
 
     Examples
     --------

@@ -19,8 +19,18 @@ class CustomLayer(Layer):
     Parameters
     ----------
     trainable : bool or names, default True
-        Which parameters training changes.
+        Which parameters training changes: all, none, or the named ones.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if a name in `trainable` is no parameter's.
+    TypeError
+        If `trainable` is neither a bool nor names.
+    NotImplementedError
+        Where the class has no `forward`; in training, where it has no `backward` and needs one.
 
     Notes
     -----
@@ -44,10 +54,13 @@ class CustomLayer(Layer):
     ...         output[...] = parameters["factor"] * inputs[0]
     ...     def backward(self, d_output, d_inputs, inputs, output, parameters, d_parameters):
     ...         d_inputs[0][...] = parameters["factor"] * d_output
-    ...         d_parameters["factor"] += (d_output * inputs[0]).sum()
+    ...         if "factor" in d_parameters:  # not where it is frozen
+    ...             d_parameters["factor"] += (d_output * inputs[0]).sum()
     >>> net = Network([layers.Input((2,)), Scale()])
     >>> net.predict([[1.0, 2.0]])
     array([[1., 2.]], dtype=float32)
+    >>> net.trainable
+    ['scale.factor']
     """
 
     op = "callback"
@@ -63,16 +76,68 @@ class CustomLayer(Layer):
         Parameters
         ----------
         input_shape : tuple of int
-            Shape of one input row; for several inputs a list of such shapes.
+            Shape of one input row; for several inputs a list of such shapes, and the class needs a method of its own.
+
+        Returns
+        -------
+        tuple of int
+            One axis or more, each of 1 or more.
+
+        Raises
+        ------
+        ValueError
+            Where the layer is called: if what the method returns is () or has a size below 1.
+
+        Examples
+        --------
+        >>> from nnfast import Network, layers
+        >>> class Total(layers.CustomLayer):
+        ...     def output_shape(self, input_shape):
+        ...         return (1,)
+        ...     def forward(self, inputs, output, parameters, training):
+        ...         inputs[0].sum(axis=1, keepdims=True, out=output)
+        >>> Network([layers.Input((3,)), Total()]).predict([[1.0, 2.0, 4.0]])
+        array([[7.]], dtype=float32)
         """
         return tuple(input_shape)
 
     def parameter_shapes(self, input_shape: Any) -> Mapping[str, Shape]:
-        """Names and shapes of the parameters; by default none. `input_shape` as in `output_shape`."""
+        """Names and shapes of the parameters; by default none.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            As in `output_shape`.
+
+        Returns
+        -------
+        dict of str to tuple of int
+            The names are identifiers, the sizes 1 or more.
+
+        Raises
+        ------
+        ValueError
+            Where the layer is called: if a name is no identifier or a size is below 1.
+        """
         return {}
 
     def initializer(self, parameter: str) -> Any:
-        """First values of a parameter: anything that `nnfast.initializers.get` takes. By default Glorot uniform."""
+        """First values of a parameter: anything that `nnfast.initializers.get` takes. By default Glorot uniform.
+
+        Parameters
+        ----------
+        parameter : str
+            A name that `parameter_shapes` gives.
+
+        Returns
+        -------
+        Initializer, str, float or array_like
+
+        Raises
+        ------
+        ValueError
+            From the `Network`: if what the method returns names no initializer or is an array of another shape.
+        """
         return "glorot_uniform"
 
     def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
@@ -81,10 +146,18 @@ class CustomLayer(Layer):
         Parameters
         ----------
         inputs : list of ndarray (N, ...)
+            Read-only.
         output : ndarray (N, ...)
-        parameters : dict of ndarray
+            Holds anything before: every element is to be written.
+        parameters : dict of str to ndarray
+            By their own names; to be read, not written.
         training : bool
             Whether this is a training step.
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not define it.
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method forward")
 
@@ -97,7 +170,26 @@ class CustomLayer(Layer):
         parameters: dict[str, Array],
         d_parameters: dict[str, Array],
     ) -> None:
-        """Overwrite `d_inputs` and add into `d_parameters`, from the loss's gradient `d_output` by the output."""
+        """Overwrite `d_inputs` and add into `d_parameters`, from the loss's gradient `d_output` by the output.
+
+        Training does not call it where neither a parameter of the layer nor anything before the layer trains.
+
+        Parameters
+        ----------
+        d_output : ndarray (N, ...)
+            To be read, not written.
+        d_inputs : list of ndarray (N, ...)
+            Receive the gradients with respect to the inputs. They hold anything before: every element is to be written.
+        inputs, output, parameters
+            As `forward` got and left them; to be read, not written.
+        d_parameters : dict of str to ndarray
+            The gradients with respect to the parameters that train, all 0 before; frozen ones are not in it.
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not define it.
+        """
         raise NotImplementedError(f"{type(self).__name__}: expected a method backward, which training needs")
 
     def spec(self, input_shapes: list[Shape]) -> Spec:

@@ -17,6 +17,20 @@ class Add(_Merge):
     Parameters
     ----------
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if there are fewer than two inputs, or their shapes differ.
+
+    Notes
+    -----
+    Shapes (N, ...) to the same; nothing is broadcast. A ReLU layer right after it runs inside of it.
+
+    References
+    ----------
+    He et al. (2015), Deep residual learning for image recognition, arXiv:1512.03385.
 
     Examples
     --------
@@ -36,6 +50,16 @@ class Multiply(_Merge):
     Parameters
     ----------
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if there are fewer than two inputs, or their shapes differ.
+
+    Notes
+    -----
+    Shapes (N, ...) to the same; nothing is broadcast.
 
     Examples
     --------
@@ -57,6 +81,19 @@ class Concatenate(_Merge):
         Counted as in Keras, the batch axis being 0: 1 is a row's first axis, -1 its last. The batch axis is not
         allowed.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `axis` is 0. Where the layer is called: if the inputs have no such axis, differ in another one, or are
+        fewer than two.
+    TypeError
+        If `axis` is no integer.
+
+    Notes
+    -----
+    Shapes (N, ..., A, ...), (N, ..., B, ...), ... to (N, ..., A + B + ..., ...).
 
     Examples
     --------

@@ -65,6 +65,16 @@ class BatchNormalization(_Normalization):
         Which of gamma and beta training changes. With False, as after ``net.freeze("<layer>")``, the moving averages
         stay too, and they are used in training as well.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1), `epsilon` is not above 0, or an initializer is unknown. Where the layer is
+        called: if a name in `trainable` is no parameter's that an optimiser trains. Where the moving averages are used:
+        if a variance is negative.
+    TypeError
+        If one of the numbers is none, or another argument is of a type that it does not take.
 
     Notes
     -----
@@ -76,7 +86,7 @@ class BatchNormalization(_Normalization):
     is larger by n / (n - 1), and its momentum is 1 - momentum here.) A batch of one row is allowed. In training, x is
     read twice forward, and x and dy twice backward. The variance is summed around the mean of a tile of rows, and the
     tiles are merged in float64; cut and order follow from the shape alone. A ReLU layer right after it runs inside of
-    it.
+    it. In prediction it runs inside of a dense layer or a convolution right before it that has no activation.
 
     References
     ----------
@@ -144,6 +154,15 @@ class LayerNormalization(_Normalization):
     trainable : bool or names, default True
         Which parameters training changes.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `epsilon` is not above 0, or an initializer is unknown. Where the layer is called: if a name in `trainable`
+        is no parameter's.
+    TypeError
+        If `epsilon` is no number, or another argument is of a type that it does not take.
 
     Notes
     -----
@@ -198,6 +217,15 @@ class GroupNormalization(_Normalization):
     trainable : bool or names, default True
         Which parameters training changes.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `groups` is below 1, `epsilon` is not above 0, or an initializer is unknown. Where the layer is called: if
+        `groups` does not divide C, or a name in `trainable` is no parameter's.
+    TypeError
+        If `groups` is no integer, `epsilon` is no number, or another argument is of a type that it does not take.
 
     Notes
     -----
@@ -206,7 +234,8 @@ class GroupNormalization(_Normalization):
 
     References
     ----------
-    Wu & He (2018), Group normalization, arXiv:1803.08494.
+    Wu & He (2018), Group normalization, arXiv:1803.08494. Ulyanov, Vedaldi & Lempitsky (2016), Instance normalization,
+    arXiv:1607.08022.
 
     Examples
     --------

@@ -58,11 +58,26 @@ class MaxPool2D(_Pool):
         "valid": none. "same": output size ceil(H / stride), the odd row or column at the end. Amounts: one integer for
         all sides, one for each axis, or ((top, bottom), (left, right)); smaller than the window. Padding never wins.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If a size or a step is below 1, a pair has not two numbers, or the padding is negative or an unknown word. Where
+        the layer is called: if the input is not of (N, H, W, C), the window is larger than the padded image, or the
+        padding is not smaller than the window. In training: if the window has more than 2^24 elements.
+    TypeError
+        If a size, a step or an amount is no integer.
 
     Notes
     -----
     Shape (N, H, W, C) to (N, OH, OW, C), OH = floor((H + top + bottom - height) / stride) + 1. Where several elements
-    of a window are largest, the first of them, row by row, gets the gradient.
+    of a window are largest, the first of them, row by row, gets the gradient. Costs one comparison for each element of
+    each window.
+
+    References
+    ----------
+    Riesenhuber & Poggio (1999), Hierarchical models of object recognition in cortex, DOI 10.1038/14819.
 
     Examples
     --------
@@ -86,12 +101,18 @@ class AvgPool2D(_Pool):
     strides : int or pair of int, optional
         Steps between windows; by default the windows stand side by side.
     padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool2D`. Padding is not counted: the mean is that of the elements inside of the image.
+        As in `MaxPool2D`, errors too. Padding is not counted: the mean is that of the elements inside of the image.
     name : str, optional
+        As in `Layer`; errors too.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C), as `MaxPool2D`.
+    Shape (N, H, W, C) to (N, OH, OW, C), as `MaxPool2D`. Costs one addition for each element of each window, and the
+    window may have any number of them.
+
+    References
+    ----------
+    LeCun et al. (1998), Gradient-based learning applied to document recognition, DOI 10.1109/5.726791.
 
     Examples
     --------
@@ -115,12 +136,14 @@ class MaxPool1D(_Pool):
     strides : int, optional
         Step between windows; by default the windows stand side by side.
     padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool2D`; amounts are one integer for both ends, or ((before, after),).
+        As in `MaxPool2D`, errors too; amounts are one integer for both ends, or ((before, after),).
     name : str, optional
+        As in `Layer`; errors too.
 
     Notes
     -----
-    Shape (N, T, C) to (N, OT, C), OT = floor((T + before + after - length) / stride) + 1.
+    Shape (N, T, C) to (N, OT, C), OT = floor((T + before + after - length) / stride) + 1. Ties and cost are as in
+    `MaxPool2D`.
 
     Examples
     --------
@@ -143,8 +166,9 @@ class AvgPool1D(_Pool):
     strides : int, optional
         Step between windows; by default the windows stand side by side.
     padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool1D`. Padding is not counted: the mean is that of the elements inside of the sequence.
+        As in `MaxPool1D`, errors too. Padding is not counted: the mean is that of the elements inside of the sequence.
     name : str, optional
+        As in `Layer`; errors too.
 
     Notes
     -----
@@ -180,6 +204,12 @@ class GlobalAvgPool2D(_GlobalPool):
     keepdims : bool, default False
         Whether height and width stay as axes of one element.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if the input is not of (N, H, W, C).
 
     Notes
     -----
@@ -208,6 +238,12 @@ class GlobalMaxPool2D(_GlobalPool):
     keepdims : bool, default False
         Whether height and width stay as axes of one element.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if the input is not of (N, H, W, C). In training: if it has more than 2^24 pixels.
 
     Notes
     -----
@@ -232,6 +268,12 @@ class GlobalAvgPool1D(_GlobalPool):
     keepdims : bool, default False
         Whether time stays as an axis of one element.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if the input is not of (N, T, C).
 
     Notes
     -----
@@ -256,6 +298,12 @@ class GlobalMaxPool1D(_GlobalPool):
     keepdims : bool, default False
         Whether time stays as an axis of one element.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        Where the layer is called: if the input is not of (N, T, C). In training: if it has more than 2^24 steps.
 
     Notes
     -----

@@ -17,6 +17,14 @@ class Dropout(Layer):
     rate : float
         0 <= rate < 1.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is below 0, or 1 or more.
+    TypeError
+        If `rate` is no number.
 
     Notes
     -----
@@ -66,6 +74,14 @@ class SpatialDropout1D(_SpatialDropout):
     rate : float
         0 <= rate < 1.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is below 0, or 1 or more, or, where the layer is called, the input is not of (N, T, C).
+    TypeError
+        If `rate` is no number.
 
     Notes
     -----
@@ -95,6 +111,14 @@ class SpatialDropout2D(_SpatialDropout):
     rate : float
         0 <= rate < 1.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is below 0, or 1 or more, or, where the layer is called, the input is not of (N, H, W, C).
+    TypeError
+        If `rate` is no number.
 
     Notes
     -----
@@ -124,6 +148,14 @@ class GaussianNoise(Layer):
     stddev : float
         Standard deviation of the noise, 0 or more.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `stddev` is negative or not finite.
+    TypeError
+        If `stddev` is no number.
 
     Notes
     -----

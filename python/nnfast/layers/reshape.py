@@ -16,6 +16,7 @@ class Flatten(Layer):
     Parameters
     ----------
     name : str, optional
+        As in `Layer`; its errors are the only ones.
 
     Notes
     -----
@@ -39,6 +40,15 @@ class Reshape(Layer):
     target_shape : tuple of int
         Shape of one row, without the batch axis; one size may be -1 and follows from the others.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If a size is 0 or below -1, or more than one is -1. Where the layer is called: if the number of elements
+        differs from the input's, or no whole number is left for -1.
+    TypeError
+        If a size is no integer.
 
     Notes
     -----

@@ -21,6 +21,15 @@ class UpSampling2D(Layer):
         "nearest" repeats each pixel. "bilinear" interpolates between the centres of pixels: row o of the output lies
         at row (o + 1/2) / size - 1/2 of the input; beyond the outermost centres the image goes on as it is there.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If a factor is below 1, a pair has not two numbers, or the interpolation is unknown. Where the layer is called:
+        if the input is not of (N, H, W, C), or an axis of the output reaches 2^30.
+    TypeError
+        If a factor is no integer.
 
     Notes
     -----
@@ -61,6 +70,15 @@ class UpSampling1D(Layer):
     size : int, default 2
         How often.
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If `size` is below 1. Where the layer is called: if the input is not of (N, T, C), or the output reaches
+        2^30 steps.
+    TypeError
+        If `size` is no integer.
 
     Notes
     -----
@@ -103,6 +121,15 @@ class ZeroPadding2D(_ZeroPadding):
     padding : int, pair of int, or pair of pairs, default 1
         Rows and columns of zeros: on all sides, for each axis, or ((top, bottom), (left, right)).
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If an amount is negative, or a pair has not two entries. Where the layer is called: if the input is not of
+        (N, H, W, C), or an amount reaches 2^30.
+    TypeError
+        If an amount is no integer.
 
     Notes
     -----
@@ -128,6 +155,15 @@ class ZeroPadding1D(_ZeroPadding):
     padding : int or pair of int, default 1
         Steps of zeros: at both ends, or (before, after).
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If an amount is negative, or there are more than two. Where the layer is called: if the input is not of
+        (N, T, C), or an amount reaches 2^30.
+    TypeError
+        If an amount is no integer.
 
     Notes
     -----
@@ -163,6 +199,15 @@ class Cropping2D(_Cropping):
     cropping : int, pair of int, or pair of pairs
         Rows and columns that fall away: on all sides, for each axis, or ((top, bottom), (left, right)).
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If an amount is negative, or a pair has not two entries. Where the layer is called: if the input is not of
+        (N, H, W, C), or nothing is left of an axis.
+    TypeError
+        If an amount is no integer.
 
     Notes
     -----
@@ -187,6 +232,15 @@ class Cropping1D(_Cropping):
     cropping : int or pair of int
         Steps that fall away: at both ends, or (before, after).
     name : str, optional
+        As in `Layer`; errors too.
+
+    Raises
+    ------
+    ValueError
+        If an amount is negative, or there are more than two. Where the layer is called: if the input is not of
+        (N, T, C), or nothing is left.
+    TypeError
+        If an amount is no integer.
 
     Notes
     -----

@@ -41,8 +41,10 @@ def convolution(
     filters : int
         Number O of feature maps.
     kernel_size : int
-        Odd; the image is padded by half of it on all sides.
+        Odd; the image is padded by half of it on all sides. (An even one, which is not refused, adds a row and a column
+        at strides of 1.)
     strides : int, default 1
+        Steps between windows, along both axes.
     relu : bool, default True
         False leaves the ReLU out, as before an addition.
     batch_normalization : bool, default True
@@ -54,9 +56,17 @@ def convolution(
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
 
+    Raises
+    ------
+    ValueError
+        If a number is below 1, `x` is not (H, W, C), or the name is not valid; see `layers.Layer`.
+    TypeError
+        If a number is no integer, or `x` is no tensor.
+
     Notes
     -----
     Kernels start from He et al.'s normal distribution. The moving statistics have momentum .9, epsilon is 1e-5.
+    Costs 2 kernel_size^2 C O operations for each pixel of the output.
 
     References
     ----------
@@ -113,6 +123,13 @@ def residual_block(
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
 
+    Raises
+    ------
+    ValueError
+        As in `convolution`, and if the shortcut is unknown, or is padding while `filters` is below C.
+    TypeError
+        As in `convolution`.
+
     References
     ----------
     He et al. (2015), Deep residual learning for image recognition, arXiv:1512.03385.
@@ -144,6 +161,13 @@ def bottleneck_block(x: Tensor, filters: int, strides: int = 1, *, name: str | N
     Returns
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
+
+    Raises
+    ------
+    ValueError
+        As in `convolution`.
+    TypeError
+        As in `convolution`.
 
     Notes
     -----
@@ -224,6 +248,13 @@ def inception_block(
     -------
     Tensor (H, W, O)
         O is the sum of the branches' maps, which stand in the order above.
+
+    Raises
+    ------
+    ValueError
+        As in `convolution`.
+    TypeError
+        As in `convolution`, and if `filters_3x3` or `filters_5x5` is a number alone.
 
     References
     ----------

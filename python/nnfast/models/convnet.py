@@ -30,6 +30,7 @@ def lenet5(
     input_shape : (int, int, int), default (28, 28, 1)
         Height, width, channels.
     classes : int, default 10
+        Units of the last layer.
     activation : str or activation layer, default "relu"
         Of all layers but the last, which is softmax. The original's is "tanh".
     pooling : {"max", "average"}, default "max"
@@ -37,12 +38,22 @@ def lenet5(
     scale, offset : float, default 1 / 255 and 0
         The first layer makes x * scale + offset of the images.
     seed : int, optional
+        From 0 on; see `Network`.
     dtype : {"float32", "float64"}, default "float32"
 
     Returns
     -------
     Network
         44,426 parameters; 61,706 for images of 32x32x1, which the original takes.
+
+    Raises
+    ------
+    ValueError
+        If `input_shape` has not three sizes, or height or width is below 16; `classes` is below 1; `activation`,
+        `pooling` or `dtype` is unknown; `scale` or `offset` is not finite; or `seed` is negative.
+    TypeError
+        If a size, `classes` or `seed` is no integer, `scale` or `offset` no number, or another argument of a type
+        that it does not take.
 
     References
     ----------
@@ -82,15 +93,25 @@ def mnist_convnet(
     input_shape : (int, int, int), default (28, 28, 1)
         Height, width, channels.
     classes : int, default 10
+        Units of the last layer.
     scale, offset : float, default 1 / 255 and 0
         The first layer makes x * scale + offset of the images.
     seed : int, optional
+        From 0 on; see `Network`.
     dtype : {"float32", "float64"}, default "float32"
 
     Returns
     -------
     Network
         34,826 parameters.
+
+    Raises
+    ------
+    ValueError
+        If `input_shape` has not three sizes, or height or width is below 10; `classes` is below 1; `dtype` is
+        unknown; `scale` or `offset` is not finite; or `seed` is negative.
+    TypeError
+        If a size, `classes` or `seed` is no integer, or `scale` or `offset` no number.
 
     References
     ----------

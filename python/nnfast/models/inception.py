@@ -47,17 +47,26 @@ def googlenet(
     input_shape : (int, int, int), default (224, 224, 3)
         Height, width, channels; other sizes of images need the same parameters.
     classes : int, default 1000
+        Units of the last layer.
     batch_normalization : bool, default False
         After each convolution, which then has no bias. It makes training easier; the paper's network had none yet.
     scale, offset : float, default 1 / 255 and 0
         The first layer makes x * scale + offset of the images.
     seed : int, optional
+        From 0 on; see `Network`.
     dtype : {"float32", "float64"}, default "float32"
 
     Returns
     -------
     Network
         6,998,552 parameters; 7,005,832 trained ones with batch normalisation.
+
+    Raises
+    ------
+    ValueError
+        As in `mnist_convnet`, but images may be of any size.
+    TypeError
+        As in `mnist_convnet`.
 
     Notes
     -----

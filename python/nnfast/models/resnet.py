@@ -42,12 +42,14 @@ def resnet_cifar(
     input_shape : (int, int, int), default (32, 32, 3)
         Height, width, channels.
     classes : int, default 10
+        Units of the last layer.
     shortcut : {"padding", "projection"}, default "padding"
         What the input of a block goes through where its shape changes; see `residual_block`. The paper's figures for
         these networks are with padding (option A).
     scale, offset : float, default 1 / 255 and 0
         The first layer makes x * scale + offset of the images.
     seed : int, optional
+        From 0 on; see `Network`.
     dtype : {"float32", "float64"}, default "float32"
 
     Returns
@@ -55,6 +57,14 @@ def resnet_cifar(
     Network
         Trained parameters: .27 M at depth 20, .46 M at 32, .66 M at 44, .85 M at 56, 1.73 M at 110; moving averages
         come on top.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is not 6 n + 2 with n of 1 or more, or the shortcut is unknown; else as in `mnist_convnet`, but
+        images may be of any size.
+    TypeError
+        If `depth` is no integer; else as in `mnist_convnet`.
 
     References
     ----------
@@ -99,9 +109,11 @@ def resnet(
     input_shape : (int, int, int), default (224, 224, 3)
         Height, width, channels; other sizes of images need the same parameters.
     classes : int, default 1000
+        Units of the last layer.
     scale, offset : float, default 1 / 255 and 0
         The first layer makes x * scale + offset of the images.
     seed : int, optional
+        From 0 on; see `Network`.
     dtype : {"float32", "float64"}, default "float32"
 
     Returns
@@ -109,6 +121,13 @@ def resnet(
     Network
         Trained parameters: 11,689,512 at depth 18, 21,797,672 at 34, 25,557,032 at 50, 44,549,160 at 101, 60,192,808
         at 152; moving averages come on top.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is none of those above; else as in `mnist_convnet`, but images may be of any size.
+    TypeError
+        If `depth` is no integer; else as in `mnist_convnet`.
 
     Notes
     -----
