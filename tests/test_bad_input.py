@@ -142,6 +142,8 @@ FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "validation of another length": ({"validation_data": (X, Y[:3])}, ValueError, "got 3 rows"),
     "unknown class to weigh": ({"class_weight": {3: 1.0}}, ValueError, "from 0 to 2, got 3"),
     "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "no negative"),
+    "class weights as list": ({"class_weight": [1, 2, 3]}, TypeError, r"dict of class number to weight, got \[1"),
+    "class weight as text": ({"class_weight": {0: "1"}}, TypeError, "weight of class 0, got '1'"),
     "class as callback": ({"callbacks": [nf.callbacks.EarlyStopping]}, TypeError, "callbacks"),
 }
 
@@ -281,6 +283,44 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "negative learning rate": (lambda: nf.optimizers.SGD(-1.0), ValueError, "learning_rate"),
     "learning rate as text": (lambda: nf.optimizers.Adam(wrong("fast")), TypeError, "learning_rate"),
     "momentum of 1": (lambda: nf.optimizers.SGD(0.1, momentum=1.0), ValueError, "momentum"),
+    "Nesterov's form without momentum": (lambda: nf.optimizers.SGD(nesterov=True), ValueError, "momentum above 0"),
+    "network's name": (lambda: nf.Network([given_input()], name=wrong(5)), TypeError, "text as name, got 5"),
+    "no dtype": (lambda: nf.Network([given_input()], dtype=None), ValueError, '"float32" or "float64", got None'),
+    "list as activation": (lambda: layers.Dense(1, wrong(["relu"])), TypeError, r"a name, got \['relu'\]"),
+    "dense as activation": (lambda: layers.Dense(1, layers.Dense(1, "tanh")), TypeError, "activation: expected a name"),
+    "number as names to train": (lambda: layers.Dense(1, trainable=wrong(3)), TypeError, "Dense: expected trainable"),
+    "texts as first values": (lambda: layers.Dense(1, kernel_initializer=["1"]), TypeError, "Given: expected real"),
+    "monitor as number": (lambda: nf.callbacks.EarlyStopping(wrong(3)), TypeError, "as monitor.*got 3"),
+    "condition on a number": (lambda: nf.callbacks.TerminateOnCondition(wrong(3), 1.0), TypeError, "as monitor"),
+    "boundary alone": (lambda: nf.schedules.Piecewise(wrong(5), [1, 2]), TypeError, "sequence of boundaries, got 5"),
+    "value alone": (lambda: nf.schedules.Piecewise([5], wrong(1.0)), TypeError, "sequence of values, got 1.0"),
+    "gradients of nothing": (lambda: nf.check_gradients(wrong(5), X, Y, "mse"), TypeError, "a Network, got int"),
+    "tolerance as text": (
+        lambda: nf.check_gradients(network(), X, Y, "cross_entropy", tolerance=wrong("x")),
+        TypeError,
+        "tolerance",
+    ),
+    "explanation of a number": (lambda: network().explain(1.0, 1, "cross_entropy"), ValueError, "one example"),
+    "complex weights": (
+        lambda: network().set_weights([v * 1j for v in network().get_weights()]),
+        TypeError,
+        "set_weights: expected weights of real numbers",
+    ),
+    "one branch's size": (
+        lambda: nf.models.inception_block(layers.Input((8, 8, 3)), 4, wrong((4,)), (4, 4), 4),
+        ValueError,
+        r"filters_3x3 as \(before, of the branch\), got \(4,\)",
+    ),
+    "kernel of two sizes": (
+        lambda: nf.models.convolution(layers.Input((8, 8, 3)), 4, wrong((3, 3))),
+        TypeError,
+        "integer as kernel_size",
+    ),
+    "strides of two sizes": (
+        lambda: nf.models.residual_block(layers.Input((8, 8, 3)), 4, wrong((2, 2))),
+        TypeError,
+        "integer as strides",
+    ),
 }
 
 
@@ -288,6 +328,42 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_mistakes_in_building(make: Callable[[], Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         make()
+
+
+def test_a_reshape_with_a_rest_does_not_advise_what_is_there() -> None:
+    with pytest.raises(ValueError, match=r"4 elements in all, as the input \(N, 4\) has, got \(N, 3, -1\)$"):
+        nf.Network([given_input(), layers.Reshape((3, -1))])
+
+
+@pytest.mark.parametrize("targets", [[[2.0], [0.0]], [[-1.0], [0.0]], [[0.5], [1.0]], [2.0, 0.0]])
+def test_class_weights_of_one_output_want_classes(targets: Any) -> None:
+    """A target of -1 is not the last class, and 2 is no class at all."""
+    net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
+    before = net.flat().copy()
+    with pytest.raises(ValueError, match="class_weight: expected targets of 0 and 1"):
+        nf.Trainer(net, loss="mse").fit([[1.0], [2.0]], targets, epochs=1, batch_size=2, class_weight={1: 100.0})
+    assert (net.flat() == before).all()
+
+
+def test_numbers_that_another_dtype_cannot_hold() -> None:
+    net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer=1e300)], dtype="float64")
+    with pytest.raises(ValueError, match=r"dense\.kernel: .*too large for float32"):
+        net.copy("float32")
+    narrow = nf.Network([layers.Input((1,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        narrow.set_weights(net.get_weights())
+
+
+def test_a_rate_that_overflows_names_its_step() -> None:
+    schedule = nf.schedules.Exponential(1.0, steps=1, factor=10.0)
+    assert schedule(1000) == np.inf
+    with pytest.raises(ValueError, match="rate at step 1000"):
+        nf.optimizers.SGD(schedule).rate(1000)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.int64(2), np.float64(0.25), 3])
+def test_any_real_number_is_an_initializer(number: Any) -> None:
+    assert nf.initializers.get(number)((2,), seed=0, stream=0).tolist() == [number, number]
 
 
 def test_options_of_an_optimizer_are_fixed() -> None:

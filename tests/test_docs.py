@@ -2,9 +2,12 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +36,84 @@ def test_public_names_are_documented(name: str) -> None:
         value = getattr(module, public)
         if callable(value) and getattr(value, "__module__", "").startswith("nnfast"):
             assert value.__doc__, f"{name}.{public} has no docstring"
+
+
+# What a user writes: these modules' names, and the methods of their classes.
+PUBLIC = [nf, *(value for name in nf.__all__ if inspect.ismodule(value := getattr(nf, name)))]
+# Methods through which the library's own modules speak with each other.
+INTERNAL = {
+    "as_batch",
+    "callbacks",
+    "core_logs",
+    "default_name",
+    "evaluate_batches",
+    "from_architecture",
+    "get_config",
+    "infer",
+    "node",
+    "plain",
+    "plan",
+    "set_state",
+    "spec",
+    "take_name",
+}
+
+
+def public_objects() -> Iterator[tuple[str, Any]]:
+    for module in PUBLIC:
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value) and value.__module__.startswith("nnfast"):
+                yield f"{module.__name__}.{name}", value
+
+
+def public_methods() -> Iterator[tuple[str, type, Callable[..., Any]]]:
+    """Yield those that a class defines itself, and not as its bases' documents say already."""
+    for place, value in public_objects():
+        if not inspect.isclass(value):
+            continue
+        for name, member in vars(value).items():
+            method = getattr(member, "__func__", member)
+            inherited = any(hasattr(base, name) for base in value.__mro__[1:])
+            if inspect.isfunction(method) and not name.startswith("_") and name not in INTERNAL and not inherited:
+                yield f"{place}.{name}", value, method
+
+
+def section(document: str | None, title: str) -> str:
+    """Return the text of a numpydoc section, empty where there is none."""
+    found = re.search(rf"^ *{title}\n *-+\n(.*?)(?=^ *[A-Z]\w+\n *-+\n|\Z)", document or "", re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def undocumented(document: str | None, called: Callable[..., Any]) -> list[str]:
+    """Return parameters that the document does not tell, and "Raises" where it says nothing of errors."""
+    kinds = inspect.Parameter
+    parameters = [
+        p.name
+        for p in inspect.signature(called).parameters.values()
+        if p.name not in {"self", "cls"} and p.kind not in {kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD}
+    ]
+    told = section(document, "Parameters")
+    missing = [name for name in parameters if not re.search(rf"^ *([\w, *]+, )?{name}\b", told, re.MULTILINE)]
+    silent = parameters and not section(document, "Raises") and "errors" not in (document or "")
+    return missing + ["Raises"] * bool(silent)
+
+
+@pytest.mark.parametrize(("name", "value"), list(public_objects()))
+def test_documents_tell_parameters_errors_and_an_example(name: str, value: Any) -> None:
+    constructor = value.__init__ if inspect.isclass(value) else value
+    if constructor is not object.__init__:
+        assert undocumented(value.__doc__, constructor) == []
+    assert ">>>" in section(value.__doc__, "Examples"), f"{name} has no example"
+
+
+@pytest.mark.parametrize(("name", "owner", "method"), list(public_methods()))
+def test_documents_of_methods(name: str, owner: type, method: Callable[..., Any]) -> None:
+    """Likewise; an example of the class that uses a method is the method's example."""
+    assert method.__doc__, f"{name} has no docstring"
+    assert undocumented(method.__doc__, method) == []
+    shown = section(method.__doc__, "Examples") or section(owner.__doc__, "Examples")
+    assert method.__name__ in shown, f"{name} has no example"
 
 
 @pytest.mark.skipif(not README.is_file(), reason="needs the source tree; only the tests are here")

@@ -9,6 +9,7 @@ from kernel_cases import DTYPES, assert_close, eps
 from kernel_table import LOSSES
 from reference.losses import loss_backward, loss_forward
 
+import nnfast as nf
 from nnfast import _core, kernels
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -166,3 +167,25 @@ def test_bad_calls_say_what_is_wrong(call: Callable[[], object], error: type, wo
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_cross_entropy_of_probabilities_over_positions() -> None:
+    """(N, T, K): the mean over positions of -sum_k t_k log p_k, for labels, values, weights and smoothed labels."""
+    rng = np.random.default_rng(8)
+    p = rng.dirichlet(np.ones(4), size=(5, 3))
+    labels, weights = rng.integers(0, 4, size=(5, 3)), rng.random(5)
+    one_hot = np.eye(4)[labels]
+    for smoothing in (0.0, 0.25):
+        loss = nf.losses.CrossEntropy(label_smoothing=smoothing)
+        t = (1 - smoothing) * one_hot + smoothing / 4
+        rows = -(t * np.log(p)).sum(axis=2).mean(axis=1)
+        for target in (labels, one_hot):
+            assert loss(target, p) == pytest.approx(rows.mean(), rel=1e-14)
+            assert loss(target, p, weights) == pytest.approx((rows * weights).mean(), rel=1e-14)
+
+
+def test_the_metric_cross_entropy_takes_positions() -> None:
+    net = nf.Network([nf.layers.Input((3, 4)), nf.layers.Activation("softmax")], dtype="float64")
+    x, y = np.random.default_rng(9).random((5, 3, 4)), np.arange(15).reshape(5, 3) % 4
+    scores = nf.Trainer(net, loss="mse", metrics=["cross_entropy"]).evaluate(x, np.eye(4)[y])
+    assert scores["cross_entropy"] == pytest.approx(nf.losses.CrossEntropy()(y, net.predict(x)), rel=1e-14)

@@ -403,7 +403,15 @@ def test_early_stopping_wants_what_it_watches(blobs: tuple[Array, Array]) -> Non
     trainer = nf.Trainer(classifier(), loss="cross_entropy")
     with pytest.raises(ValueError, match=r"val_loss.*pass validation data"):
         trainer.fit(*blobs, epochs=2, callbacks=[callbacks.EarlyStopping()])
-    assert callbacks.EarlyStopping("val_accuracy").sign == -1
+
+
+@pytest.mark.parametrize(("monitor", "figures"), [("accuracy", [0.5, 0.7, 0.6]), ("loss", [0.5, 0.3, 0.4])])
+def test_early_stopping_tells_the_best_figure(monitor: str, figures: list[float]) -> None:
+    """More is better for names that end in "accuracy", less for others."""
+    stop = callbacks.EarlyStopping(monitor, restore_best_weights=False)
+    for epoch, figure in enumerate(figures):
+        stop.on_epoch_end(epoch, {monitor: figure})
+    assert (stop.best_epoch, stop.best) == (1, figures[1])
 
 
 def test_termination_conditions(rng: np.random.Generator) -> None:

@@ -94,19 +94,6 @@ std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string
 // ---- callbacks --------------------------------------------------------------------------------------
 
 template <class T>
-py::dict named_views(const std::vector<plan::Parameter<T>*>& parameters, bool gradients) {
-  py::dict out;
-  for (const plan::Parameter<T>* p : parameters) {
-    T* data = gradients ? p->gradient : p->value;
-    if (!data) continue;
-    const std::string local = p->name.substr(p->name.rfind('.') + 1);
-    out[py::str(local)] =
-        view_of(data, std::vector<py::ssize_t>(p->shape.begin(), p->shape.end()), py::none());
-  }
-  return out;
-}
-
-template <class T>
 py::array tensor_view(T* data, const plan::Tensor<T>& tensor, index_t rows) {
   return view_of(data, with_rows(rows, tensor.shape), py::none());
 }
@@ -117,6 +104,20 @@ py::array read_only_view(const T* data, std::vector<py::ssize_t> shape) {
   py::array view = view_of(const_cast<T*>(data), std::move(shape), py::none());
   view.attr("setflags")(false);
   return view;
+}
+
+// Parameters to read, or their gradients to write.
+template <class T>
+py::dict named_views(const std::vector<plan::Parameter<T>*>& parameters, bool gradients) {
+  py::dict out;
+  for (const plan::Parameter<T>* p : parameters) {
+    if (gradients && !p->gradient) continue;
+    std::vector<py::ssize_t> shape(p->shape.begin(), p->shape.end());
+    const std::string local = p->name.substr(p->name.rfind('.') + 1);
+    out[py::str(local)] = gradients ? view_of(p->gradient, std::move(shape), py::none())
+                                    : read_only_view<T>(p->value, std::move(shape));
+  }
+  return out;
 }
 
 template <class T>

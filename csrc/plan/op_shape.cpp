@@ -65,7 +65,7 @@ Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) 
   require(!shape.empty() && (open ? size % known == 0 : known == size), node.name,
           ": expected a shape of ", size, " elements in all, as the input ",
           batch_shape_text(inputs[0]), " has, got ", batch_shape_text(shape),
-          "; -1 for one of the sizes works it out");
+          open ? "" : "; -1 for one of the sizes works it out");
   return {shape, {}};
 }
 

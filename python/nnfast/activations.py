@@ -112,13 +112,16 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
         activation = "identity"
     if isinstance(activation, Mapping):
         activation, alpha = activation.get("name"), activation.get("alpha")
-    function = getattr(activation, "function", activation)
+    is_layer = not isinstance(activation, type) and getattr(activation, "op", None) == "activation"
+    function = activation.function if is_layer else activation
     if isinstance(function, ActivationFunction):
         return function
     if isinstance(activation, type) and issubclass(activation, Configured):
         raise TypeError(f"activation: expected a name or a layer, got a class; write {activation.__name__}()")
     if callable(activation):
         raise TypeError(f"activation: expected a name, got {activation!r}; for your own function use a CustomLayer")
-    name = choose("activation", _ALIASES.get(activation, activation), _core.activation_names())
+    if isinstance(activation, str):
+        activation = _ALIASES.get(activation, activation)
+    name = choose("activation", activation, _core.activation_names())
     number = _DEFAULT_ALPHA.get(name, 0.0) if alpha is None else real(name, "alpha", alpha)
     return ActivationFunction(name, number)

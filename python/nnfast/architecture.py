@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnfast.configured import choose, from_config
+from nnfast.configured import choose, from_config, own_classes
 from nnfast.graph import Tensor, ancestors
+from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
 from nnfast.typing import Shape, Spec
 
@@ -120,15 +121,13 @@ class Architecture:
         entries = description.get("layers") if isinstance(description, dict) else None
         if not isinstance(entries, list) or not entries:
             raise ValueError("architecture: expected a list of layers")
-        classes = dict(CLASSES)
-        for name, value in custom_objects.items():
-            if isinstance(value, type) and issubclass(value, Layer):
-                classes[name] = value
+        classes: dict[str, type[Layer]] = CLASSES | own_classes(custom_objects, Layer)
+        own_initializers = own_classes(custom_objects, Initializer)
         layers: dict[str, Layer] = {}
         joins: list[tuple[str, ...]] = []
         for entry in entries:
             name, inputs = _checked_entry(entry, layers)
-            layer = from_config("layer class", entry, classes)
+            layer = from_config("layer class", _with_initializers(entry, own_initializers), classes)
             layer.take_name(name)
             layers[name] = layer
             joins.append(inputs)
@@ -136,6 +135,19 @@ class Architecture:
         if [isinstance(layer, Input) for layer in layers.values()] != [True] + [False] * (len(layers) - 1):
             raise ValueError("architecture: expected one Input, first in the list")
         return cls(tuple(layers.values()), tuple(joins), output)
+
+
+def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer]]) -> dict[str, Any]:
+    """The description of a layer, with initialisers of the user's made; nnfast's own the layer makes itself."""
+    config = entry.get("config")
+    if not own or not isinstance(config, Mapping):
+        return entry
+    made = {
+        key: from_config("initializer", value, own)
+        for key, value in config.items()
+        if isinstance(value, Mapping) and value.get("class") in own
+    }
+    return {**entry, "config": {**config, **made}}
 
 
 def _checked_entry(entry: Any, known: Mapping[str, Layer]) -> tuple[str, tuple[str, ...]]:

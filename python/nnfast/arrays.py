@@ -6,9 +6,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nnfast.configured import real
 from nnfast.typing import Array, Shape
 
-__all__ = ["TargetKind", "as_class_weights", "as_rows", "as_targets", "as_weights", "require_finite"]
+__all__ = [
+    "TargetKind",
+    "as_class_weights",
+    "as_numbers",
+    "as_rows",
+    "as_targets",
+    "as_weights",
+    "dtype_name",
+    "require_finite",
+]
 
 TargetKind = Literal["classes", "probability", "real"]
 """What a loss compares with: class numbers or their probabilities, probabilities in [0, 1], or any finite numbers."""
@@ -20,7 +30,8 @@ def _text(shape: Shape) -> str:
     return f"(N{''.join(f', {size}' for size in shape)}{'' if shape else ','})"
 
 
-def _numbers(value: Any, place: str, name: str) -> Array:
+def as_numbers(value: Any, place: str, name: str) -> Array:
+    """`value` as an array of real numbers, of whatever dtype that has."""
     array = np.asarray(value)
     if array.dtype.kind not in "uif":
         raise TypeError(
@@ -36,9 +47,22 @@ def _cast(array: Array, dtype: Any) -> Array:
         return np.require(array, dtype, ["C", "A"])
 
 
+def dtype_name(dtype: Any) -> Literal["float32", "float64"]:
+    """The name of a network's dtype."""
+    try:
+        name = "none" if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name == "float32":
+        return "float32"
+    if name == "float64":
+        return "float64"
+    raise ValueError(f'Network: expected dtype "float32" or "float64", got {dtype!r}')
+
+
 def as_rows(x: Any, shape: Shape, dtype: str, place: str) -> Array:
     """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`."""
-    array = _numbers(x, place, "x")
+    array = as_numbers(x, place, "x")
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{place}: expected input {_text(shape)}, got {array.shape}{_remedy(array.shape, shape)}")
     if len(array) == 0:
@@ -58,7 +82,7 @@ def _remedy(got: Shape, shape: Shape) -> str:
 
 def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) -> Array:
     """`y` for outputs of `shape`: class numbers (N, ...) as they are, or targets (N, *shape) as `dtype`; all finite."""
-    array = _numbers(y, "y", "y")
+    array = as_numbers(y, "y", "y")
     if array.ndim == 0 or len(array) != rows:
         got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
         raise ValueError(
@@ -114,7 +138,7 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
     """Sample weights (N,) as `dtype`: finite and not negative; None stays None."""
     if weights is None:
         return None
-    array = _numbers(weights, "sample_weight", "sample_weight")
+    array = as_numbers(weights, "sample_weight", "sample_weight")
     if array.shape != (rows,):
         raise ValueError(f"sample_weight: expected one for each of the {rows} rows, got shape {array.shape}")
     array = _cast(array, dtype)
@@ -126,19 +150,22 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
 
 def as_class_weights(class_weight: Mapping[int, float], targets: Array, shape: Shape, dtype: str) -> Array:
     """One weight per row from weights per class; classes that `class_weight` leaves out weigh 1."""
-    if targets.ndim == 1:
-        labels, classes = targets.astype(np.int64), max(shape[-1], 2)
-    elif targets.ndim == 2 and targets.shape[1] > 1:
-        labels, classes = targets.argmax(axis=1), targets.shape[1]
-    elif targets.ndim == 2:
-        labels, classes = targets[:, 0].astype(np.int64), 2
-    else:
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight: expected a dict of class number to weight, got {class_weight!r}")
+    if targets.ndim > 2:
         raise ValueError(f"class_weight: expected one class per row, got targets {targets.shape}; use sample_weight")
+    if targets.ndim == 2 and targets.shape[1] > 1:
+        labels, classes = targets.argmax(axis=1), targets.shape[1]
+    else:
+        column = targets.reshape(-1)
+        labels, classes = column.astype(np.int64), max(shape[-1], 2)
+        if not ((labels == column) & (labels >= 0) & (labels < classes)).all():
+            raise ValueError("class_weight: expected targets of 0 and 1 for one output; use sample_weight for others")
     table = np.ones(classes)
     for label, weight in class_weight.items():
         if label not in range(classes):
             raise ValueError(f"class_weight: expected class numbers from 0 to {classes - 1}, got {label!r}")
-        table[label] = weight
+        table[label] = real("class_weight", f"weight of class {label}", weight)
     weights = as_weights(table[labels], len(labels), dtype)
     assert weights is not None
     return weights

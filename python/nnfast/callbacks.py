@@ -112,6 +112,8 @@ class EarlyStopping(Callback):
     ----------
     best_epoch : int or None
         Number of the best epoch, counted from 0.
+    best : float
+        The figure of that epoch; infinite before the first.
 
     Raises
     ------
@@ -119,7 +121,7 @@ class EarlyStopping(Callback):
         If `mode` is unknown, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no figure of
         that name, such as "val_loss" without validation data.
     TypeError
-        If `patience` is no integer or `min_delta` no real number.
+        If `monitor` is no name, `patience` no integer or `min_delta` no real number.
 
     Notes
     -----
@@ -150,22 +152,22 @@ class EarlyStopping(Callback):
     ) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'EarlyStopping: expected mode "auto", "min" or "max", got {mode!r}')
-        self.monitor = monitor
+        self.monitor = _name_of("EarlyStopping", monitor)
         self.patience = integer("EarlyStopping", "patience", patience, least=0)
         self.min_delta = real("EarlyStopping", "min_delta", min_delta, least=0.0)
-        self.sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith("accuracy")) else 1.0
+        self._sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith("accuracy")) else 1.0
         self.restore_best_weights = restore_best_weights
         self.on_train_begin()
 
     def on_train_begin(self) -> None:
-        self.best = math.inf
+        self.best = self._sign * math.inf
         self.best_epoch: int | None = None
         self._weights: list[Array] | None = None
         self._waited = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        value = self.sign * _monitored(self, self.monitor, logs)
-        if value < self.best - self.min_delta:
+        value = _monitored(self, self.monitor, logs)
+        if self._sign * (self.best - value) > self.min_delta:
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best_weights:
                 self._weights = self.trainer.network.get_weights()
@@ -196,7 +198,7 @@ class TerminateOnCondition(Callback):
     ValueError
         If both are missing or one is out of range. From `fit`, if an epoch has no figure of that name.
     TypeError
-        If one is no real number.
+        If one is no real number, or `monitor` no name.
 
     Examples
     --------
@@ -212,7 +214,7 @@ class TerminateOnCondition(Callback):
     def __init__(self, monitor: str = "loss", below: float | None = None, min_change: float | None = None) -> None:
         if below is None and min_change is None:
             raise ValueError("TerminateOnCondition: expected below=, min_change= or both")
-        self.monitor = monitor
+        self.monitor = _name_of("TerminateOnCondition", monitor)
         self.below = -math.inf if below is None else real("TerminateOnCondition", "below", below)
         self.min_change = (
             -1.0 if min_change is None else real("TerminateOnCondition", "min_change", min_change, least=0)
@@ -227,6 +229,12 @@ class TerminateOnCondition(Callback):
         if value < self.below or abs(value - self._last) <= self.min_change:
             self.trainer.stop_training = True
         self._last = value
+
+
+def _name_of(place: str, monitor: object) -> str:
+    if not isinstance(monitor, str):
+        raise TypeError(f'{place}: expected a name in the history as monitor, such as "val_loss", got {monitor!r}')
+    return monitor
 
 
 def _monitored(callback: Callback, name: str, logs: Logs) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnfast.typing import Shape
 
-__all__ = ["Configured", "choose", "from_config", "integer", "real", "shape_of"]
+__all__ = ["Configured", "choose", "from_config", "integer", "own_classes", "real", "shape_of"]
 
 T = TypeVar("T")
 
@@ -66,6 +66,15 @@ def from_config(kind: str, description: Any, classes: Mapping[str, Callable[...,
         raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {description!r}')
     maker = classes[choose(kind, description.get("class"), classes)]
     return maker(**description["config"], **more)
+
+
+def own_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict[str, type[T]]:
+    """Those of the user's objects that are classes derived from `base`, by name."""
+    return {
+        name: value
+        for name, value in (custom_objects or {}).items()
+        if isinstance(value, type) and issubclass(value, base)
+    }
 
 
 def choose(kind: str, name: Any, valid: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:

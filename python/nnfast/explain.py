@@ -110,7 +110,7 @@ def _one_row(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array
     row, target = np.asarray(x), np.asarray(y)
     if row.shape == network.input_shape:
         row = row[None]
-    if len(row) != 1:
+    if row.ndim == 0 or len(row) != 1:
         raise ValueError(f"explain: expected one example, got {row.shape}; pass x[:1] and y[:1]")
     if target.ndim == 0 or (target.shape == network.output_shape and target.shape != (1,)):
         target = target[None]

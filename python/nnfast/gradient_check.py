@@ -34,7 +34,7 @@ class GradientCheck:
     @property
     def max_error(self) -> float:
         """Largest relative error of all."""
-        return max(self.errors.values(), default=0.0)
+        return float(np.max([0.0, *self.errors.values()]))  # NaN where one is
 
     def __bool__(self) -> bool:
         return self.max_error <= self.tolerance
@@ -106,7 +106,10 @@ def check_gradients(
     >>> bool(report), report.evaluations
     (True, 26)
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"check_gradients: expected a Network, got {type(network).__name__}")
     real("check_gradients", "step", step, least=float(np.finfo(np.float64).tiny))
+    real("check_gradients", "tolerance", tolerance, least=0.0)
     copy = network.copy("float64")
     rows, targets, _, chosen = copy.as_batch(x, y, loss)
     plan = copy.plan(len(rows), loss=chosen)

@@ -9,6 +9,7 @@ them (for a dense kernel (D, O) there are none); for a vector both are its lengt
 """
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -184,7 +185,10 @@ class Given(Initializer):
     name = "given"
 
     def __init__(self, values: ArrayLike) -> None:
-        self.values = np.array(values, dtype=np.float64)
+        given = np.asarray(values)
+        if given.dtype.kind not in "uif":
+            raise TypeError(f"Given: expected real numbers, got dtype {given.dtype}")
+        self.values = np.array(given, dtype=np.float64)
         if not np.isfinite(self.values).all():
             raise ValueError("Given: expected finite values, got NaN or infinity")
 
@@ -512,8 +516,8 @@ def get(initializer: Any) -> Initializer:
         if initializer.get("class") == "Given":
             return Zeros()
         return from_config("initializer", initializer, _CLASSES)
-    if isinstance(initializer, int | float):
-        return Constant(initializer)
+    if isinstance(initializer, numbers.Real):
+        return Constant(float(initializer))
     if isinstance(initializer, np.ndarray | list | tuple):
         return Given(initializer)
     raise TypeError(f"initializer: expected a name, an Initializer, a number or an array, got {initializer!r}")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.arrays import TargetKind, as_rows, as_targets, as_weights
-from nnfast.configured import Configured, choose, from_config, real
+from nnfast.configured import Configured, choose, from_config, own_classes, real
 from nnfast.typing import Array, Spec
 
 __all__ = [
@@ -58,7 +58,6 @@ class Loss(Configured):
         y_true : array_like (N, ...)
             Targets of the shape of `y_pred`, or for `CrossEntropy` class numbers.
         y_pred : array_like (N, ..., O)
-            With probabilities in a `CrossEntropy`: (N, K).
         sample_weight : array_like (N,), optional
             At least 0; 1 each if not given.
 
@@ -232,7 +231,7 @@ class CrossEntropy(Loss):
     -----
     Targets are class numbers (N, ...) of an integer dtype, or one-hot or soft targets (N, ..., K). In a network it is
     always computed from the logits, together with the softmax: nothing overflows and no logarithm of 0 is taken.
-    Called on probabilities, which must be (N, K), it takes p as at least the smallest normal number.
+    Called on probabilities it takes p as at least the smallest normal number.
 
     References
     ----------
@@ -260,13 +259,17 @@ class CrossEntropy(Loss):
         }
 
     def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
-        if self.from_logits or not self.label_smoothing:
+        if self.from_logits:
             return super()._weighted_values(target, prediction, weight)
-        # The core smooths labels only where it computes the softmax too.
-        classes = prediction.shape[-1]
-        soft = target if target.dtype.kind == "f" else np.eye(classes)[target]
-        smooth = (1 - self.label_smoothing) * soft + self.label_smoothing / classes
-        return _core.loss_forward(self.name, prediction, smooth, weight, {"name": self.name, "from_logits": 0})
+        # The core knows a cross-entropy of probabilities for vectors, and smooths labels only beside the softmax.
+        rows, classes = len(prediction), prediction.shape[-1]
+        if self.label_smoothing:
+            soft = target if target.dtype.kind == "f" else np.eye(classes)[target]
+            target = (1 - self.label_smoothing) * soft + self.label_smoothing / classes
+        each = target.reshape((-1, classes) if target.dtype.kind == "f" else -1)
+        values = _core.loss_forward(self.name, prediction.reshape(-1, classes), each, None, {"from_logits": 0})
+        means: Array = values.reshape(rows, -1).mean(axis=1)
+        return means if weight is None else means * weight
 
 
 class CustomLoss(Loss):
@@ -274,7 +277,7 @@ class CustomLoss(Loss):
 
     Notes
     -----
-    In a network target and prediction are read-only, and in its dtype. Keep each argument of your constructor as an
+    Target and prediction are read-only, and in a network in its dtype. Keep each argument of your constructor as an
     attribute of the same name: that is how a checkpoint saves it. `Trainer.resume` needs the class by name:
     ``custom_objects={"Quartic": Quartic}``. An exception in a method voids the step: it propagates, and all parameters
     are as before. `nnfast.check_gradients` tells whether `gradient` belongs to `value`.
@@ -349,6 +352,8 @@ class CustomLoss(Loss):
         return array
 
     def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
+        target, prediction = target.view(), prediction.view()
+        target.flags.writeable = prediction.flags.writeable = False  # they may be the caller's
         values = self._checked("value", self.value(target, prediction), np.empty(len(prediction)))
         return values if weight is None else values * weight
 
@@ -396,6 +401,5 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss: expected a loss, got the class {loss.__name__}; write {loss.__name__}()")
     if isinstance(loss, Mapping):
-        own = {k: v for k, v in (custom_objects or {}).items() if isinstance(v, type) and issubclass(v, Loss)}
-        return from_config("loss", loss, CLASSES | own)
+        return from_config("loss", loss, CLASSES | own_classes(custom_objects, Loss))
     return NAMES[choose("loss", loss, NAMES, LONG_NAMES)]()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnfast import losses
-from nnfast.configured import Configured, choose
+from nnfast.configured import Configured, choose, from_config, own_classes
 from nnfast.typing import Array, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
@@ -12,6 +12,9 @@ __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
 
 class Metric(Configured):
     """Base of all metrics. A function is all that a metric of your own needs; see `FunctionMetric`.
+
+    A class of your own has a `name`, a method `evaluate`, and each argument of its constructor as an attribute of the
+    same name; `Trainer.resume` finds it by name in `custom_objects`.
 
     Examples
     --------
@@ -87,9 +90,9 @@ class LossMetric(Metric):
     Raises
     ------
     ValueError
-        For an unknown name; the text gives the nearest valid one. From `Trainer`, for a custom loss.
+        For an unknown name; the text gives the nearest valid one.
     TypeError
-        For a class, or for what is neither a loss nor a name.
+        For a class, a custom loss, or what is neither a loss nor a name.
 
     Notes
     -----
@@ -105,6 +108,8 @@ class LossMetric(Metric):
 
     def __init__(self, loss: Any) -> None:
         self.loss = losses.get(loss)
+        if isinstance(self.loss, losses.CustomLoss):
+            raise TypeError(f"LossMetric: expected one of nnfast's losses, got {loss!r}; pass it as a metric as it is")
         self.name = self.loss.name
 
     def spec(self) -> Spec | None:
@@ -126,7 +131,7 @@ class FunctionMetric(Metric):
     Raises
     ------
     TypeError
-        From `evaluate`, if the function gives no number. What the function raises is passed on.
+        If `function` is none. From `evaluate`, if it gives no number. What the function raises is passed on.
 
     Notes
     -----
@@ -145,6 +150,8 @@ class FunctionMetric(Metric):
     """
 
     def __init__(self, function: Callable[[Any, Any], float]) -> None:
+        if not callable(function):
+            raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
 
@@ -192,15 +199,22 @@ def get(metric: Any) -> Metric:
 
 def describe(metric: Metric) -> str | dict[str, Any]:
     """A metric as a checkpoint keeps it; a function by its name alone."""
+    if isinstance(metric, Accuracy):
+        return metric.name
+    if isinstance(metric, LossMetric) or isinstance(getattr(metric, "function", None), losses.CustomLoss):
+        loss = metric.loss if isinstance(metric, LossMetric) else metric.function  # type: ignore[attr-defined]
+        return {"loss": {"class": type(loss).__name__, "config": loss.get_config()}}
     if isinstance(metric, FunctionMetric):
         return {"function": metric.name}
-    return "accuracy" if isinstance(metric, Accuracy) else metric.get_config()
+    return {"class": type(metric).__name__, "config": metric.get_config()}
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Metric:
-    """The metric that `describe` wrote; functions and custom losses are found in `custom_objects`."""
+    """The metric that `describe` wrote; functions and classes of the user's are found in `custom_objects`."""
     if isinstance(description, Mapping) and "function" in description:
         return get(custom_objects[choose("function in custom_objects", description["function"], custom_objects)])
+    if isinstance(description, Mapping) and "class" in description:
+        return from_config("metric", description, own_classes(custom_objects, Metric))
     if isinstance(description, Mapping):
         return get(losses.get(description.get("loss"), custom_objects))
     return get(description)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, initializers, losses
 from nnfast.architecture import Architecture
-from nnfast.arrays import as_rows, as_targets, as_weights, require_finite
+from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
 from nnfast.configured import choose, integer
 from nnfast.layers.base import Layer
 from nnfast.typing import Array, Shape, Spec
@@ -106,8 +106,10 @@ class Network:
             architecture = Architecture.from_chain(layers)
         else:
             architecture = Architecture.from_tensors(inputs, outputs)
+        if not isinstance(name, str):
+            raise TypeError(f"Network: expected a text as name, got {name!r}")
         seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, least=0)
-        self._build(architecture, seed, _dtype_name(dtype), name)
+        self._build(architecture, seed, dtype_name(dtype), name)
         self._initialize()
 
     @classmethod
@@ -219,9 +221,12 @@ class Network:
         Raises
         ------
         ValueError
-            For another number of arrays, other shapes, NaN, infinity, numbers too large for the network's dtype, text.
+            For another number of arrays, other shapes, NaN, infinity, or numbers too large for the network's dtype.
+        TypeError
+            For arrays of anything but real numbers.
         """
-        arrays = [np.asarray(array, dtype=self.dtype) for array in weights]
+        with np.errstate(over="ignore"):  # infinity is found below
+            arrays = [as_numbers(array, "set_weights", "weights").astype(self.dtype) for array in weights]
         if len(arrays) != len(self.parameters):
             raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(arrays)}")
         for (name, view), array in zip(self.parameters.items(), arrays, strict=True):
@@ -506,11 +511,14 @@ class Network:
         Parameters
         ----------
         dtype : {"float32", "float64"}, optional
-            Another dtype; errors are those of `Network`.
+            Another dtype; errors are those of `Network`, and a ValueError where a value is too large for it.
         """
-        chosen = self.dtype if dtype is None else _dtype_name(dtype)
+        chosen = self.dtype if dtype is None else dtype_name(dtype)
         other = type(self).from_architecture(self.architecture, self.seed, chosen, self.name)
-        other.set_state(self.parameters, self._frozen)
+        with np.errstate(over="ignore"):
+            other.set_state(self.parameters, self._frozen)
+        for parameter, view in other.parameters.items() if chosen != self.dtype else ():
+            require_finite(view, parameter)
         return other
 
     def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
@@ -583,15 +591,3 @@ class Network:
         from nnfast.serialization import load_network
 
         return load_network(path, custom_objects or {})
-
-
-def _dtype_name(dtype: Any) -> Literal["float32", "float64"]:
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
-    if name == "float32":
-        return "float32"
-    if name == "float64":
-        return "float64"
-    raise ValueError(f'Network: expected dtype "float32" or "float64", got {dtype!r}')

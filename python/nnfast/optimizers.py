@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import schedules
-from nnfast.configured import Configured, choose, from_config, real
+from nnfast.configured import Configured, choose, from_config, own_classes, real
 from nnfast.typing import Spec
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
@@ -108,7 +108,7 @@ class SGD(Optimizer):
     Raises
     ------
     ValueError
-        If a number is out of range. From `Trainer`, if `nesterov` comes without momentum.
+        If a number is out of range, or `nesterov` comes without momentum.
     TypeError
         If a number is none, or `learning_rate` is a class.
     AttributeError
@@ -135,6 +135,8 @@ class SGD(Optimizer):
         self.learning_rate = learning_rate
         self.momentum = real("SGD", "momentum", momentum, least=0.0, below=1.0)
         self.nesterov = bool(nesterov)
+        if self.nesterov and not self.momentum:
+            raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0; pass momentum=0.9")
 
     def spec(self) -> Spec:
         return {"name": self.name, "momentum": self.momentum, "nesterov": int(self.nesterov)}
@@ -240,7 +242,7 @@ def describe(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Optimizer:
-    """The optimiser that `describe` wrote; functions and own schedules are found in `custom_objects`."""
+    """The optimiser that `describe` wrote; functions, own schedules and own classes are found in `custom_objects`."""
     config = description.get("config") if isinstance(description, Mapping) else None
     rate = config.get("learning_rate") if isinstance(config, Mapping) else None
     if isinstance(config, Mapping) and isinstance(rate, Mapping):
@@ -250,4 +252,4 @@ def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Opt
         else:
             found = schedules.from_description(rate, custom_objects)
         description = {**description, "config": {**config, "learning_rate": found}}
-    return from_config("optimizer", description, CLASSES)
+    return from_config("optimizer", description, CLASSES | own_classes(custom_objects, Optimizer))

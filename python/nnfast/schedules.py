@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nnfast.configured import Configured, from_config, integer, real
+from nnfast.configured import Configured, from_config, integer, own_classes, real
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Piecewise", "Schedule"]
 
@@ -236,6 +236,9 @@ class Piecewise(Schedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        for name, given in (("boundaries", boundaries), ("values", values)):
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise TypeError(f"Piecewise: expected a sequence of {name}, got {given!r}")
         self.boundaries = tuple(integer("Piecewise", "boundary", boundary) for boundary in boundaries)
         self.values = tuple(real("Piecewise", "value", value, least=0.0) for value in values)
         if list(self.boundaries) != sorted(set(self.boundaries)):
@@ -251,7 +254,7 @@ class Piecewise(Schedule):
 
 
 class Exponential(Schedule):
-    """rate = initial * factor^(step / steps): multiplied by `factor` every so many steps.
+    """rate = initial * factor^(step / steps): multiplied by `factor` every so many steps, and infinite on overflow.
 
     Parameters
     ----------
@@ -270,8 +273,6 @@ class Exponential(Schedule):
         If a number is out of range.
     TypeError
         If `initial` or `factor` is no real number, or `steps` no integer.
-    OverflowError
-        When called, if a `factor` above 1 has made the rate too large for a float.
 
     Examples
     --------
@@ -292,7 +293,10 @@ class Exponential(Schedule):
 
     def __call__(self, step: int) -> float:
         exponent = step // self.steps if self.staircase else step / self.steps
-        return float(self.initial * self.factor**exponent)
+        try:
+            return float(self.initial * self.factor**exponent)
+        except OverflowError:
+            return math.inf
 
 
 def _line(start: float, end: float, t: float) -> float:
@@ -308,5 +312,4 @@ _CLASSES: dict[str, type[Schedule]] = {c.__name__: c for c in (Constant, Cosine,
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Schedule:
     """The schedule that a checkpoint describes; classes other than nnfast's own come from `custom_objects` alone."""
-    own = {name: c for name, c in custom_objects.items() if isinstance(c, type) and issubclass(c, Schedule)}
-    return from_config("schedule", description, _CLASSES | own)
+    return from_config("schedule", description, _CLASSES | own_classes(custom_objects, Schedule))

@@ -442,8 +442,8 @@ class Trainer:
         ----------
         path : str or path
         custom_objects : dict, optional
-            By name: classes of custom layers, losses and schedules, functions used as metric or learning rate, and for
-            a custom loss used as metric an object of it.
+            By name: classes of custom layers, initialisers, losses, metrics, optimisers and schedules, and functions
+            used as metric or learning rate.
 
         Returns
         -------
@@ -483,6 +483,9 @@ def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
     if isinstance(given, str):
         raise TypeError(f"Trainer: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
     found = [metrics.get(metric) for metric in given]
+    for metric in found:
+        if not isinstance(getattr(metric, "name", None), str):
+            raise TypeError(f"Trainer: expected metrics with a name, got {metric!r}; give its class an attribute name")
     names = ["loss", *(metric.name for metric in found)]
     for name in names:
         if names.count(name) > 1:

@@ -1,7 +1,7 @@
 """The base of all layers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from nnfast import _core
@@ -95,8 +95,11 @@ class Layer(Configured):
             self._trainable = trainable
         elif isinstance(trainable, str):
             self._trainable = (trainable,)
-        else:
+        elif isinstance(trainable, Iterable):
             self._trainable = tuple(trainable)
+        else:
+            kind = type(self).__name__
+            raise TypeError(f"{kind}: expected trainable as True, False or names of parameters, got {trainable!r}")
 
     def trains(self, parameter: str) -> bool:
         """Whether the parameter of that name trains from the start.

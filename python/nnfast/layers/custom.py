@@ -1,8 +1,10 @@
 """Layers of one's own, in NumPy."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnfast.configured import shape_of
 from nnfast.layers.base import Layer
 from nnfast.typing import Array, Shape, Spec
 
@@ -150,7 +152,7 @@ class CustomLayer(Layer):
         output : ndarray (N, ...)
             Holds anything before: every element is to be written.
         parameters : dict of str to ndarray
-            By their own names; to be read, not written.
+            By their own names; read-only.
         training : bool
             Whether this is a training step.
 
@@ -181,7 +183,7 @@ class CustomLayer(Layer):
         d_inputs : list of ndarray (N, ...)
             Receive the gradients with respect to the inputs. They hold anything before: every element is to be written.
         inputs, output, parameters
-            As `forward` got and left them; to be read, not written.
+            As `forward` got and left them; read-only.
         d_parameters : dict of str to ndarray
             The gradients with respect to the parameters that train, all 0 before; frozen ones are not in it.
 
@@ -196,9 +198,16 @@ class CustomLayer(Layer):
         given = input_shapes[0] if len(input_shapes) == 1 else input_shapes
         shapes = dict(self.parameter_shapes(given))
         for name in shapes:
-            if not name.isidentifier():
+            if not (isinstance(name, str) and name.isidentifier()):
                 raise ValueError(f"{self.place}: expected an identifier as parameter, got {name!r}")
-        spec: Spec = {"op": self.op, "shape": list(self.output_shape(given))}
+        output = self.output_shape(given)
+        if any(not isinstance(size, numbers.Integral) for size in output):
+            raise ValueError(
+                f"{self.place}: expected sizes of one output row from output_shape, got {output}; override it"
+            )
+        spec: Spec = {"op": self.op, "shape": [int(size) for size in output]}
         if shapes:
             spec["parameters"] = list(shapes)
-        return spec | {f"shape_{name}": list(shape) for name, shape in shapes.items()}
+        for name, shape in shapes.items():
+            spec[f"shape_{name}"] = list(shape_of(self.place, f"the shape of {name}", shape))
+        return spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from nnfast import layers
-from nnfast.configured import shape_of
+from nnfast.configured import integer, shape_of
 from nnfast.graph import Tensor
 
 __all__ = ["bottleneck_block", "convolution", "images", "inception_block", "residual_block"]
@@ -84,7 +84,7 @@ def convolution(
         filters,
         kernel_size,
         strides=strides,
-        padding=kernel_size // 2,
+        padding=integer("convolution", "kernel_size", kernel_size) // 2,
         activation=fused,
         use_bias=not batch_normalization,
         kernel_initializer="he_normal",
@@ -140,6 +140,7 @@ def residual_block(
     >>> models.residual_block(layers.Input((32, 32, 16)), 32, strides=2).shape
     (16, 16, 32)
     """
+    strides = integer("residual_block", "strides", strides)
     y = convolution(x, filters, 3, strides, name=name and f"{name}_a")
     y = convolution(y, filters, 3, relu=False, name=name and f"{name}_b")
     return _add_shortcut(x, y, filters, strides, shortcut, name)
@@ -252,9 +253,9 @@ def inception_block(
     Raises
     ------
     ValueError
-        As in `convolution`.
+        As in `convolution`, and if `filters_3x3` or `filters_5x5` are not two numbers.
     TypeError
-        As in `convolution`, and if `filters_3x3` or `filters_5x5` is a number alone.
+        As in `convolution`.
 
     References
     ----------
@@ -273,6 +274,9 @@ def inception_block(
             tensor = convolution(tensor, filters, size, batch_normalization=batch_normalization, name=part_name)
         return tensor
 
+    for option, value in (("filters_3x3", filters_3x3), ("filters_5x5", filters_5x5)):
+        if len(shape_of("inception_block", option, value)) != 2:
+            raise ValueError(f"inception_block: expected {option} as (before, of the branch), got {value!r}")
     pooled = layers.MaxPool2D(3, strides=1, padding="same")(x)
     return layers.Concatenate(name=name)(
         [

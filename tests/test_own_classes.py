@@ -1,0 +1,194 @@
+"""Classes of the user's own: layers, losses, metrics, optimisers and initialisers, used, saved and read again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnfast as nf
+from nnfast import initializers, layers, losses, metrics, optimizers
+from nnfast.typing import Array
+
+X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+Y = np.linspace(0, 1, 8, dtype="float32").reshape(4, 2)
+
+
+class Quartic(losses.CustomLoss):
+    """The fourth power of the error, times a factor."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def value(self, target: Array, prediction: Array) -> Array:
+        return self.factor * ((prediction - target) ** 4).mean(axis=1)
+
+    def gradient(self, target: Array, prediction: Array) -> Array:
+        return 4 * self.factor * (prediction - target) ** 3 / target.shape[1]
+
+
+class Largest(metrics.Metric):
+    """The largest error, times a factor."""
+
+    name = "largest"
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def evaluate(self, y_true: Array, y_pred: Array) -> float:
+        return self.factor * float(np.abs(np.asarray(y_true) - y_pred).max())
+
+
+class Stairs(initializers.Initializer):
+    """0, step, 2 step, ..."""
+
+    name = "stairs"
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+
+    def __call__(self, shape: Any, seed: int, stream: int) -> Array:
+        return self.step * np.arange(np.prod(shape), dtype="float64").reshape(shape)
+
+
+class Careful(optimizers.SGD):
+    """SGD with another default."""
+
+    def __init__(self, learning_rate: float = 1e-3, momentum: float = 0.5, nesterov: bool = False) -> None:
+        super().__init__(learning_rate, momentum, nesterov)
+
+
+class Scale(layers.CustomLayer):
+    """y = factor x; `look` sees what the methods get."""
+
+    def __init__(self, look: Callable[..., None] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.look = look
+
+    def parameter_shapes(self, input_shape: Any) -> dict[str, tuple[int, ...]]:
+        return {"factor": (1,)}
+
+    def initializer(self, parameter: str) -> str:
+        return "ones"
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        if self.look:
+            self.look(parameters)
+        output[...] = parameters["factor"] * inputs[0]
+
+
+OWN = {c.__name__: c for c in (Quartic, Largest, Stairs, Careful)}
+
+
+def test_a_checkpoint_of_own_classes_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    def chain() -> nf.Network:
+        return nf.Network([layers.Input((3,)), layers.Dense(2, kernel_initializer=Stairs(0.25))], seed=0)
+
+    trainer = nf.Trainer(chain(), loss=Quartic(2.0), optimizer=Careful(), metrics=[Quartic(3.0), Largest(2.0), "mae"])
+    trainer.fit(X, Y, epochs=2, batch_size=2)
+    trainer.save_checkpoint(tmp_path / "run.safetensors")
+    resumed = nf.Trainer.resume(tmp_path / "run.safetensors", custom_objects=OWN)
+    assert isinstance(resumed.optimizer, Careful)
+    assert isinstance(resumed.network.layers[1].kernel_initializer, Stairs)
+    assert resumed.network.layers[1].kernel_initializer.step == 0.25
+    assert resumed.evaluate(X, Y) == trainer.evaluate(X, Y)
+    assert set(trainer.evaluate(X, Y)) == {"loss", "Quartic", "largest", "mae"}
+    for one in (trainer, resumed):
+        one.fit(X, Y, epochs=4, batch_size=2, initial_epoch=2)
+    assert resumed.network.flat().tobytes() == trainer.network.flat().tobytes()
+
+
+@pytest.mark.parametrize("missing", OWN)
+def test_a_class_that_is_not_given_is_named(missing: str, tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((3,)), layers.Dense(2, kernel_initializer=Stairs(0.25))], seed=0)
+    trainer = nf.Trainer(net, loss=Quartic(), optimizer=Careful(), metrics=[Largest()])
+    trainer.save_checkpoint(tmp_path / "run.safetensors")
+    given = {name: value for name, value in OWN.items() if name != missing}
+    with pytest.raises(ValueError, match=f"unknown .*'{missing}'"):
+        nf.Trainer.resume(tmp_path / "run.safetensors", custom_objects=given)
+
+
+def test_a_network_with_an_own_initializer_is_read_again(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((3,)), layers.Dense(2, bias_initializer=Stairs(0.5))], seed=0)
+    net.save(tmp_path / "net.safetensors")
+    again = nf.Network.load(tmp_path / "net.safetensors", custom_objects={"Stairs": Stairs})
+    assert again.flat().tobytes() == net.flat().tobytes()
+    assert again.parameters["dense.bias"].tolist() == [0.0, 0.5]
+
+
+def test_metrics_need_a_name() -> None:
+    class Nameless(metrics.Metric):
+        pass
+
+    net = nf.Network([layers.Input((3,)), layers.Dense(2)])
+    with pytest.raises(TypeError, match=r"metrics with a name.*Nameless"):
+        nf.Trainer(net, loss="mse", metrics=[Nameless()])
+    with pytest.raises(TypeError, match="expected a function"):
+        metrics.FunctionMetric(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"LossMetric: expected one of nnfast's losses, got Quartic\(\)"):
+        metrics.LossMetric(Quartic())
+
+
+def test_a_custom_loss_that_is_called_leaves_the_callers_arrays() -> None:
+    class Spoiling(Quartic):
+        def value(self, target: Array, prediction: Array) -> Array:
+            target[...] = 0
+            return super().value(target, prediction)
+
+    target, prediction = np.ones((2, 2)), np.zeros((2, 2))
+    with pytest.raises(ValueError, match="read-only"):
+        Spoiling()(target, prediction)
+    assert (target == 1).all()
+    assert target.flags.writeable
+
+
+def test_a_custom_layer_reads_its_parameters_only() -> None:
+    def spoil(parameters: dict[str, Array]) -> None:
+        parameters["factor"][...] = 7
+
+    net = nf.Network([layers.Input((3,)), Scale(spoil)], seed=0)
+    with pytest.raises(ValueError, match="read-only"):
+        net.predict(X)
+    assert net.parameters["scale.factor"] == 1
+
+
+def test_shapes_of_a_custom_layer() -> None:
+    class Halves(Scale):
+        def output_shape(self, input_shape: Any) -> Any:
+            return (2.5,)
+
+    class Numbered(Scale):
+        def parameter_shapes(self, input_shape: Any) -> Any:
+            return {3: (1,)}
+
+    class Odd(Scale):
+        def parameter_shapes(self, input_shape: Any) -> Any:
+            return {"factor": (1.5,)}
+
+    entry = layers.Input((3,))
+    with pytest.raises(ValueError, match=r"scale: expected sizes of one output row.*\(\(3,\), \(3,\)\)"):
+        Scale()([entry, layers.Dense(3)(entry)])
+    with pytest.raises(ValueError, match=r"halves: expected sizes of one output row.*2\.5"):
+        Halves()(entry)
+    with pytest.raises(ValueError, match="expected an identifier as parameter, got 3"):
+        Numbered()(entry)
+    with pytest.raises(TypeError, match=r"odd: expected an integer as size in the shape of factor, got 1\.5"):
+        Odd()(entry)
+
+
+def test_gradients_that_are_not_numbers_do_not_agree() -> None:
+    """A NaN after a number that agrees is what the comparison of largest errors may lose."""
+
+    class Broken(Scale):
+        def backward(self, d_output: Array, d_inputs: list[Array], *more: Any) -> None:
+            d_inputs[0][...] = np.nan
+
+    entry = layers.Input((3,))
+    branch = Broken()(layers.Dense(2, name="second")(entry))
+    net = nf.Network(inputs=entry, outputs=layers.Add()([layers.Dense(2, name="first")(entry), branch]), seed=0)
+    report = nf.check_gradients(net, X, Y, "mse")
+    assert np.isnan(report.max_error)
+    assert not report
+    with pytest.raises(RuntimeError, match="gradients differ"):
+        nf.check_gradients(net, X, Y, "mse", raise_on_failure=True)
