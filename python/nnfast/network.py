@@ -289,7 +289,7 @@ class Network:
             C-contiguous arrays of uint8 or of the network's dtype are used as they are. Other real dtypes and layouts
             are first copied into that form.
         batch_size : int, optional
-            Rows that run at a time, 1 or more; changes memory and speed, and no bit of the result.
+            At most so many rows run at a time, 1 or more; changes memory and speed, and no bit of the result.
 
         Returns
         -------
