@@ -208,15 +208,19 @@ class LentOutput {
 
 // Rows of a prediction that go through all ops together: as many as leave their values in caches between
 // ops. Keras's convnet with 128 rows took 7.2 ms at once and 5.7 in passes of 8 (Zen 3, one thread); ResNet-20
-// 95.7 and 84.6. A user's NumPy layer is not called more often for it.
+// 95.7 and 84.6. Each pass reads the parameters anew, and so is no smaller than they are. A user's NumPy layer is
+// not called more often for it.
 template <class T>
 index_t Plan<T>::rows_of_pass(index_t n) const {
   constexpr index_t kBytesOfThread = 3 << 19;
   index_t most = std::max(index_t(1), std::min(n, options_.capacity));
   if (!program_.calls_back) {
-    const index_t bytes = static_cast<index_t>(program_.arena.size() * sizeof(T));
-    const index_t row = std::max(index_t(1), bytes / options_.capacity);
-    most = std::clamp(get_num_threads() * kBytesOfThread / row, index_t(1), most);
+    const auto bytes = [](index_t numbers) { return numbers * static_cast<index_t>(sizeof(T)); };
+    const index_t arena = bytes(static_cast<index_t>(program_.arena.size()));
+    const index_t row = std::max(index_t(1), arena / options_.capacity);
+    const index_t of_pass =
+        std::max(get_num_threads() * kBytesOfThread, bytes(layout().parameter_count()));
+    most = std::clamp(of_pass / row, index_t(1), most);
   }
   const index_t passes = (n + most - 1) / most;
   return (n + passes - 1) / passes;
