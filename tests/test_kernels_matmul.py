@@ -80,6 +80,25 @@ def test_columns_of_a_in_several_blocks(dtype: str, m: int, rng: np.random.Gener
 
 
 @dtypes
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("m", "k", "n"), [(96, 5, 64), (97, 63, 72), (101, 64, 128), (50, 130, 512), (800, 530, 80)])
+def test_panels_of_b_that_the_first_tile_copies(
+    dtype: str, transposed: bool, m: int, k: int, n: int, rng: np.random.Generator
+) -> None:
+    """B in whole panels and a narrower last one, in one block of k and several: bits and truth, row by row."""
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.empty(k * n * itemsize + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    b = memory[start : start + k * n * itemsize].view(dtype).reshape(k, n)
+    b[...] = rng.standard_normal((k, n))
+    a = rng.standard_normal((m, k)).astype(dtype)
+    got = kernels.matmul(a.T.copy(), b, transpose_a=True) if transposed else kernels.matmul(a, b)
+    assert_close(got, a.astype(float) @ b.astype(float), matmul_error_bound(a, b, 0.0, eps(dtype)))
+    for row in {0, 1, 5, 6, 7, m // 2, m - 1}:
+        np.testing.assert_array_equal(got[row], kernels.matvec(b, a[row], transpose=True))
+
+
+@dtypes
 def test_fused_epilogue_has_the_bits_of_separate_calls(dtype: str, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((61, 33)).astype(dtype), rng.standard_normal((33, 45)).astype(dtype)
     bias = rng.standard_normal(45).astype(dtype)

