@@ -73,7 +73,7 @@ def test_a_result_larger_than_the_caches(dtype: str, rng: np.random.Generator) -
 @pytest.mark.parametrize("m", [512, 530])
 def test_columns_of_a_in_several_blocks(dtype: str, m: int, rng: np.random.Generator) -> None:
     """Rows 2048 bytes apart, or a multiple of it, compete for the caches' sets: they are copied, block by block."""
-    a, b = rng.standard_normal((m, 523)).astype(dtype), rng.standard_normal((523, 801)).astype(dtype)
+    a, b = rng.standard_normal((m, 1043)).astype(dtype), rng.standard_normal((1043, 801)).astype(dtype)
     got = kernels.matmul(a.T.copy(), b, transpose_a=True)
     assert_close(got, a.astype(float) @ b.astype(float), matmul_error_bound(a, b, 0.0, eps(dtype)))
     np.testing.assert_array_equal(got, kernels.matmul(a, b))
@@ -81,7 +81,7 @@ def test_columns_of_a_in_several_blocks(dtype: str, m: int, rng: np.random.Gener
 
 @dtypes
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize(("m", "k", "n"), [(96, 5, 64), (97, 63, 72), (101, 64, 128), (50, 130, 512), (800, 530, 80)])
+@pytest.mark.parametrize(("m", "k", "n"), [(96, 5, 64), (97, 63, 72), (101, 64, 128), (50, 530, 512), (520, 1100, 80)])
 def test_panels_of_b_that_the_first_tile_copies(
     dtype: str, transposed: bool, m: int, k: int, n: int, rng: np.random.Generator
 ) -> None:
