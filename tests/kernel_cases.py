@@ -124,6 +124,14 @@ class Workbench:
             assert array.tobytes() == before.tobytes(), "a kernel changed one of its inputs"
 
 
+def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array, not set, that starts at a multiple of 64 bytes."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def misaligned(values: Array) -> Array:
     """Return a copy that starts one byte off its element's alignment."""
     buffer = bytearray(values.nbytes + 1)

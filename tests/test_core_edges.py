@@ -225,22 +225,19 @@ def test_the_output_of_predict_lies_apart_from_its_input() -> None:
     assert plan.predict(x, out=memory[12:].reshape(4, 3)).tobytes() == wanted.tobytes()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_prediction_in_passes_has_the_bits_of_its_rows_alone(threads: int) -> None:
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_prediction_in_passes_has_the_bits_of_its_rows_alone(count: int) -> None:
     """Rows of 300 KB of values go through the layers a few at a time; 29 rows leave a shorter last pass."""
     net = nf.Network(
         [layers.Input((40, 40, 1)), layers.Conv2D(48, 3, activation="relu"), layers.MaxPool2D(2), layers.Dense(2)],
         seed=2,
     )
     x = np.random.default_rng(3).integers(0, 256, size=(29, 40, 40, 1)).astype("float32")
-    before = nf.get_num_threads()
-    nf.set_num_threads(threads)
-    try:
-        together = net.predict(x)
-        alone = np.concatenate([net.predict(row[None]) for row in x])
-        by_size = net.predict(x, batch_size=11)
-    finally:
-        nf.set_num_threads(before)
+    nf.set_num_threads(count)
+    together = net.predict(x)
+    alone = np.concatenate([net.predict(row[None]) for row in x])
+    by_size = net.predict(x, batch_size=11)
     assert together.tobytes() == alone.tobytes() == by_size.tobytes()
 
 

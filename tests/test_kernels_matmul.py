@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import DTYPES, FMA_ISAS, Array, assert_close, eps
+from kernel_cases import DTYPES, FMA_ISAS, Array, aligned, assert_close, eps
 from reference.matmul import matmul_error_bound, matmul_fma_chain
 
 from nnfast import kernels
@@ -58,9 +58,7 @@ def test_a_result_larger_than_the_caches(dtype: str, rng: np.random.Generator) -
     rows = 17 * 2**20 // (columns * itemsize)
     a, b = rng.standard_normal((rows, 5)).astype(dtype), rng.standard_normal((5, columns)).astype(dtype)
     bias = rng.standard_normal(columns).astype(dtype)
-    memory = np.empty(rows * columns * itemsize + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    out = memory[start : start + rows * columns * itemsize].view(dtype).reshape(rows, columns)
+    out = aligned((rows, columns), dtype)
     kernels.matmul(a, b, out, bias=bias, activation="relu")
     some = slice(rows // 2 - 500, rows // 2 + 500)
     np.testing.assert_array_equal(out[some], kernels.matmul(a[some], b, bias=bias, activation="relu"))
@@ -86,10 +84,7 @@ def test_panels_of_b_that_the_first_tile_copies(
     dtype: str, transposed: bool, m: int, k: int, n: int, rng: np.random.Generator
 ) -> None:
     """B in whole panels and a narrower last one, in one block of k and several: bits and truth, row by row."""
-    itemsize = np.dtype(dtype).itemsize
-    memory = np.empty(k * n * itemsize + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    b = memory[start : start + k * n * itemsize].view(dtype).reshape(k, n)
+    b = aligned((k, n), dtype)
     b[...] = rng.standard_normal((k, n))
     a = rng.standard_normal((m, k)).astype(dtype)
     got = kernels.matmul(a.T.copy(), b, transpose_a=True) if transposed else kernels.matmul(a, b)
@@ -204,6 +199,11 @@ A, B = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
         (lambda: kernels.matmul(A, B, activation="rleu"), ValueError, ("rleu", "relu")),
         (lambda: kernels.matmul(A, B, activation="softmax"), ValueError, ("softmax",)),
         (lambda: kernels.matmul(A, B, accumulate=True), ValueError, ("out",)),
+        (
+            lambda: kernels.matmul(A, B, np.ones((3, 5), "f"), accumulate=True, activation="relu"),
+            ValueError,
+            ("accumulate", "'relu'"),
+        ),
         (lambda: kernels.matvec(A, B), ValueError, ("(K,)",)),
         (lambda: kernels.matvec(A, B[0]), ValueError, ("5",)),
     ],

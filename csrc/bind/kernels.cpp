@@ -62,6 +62,8 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   require(!accumulate || !out.is_none(), "matmul: expected out with accumulate=True, got none");
   require(!accumulate || bias.is_none(),
           "matmul: expected either a bias or accumulate=True, got both");
+  require(!accumulate || activation == "identity",
+          "matmul: expected accumulate=True without an activation, got '", activation, "'");
   py::array bias_array;
   if (!bias.is_none()) {
     bias_array = contiguous_array_of<T>(bias, "bias");

@@ -168,7 +168,6 @@ class Builder {
       const auto found = callbacks_.find(spec.name);
       require(found != callbacks_.end(), spec.name, ": expected its functions, got none");
       set_callback(*op, found->second);
-      program_.calls_back = true;
     }
     const int op_index = static_cast<int>(program_.ops.size());
     const int output = new_tensor(output_name, node.shape, op_index);

@@ -122,6 +122,8 @@ class Plan {
   AlignedBuffer<T> targets_, values_, weights_;
   bool has_labels_ = false;
   index_t last_rows_ = 0;
+  index_t row_bytes_ =
+      0;  // of a row's values, where predictions go through the ops in passes; else 0
   std::atomic<bool> busy_{false};
 };
 

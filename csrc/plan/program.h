@@ -62,7 +62,6 @@ struct Program {
   T* d_prediction = nullptr;
   bool output_is_logits = false;
   bool output_is_input = false;  // nothing is computed
-  bool calls_back = false;       // a layer is the user's
   double input_scale = 1, input_offset = 0;
   double cost = 0;  // of a forward pass of a row, in floating-point operations
 

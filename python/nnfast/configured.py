@@ -11,7 +11,7 @@ import numpy as np
 
 from nnfast.typing import Shape
 
-__all__ = ["Configured", "choose", "from_config", "integer", "own_classes", "real", "shape_of"]
+__all__ = ["Configured", "choose", "description_of", "from_config", "integer", "own_classes", "real", "shape_of"]
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def _same(value: Any, default: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Configured):
-        return {"class": type(value).__name__, "config": value.get_config()}
+        return description_of(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):
@@ -60,8 +60,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def description_of(value: Configured) -> dict[str, Any]:
+    """The object as plain values, from which `from_config` makes it again."""
+    return {"class": type(value).__name__, "config": value.get_config()}
+
+
 def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:
-    """The object that ``{"class": name, "config": {...}}`` describes; only classes in `classes` are ever called."""
+    """The object that `description_of` describes; only classes in `classes` are ever called."""
     if not isinstance(description, Mapping) or not isinstance(description.get("config"), Mapping):
         raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {description!r}')
     maker = classes[choose(kind, description.get("class"), classes)]

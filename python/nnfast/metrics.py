@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnfast import losses
-from nnfast.configured import Configured, choose, from_config, own_classes
+from nnfast.configured import Configured, choose, description_of, from_config, own_classes
 from nnfast.typing import Array, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
@@ -201,12 +201,13 @@ def describe(metric: Metric) -> str | dict[str, Any]:
     """A metric as a checkpoint keeps it; a function by its name alone."""
     if isinstance(metric, Accuracy):
         return metric.name
-    if isinstance(metric, LossMetric) or isinstance(getattr(metric, "function", None), losses.CustomLoss):
-        loss = metric.loss if isinstance(metric, LossMetric) else metric.function  # type: ignore[attr-defined]
-        return {"loss": {"class": type(loss).__name__, "config": loss.get_config()}}
+    if isinstance(metric, LossMetric):
+        return metric.get_config()
     if isinstance(metric, FunctionMetric):
+        if isinstance(metric.function, losses.CustomLoss):
+            return {"loss": description_of(metric.function)}
         return {"function": metric.name}
-    return {"class": type(metric).__name__, "config": metric.get_config()}
+    return description_of(metric)
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Metric:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import schedules
-from nnfast.configured import Configured, choose, from_config, own_classes, real
+from nnfast.configured import Configured, choose, description_of, from_config, own_classes, real
 from nnfast.typing import Spec
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
@@ -235,10 +235,11 @@ def get(optimizer: Any) -> Optimizer:
 
 def describe(optimizer: Optimizer) -> dict[str, Any]:
     """An optimiser as a checkpoint keeps it; a function as learning rate by its name alone."""
-    config = optimizer.get_config()
+    description = description_of(optimizer)
+    config = description["config"]
     if callable(config["learning_rate"]):
         config["learning_rate"] = {"function": getattr(config["learning_rate"], "__name__", "learning_rate")}
-    return {"class": type(optimizer).__name__, "config": config}
+    return description
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Optimizer:

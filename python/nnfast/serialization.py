@@ -18,7 +18,7 @@ import numpy as np
 
 from nnfast import losses, metrics, optimizers
 from nnfast.architecture import Architecture
-from nnfast.configured import integer
+from nnfast.configured import description_of, integer
 from nnfast.files import atomic_writer
 from nnfast.fitting import Position
 from nnfast.network import Network
@@ -52,7 +52,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     for kind, vector in trainer.plan.state().items():
         tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(trainer.network, vector).items()}
     training = {
-        "loss": {"class": type(trainer.loss).__name__, "config": trainer.loss.get_config()},
+        "loss": description_of(trainer.loss),
         "optimizer": optimizers.describe(trainer.optimizer),
         "metrics": [metrics.describe(metric) for metric in trainer.metrics],
         "iteration": trainer.iteration,

@@ -76,8 +76,6 @@ def matmul(
     array([[ 0.,  0.],
            [16., 11.]], dtype=float32)
     """
-    if accumulate and activation != "identity":
-        raise ValueError(f"matmul: expected accumulate=True without an activation, got {activation!r}")
     return _core.matmul(a, b, out, transpose_a, transpose_b, bias, *activation_of(activation, alpha), accumulate)
 
 
