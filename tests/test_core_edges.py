@@ -347,3 +347,73 @@ def test_rows_taken_by_order_keep_the_sign_of_zeros() -> None:
     trainer = nf.Trainer(nf.Network([layers.Input((35,)), look, layers.Dense(1)], seed=0), loss="mse")
     trainer.fit(x, np.zeros((2, 1)), epochs=1, batch_size=1, shuffle=False)
     assert list(dict.fromkeys(seen)) == [row.tobytes() for row in x]
+
+
+# ---- attributes that nobody reads ------------------------------------------
+
+INPUT = {"name": "x", "op": "input", "shape": [6, 6, 2]}
+
+
+def test_an_unknown_attribute_of_any_kind_of_node_is_an_error() -> None:
+    kinds = set(_core.op_names())
+    for kind in kinds:
+        with pytest.raises(ValueError, match=f"node: expected attributes of {kind} .*got 'xyzzy'"):
+            _core.infer({"name": "node", "op": kind, "xyzzy": 1}, [(6, 6, 2)])
+    assert len(kinds) > 20
+
+
+@pytest.mark.parametrize(
+    ("node", "nearest"),
+    [
+        ({"op": "dense", "units": 2, "activaton": "relu"}, "activation"),
+        ({"op": "conv", "filters": 2, "kernel_size": [3, 3], "stride": [2, 2]}, "strides"),
+        ({"op": "max_pool", "pool_size": [2, 2], "pading": "same"}, "padding"),
+        ({"op": "dropout", "rate": 0.5, "rates": 0.1}, "rate"),
+        ({"op": "batch_normalization", "epsilon": 1e-3, "momentum": 0.9, "centre": 0}, "center"),
+        ({"op": "callback", "shape": [2], "parameters": ["a"], "shape_a": [2], "shap": [1]}, "shape"),
+    ],
+)
+def test_an_unknown_attribute_is_answered_with_the_nearest(node: dict[str, Any], nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{nearest}'"):
+        _core.infer({"name": "node", **node}, [(6, 6, 2)])
+    with pytest.raises(ValueError, match=f"did you mean '{nearest}'"):
+        _core.Graph([INPUT, {"name": "node", "inputs": ["x"], **node}], "node", "float32")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"loss": {"name": "mse", "delta": 2.0}}, "mse: .*'delta'; leave it out"),
+        ({"loss": {"name": "huber", "dleta": 2.0}}, "did you mean 'delta'"),
+        ({"loss": {"name": "cross_entropy", "label_smooth": 0.1}}, "did you mean 'label_smoothing'"),
+        ({"loss": {"name": "mse"}, "metrics": [{"name": "huber", "dleta": 2.0}]}, "did you mean 'delta'"),
+        ({"loss": {"name": "mse"}, "metrics": [{"name": "accuracy", "threshold": 0.2}]}, "accuracy: .*'threshold'"),
+        ({"loss": {"name": "mse"}, "optimizer": {"name": "adam", "beta1": 0.5}}, "did you mean 'beta_1'"),
+        ({"loss": {"name": "mse"}, "optimizer": {"name": "sgd", "beta_1": 0.5}}, "sgd: .*'beta_1'"),
+        ({"loss": {"name": "mse"}, "augmentation": {"name": "augmentation", "rotate": 5.0}}, "did you mean 'rotation'"),
+    ],
+)
+def test_an_unknown_attribute_of_a_plan_is_an_error(options: dict[str, Any], match: str) -> None:
+    graph = _core.Graph(
+        [INPUT, {"name": "y", "op": "activation", "activation": "softmax", "inputs": ["x"]}], "y", "float32"
+    )
+    with pytest.raises(ValueError, match=match):
+        _core.Plan(graph, 2, **options)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"op": "reshape", "shape": [3, 1.5]},
+        {"op": "reshape", "shape": [None]},
+        {"op": "dense", "units": object()},
+        {"op": "dense", "units": {}},
+        {"op": 3},
+        {"op": "callback", "shape": [1], "parameters": ["a", 1]},
+        {"op": "add", "inputs": [1]},
+        {"op": "add", 3: 4},
+    ],
+)
+def test_attributes_of_another_type_are_refused_in_plain_words(node: dict[Any, Any]) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        _core.infer({"name": "node", **node}, [(3,)])

@@ -1,6 +1,7 @@
 """Initialisers: their distributions, their fans, and that they are the same everywhere."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,8 +18,59 @@ SCALED = {"glorot": lambda i, o: 2 / (i + o), "he": lambda i, o: 2 / i, "lecun":
     ("shape", "wanted"),
     [((), (1, 1)), ((7,), (7, 7)), ((3, 5), (3, 5)), ((3, 3, 4, 8), (36, 72)), ((5, 4, 8), (20, 40))],
 )
-def test_fans_are_those_of_keras(shape: Shape, wanted: tuple[int, int]) -> None:
+def test_fans_of_a_shape(shape: Shape, wanted: tuple[int, int]) -> None:
     assert initializers.fans(shape) == wanted
+
+
+def counted_fans(layer: layers.Layer, shape: Shape) -> tuple[Shape, tuple[int, int]]:
+    """The kernel's shape, and its products counted: by ones through a kernel of ones, and by a single one.
+
+    The middle of a large image sees no edge.
+    """
+    net = nf.Network([layers.Input(shape), layer], dtype="float64")
+    middle = tuple(size // 2 for size in net.output_shape[:-1])
+    fan_in = net.predict(np.ones((1, *shape)))[0][middle][0]
+    one = np.zeros((1, *shape))
+    one[0][tuple(size // 2 for size in shape[:-1])][0] = 1
+    return layer.kernel.shape, (round(fan_in), round(net.predict(one).sum()))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (lambda k: layers.Dense(5, kernel_initializer=k), (3,)),
+        (lambda k: layers.Conv1D(6, 5, kernel_initializer=k), (20, 4)),
+        (lambda k: layers.Conv2D(6, (3, 5), kernel_initializer=k), (16, 16, 4)),
+        (lambda k: layers.Conv2D(6, 3, groups=2, kernel_initializer=k), (16, 16, 4)),
+        (lambda k: layers.Conv1D(8, 3, groups=4, kernel_initializer=k), (16, 4)),
+        (lambda k: layers.DepthwiseConv2D(3, kernel_initializer=k), (16, 16, 4)),
+        (lambda k: layers.DepthwiseConv2D((5, 3), depth_multiplier=3, kernel_initializer=k), (16, 16, 4)),
+        (lambda k: layers.Conv2DTranspose(6, 3, kernel_initializer=k), (16, 16, 4)),
+        (lambda k: layers.Conv1DTranspose(3, 5, kernel_initializer=k), (16, 7)),
+    ],
+)
+def test_fans_count_the_products_of_an_output_and_of_an_input(
+    layer: Callable[[str], layers.Layer], shape: Shape
+) -> None:
+    plain = layer("ones")
+    kernel, wanted = counted_fans(plain, shape)
+    assert plain.fans("kernel", kernel) == wanted
+    assert plain.fans("bias", (7,)) == (7, 7)
+    for name, variance in SCALED.items():
+        net = nf.Network([layers.Input(shape), layer(f"{name}_uniform")], seed=3, dtype="float64")
+        limit = math.sqrt(3 * variance(*wanted))
+        values = net.layers[1].kernel
+        drawn = -limit + 2 * limit * random_uniform(values.size, 3, 0, "float64")
+        np.testing.assert_allclose(values.ravel(), drawn, rtol=0, atol=4e-16 * max(1, limit))
+
+
+def test_own_initializers_are_called_with_a_shape() -> None:
+    class Own(initializers.Initializer):
+        def __call__(self, shape: Shape, seed: int, stream: int) -> np.ndarray:
+            return np.full(shape, 10.0 * seed + stream)
+
+    net = nf.Network([layers.Input((4, 4, 2)), layers.Conv2DTranspose(3, 2, kernel_initializer=Own())], seed=2)
+    assert (net.parameters["conv2dtranspose.kernel"] == 20).all()
 
 
 @pytest.mark.parametrize("family", SCALED)

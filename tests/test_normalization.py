@@ -346,10 +346,11 @@ def test_the_core_checks_what_python_did() -> None:
         ({"epsilon": 0.0}, "bn: expected a finite epsilon above 0, got 0"),
         ({"momentum": 1.0}, "bn: expected 0 <= momentum < 1, got 1"),
         ({"activation": "tanh"}, "bn: expected the activation identity or relu, got 'tanh'"),
-        ({"op": "gaussian_noise", "stddev": -1.0}, "bn: expected a finite stddev of 0 or more, got -1"),
     ):
         with pytest.raises(ValueError, match=text):
             _core.infer({**good, **changed}, [(4,)])
+    with pytest.raises(ValueError, match="noise: expected a finite stddev of 0 or more, got -1"):
+        _core.infer({"op": "gaussian_noise", "name": "noise", "inputs": ["x"], "stddev": -1.0}, [(4,)])
 
 
 def test_a_negative_variance_is_refused() -> None:

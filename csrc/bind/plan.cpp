@@ -24,7 +24,7 @@ py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 
 py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
   const NodeSpec spec = node_of(node);
-  const plan::Inference result = plan::find_op_kind(spec).infer(spec, input_shapes);
+  const plan::Inference result = plan::infer_node(spec, input_shapes);
   py::list parameters, statistics;
   for (const plan::ParameterSpec& p : result.parameters) {
     plan::element_count(p.shape, spec.name + "." + p.name);

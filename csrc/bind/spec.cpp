@@ -6,12 +6,29 @@ namespace nnfast::bind {
 namespace {
 
 int64_t integer_of(const py::handle& value, const std::string& place) {
-  if (!py::isinstance<py::int_>(value)) return value.cast<int64_t>();
+  if (!py::isinstance<py::int_>(value)) {
+    throw py::type_error(
+        text(place, ": expected integers, got ", py::repr(value).cast<std::string>()));
+  }
   int overflow = 0;
   const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
   require(overflow == 0, place, ": expected an integer of 64 bits, got ",
           py::repr(value).cast<std::string>());
   return number;
+}
+
+std::string string_of(const py::handle& value, const std::string& place) {
+  if (!py::isinstance<py::str>(value)) {
+    throw py::type_error(
+        text(place, ": expected a string, got ", py::repr(value).cast<std::string>()));
+  }
+  return value.cast<std::string>();
+}
+
+std::vector<std::string> strings_of(const py::handle& value, const std::string& place) {
+  std::vector<std::string> strings;
+  for (const py::handle item : value) strings.push_back(string_of(item, place));
+  return strings;
 }
 
 plan::Attribute attribute_of(const py::handle& value, const std::string& place) {
@@ -21,8 +38,7 @@ plan::Attribute attribute_of(const py::handle& value, const std::string& place) 
   if (py::isinstance<py::str>(value)) return value.cast<std::string>();
   if (py::isinstance<py::sequence>(value)) {
     const py::sequence items = py::reinterpret_borrow<py::sequence>(value);
-    if (py::len(items) > 0 && py::isinstance<py::str>(items[0]))
-      return value.cast<std::vector<std::string>>();
+    if (py::len(items) > 0 && py::isinstance<py::str>(items[0])) return strings_of(value, place);
     std::vector<int64_t> numbers;
     for (const py::handle item : items) numbers.push_back(integer_of(item, place));
     return numbers;
@@ -36,11 +52,11 @@ plan::Attribute attribute_of(const py::handle& value, const std::string& place) 
 plan::NodeSpec node_of(const py::handle& object) {
   const py::dict dict = py::dict(py::reinterpret_borrow<py::object>(object));
   plan::NodeSpec node;
-  if (dict.contains("name")) node.name = dict["name"].cast<std::string>();
-  node.op = dict.contains("op") ? dict["op"].cast<std::string>() : node.name;
-  if (dict.contains("inputs")) node.inputs = dict["inputs"].cast<std::vector<std::string>>();
+  if (dict.contains("name")) node.name = string_of(dict["name"], "name");
+  node.op = dict.contains("op") ? string_of(dict["op"], "op") : node.name;
+  if (dict.contains("inputs")) node.inputs = strings_of(dict["inputs"], "inputs");
   for (const auto& [key, value] : dict) {
-    const std::string name = key.cast<std::string>();
+    const std::string name = string_of(key, "attribute");
     if (name == "op" || name == "name" || name == "inputs" || value.is_none()) continue;
     node.attributes[name] = attribute_of(value, node.name + "." + name);
   }

@@ -6,6 +6,9 @@ AugmentParams parse_augmentation(const NodeSpec& spec, const Shape& image) {
   const std::string place = "augmentation";
   require(image.size() == 3, place, ": expected images of shape (N, H, W, C), got ",
           batch_shape_text(image), "; begin the network with layers.Input((H, W, C))");
+  require_known(spec,
+                "horizontal_flip vertical_flip shift crop_padding rotation shear zoom brightness "
+                "contrast cutout fill fill_value");
   AugmentParams p{};
   p.height = image[0];
   p.width = image[1];

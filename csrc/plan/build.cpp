@@ -5,29 +5,12 @@
 #include "base/cpu.h"
 #include "ops/activation.h"
 #include "plan/fuse.h"
+#include "plan/loss.h"
 #include "plan/memory.h"
 #include "plan/ops.h"
 #include "plan/program.h"
 
 namespace nnfast::plan {
-
-bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output) {
-  const bool many = loss.op == "cross_entropy", two = loss.op == "binary_cross_entropy";
-  if (!many && !two) return false;
-  const char* wanted = many ? "softmax" : "sigmoid";
-  const bool from_logits = loss.integer_or("from_logits", 0) != 0;
-  const NodeSpec& node = output.spec;
-  const std::string activation = has_activation(node) ? node.string("activation") : "identity";
-  const bool ends_so = activation == wanted;
-  require(from_logits || ends_so, loss.op, ": expected the network to end in ", wanted, ", got ",
-          activation, " at the output of ", node.name, "; end it with activation=\"", wanted,
-          "\", or use the loss with from_logits=True");
-  require(!from_logits ||
-              (activation != "softmax" && activation != "log_softmax" && activation != "sigmoid"),
-          loss.op, ": expected logits because of from_logits=True, got the output of ", activation,
-          " from ", node.name, "; drop that activation, or use from_logits=False");
-  return ends_so;
-}
 
 namespace {
 
@@ -232,7 +215,7 @@ class Builder {
 
   void set_prediction(int output) {
     program_.prediction = tensor(output);
-    program_.output_is_logits = options_.loss && options_.loss->integer_or("from_logits", 0) != 0;
+    program_.output_is_logits = options_.loss && wants_logits(*options_.loss);
   }
 
   // A rescaling that is the only reader of the input happens while the batch is gathered.

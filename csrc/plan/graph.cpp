@@ -1,5 +1,9 @@
 #include "plan/graph.h"
 
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
 #include "base/cpu.h"
 #include "plan/ops.h"
 
@@ -50,6 +54,49 @@ const std::vector<int64_t>& NodeSpec::integers(const std::string& key) const {
 }
 const std::vector<std::string>& NodeSpec::strings(const std::string& key) const {
   return attribute<std::vector<std::string>>(*this, key, "a list of strings");
+}
+
+namespace {
+
+// The least number of letters to insert, delete or replace that makes `b` of `a`.
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+bool matches(const std::string& key, const std::string& known) {
+  if (known.back() != '*') return key == known;
+  return key.compare(0, known.size() - 1, known, 0, known.size() - 1) == 0;
+}
+
+}  // namespace
+
+void require_known(const NodeSpec& node, const char* known) {
+  std::vector<std::string> names;
+  std::istringstream words(known);
+  for (std::string word; words >> word;) names.push_back(word);
+  for (const auto& [key, value] : node.attributes) {
+    if (std::any_of(names.begin(), names.end(),
+                    [&key = key](const std::string& name) { return matches(key, name); }))
+      continue;
+    const auto nearest = std::min_element(names.begin(), names.end(),
+                                          [&key = key](const std::string& a, const std::string& b) {
+                                            return edit_distance(key, a) < edit_distance(key, b);
+                                          });
+    const std::string remedy =
+        nearest == names.end() ? "; leave it out" : "; did you mean '" + *nearest + "'?";
+    throw ValueError(text(node.name, ": expected attributes of ", node.op, " among (", known,
+                          "), got '", key, "'", remedy));
+  }
 }
 
 index_t element_count(const Shape& shape, const std::string& place) {
@@ -103,7 +150,7 @@ void GraphLayout::add(NodeSpec spec) {
     node.inputs.push_back(position);
     shapes.push_back(nodes_[static_cast<size_t>(position)].shape);
   }
-  Inference inferred = find_op_kind(spec).infer(spec, shapes);
+  Inference inferred = infer_node(spec, shapes);
   element_count(inferred.shape, spec.name);
   for (const ParameterSpec& parameter : inferred.parameters) {
     const index_t count = element_count(parameter.shape, spec.name + "." + parameter.name);

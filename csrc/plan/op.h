@@ -94,9 +94,10 @@ class Op {
   uint32_t stream = 0;       // of random numbers: the node's place in the graph
 };
 
-// One row of the registry: how a kind of node infers its shape and makes its op.
+// One row of the registry: what a kind of node is told, how it infers its shape and makes its op.
 struct OpKind {
   const char* name;
+  const char* attributes;  // as require_known() takes them
   Inference (*infer)(const NodeSpec& node, const std::vector<Shape>& inputs);
   std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
   std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
@@ -104,6 +105,8 @@ struct OpKind {
 
 const std::vector<OpKind>& op_kinds();
 const OpKind& find_op_kind(const NodeSpec& node);
+// Shape and parameters of a node whose attributes are all known.
+Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs);
 
 template <class T>
 std::unique_ptr<Op<T>> make_op(const NodeSpec& node);

@@ -51,6 +51,6 @@ class ActivationOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kActivation = op_kind<ActivationOp>("activation", infer);
+const OpKind kActivation = op_kind<ActivationOp>("activation", "activation alpha", infer);
 
 }  // namespace nnfast::plan

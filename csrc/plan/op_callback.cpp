@@ -51,6 +51,6 @@ void set_callback(Op<T>& op, Callback<T> callback) {
 template void set_callback<float>(Op<float>&, Callback<float>);
 template void set_callback<double>(Op<double>&, Callback<double>);
 
-const OpKind kCallback = op_kind<CallbackOp>("callback", infer);
+const OpKind kCallback = op_kind<CallbackOp>("callback", "shape parameters shape_*", infer);
 
 }  // namespace nnfast::plan

@@ -218,7 +218,11 @@ class ConvTransposeOp final : public ConvBase<T> {
 
 }  // namespace
 
-const OpKind kConv = op_kind<ConvOp>("conv", infer_conv);
-const OpKind kConvTranspose = op_kind<ConvTransposeOp>("conv_transpose", infer_transpose);
+#define NNF_CONV_ATTRIBUTES \
+  "filters kernel_size strides padding dilation_rate use_bias activation alpha"
+
+const OpKind kConv = op_kind<ConvOp>("conv", NNF_CONV_ATTRIBUTES " groups depthwise", infer_conv);
+const OpKind kConvTranspose =
+    op_kind<ConvTransposeOp>("conv_transpose", NNF_CONV_ATTRIBUTES, infer_transpose);
 
 }  // namespace nnfast::plan

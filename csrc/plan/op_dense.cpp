@@ -117,6 +117,6 @@ class DenseOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kDense = op_kind<DenseOp>("dense", infer);
+const OpKind kDense = op_kind<DenseOp>("dense", "units use_bias activation alpha", infer);
 
 }  // namespace nnfast::plan

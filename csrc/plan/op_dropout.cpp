@@ -48,6 +48,6 @@ class DropoutOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kDropout = op_kind<DropoutOp>("dropout", infer);
+const OpKind kDropout = op_kind<DropoutOp>("dropout", "rate", infer);
 
 }  // namespace nnfast::plan

@@ -176,8 +176,8 @@ class ConcatenateOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kAdd = op_kind<AddOp>("add", infer_same);
-const OpKind kMultiply = op_kind<MultiplyOp>("multiply", infer_same);
-const OpKind kConcatenate = op_kind<ConcatenateOp>("concatenate", infer_concatenate);
+const OpKind kAdd = op_kind<AddOp>("add", "", infer_same);
+const OpKind kMultiply = op_kind<MultiplyOp>("multiply", "", infer_same);
+const OpKind kConcatenate = op_kind<ConcatenateOp>("concatenate", "axis", infer_concatenate);
 
 }  // namespace nnfast::plan

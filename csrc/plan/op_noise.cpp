@@ -94,7 +94,8 @@ class GaussianNoiseOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kSpatialDropout = op_kind<SpatialDropoutOp>("spatial_dropout", infer_spatial_dropout);
-const OpKind kGaussianNoise = op_kind<GaussianNoiseOp>("gaussian_noise", infer_noise);
+const OpKind kSpatialDropout =
+    op_kind<SpatialDropoutOp>("spatial_dropout", "rate axes", infer_spatial_dropout);
+const OpKind kGaussianNoise = op_kind<GaussianNoiseOp>("gaussian_noise", "stddev", infer_noise);
 
 }  // namespace nnfast::plan

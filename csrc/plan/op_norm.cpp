@@ -235,11 +235,11 @@ template std::function<ColumnScale<float>()> moving_scale(const NodeSpec&,
 template std::function<ColumnScale<double>()> moving_scale(const NodeSpec&,
                                                            const std::vector<Parameter<double>*>&);
 
-const OpKind kBatchNormalization =
-    op_kind<BatchNormalizationOp>("batch_normalization", infer_batch);
-const OpKind kLayerNormalization =
-    op_kind<LayerNormalizationOp>("layer_normalization", infer_normalization);
-const OpKind kGroupNormalization =
-    op_kind<GroupNormalizationOp>("group_normalization", infer_group);
+const OpKind kBatchNormalization = op_kind<BatchNormalizationOp>(
+    "batch_normalization", "epsilon center scale momentum activation alpha", infer_batch);
+const OpKind kLayerNormalization = op_kind<LayerNormalizationOp>(
+    "layer_normalization", "epsilon center scale", infer_normalization);
+const OpKind kGroupNormalization = op_kind<GroupNormalizationOp>(
+    "group_normalization", "epsilon center scale groups", infer_group);
 
 }  // namespace nnfast::plan

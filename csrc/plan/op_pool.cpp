@@ -100,9 +100,9 @@ class AvgPoolOp final : public PoolOp<T> {
 
 }  // namespace
 
-const OpKind kMaxPool = op_kind<MaxPoolOp>("max_pool", infer);
-const OpKind kAvgPool = op_kind<AvgPoolOp>("avg_pool", infer);
-const OpKind kGlobalMaxPool = op_kind<MaxPoolOp>("global_max_pool", infer_global);
-const OpKind kGlobalAvgPool = op_kind<AvgPoolOp>("global_avg_pool", infer_global);
+const OpKind kMaxPool = op_kind<MaxPoolOp>("max_pool", "pool_size strides padding", infer);
+const OpKind kAvgPool = op_kind<AvgPoolOp>("avg_pool", "pool_size strides padding", infer);
+const OpKind kGlobalMaxPool = op_kind<MaxPoolOp>("global_max_pool", "axes keepdims", infer_global);
+const OpKind kGlobalAvgPool = op_kind<AvgPoolOp>("global_avg_pool", "axes keepdims", infer_global);
 
 }  // namespace nnfast::plan

@@ -170,8 +170,9 @@ class CroppingOp final : public MarginOp<T> {
 
 }  // namespace
 
-const OpKind kUpsampling = op_kind<UpsamplingOp>("upsampling", infer_upsampling);
-const OpKind kZeroPadding = op_kind<PaddingOp>("zero_padding", infer_padding);
-const OpKind kCropping = op_kind<CroppingOp>("cropping", infer_cropping);
+const OpKind kUpsampling =
+    op_kind<UpsamplingOp>("upsampling", "size interpolation", infer_upsampling);
+const OpKind kZeroPadding = op_kind<PaddingOp>("zero_padding", "padding", infer_padding);
+const OpKind kCropping = op_kind<CroppingOp>("cropping", "cropping", infer_cropping);
 
 }  // namespace nnfast::plan

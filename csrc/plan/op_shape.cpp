@@ -109,9 +109,9 @@ class RescalingOp final : public Op<T> {
 
 }  // namespace
 
-const OpKind kInput = op_kind<ViewOp>("input", infer_input);
-const OpKind kRescaling = op_kind<RescalingOp>("rescaling", infer_rescaling);
-const OpKind kFlatten = op_kind<ViewOp>("flatten", infer_flatten);
-const OpKind kReshape = op_kind<ViewOp>("reshape", infer_reshape);
+const OpKind kInput = op_kind<ViewOp>("input", "shape", infer_input);
+const OpKind kRescaling = op_kind<RescalingOp>("rescaling", "scale offset", infer_rescaling);
+const OpKind kFlatten = op_kind<ViewOp>("flatten", "", infer_flatten);
+const OpKind kReshape = op_kind<ViewOp>("reshape", "shape", infer_reshape);
 
 }  // namespace nnfast::plan

@@ -31,9 +31,9 @@ void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size
 void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs);
 
 template <template <class> class OpType>
-constexpr OpKind op_kind(const char* name,
+constexpr OpKind op_kind(const char* name, const char* attributes,
                          Inference (*infer)(const NodeSpec&, const std::vector<Shape>&)) {
-  return {name, infer,
+  return {name, attributes, infer,
           [](const NodeSpec& node) -> std::unique_ptr<Op<float>> {
             return std::make_unique<OpType<float>>(node);
           },

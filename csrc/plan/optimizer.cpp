@@ -19,6 +19,7 @@ Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op
     return value;
   };
   if (adam_) {
+    require_known(spec, "beta_1 beta_2 epsilon");
     beta_1_ = within("beta_1", spec.number_or("beta_1", 0.9));
     beta_2_ = within("beta_2", spec.number_or("beta_2", 0.999));
     epsilon_ = spec.number_or("epsilon", 1e-7);
@@ -29,6 +30,7 @@ Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op
     return;
   }
   require(spec.op == "sgd", "optimizer: expected sgd or adam, got '", spec.op, "'");
+  require_known(spec, "momentum nesterov");
   momentum_ = within("momentum", spec.number_or("momentum", 0));
   nesterov_ = spec.integer_or("nesterov", 0) != 0;
   require(momentum_ > 0 || !nesterov_, spec.op,

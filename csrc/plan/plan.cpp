@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/reduce.h"
+#include "plan/loss.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {
@@ -59,25 +60,26 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
   if (!options_.loss) return;
   const NodeSpec& loss = *options_.loss;
   const bool on_logits =
-      loss.integer_or("from_logits", 0) != 0 ||
+      wants_logits(loss) ||
       loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
-  if (loss.op != "callback") {
-    loss_ = parse_loss(loss.op, on_logits, loss.number_or("delta", 1),
-                       loss.number_or("label_smoothing", 0), loss.op);
+  if (loss.op == "callback") {
+    require_known(loss, "");
+  } else {
+    loss_ = loss_options(loss, on_logits);
   }
   for (const NodeSpec& metric : options_.metrics) {
     Metric made;
     made.accuracy = metric.op == "accuracy";
-    if (!made.accuracy) {
+    if (made.accuracy) {
+      require_known(metric, "");
+    } else {
       // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
       made.of_prediction = metric.op == loss.op;
-      const bool logits =
-          metric.integer_or("from_logits", 0) != 0 || (made.of_prediction && on_logits);
+      const bool logits = wants_logits(metric) || (made.of_prediction && on_logits);
       require(logits || metric.op != "cross_entropy",
               "cross_entropy: expected it as a metric only beside the loss of that name, got ",
               loss.op);
-      made.loss = parse_loss(metric.op, logits, metric.number_or("delta", 1),
-                             metric.number_or("label_smoothing", 0), metric.op);
+      made.loss = loss_options(metric, logits);
     }
     metrics_.push_back(made);
   }

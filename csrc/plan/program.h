@@ -76,8 +76,4 @@ template <class T>
 Program<T> build_program(Graph<T>& graph, const PlanOptions& options,
                          const Callbacks<T>& callbacks);
 
-// Whether the loss reads logits, so that the network's last softmax or sigmoid is left to it.
-// Checks that the network's end fits the loss.
-bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output);
-
 }  // namespace nnfast::plan

@@ -54,6 +54,12 @@ const OpKind& find_op_kind(const NodeSpec& node) {
   throw ValueError(text(node.name, ": expected an op of ", valid, "; got '", node.op, "'"));
 }
 
+Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  const OpKind& kind = find_op_kind(node);
+  require_known(node, kind.attributes);
+  return kind.infer(node, inputs);
+}
+
 template <>
 std::unique_ptr<Op<float>> make_op<float>(const NodeSpec& node) {
   return find_op_kind(node).make_float(node);

@@ -33,6 +33,10 @@ struct NodeSpec {
   const std::vector<std::string>& strings(const std::string& key) const;
 };
 
+// Refuses an attribute that nobody would read: one that is not among `known`, names parted by spaces
+// ("shape_*": all that begin so). The error names the nearest.
+void require_known(const NodeSpec& node, const char* known);
+
 struct ParameterSpec {
   std::string name;  // within its node: "kernel", "bias"
   Shape shape;

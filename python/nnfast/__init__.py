@@ -13,6 +13,8 @@ from types import ModuleType
 from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast._core import __version__
 from nnfast.config import get_num_threads, set_num_threads, show_config
+from nnfast.configured import unknown_attribute
+from nnfast.elsewhere import PACKAGE
 from nnfast.gradient_check import check_gradients
 from nnfast.history import History
 from nnfast.network import Network
@@ -47,8 +49,8 @@ _ON_DEMAND = ("data", "kernels", "models")
 def __getattr__(name: str) -> ModuleType:
     if name in _ON_DEMAND:
         return importlib.import_module(f"nnfast.{name}")
-    raise AttributeError(f"module 'nnfast' has no attribute {name!r}")
+    raise unknown_attribute("nnfast", name, __all__, PACKAGE)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
+    return sorted(__all__)

@@ -20,16 +20,21 @@ log_softmax     log(softmax(x)) over the last axis
 ==============  ====================================================================
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import Configured, choose, real
+from nnfast.configured import Configured, choose, module_names, real
 
 __all__ = ["ActivationFunction", "get", "names"]
 
+__getattr__, __dir__ = module_names(__name__, __all__)
+
 _ALIASES = {"linear": "identity", "swish": "silu"}
+"""What some are called elsewhere."""
 _DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 
@@ -84,7 +89,8 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     Parameters
     ----------
     activation : str, None, ActivationFunction or activation layer
-        What a layer was given as ``activation=``; "linear" and "swish" are known too.
+        What a layer was given as ``activation=``. Case and underscores in a name do not count ("LeakyReLU"), and
+        "linear" and "swish" are known too.
     alpha : float, optional
         Threshold, slope or alpha; the function's default where None. Only beside a name.
 
@@ -120,8 +126,6 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
         raise TypeError(f"activation: expected a name or a layer, got a class; write {activation.__name__}()")
     if callable(activation):
         raise TypeError(f"activation: expected a name, got {activation!r}; for your own function use a CustomLayer")
-    if isinstance(activation, str):
-        activation = _ALIASES.get(activation, activation)
-    name = choose("activation", activation, _core.activation_names())
+    name = choose("activation", activation, _core.activation_names(), _ALIASES)
     number = _DEFAULT_ALPHA.get(name, 0.0) if alpha is None else real(name, "alpha", alpha)
     return ActivationFunction(name, number)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from nnfast.configured import choose, from_config, own_classes
 from nnfast.graph import Tensor, ancestors
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
 from nnfast.typing import Shape, Spec
+
+if TYPE_CHECKING:
+    from nnfast.network import Network
 
 __all__ = ["Architecture"]
 
@@ -78,6 +82,15 @@ class Architecture:
         tensors = ancestors(output)
         joins = tuple(tuple(t.layer.place for t in tensor.inputs) for tensor in tensors)
         return cls(tuple(tensor.layer for tensor in tensors), joins, output.layer.place)
+
+    def copy(self) -> Architecture:
+        """The same with layers of its own."""
+        return replace(self, layers=tuple(map(copy, self.layers)))
+
+    def join(self, network: Network) -> None:
+        """Tell the layers that they are part of a network."""
+        for layer in self.layers:
+            layer.join(network)
 
     def infer(self) -> tuple[list[Spec], dict[str, Shape], dict[str, Shape]]:
         """The core's nodes, the shape of one row of each tensor, and the shape of each parameter. Allocates nothing."""

@@ -1,5 +1,7 @@
 """Arrays from outside: checked, and brought into the form that the core takes. Right ones are never copied."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from nnfast.configured import integer, real
+from nnfast.configured import integer, module_names, real
 
 if TYPE_CHECKING:
     from nnfast.trainer import Trainer
     from nnfast.typing import Array
 
 __all__ = ["Callback", "EarlyStopping", "TerminateOnCondition"]
+
+__getattr__, __dir__ = module_names(__name__, __all__)
 
 Logs = dict[str, float]
 

@@ -1,5 +1,7 @@
 """What nnfast runs on: the machine, the instruction set in use, the threads."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import numpy as np

@@ -1,17 +1,32 @@
 """What layers, losses, optimisers and initialisers have in common: plain values make them."""
 
+from __future__ import annotations
+
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numpy as np
 
+from nnfast.elsewhere import ARGUMENTS
 from nnfast.typing import Shape
 
-__all__ = ["Configured", "choose", "description_of", "from_config", "integer", "own_classes", "real", "shape_of"]
+__all__ = [
+    "Configured",
+    "choose",
+    "description_of",
+    "from_config",
+    "integer",
+    "module_names",
+    "named_arguments",
+    "own_classes",
+    "real",
+    "shape_of",
+    "unknown_attribute",
+]
 
 T = TypeVar("T")
 
@@ -24,8 +39,46 @@ def _arguments(constructor: Callable[..., None]) -> dict[str, Any]:
     return {p.name: p.default for p in named}
 
 
+def named_arguments(function: Callable[..., T]) -> Callable[..., T]:
+    """`function` with an error for an argument that it does not have which names the nearest that it has."""
+
+    @wraps(function)
+    def checked(*args: Any, **given: Any) -> T:
+        if given:
+            _require_known(function, given)
+        return function(*args, **given)
+
+    return checked
+
+
+@cache
+def _keywords(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Names of the arguments that may be given by name; None where all names are taken."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self")
+
+
+def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    known = _keywords(function)
+    for name in given if known is not None else ():
+        assert known is not None
+        if name in known:
+            continue
+        place = function.__qualname__.removesuffix(".__init__")
+        near = _nearest(name, known)
+        hint = ARGUMENTS.get(name) or (f"did you mean {near!r}?" if near else "leave it out")
+        raise TypeError(f"{place}: unknown argument {name!r}; {hint} (arguments: {', '.join(known)})")
+
+
 class Configured:
     """An object whose constructor's arguments are its attributes of the same names."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = named_arguments(cls.__init__)  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as values that JSON knows."""
@@ -85,25 +138,57 @@ def own_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict
 def choose(kind: str, name: Any, valid: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
     """`name` if it is valid; otherwise an error that names the nearest valid one.
 
-    `aliases` are other spellings, each with its valid name. They are not valid, but the error knows them.
+    With `aliases`, other names of valid ones, these are taken too and spelling is free: "LeakyReLU" is "leaky_relu".
     """
     names = sorted(valid)
-    aliases = aliases or {}
     if not isinstance(name, str):
         raise TypeError(f"{kind}: expected a name, got {name!r}; valid names: {', '.join(names)}")
     if name in names:
         return name
-    near = _nearest(name, [*names, *aliases])
-    hint = f"did you mean {aliases.get(near, near)!r}? " if near else ""
+    others = {_letters(known): known for known in names}
+    if aliases is not None:
+        others |= {_letters(alias): known for alias, known in aliases.items()}
+        if _letters(name) in others:
+            return others[_letters(name)]
+    near = _nearest(name, others)
+    hint = f"did you mean {others[near]!r}? " if near else ""
     raise ValueError(f"unknown {kind} {name!r}; {hint}valid names: {', '.join(names)}")
+
+
+def unknown_attribute(
+    place: str, name: str, valid: Iterable[str], elsewhere: Mapping[str, str] | None = None
+) -> AttributeError:
+    """The error of an attribute that `place` does not have: what to write instead, or the nearest that it has.
+
+    `elsewhere` has names of other libraries, each with what to write here.
+    """
+    advice = (elsewhere or {}).get(name)
+    near = None if name.startswith("_") else _nearest(name, (known for known in valid if not known.startswith("_")))
+    hint = f"; {advice}" if advice else f"; did you mean {near!r}?" if near else ""
+    return AttributeError(f"{place} has no attribute {name!r}{hint}")
+
+
+def module_names(
+    module: str, public: Sequence[str], elsewhere: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A module's ``__getattr__``, which raises `unknown_attribute`, and its ``__dir__``: the public names alone."""
+
+    def missing(name: str) -> Any:
+        raise unknown_attribute(module, name, public, elsewhere)
+
+    return missing, lambda: sorted(public)
+
+
+def _letters(name: str) -> str:
+    return name.lower().translate(str.maketrans("", "", "_- "))
 
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     """A name that is almost the same, else the longest that `name` contains, else one that is similar."""
     from difflib import get_close_matches
 
-    plain = {known.lower().replace("_", ""): known for known in names}
-    given = name.lower().replace("_", "")
+    plain = {_letters(known): known for known in names}
+    given = _letters(name)
     contained = sorted((known for known in plain if known in given), key=len, reverse=True)
     near = (
         get_close_matches(given, plain, n=1, cutoff=0.8)

@@ -7,6 +7,8 @@ For a neuron with net input In = sum_i x_i w_i + b and output Out = g(In), the c
 and the table shows each factor.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

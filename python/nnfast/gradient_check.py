@@ -1,5 +1,7 @@
 """Gradients against central differences."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a training run leaves behind."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 __all__ = ["History"]

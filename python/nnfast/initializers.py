@@ -4,9 +4,24 @@ Every parameter is drawn from its own stream of a counter-based generator, which
 The numbers are drawn and scaled in float64 and then rounded to the network's dtype, so a float32 and a float64 network
 with the same seed start from the same values.
 
-"Fan in" D and "fan out" O of a parameter are the sizes of its last two axes, times the product of the axes before
-them (for a dense kernel (D, O) there are none); for a vector both are its length.
+"Fan in" is the number of products that one output sums, "fan out" the number that one input takes part in, both
+without regard to strides and edges:
+
+=================================================  ==================  ===============
+kernel                                             fan in              fan out
+=================================================  ==================  ===============
+dense (D, O)                                       D                   O
+convolution (KH, KW, C / groups, O)                KH KW C / groups    KH KW O / groups
+depthwise (KH, KW, C, multiplier)                  KH KW               KH KW multiplier
+transposed convolution (KH, KW, O, C)              KH KW C             KH KW O
+=================================================  ==================  ===============
+
+For a vector both are its length. Keras takes the last two axes of every kernel for D and O, whatever they are, and so
+has other numbers for groups and for the last two rows: by its fan in, a depthwise layer of 64 channels started with
+`HeNormal` would leave signals an eighth of their size. PyTorch's fan in differs for transposed kernels alone.
 """
+
+from __future__ import annotations
 
 import math
 import numbers
@@ -17,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.configured import Configured, choose, from_config, real
+from nnfast.configured import Configured, choose, from_config, module_names, real
 from nnfast.typing import Array, Shape
 
 __all__ = [
@@ -38,9 +53,11 @@ __all__ = [
     "get",
 ]
 
+__getattr__, __dir__ = module_names(__name__, __all__)
+
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """Fan in and fan out of a parameter's shape, as Keras counts them.
+    """Fan in and fan out of a kernel of dense layers and plain convolutions; of other layers `Layer.fans` tells them.
 
     Examples
     --------
@@ -73,6 +90,10 @@ class Initializer(Configured):
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
         raise NotImplementedError
+
+    def draw(self, shape: Shape, seed: int, stream: int, fans: tuple[int, int]) -> Array:
+        """The values of a parameter of these fans; for initialisers that do not look at fans, those of a call."""
+        return self(shape, seed, stream)
 
 
 def _scaled(values: Array, scale: float, offset: float) -> Array:
@@ -278,16 +299,19 @@ class _VarianceScaling(Initializer):
     def variance(self, fan_in: int, fan_out: int) -> float:
         raise NotImplementedError
 
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
+        return self.draw(shape, seed, stream, fans(shape))
+
 
 class _ScaledUniform(_VarianceScaling):
-    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        limit = math.sqrt(3 * self.variance(*fans(shape)))
+    def draw(self, shape: Shape, seed: int, stream: int, fans: tuple[int, int]) -> Array:
+        limit = math.sqrt(3 * self.variance(*fans))
         return _uniform(shape, -limit, limit, seed, stream)
 
 
 class _ScaledNormal(_VarianceScaling):
-    def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        return _normal(shape, 0.0, math.sqrt(self.variance(*fans(shape))), seed, stream)
+    def draw(self, shape: Shape, seed: int, stream: int, fans: tuple[int, int]) -> Array:
+        return _normal(shape, 0.0, math.sqrt(self.variance(*fans)), seed, stream)
 
 
 class _Glorot(_VarianceScaling):
@@ -483,13 +507,27 @@ _CLASSES: dict[str, type[Initializer]] = {
 _NAMES = {c.name: c for c in _CLASSES.values() if c is not Given}
 
 
+_ALIASES = {
+    "zero": "zeros",
+    "one": "ones",
+    "uniform": "random_uniform",
+    "normal": "random_normal",
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+}
+"""What some are called elsewhere."""
+
+
 def get(initializer: Any) -> Initializer:
     """The initialiser that a name, an array, a number, or a saved description stands for.
 
     Parameters
     ----------
     initializer : Initializer, str, float, array_like or dict
-        A number is `Constant`, an array, list or tuple `Given`.
+        A number is `Constant`, an array, list or tuple `Given`. Case and underscores in a name do not count
+        ("GlorotUniform"), and PyTorch's names are known too ("xavier_uniform").
 
     Returns
     -------
@@ -511,7 +549,7 @@ def get(initializer: Any) -> Initializer:
     if isinstance(initializer, Initializer):
         return initializer
     if isinstance(initializer, str):
-        return _NAMES[choose("initializer", initializer, _NAMES)]()
+        return _NAMES[choose("initializer", initializer, _NAMES, _ALIASES)]()
     if isinstance(initializer, Mapping):
         if initializer.get("class") == "Given":
             return Zeros()

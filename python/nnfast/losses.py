@@ -4,6 +4,8 @@ A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i 
 default. In the formulas t is the target and p the prediction, with j running over all O outputs of a row.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.arrays import TargetKind, as_rows, as_targets, as_weights
-from nnfast.configured import Configured, choose, from_config, own_classes, real
+from nnfast.configured import Configured, choose, from_config, module_names, own_classes, real
+from nnfast.elsewhere import LOSSES
 from nnfast.typing import Array, Spec
 
 __all__ = [
@@ -366,8 +369,26 @@ CLASSES: dict[str, type[Loss]] = {
     )
 }
 NAMES: dict[str, type[Loss]] = {c.name: c for c in CLASSES.values()}
-LONG_NAMES = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
-"""What these are called elsewhere, for the hint after an unknown name."""
+ALIASES = {
+    "mean_squared_error": "mse",
+    "mse_loss": "mse",
+    "mean_absolute_error": "mae",
+    "l1_loss": "mae",
+    "huber_loss": "huber",
+    "binary_crossentropy": "binary_cross_entropy",
+    "bce": "binary_cross_entropy",
+    "bce_loss": "binary_cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "cross_entropy_loss": "cross_entropy",
+}
+"""What these are called in Keras and PyTorch."""
+
+# Keras's spelling.
+BinaryCrossentropy = BinaryCrossEntropy
+CategoricalCrossentropy = SparseCategoricalCrossentropy = CrossEntropy
+
+__getattr__, __dir__ = module_names(__name__, __all__, LOSSES)
 
 
 def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
@@ -376,6 +397,8 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     Parameters
     ----------
     loss : Loss, str or dict
+        Names of Keras and PyTorch are known too, such as "sparse_categorical_crossentropy"; case and underscores do
+        not count.
     custom_objects : dict, optional
         Classes of custom losses by name, for a saved description.
 
@@ -402,4 +425,4 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
         raise TypeError(f"loss: expected a loss, got the class {loss.__name__}; write {loss.__name__}()")
     if isinstance(loss, Mapping):
         return from_config("loss", loss, CLASSES | own_classes(custom_objects, Loss))
-    return NAMES[choose("loss", loss, NAMES, LONG_NAMES)]()
+    return NAMES[choose("loss", loss, NAMES, ALIASES)]()

@@ -1,13 +1,17 @@
 """Metrics: what is reported beside the loss. A metric is "accuracy", any loss, or a function of (y_true, y_pred)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnfast import losses
-from nnfast.configured import Configured, choose, description_of, from_config, own_classes
+from nnfast.configured import Configured, choose, description_of, from_config, module_names, own_classes
 from nnfast.typing import Array, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
+
+__getattr__, __dir__ = module_names(__name__, __all__)
 
 
 class Metric(Configured):
@@ -159,6 +163,12 @@ class FunctionMetric(Metric):
         return float(self.function(y_true, y_pred))
 
 
+_ALIASES = {
+    **losses.ALIASES,
+    **dict.fromkeys(("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"),
+}
+
+
 def get(metric: Any) -> Metric:
     """The metric that a name, a loss or a function stands for.
 
@@ -193,7 +203,7 @@ def get(metric: Any) -> Metric:
         raise TypeError(f"metric: expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
     if callable(metric):
         return FunctionMetric(metric)
-    name = choose("metric", metric, ["accuracy", *losses.NAMES], losses.LONG_NAMES)
+    name = choose("metric", metric, ["accuracy", *losses.NAMES], _ALIASES)
     return Accuracy() if name == "accuracy" else LossMetric(name)
 
 

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from nnfast import _core, initializers, losses
 from nnfast.architecture import Architecture
 from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
-from nnfast.configured import choose, integer
+from nnfast.configured import choose, integer, named_arguments, unknown_attribute
+from nnfast.elsewhere import NETWORK
 from nnfast.layers.base import Layer
 from nnfast.typing import Array, Shape, Spec
 
@@ -90,6 +91,7 @@ class Network:
     ('float64', ['dense.bias'])
     """
 
+    @named_arguments
     def __init__(
         self,
         layers: Sequence[Layer] | None = None,
@@ -123,6 +125,7 @@ class Network:
         nodes, _, shapes = architecture.infer()
         self.architecture = architecture
         self.layers = architecture.layers
+        architecture.join(self)
         self.seed = seed
         self.dtype = dtype
         self.name = name
@@ -139,7 +142,8 @@ class Network:
         for stream, (name, view) in enumerate(self.parameters.items()):
             layer, parameter = self.architecture.layer_of(name)
             try:
-                values = initializers.get(layer.initializer(parameter))(view.shape, self.seed, stream)
+                initializer = initializers.get(layer.initializer(parameter))
+                values = initializer.draw(view.shape, self.seed, stream, layer.fans(parameter, view.shape))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
             if values.shape != view.shape:
@@ -197,6 +201,9 @@ class Network:
         name : str
         """
         return {layer.place: layer for layer in self.layers}[choose("layer", name, [x.place for x in self.layers])]
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_attribute("Network", name, dir(type(self)), NETWORK)
 
     def __repr__(self) -> str:
         return (
@@ -514,7 +521,7 @@ class Network:
             Another dtype; errors are those of `Network`, and a ValueError where a value is too large for it.
         """
         chosen = self.dtype if dtype is None else dtype_name(dtype)
-        other = type(self).from_architecture(self.architecture, self.seed, chosen, self.name)
+        other = type(self).from_architecture(self.architecture.copy(), self.seed, chosen, self.name)
         with np.errstate(over="ignore"):
             other.set_state(self.parameters, self._frozen)
         for parameter, view in other.parameters.items() if chosen != self.dtype else ():

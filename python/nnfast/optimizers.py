@@ -4,6 +4,8 @@ The learning rate is a number, a schedule of `nnfast.schedules`, or any function
 set at any time, the other options are fixed once an optimiser is made.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -11,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import schedules
-from nnfast.configured import Configured, choose, description_of, from_config, own_classes, real
+from nnfast.configured import Configured, choose, description_of, from_config, module_names, own_classes, real
 from nnfast.typing import Spec
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
+
+__getattr__, __dir__ = module_names(__name__, __all__)
 
 LearningRate = float | Callable[[int], float]
 
@@ -208,6 +212,7 @@ def get(optimizer: Any) -> Optimizer:
     Parameters
     ----------
     optimizer : Optimizer or str
+        Case does not count in a name.
 
     Returns
     -------
@@ -230,7 +235,7 @@ def get(optimizer: Any) -> Optimizer:
         return optimizer
     if isinstance(optimizer, type):
         raise TypeError(f"optimizer: expected an optimizer, got a class; write {optimizer.__name__}()")
-    return _NAMES[choose("optimizer", optimizer, _NAMES)]()
+    return _NAMES[choose("optimizer", optimizer, _NAMES, {})]()
 
 
 def describe(optimizer: Optimizer) -> dict[str, Any]:

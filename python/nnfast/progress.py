@@ -1,5 +1,7 @@
 """The progress bar of `Trainer.fit`."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping
 from types import TracebackType

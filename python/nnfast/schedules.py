@@ -16,9 +16,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nnfast.configured import Configured, from_config, integer, own_classes, real
+from nnfast.configured import Configured, from_config, integer, module_names, own_classes, real
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Piecewise", "Schedule"]
+
+__getattr__, __dir__ = module_names(__name__, __all__)
 
 
 class Schedule(Configured):

@@ -1,5 +1,7 @@
 """A network as text: what it is made of, and what the core runs."""
 
+from __future__ import annotations
+
 from nnfast.network import Network
 from nnfast.table import Table, format_table
 from nnfast.typing import Shape

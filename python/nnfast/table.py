@@ -1,5 +1,7 @@
 """Text tables."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from typing import Any
 

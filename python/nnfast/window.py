@@ -1,5 +1,7 @@
 """The options of layers that slide a window over one or two axes."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,9 +31,9 @@ def padding_of(place: str, value: Any, axes: int) -> str | tuple[tuple[int, int]
     Explicit amounts may be one integer for all sides, one for each axis, or a pair for each axis.
     """
     if isinstance(value, str):
-        if value not in ("valid", "same"):
+        if value.lower() not in ("valid", "same"):
             raise ValueError(f'{place}: expected padding "valid", "same" or numbers, got {value!r}')
-        return value
+        return value.lower()
     entries = value if isinstance(value, tuple | list) else (value,) * axes
     if len(entries) != axes:
         raise ValueError(f"{place}: expected padding for {axes} axes, got {value!r}")

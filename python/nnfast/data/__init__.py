@@ -3,6 +3,7 @@
 NumPy only, and Pillow for images: nothing here needs the compiled core.
 """
 
+from nnfast.configured import module_names
 from nnfast.data.augmentation import Augmentation
 from nnfast.data.cifar10 import load_cifar10
 from nnfast.data.idx import read_idx, write_idx
@@ -10,3 +11,5 @@ from nnfast.data.images import load_images
 from nnfast.data.mnist import load_mnist
 
 __all__ = ["Augmentation", "load_cifar10", "load_images", "load_mnist", "read_idx", "write_idx"]
+
+__getattr__, __dir__ = module_names(__name__, __all__)

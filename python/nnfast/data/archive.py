@@ -4,6 +4,8 @@ Nothing is written to the disk. Names that lead out of the archive, links and de
 extracted: an archive that has them is not what it should be.
 """
 
+from __future__ import annotations
+
 import gzip
 import io
 import lzma

@@ -1,5 +1,7 @@
 """Random changes of images, made anew whenever a batch is put together."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from nnfast.configured import Configured, choose, integer, real

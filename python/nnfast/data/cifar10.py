@@ -1,5 +1,7 @@
 """The CIFAR-10 images as files: where their archive may lie, and what is checked."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Final

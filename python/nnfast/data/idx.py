@@ -4,6 +4,8 @@ A file is two zero bytes, one byte that names the element type, one byte with th
 each dimension as an unsigned 32-bit number, then the elements in C order.
 """
 
+from __future__ import annotations
+
 import gzip
 import io
 import math

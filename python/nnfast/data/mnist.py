@@ -1,5 +1,7 @@
 """The MNIST handwritten digits: where they may lie, how they are fetched, and what is checked."""
 
+from __future__ import annotations
+
 import importlib
 import os
 from pathlib import Path

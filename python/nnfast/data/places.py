@@ -1,5 +1,7 @@
 """Where data sets may lie."""
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path

@@ -16,6 +16,7 @@ What holds for all of them:
 - Non-finite numbers follow IEEE 754 arithmetic; kernels do not look for them.
 """
 
+from nnfast.configured import module_names
 from nnfast.kernels._activation import (
     activation_backward,
     activation_forward,
@@ -114,3 +115,5 @@ __all__ = [
     "zero_padding2d_backward",
     "zero_padding2d_forward",
 ]
+
+__getattr__, __dir__ = module_names(__name__, __all__)

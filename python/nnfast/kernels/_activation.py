@@ -1,5 +1,7 @@
 """Activations, softmax and log-softmax, forward and backward."""
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array

@@ -1,5 +1,7 @@
 """What several kernels are told in the same way: activations, and the counters of random numbers."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Reductions, row gathering, and sums and products of two arrays."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

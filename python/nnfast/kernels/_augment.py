@@ -1,5 +1,7 @@
 """Random changes of images."""
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.data.augmentation import Augmentation
 from nnfast.kernels._arguments import counter_of, seed_of

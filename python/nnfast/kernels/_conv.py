@@ -1,5 +1,7 @@
 """Convolution of images and sequences."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

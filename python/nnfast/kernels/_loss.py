@@ -1,5 +1,7 @@
 """Losses: values per row and the gradient of their mean."""
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.typing import Array
 

@@ -4,6 +4,8 @@ Arrays are float32 or float64, contiguous, of any shape; anything else raises Va
 range of the dtype the results are those of IEEE 754: exp(1000) is inf, log(0) is -inf, log(-1) is nan.
 """
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.typing import Array
 

@@ -1,5 +1,7 @@
 """Matrix products."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from nnfast import _core

@@ -1,5 +1,7 @@
 """Batch, layer and group normalisation."""
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.typing import Array
 

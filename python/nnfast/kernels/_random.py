@@ -4,6 +4,8 @@ Philox4x32-10 with key (seed low, seed high) and counter (block low, block high,
 is 0 here, and the training step in dropout.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,5 +1,7 @@
 """Up-sampling, zero padding and cropping of images."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Dropout and the optimisers' updates: what happens in training only."""
 
+from __future__ import annotations
+
 from nnfast import _core
 from nnfast.kernels._arguments import counter_of, seed_of
 from nnfast.typing import Array

@@ -11,6 +11,8 @@ In a chain they stand in a list; in a graph they are called on symbolic tensors:
 ((1,), (1,))
 """
 
+from nnfast.configured import module_names
+from nnfast.elsewhere import LAYERS
 from nnfast.layers.activation import (
     ELU,
     GELU,
@@ -117,3 +119,12 @@ CLASSES: dict[str, type[Layer]] = {
     )
 }
 """The layers that a saved network may name."""
+
+# Keras's longer names.
+MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D = MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D
+GlobalMaxPooling1D, GlobalMaxPooling2D = GlobalMaxPool1D, GlobalMaxPool2D
+GlobalAveragePooling1D, GlobalAveragePooling2D = GlobalAvgPool1D, GlobalAvgPool2D
+InputLayer = Input
+Convolution1D, Convolution2D = Conv1D, Conv2D
+
+__getattr__, __dir__ = module_names(__name__, __all__, LAYERS)

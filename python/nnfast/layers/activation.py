@@ -1,5 +1,7 @@
 """Activation and its named forms."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 from nnfast import activations

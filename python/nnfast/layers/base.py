@@ -1,16 +1,26 @@
 """The base of all layers."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
+
+from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.configured import Configured
+from nnfast.configured import Configured, unknown_attribute
 from nnfast.graph import Tensor
-from nnfast.typing import Shape, Spec
+from nnfast.initializers import fans
+from nnfast.typing import Array, Shape, Spec
+
+if TYPE_CHECKING:
+    from nnfast.network import Network
 
 __all__ = ["Layer"]
 
+_PARAMETERS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\- ]{0,99}")
 
 
@@ -39,14 +49,19 @@ class Layer(Configured):
     -----
     A class of your own derives from `CustomLayer`.
 
+    In a network a layer has its parameters as attributes: ``hidden.kernel`` is the view that
+    ``net.parameters["hidden.kernel"]`` is.
+
     Examples
     --------
-    >>> from nnfast import layers
+    >>> from nnfast import Network, layers
     >>> hidden = layers.Dense(10, activation="relu", name="hidden")
     >>> hidden
     Dense(10, activation='relu', name='hidden')
-    >>> hidden(layers.Input((4,))).shape
-    (10,)
+    >>> net = Network([layers.Input((4,)), hidden], seed=0)
+    >>> hidden.set_weights([weights / 2 for weights in hidden.get_weights()])
+    >>> hidden.kernel.shape, [weights.shape for weights in hidden.get_weights()]
+    ((4, 10), [(4, 10), (10,)])
     """
 
     op: ClassVar[str]
@@ -55,6 +70,8 @@ class Layer(Configured):
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
     _used = False
+    _networks: WeakSet[Network] | None = None
+    """The networks that the layer is part of."""
 
     def __init__(self, *, name: str | None = None) -> None:
         if name is not None:
@@ -77,6 +94,71 @@ class Layer(Configured):
     def place(self) -> str:
         """How error messages call the layer."""
         return self._name or self.default_name()
+
+    def join(self, network: Network) -> None:
+        """Become part of a network; for the network."""
+        if self._networks is None:
+            self._networks = WeakSet()
+        self._networks.add(network)
+
+    def _network(self) -> Network:
+        """The network that the layer is part of; an error unless there is exactly one."""
+        networks = list(self._networks or ())
+        if len(networks) != 1:
+            was = f"part of {len(networks)} networks" if networks else "not part of a network"
+            remedy = "use net.parameters of one of them" if networks else "make a Network of it first"
+            raise RuntimeError(f"{self.place}: the layer is {was}, so it has no parameters of its own; {remedy}")
+        return networks[0]
+
+    def _parameters(self, network: Network) -> dict[str, Array]:
+        start = f"{self.place}."
+        return {name.removeprefix(start): view for name, view in network.parameters.items() if name.startswith(start)}
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the layer's parameters, in the order of `Network.parameters`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer is part of no network, or of several.
+        """
+        return [view.copy() for view in self._parameters(self._network()).values()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Write the layer's parameters; none is changed if any does not fit.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            One array per parameter, as `get_weights` gives them.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer is part of no network, or of several.
+        ValueError, TypeError
+            As in `Network.set_weights`.
+        """
+        network = self._network()
+        own = self._parameters(network)
+        if len(weights) != len(own):
+            raise ValueError(f"{self.place}: expected {len(own)} arrays, for {', '.join(own)}, got {len(weights)}")
+        new = {f"{self.place}.{name}": array for name, array in zip(own, weights, strict=True)}
+        network.set_weights([new.get(name, view) for name, view in network.parameters.items()])
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _PARAMETERS or (self._networks and not name.startswith("_")):
+            try:
+                own = self._parameters(self._network())
+            except RuntimeError as error:
+                raise AttributeError(str(error)) from None
+            if name in own:
+                return own[name]
+        raise unknown_attribute(type(self).__name__, name, dir(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the networks that the layer is part of: a copy is part of none."""
+        return {key: value for key, value in self.__dict__.items() if key != "_networks"}
 
     @property
     def trainable(self) -> bool | tuple[str, ...]:
@@ -160,6 +242,28 @@ class Layer(Configured):
         Zeros()
         """
         raise KeyError(parameter)
+
+    def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
+        """Fan in and fan out of a parameter, as `nnfast.initializers` explains them.
+
+        Parameters
+        ----------
+        parameter : str
+            Its own name, without the layer's: "kernel".
+        shape : tuple of int
+            Its shape.
+
+        Notes
+        -----
+        There are no errors.
+
+        Examples
+        --------
+        >>> from nnfast import layers
+        >>> layers.DepthwiseConv2D(3).fans("kernel", (3, 3, 64, 1))
+        (9, 9)
+        """
+        return fans(shape)
 
     def node(self, inputs: Sequence[tuple[str, Shape]]) -> Spec:
         """`spec` with the layer's own name and those of its inputs."""

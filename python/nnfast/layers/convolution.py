@@ -1,5 +1,8 @@
 """Convolutions over one axis and two, depthwise and transposed."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -60,6 +63,17 @@ class _Convolution(Layer):
             "alpha": self.function.alpha,
         }
 
+    def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
+        """Fan in and fan out of a parameter, from what the subclass says of kernels."""
+        return (
+            self._kernel_fans(math.prod(shape[:-2]), *shape[-2:])
+            if parameter == "kernel"
+            else super().fans(parameter, shape)
+        )
+
+    def _kernel_fans(self, field: int, before_last: int, last: int) -> tuple[int, int]:
+        raise NotImplementedError
+
     def initializer(self, parameter: str) -> Initializer:
         return {"kernel": self.kernel_initializer, "bias": self.bias_initializer}[parameter]
 
@@ -93,6 +107,9 @@ class _Forward(_Convolution):
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {**super().spec(input_shapes), "filters": self.filters, "groups": self.groups}
 
+    def _kernel_fans(self, field: int, before_last: int, last: int) -> tuple[int, int]:
+        return field * before_last, field * (last // self.groups)
+
 
 class _Transposed(_Convolution):
     op = "conv_transpose"
@@ -120,6 +137,9 @@ class _Transposed(_Convolution):
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {**super().spec(input_shapes), "filters": self.filters}
+
+    def _kernel_fans(self, field: int, before_last: int, last: int) -> tuple[int, int]:
+        return field * last, field * before_last
 
 
 class Conv2D(_Forward):
@@ -272,6 +292,9 @@ class DepthwiseConv2D(_Convolution):
         channels = input_shapes[0][-1] if input_shapes[0] else 0
         filters = channels * self.depth_multiplier
         return {**super().spec(input_shapes), "filters": filters, "groups": channels, "depthwise": 1}
+
+    def _kernel_fans(self, field: int, before_last: int, last: int) -> tuple[int, int]:
+        return field, field * last
 
 
 class Conv2DTranspose(_Transposed):

@@ -1,5 +1,7 @@
 """Input, Rescaling, Dense."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Layers of one's own, in NumPy."""
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any

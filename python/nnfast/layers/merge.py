@@ -1,5 +1,7 @@
 """Layers that join branches."""
 
+from __future__ import annotations
+
 from nnfast.configured import integer
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec

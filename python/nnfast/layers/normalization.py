@@ -1,5 +1,7 @@
 """Layers that bring their inputs to mean 0 and variance 1, and then scale and shift them again."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Pooling: the largest element or the mean of each window, or of the whole image or sequence."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

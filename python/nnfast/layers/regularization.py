@@ -1,5 +1,7 @@
 """Layers that act in training only."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 from nnfast.configured import real

@@ -1,5 +1,7 @@
 """Layers that change the shape of rows and nothing else."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from nnfast.configured import shape_of

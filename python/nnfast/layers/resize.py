@@ -1,5 +1,7 @@
 """Layers that make images and sequences larger or smaller: up-sampling, zero padding, cropping."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

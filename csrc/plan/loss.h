@@ -1,0 +1,18 @@
+// Losses and metrics that are losses, from their descriptions.
+#pragma once
+
+#include "ops/loss.h"
+#include "plan/graph.h"
+
+namespace nnfast::plan {
+
+LossOptions loss_options(const NodeSpec& spec, bool on_logits);
+
+// Whether the description says that the network gives logits.
+bool wants_logits(const NodeSpec& loss);
+
+// Whether the loss reads logits, so that the network's last softmax or sigmoid is left to it.
+// Checks that the network's end fits the loss.
+bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,56 @@
+"""Names of Keras and PyTorch that nnfast does not have, and what to write instead: the advice of error messages."""
+
+__all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE"]
+
+ARGUMENTS = {
+    "input_shape": "put layers.Input(shape) before the first layer",
+    "lr": "did you mean 'learning_rate'?",
+    "weights": "give first values with kernel_initializer= and bias_initializer=",
+}
+
+PACKAGE = {
+    "Sequential": "write nnfast.Network([...])",
+    "Model": "write nnfast.Network(inputs=..., outputs=...)",
+    "Input": "write nnfast.layers.Input(shape)",
+    "Dense": "write nnfast.layers.Dense(units)",
+    "load_model": "write nnfast.Network.load(path)",
+    "load": "write nnfast.Network.load(path)",
+    "nn": "the layers are in nnfast.layers",
+    "optim": "the optimizers are in nnfast.optimizers",
+    "datasets": "data sets are in nnfast.data",
+    "applications": "ready-made networks are in nnfast.models",
+}
+
+LAYERS = {
+    "Linear": "write layers.Dense(units), which finds the number of inputs itself",
+    "BatchNorm1d": "write layers.BatchNormalization()",
+    "BatchNorm2d": "write layers.BatchNormalization()",
+    "Sequential": "write nnfast.Network([...])",
+    "Lambda": "write a class that derives from layers.CustomLayer",
+    "Permute": "transpose the data with NumPy before it enters",
+}
+
+LOSSES = {
+    "MSELoss": "write losses.MeanSquaredError()",
+    "L1Loss": "write losses.MeanAbsoluteError()",
+    "BCEWithLogitsLoss": "write losses.BinaryCrossEntropy(from_logits=True)",
+    "CrossEntropyLoss": "write losses.CrossEntropy(from_logits=True)",
+}
+
+_TRAINER = 'training is the job of nf.Trainer(net, loss=..., optimizer="adam")'
+NETWORK = {
+    "fit": f"{_TRAINER}, which has fit(x, y, epochs=...)",
+    "compile": f"{_TRAINER}: it takes what compile takes elsewhere",
+    "train": f"{_TRAINER}, which has fit(x, y, epochs=...); there is no mode to set",
+    "eval": "there is no mode to set: predict never trains",
+    "evaluate": f"{_TRAINER}, which has evaluate(x, y)",
+    "train_on_batch": f"{_TRAINER}, which has train_on_batch(x, y)",
+    "forward": "call predict(x)",
+    "state_dict": "use parameters, by name, or save(path)",
+    "load_state_dict": "write values with net.parameters[name][...] = values, or use Network.load(path)",
+    "weights": "use parameters, by name, or get_weights()",
+    "trainable_weights": "use trainable, the names, with parameters",
+    "count_params": "use num_parameters",
+    "add": "give Network the whole list of layers",
+    "to": "all runs on the processor; for another dtype use copy(dtype)",
+}
