@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from nnfast import _core
+from nnfast.typing import Array
 
 # The same examples in every run: a failure is a failure of the change at hand.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=60)
@@ -18,6 +19,14 @@ settings.load_profile("reproducible")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def blobs(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Three well separated clusters, and their numbers."""
+    labels = rng.integers(0, 3, size=150)
+    centres = np.array([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0]])
+    return (centres[labels] + 0.2 * rng.normal(size=(150, 4))).astype("float32"), labels
 
 
 @pytest.fixture(scope="session")

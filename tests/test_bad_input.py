@@ -130,8 +130,6 @@ def test_targets_that_miss_a_flatten_or_one_hot() -> None:
 
 
 FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "batch larger than the data": ({"batch_size": 11}, ValueError, "batch_size <= 10, .* got 11"),
-    "batch larger than what validation leaves": ({"batch_size": 9, "validation_split": 0.2}, ValueError, "<= 8"),
     "no batch": ({"batch_size": 0}, ValueError, "batch_size >= 1"),
     "half a batch": ({"batch_size": 2.5}, TypeError, "integer as batch_size"),
     "no epochs": ({"epochs": 0}, ValueError, "epochs >= 1"),

@@ -188,7 +188,7 @@ def test_a_plan_without_an_optimizer_makes_no_step() -> None:
     with pytest.raises(RuntimeError, match="train_step: expected a plan with an optimizer"):
         plan.train_step(X, Y, None, 0.1)
     with pytest.raises(RuntimeError, match="train_batches: expected a plan with an optimizer"):
-        plan.train_batches(X, Y, None, np.arange(4), 0, 2, np.ones(2), 1.0)
+        plan.train_batches(X, Y, None, np.arange(4), 0, 2, np.ones(2), 1.0, np.zeros((2, 2)))
     assert flat.tobytes() == before.tobytes()
     assert plan.evaluate(X, Y, None).shape == (1,)
 
@@ -200,13 +200,13 @@ def test_learning_rates_may_have_strides() -> None:
     parameters = set()
     for form in forms:
         flat, plan = core_plan(loss={"name": "mse"}, optimizer={"name": "sgd"})
-        plan.train_batches(X, Y, None, np.arange(4), 0, 1, form, 60.0)
+        plan.train_batches(X, Y, None, np.arange(4), 0, 1, form, 60.0, np.zeros((2, 2)))
         assert plan.iteration == 4
         parameters.add(flat.tobytes())
     assert len(parameters) == 1
     flat, plan = core_plan(loss={"name": "mse"}, optimizer={"name": "sgd"})
     before = flat.copy()
-    plan.train_batches(X, Y, None, np.arange(4), 0, 1, np.array([0.0, 1e9] * 4)[::2], 60.0)
+    plan.train_batches(X, Y, None, np.arange(4), 0, 1, np.array([0.0, 1e9] * 4)[::2], 60.0, np.zeros((2, 2)))
     assert flat.tobytes() == before.tobytes()
 
 

@@ -55,6 +55,7 @@ INTERNAL = {
     "node",
     "plain",
     "plan",
+    "require_plan",
     "set_state",
     "spec",
     "take_name",

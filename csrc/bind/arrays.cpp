@@ -10,11 +10,24 @@ std::string shape_text(const std::vector<py::ssize_t>& shape) {
 
 std::string dtype_text(const py::array& array) { return py::str(array.dtype()); }
 
+// Whether the array is one of numpy.ma in which something is masked. Nearly every array is an ndarray itself
+// and no subclass, so that asking costs nothing.
+static bool hides_elements(const py::handle& array) {
+  if (Py_TYPE(array.ptr()) == py::detail::npy_api::get().PyArray_Type_) return false;
+  return py::module_::import("numpy.ma").attr("is_masked")(array).cast<bool>();
+}
+
 py::array any_array(const py::handle& object, const char* place) {
   if (!py::isinstance<py::array>(object)) {
     throw py::type_error(text(place, ": expected a NumPy array, got ",
                               py::type::of(object).attr("__name__").cast<std::string>(),
                               "; use numpy.asarray"));
+  }
+  if (hides_elements(object)) {
+    throw ValueError(
+        text(place,
+             ": expected no masked elements, got a masked array; leave them out or fill "
+             "them with .filled(value)"));
   }
   py::array array = py::reinterpret_borrow<py::array>(object);
   const char order = array.dtype().byteorder();

@@ -187,9 +187,9 @@ class PyPlan {
   virtual py::array predict(const py::object& x, const py::object& out) = 0;
   virtual double train_step(const py::object& x, const py::object& y, const py::object& weight,
                             double rate) = 0;
-  virtual py::tuple train_batches(const py::object& x, const py::object& y,
-                                  const py::object& weight, const py::object& order, index_t first,
-                                  index_t batch_size, const Rates& rates, double seconds) = 0;
+  virtual void train_batches(const py::object& x, const py::object& y, const py::object& weight,
+                             const py::object& order, index_t first, index_t batch_size,
+                             const Rates& rates, double seconds, const py::object& tally) = 0;
   virtual py::array evaluate(const py::object& x, const py::object& y,
                              const py::object& weight) = 0;
   virtual double loss_and_gradients(const py::object& x, const py::object& y,
@@ -238,9 +238,9 @@ class PyPlanOf final : public PyPlan {
     return plan_.train_step(data, rate);
   }
 
-  py::tuple train_batches(const py::object& x, const py::object& y, const py::object& weight,
-                          const py::object& order, index_t first, index_t batch_size,
-                          const Rates& rates, double seconds) override {
+  void train_batches(const py::object& x, const py::object& y, const py::object& weight,
+                     const py::object& order, index_t first, index_t batch_size, const Rates& rates,
+                     double seconds, const py::object& tally) override {
     const Dataset<T> data = dataset_of(x, y, weight);
     const py::array rows = contiguous_array(order, "order");
     if (!has_type(rows, 'i', 8) || rows.ndim() != 1) {
@@ -254,16 +254,11 @@ class PyPlanOf final : public PyPlan {
     }
     require(first >= 0 && first < rows.size() && rates.ndim() == 1 && rates.size() > 0,
             "train_batches: expected a first row within the order and at least one learning rate");
-    py::array_t<double> totals(1 + plan_.metric_count());
-    double* sums = totals.mutable_data();
-    std::fill(sums, sums + totals.size(), 0.0);
-    index_t steps = 0;
-    {
-      const ReleaseGil release;
-      steps = plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(),
-                                  rates.size(), seconds, sums);
-    }
-    return py::make_tuple(steps, totals);
+    py::array sums = output_array<double>(tally, {2, 2 + plan_.metric_count()}, "tally", {});
+    double* to = mutable_data_of<double>(sums);
+    const ReleaseGil release;
+    plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(),
+                        seconds, to);
   }
 
   py::array evaluate(const py::object& x, const py::object& y, const py::object& weight) override {
@@ -538,7 +533,7 @@ void add_plan(py::module_& module) {
            py::arg("learning_rate"))
       .def("train_batches", &PyPlan::train_batches, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("order"), py::arg("first"), py::arg("batch_size"),
-           py::arg("learning_rates"), py::arg("seconds"))
+           py::arg("learning_rates"), py::arg("seconds"), py::arg("tally"))
       .def("evaluate", &PyPlan::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"))
       .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("training"))

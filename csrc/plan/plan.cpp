@@ -99,6 +99,7 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
   targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(program_.prediction->size));
   values_ = AlignedBuffer<T>(rows);
   weights_ = AlignedBuffer<T>(rows);
+  sums_.resize(2 + metrics_.size());
 }
 
 template <class T>
@@ -359,7 +360,7 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
 
 template <class T>
 double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate,
-                     double* totals) {
+                     double* tally) {
   // Random numbers and Adam's corrections are functions of the step's number.
   if (iteration >= UINT32_MAX - 1)
     throw StateError("network: expected fewer than 2^32 - 1 steps, got as many");
@@ -376,9 +377,11 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   const double loss = compute_loss(batch.rows, data.weights != nullptr, true);
   if (!std::isfinite(loss)) explain_non_finite(data, batch);
   // Before the backward pass, which takes over the memory of the output.
-  if (totals) {
-    totals[0] += loss * static_cast<double>(batch.rows);
-    add_metrics(batch.rows, totals);
+  if (tally) {
+    std::fill(sums_.begin(), sums_.end(), 0.0);
+    sums_[0] = 1;
+    sums_[1] = loss * static_cast<double>(batch.rows);
+    add_metrics(batch.rows, sums_.data() + 1);
   }
   backward(run);
   for (const auto& op : program_.ops) {
@@ -388,6 +391,12 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
                      learning_rate, iteration + 1);
   for (const auto& op : program_.ops) op->commit(run);
   ++iteration;
+  if (tally) {
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      tally[i] += sums_[i];
+      tally[sums_.size() + i] = sums_[i];
+    }
+  }
   return loss;
 }
 
@@ -400,34 +409,22 @@ double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
 }
 
 template <class T>
-index_t Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
-                               index_t first, index_t batch_size, const double* learning_rates,
-                               index_t steps, double seconds, double* totals) {
+void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
+                            index_t first, index_t batch_size, const double* learning_rates,
+                            index_t steps, double seconds, double* tally) {
   const Busy busy(busy_);
   require_optimizer("train_batches");
   require_rows(batch_size, "train_batches");
   const auto start = std::chrono::steady_clock::now();
-  index_t done = 0;
-  while (done < steps && first < order_size) {
+  for (index_t i = 0; i < steps && first < order_size; ++i) {
     const index_t left = order_size - first;
     const Batch batch{order, first, left < batch_size ? left : batch_size, first / batch_size,
                       augmentation_.has_value()};
-    // Steps that were made are reported first; the error comes back with the next call.
-    try {
-      step(data, batch, learning_rates[done], totals);
-    } catch (const ValueError&) {
-      if (done == 0) throw;
-      break;
-    } catch (const StateError&) {
-      if (done == 0) throw;
-      break;
-    }
+    step(data, batch, learning_rates[i], tally);
     first += batch.rows;
-    ++done;
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     if (passed.count() >= seconds) break;
   }
-  return done;
 }
 
 template <class T>

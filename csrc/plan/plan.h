@@ -52,12 +52,13 @@ class Plan {
   // gradient is not finite it throws, parameters and optimiser as before.
   double train_step(const Dataset<T>& batch, double learning_rate);
 
-  // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Adds the
-  // sums of losses and metrics to totals (1 + metrics). Returns the number of steps. Only here are
+  // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Once a step
+  // is made, its 1 and its sums of losses and metrics are added to the first row of tally (2, 2 +
+  // metrics) and written to the second: so the tally is right whatever ends the call. Only here are
   // images augmented.
-  index_t train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
-                        index_t first, index_t batch_size, const double* learning_rates,
-                        index_t steps, double seconds, double* totals);
+  void train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
+                     index_t first, index_t batch_size, const double* learning_rates, index_t steps,
+                     double seconds, double* tally);
 
   // Adds the sums of losses and metrics over all rows to totals.
   void evaluate(const Dataset<T>& data, double* totals);
@@ -90,7 +91,7 @@ class Plan {
   void backward(const Run& run);
   LossInputs<T> loss_inputs(const Tensor<T>& prediction, index_t rows) const;
   double compute_loss(index_t rows, bool weighted, bool with_gradient);
-  double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* totals);
+  double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* tally);
   void add_metrics(index_t rows, double* totals);
   double accuracy(index_t rows);
   void require_rows(index_t rows, const char* place) const;
@@ -120,6 +121,7 @@ class Plan {
           classes_ = 1;  // of the prediction: the axes before the last, and the last
   AlignedBuffer<int32_t> labels_, best_, best_target_;
   AlignedBuffer<T> targets_, values_, weights_;
+  std::vector<double> sums_;  // of a step: 1, and losses and metrics summed over its rows
   bool has_labels_ = false;
   index_t last_rows_ = 0;
   index_t row_bytes_ =

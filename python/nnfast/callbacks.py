@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
-from nnfast.configured import integer, module_names, real
+from nnfast import losses
+from nnfast.configured import choose, integer, module_names, real
 
 if TYPE_CHECKING:
     from nnfast.trainer import Trainer
@@ -28,7 +30,11 @@ class Callback:
     Notes
     -----
     An exception in a method ends `Trainer.fit`, which passes it on. The network stays as the last step left it, and
-    `on_train_end` is not called.
+    `on_train_end` is not called. A method may freeze parameters, evaluate, predict, or make steps of its own with
+    `Trainer.train_on_batch`; it may not call `Trainer.fit` of the same trainer.
+
+    `Trainer.fit` refuses callbacks with other methods whose names begin with ``on_``, and those of Keras that it does
+    not call, since they would never run.
 
     Examples
     --------
@@ -55,6 +61,12 @@ class Callback:
     """
 
     trainer: Trainer
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "; use self.trainer and self.trainer.network" if name in ("model", "params") else ""
+            raise AttributeError(f"{type(self).__name__}: no attribute {name!r}{hint}")
 
     def on_train_begin(self) -> None:
         """Before the first epoch."""
@@ -94,6 +106,43 @@ class Callback:
         """
 
 
+_VALIDATION = "write on_epoch_end(epoch, logs), which gets the figures of the validation too"
+_INSTEAD = {
+    "set_model": "use self.trainer and self.trainer.network",
+    "set_params": "use self.trainer",
+    "on_train_batch_end": "write on_batch_end(batch, logs)",
+    "on_train_batch_begin": "write on_epoch_begin(epoch) or on_batch_end(batch, logs)",
+    "on_batch_begin": "write on_epoch_begin(epoch) or on_batch_end(batch, logs)",
+    "on_test_begin": _VALIDATION,
+    "on_test_end": _VALIDATION,
+    "on_test_batch_begin": _VALIDATION,
+    "on_test_batch_end": _VALIDATION,
+    "on_predict_begin": "write what it does around the call of Network.predict",
+    "on_predict_end": "write what it does around the call of Network.predict",
+}
+"""What to write in place of Keras's other methods."""
+
+
+def as_callbacks(given: Any) -> tuple[Callback, ...]:
+    """The callbacks that `Trainer.fit` was given: one, or any number of them. Each method of theirs is called."""
+    callbacks = tuple(given) if isinstance(given, Iterable) else (given,)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
+            raise TypeError(f"fit: expected objects of classes derived from callbacks.Callback, got {callback!r}{hint}")
+        known = [name for name in dir(Callback) if name.startswith("on_")]
+        for name in dir(callback):
+            if name in _INSTEAD or (name.startswith("on_") and name not in known):
+                hint = _INSTEAD.get(name, f"the methods of a callback are {', '.join(known)}")
+                raise TypeError(f"{type(callback).__name__}: no method of a callback is called {name}; {hint}")
+    return callbacks
+
+
+def runs_by_batch(callback: Callback) -> bool:
+    """Whether `on_batch_end` is the callback's own, of its class or set on the object."""
+    return getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
+
+
 class EarlyStopping(Callback):
     """Stop when a figure no longer gets better, and go back to the best parameters.
 
@@ -106,7 +155,8 @@ class EarlyStopping(Callback):
     min_delta : float, default 0
         A change counts as better if it is larger than this, at least 0.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether less or more is better; "auto" means more for names that end in "accuracy" and less for all else.
+        Whether less or more is better; "auto" means more for names that end in "accuracy" and less for losses. Other
+        figures need a mode.
     restore_best_weights : bool, default True
         At the end of the run, however it came, set the network to the parameters of the best epoch.
 
@@ -120,8 +170,8 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        If `mode` is unknown, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no figure of
-        that name, such as "val_loss" without validation data.
+        If `mode` is unknown or missing, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no
+        figure of that name, such as "val_loss" without validation data.
     TypeError
         If `monitor` is no name, `patience` no integer or `min_delta` no real number.
 
@@ -157,7 +207,7 @@ class EarlyStopping(Callback):
         self.monitor = _name_of("EarlyStopping", monitor)
         self.patience = integer("EarlyStopping", "patience", patience, least=0)
         self.min_delta = real("EarlyStopping", "min_delta", min_delta, least=0.0)
-        self._sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith("accuracy")) else 1.0
+        self._sign = -1.0 if (_mode_of(self.monitor) if mode == "auto" else mode) == "max" else 1.0
         self.restore_best_weights = restore_best_weights
         self.on_train_begin()
 
@@ -170,9 +220,8 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         value = _monitored(self, self.monitor, logs)
         if self._sign * (self.best - value) > self.min_delta:
-            self.best, self.best_epoch, self._waited = value, epoch, 0
-            if self.restore_best_weights:
-                self._weights = self.trainer.network.get_weights()
+            weights = self.trainer.network.get_weights() if self.restore_best_weights else None
+            self.best, self.best_epoch, self._weights, self._waited = value, epoch, weights, 0
             return
         self._waited += 1
         if self._waited > self.patience:
@@ -239,8 +288,24 @@ def _name_of(place: str, monitor: object) -> str:
     return monitor
 
 
+def _mode_of(monitor: str) -> str:
+    figure = monitor.removeprefix("val_")
+    if figure.endswith(("accuracy", "acc")):
+        return "max"
+    if figure.endswith("loss") or figure in losses.NAMES or figure in losses.LONG_NAMES:
+        return "min"
+    raise ValueError(
+        f'EarlyStopping: expected mode="min" or mode="max" with {monitor!r}; only of losses and accuracies it is known '
+        "whether less or more is better"
+    )
+
+
 def _monitored(callback: Callback, name: str, logs: Logs) -> float:
-    if name not in logs:
-        hint = "; pass validation data to fit" if name.startswith("val_") else ""
-        raise ValueError(f"{type(callback).__name__}: expected one of {sorted(logs)} to monitor, got {name!r}{hint}")
-    return logs[name]
+    if name in logs:
+        return logs[name]
+    place = type(callback).__name__
+    if name.startswith("val_") and not any(known.startswith("val_") for known in logs):
+        raise ValueError(
+            f"{place}: expected one of {sorted(logs)} to monitor, got {name!r}; pass validation data to fit"
+        )
+    return logs[choose(f"figure to monitor in {place}", name, logs)]

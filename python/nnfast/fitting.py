@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnfast import _core
-from nnfast.callbacks import Callback
+from nnfast.callbacks import Callback, runs_by_batch
 from nnfast.history import History
-from nnfast.progress import ProgressBar
+from nnfast.progress import Progress
 from nnfast.typing import Array
 
 if TYPE_CHECKING:
+    from nnfast.batches import Batches
     from nnfast.trainer import Trainer
 
-__all__ = ["Batches", "FitLoop", "Position"]
+__all__ = ["FitLoop", "Position"]
 
 _CHUNK_SECONDS = 0.1
 """How long the core trains before it returns for Ctrl-C and the progress bar."""
@@ -27,25 +28,37 @@ _ORDER_STREAM = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
-class Batches:
-    """Checked rows with targets and weights, in the core's form, and the targets as the caller gave them."""
-
-    x: Array
-    y: Array
-    weight: Array | None
-    y_given: Any
-
-
-@dataclass(slots=True)
 class Position:
     """Where in an epoch training stands, so that an interrupted epoch can be continued with the same bits."""
 
     epoch: int
     rows: int
     batch_size: int
-    start: int
-    """The plan's iteration at the epoch's first batch; how far it got follows from the iteration now."""
-    totals: list[float]
+    tally: Array
+    """(2, 2 + metrics): number of batches, and sums of their losses and metrics, of the epoch so far; and of the last
+    batch alone. The core writes it with each step, so whatever interrupts training, it is right."""
+
+    @property
+    def batches(self) -> int:
+        """Number of batches that have been trained."""
+        return int(self.tally[0, 0])
+
+    def describe(self, iteration: int) -> dict[str, Any]:
+        """As a checkpoint keeps it; `start` is the iteration that the epoch began with."""
+        return {
+            "epoch": self.epoch,
+            "rows": self.rows,
+            "batch_size": self.batch_size,
+            "start": iteration - self.batches,
+            "totals": self.tally[0, 1:].tolist(),
+        }
+
+    @classmethod
+    def restore(cls, description: Mapping[str, Any], iteration: int) -> Position:
+        """The position that `describe` gave."""
+        totals = [iteration - description["start"], *description["totals"]]
+        tally = np.array([totals, np.zeros(len(totals))])
+        return cls(description["epoch"], description["rows"], description["batch_size"], tally)
 
 
 class FitLoop:
@@ -70,8 +83,8 @@ class FitLoop:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.callbacks = callbacks
-        self.progress = progress
-        self.by_batch = any(type(c).on_batch_end is not Callback.on_batch_end for c in callbacks)
+        self.progress = Progress(progress)
+        self.by_batch = any(runs_by_batch(callback) for callback in callbacks)
 
     def run(self, initial_epoch: int, epochs: int) -> History:
         """Train the epochs initial_epoch, ..., epochs - 1."""
@@ -112,45 +125,43 @@ class FitLoop:
         wanted = trainer.epoch, len(self.data.x), self.batch_size
         if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
             return old
-        trainer.position = Position(*wanted, trainer.plan.iteration, [0.0] * (1 + len(trainer.core_metrics)))
+        trainer.position = Position(*wanted, np.zeros((2, 2 + len(trainer.core_metrics))))
         return trainer.position
 
     def _epoch(self, title: str) -> dict[str, float]:
         trainer = self.trainer
         order = self._order()
         position = self._position()
-        with ProgressBar(self.progress, title, -(-len(order) // self.batch_size)) as bar:
-            bar.update(trainer.plan.iteration - position.start, {})
-            logs = self._batches(order, position, bar)
+        with self.progress.epoch(title, -(-len(order) // self.batch_size)) as shown:
+            shown.update(position.batches, {})
+            logs = self._batches(order, position, shown)
             trainer.epoch += 1
             if self.validation is not None:
                 logs |= {f"val_{name}": value for name, value in trainer.evaluate_batches(self.validation).items()}
-                bar.update(0, logs)
+                shown.update(0, logs)
         return logs
 
-    def _batches(self, order: Array, position: Position, bar: ProgressBar) -> dict[str, float]:
-        trainer, plan, data = self.trainer, self.trainer.plan, self.data
-        batches = -(-len(order) // self.batch_size)
-        step = plan.iteration - position.start
-        rates = trainer.optimizer.rates(plan.iteration, batches - step)
-        logs = trainer.core_logs(position.totals, min(step * self.batch_size, len(order))) if step else {}
-        while step < batches:
+    def _batches(self, order: Array, position: Position, shown: Progress) -> dict[str, float]:
+        trainer, data, size = self.trainer, self.data, self.batch_size
+        count = -(-len(order) // size)
+        rates = trainer.optimizer.rates(trainer.iteration, count - position.batches)
+        while (before := position.batches) < count:
             if self.by_batch:
-                rates = trainer.optimizer.rates(plan.iteration, 1)
-            done, totals = plan.train_batches(
-                data.x, data.y, data.weight, order, step * self.batch_size, self.batch_size, rates, _CHUNK_SECONDS
+                rates = trainer.optimizer.rates(trainer.iteration, 1)
+            trainer.require_plan(size)  # a callback may have frozen parameters
+            trainer.plan.train_batches(
+                data.x, data.y, data.weight, order, before * size, size, rates, _CHUNK_SECONDS, position.tally
             )
+            done = position.batches - before
             rates = rates[done:]
-            rows_before = step * self.batch_size
-            step += done
-            rows_now = min(step * self.batch_size, len(order))
-            position.totals = [a + b for a, b in zip(position.totals, totals.tolist(), strict=True)]
-            logs = trainer.core_logs(position.totals, rows_now)
-            bar.update(done, logs)
+            shown.update(done, self._logs(position, len(order)))
             if self.by_batch:
-                own = trainer.core_logs(totals.tolist(), rows_now - rows_before)
+                own = trainer.core_logs(position.tally[1, 1:], min(size, len(order) - before * size))
                 for callback in self.callbacks:
-                    callback.on_batch_end(step - 1, own)
+                    callback.on_batch_end(before, own)
                 if trainer.stop_training:
                     break
-        return logs
+        return self._logs(position, len(order))
+
+    def _logs(self, position: Position, rows: int) -> dict[str, float]:
+        return self.trainer.core_logs(position.tally[0, 1:], min(position.batches * self.batch_size, rows))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 __all__ = ["History"]
 
 
-class History:
-    """Loss and metrics by epoch.
+class History(Mapping[str, list[float]]):
+    """Loss and metrics by epoch: ``history["val_loss"]`` is a list with a number per epoch.
 
     Attributes
     ----------
@@ -19,6 +20,11 @@ class History:
     seconds : list of float
         Wall time of each epoch, validation included.
 
+    Raises
+    ------
+    KeyError
+        From ``history[name]`` for an unknown name; the text gives the known ones.
+
     Examples
     --------
     >>> from nnfast.history import History
@@ -26,6 +32,8 @@ class History:
     >>> record.add(0, {"loss": 0.5}, seconds=0.1)
     >>> record.history
     {'loss': [0.5]}
+    >>> record["loss"], list(record)
+    ([0.5], ['loss'])
     """
 
     def __init__(self) -> None:
@@ -49,6 +57,48 @@ class History:
         self.seconds.append(seconds)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame with a row per epoch and a column per name.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its index is `epoch`.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from nnfast.history import History
+        >>> record = History()
+        >>> for epoch, loss in enumerate([0.5, 0.25]):
+        ...     record.add(epoch, {"loss": loss}, seconds=0.1)
+        >>> record.to_dataframe()["loss"].min()  # doctest: +SKIP
+        0.25
+        """
+        try:
+            import pandas  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise ImportError(
+                "History.to_dataframe: expected pandas, which is not installed; run `pip install pandas`, or use the "
+                "dict `history`"
+            ) from error
+        return pandas.DataFrame(self.history, index=pandas.Index(self.epoch, name="epoch"))
+
+    def __getitem__(self, name: str) -> list[float]:
+        if name not in self.history:
+            raise KeyError(f"history: no {name!r}; names: {', '.join(self.history)}")
+        return self.history[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.history)
+
+    def __len__(self) -> int:
+        return len(self.history)
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())

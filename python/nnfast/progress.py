@@ -1,46 +1,77 @@
-"""The progress bar of `Trainer.fit`."""
+"""What `Trainer.fit` shows while it runs."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-__all__ = ["ProgressBar"]
+__all__ = ["Progress"]
+
+_BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} {remaining}{postfix}"
+"""With a loss and a metric this leaves 20 of 80 columns to the bar."""
 
 
-class ProgressBar:
-    """One tqdm bar per epoch, on a terminal or in a notebook, or none at all.
+class Progress:
+    """Shows a run on standard error: on a terminal a bar and then a line for each epoch, elsewhere the lines alone.
+
+    In a notebook the bars stay and need no lines. A stream that is missing or fails shows nothing; training goes on.
 
     Parameters
     ----------
     show : bool or None
-        None shows it only where somebody looks: on a terminal and in notebooks.
-    title : str
-    batches : int
+        True draws bars also where nobody may look, False nothing at all.
+
+    Examples
+    --------
+    >>> from nnfast.progress import Progress
+    >>> with Progress(False).epoch("epoch 1/1", batches=10) as progress:
+    ...     progress.update(10, {"loss": 0.5})
     """
 
-    def __init__(self, show: bool | None, title: str, batches: int) -> None:
+    def __init__(self, show: bool | None) -> None:
+        self._stream: Any = None if show is False or getattr(sys.stderr, "closed", False) else sys.stderr
+        self._in_notebook = self._stream is not None and "ipykernel" in sys.modules
+        self._draws = self._stream is not None and (show or self._in_notebook or _is_terminal(self._stream))
         self._bar: Any = None
-        if show or (show is None and (sys.stderr.isatty() or "ipykernel" in sys.modules)):
+        self._logs: Mapping[str, float] = {}
+
+    @contextlib.contextmanager
+    def epoch(self, title: str, batches: int) -> Iterator["Progress"]:
+        """Show an epoch of so many batches, and its line once it has ended well."""
+        if self._draws:
             from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
-            self._bar = tqdm(total=batches, desc=title, unit="batch")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+            self._bar = tqdm(
+                total=batches, desc=title, unit="batch", bar_format=_BAR, dynamic_ncols=True, leave=self._in_notebook
+            )
+        try:
+            yield self
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+                self._bar = None
+        if self._stream is not None and not self._in_notebook:
+            # What watches a training, such as `head`, may go away before it ends.
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                print(f"{title}: {_text(self._logs)}", file=self._stream, flush=True)
 
     def update(self, batches: int, logs: Mapping[str, float]) -> None:
         """Move on by `batches` and show `logs`."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in logs.items()), refresh=False)
+        self._logs = logs
+        if self._bar is not None and (batches or self._in_notebook):
+            self._bar.set_postfix_str(_text(logs), refresh=batches == 0)
             self._bar.update(batches)
-            if batches == 0:
-                self._bar.refresh()
+
+
+def _text(logs: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Whether `stream` is a terminal; a closed one, or one that knows no terminals, is none."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False

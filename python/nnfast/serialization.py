@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,9 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         "metrics": [metrics.describe(metric) for metric in trainer.metrics],
         "iteration": trainer.iteration,
         "epoch": trainer.epoch,
-        "position": None if position is None or position.epoch != trainer.epoch else asdict(position),
+        "position": None
+        if position is None or position.epoch != trainer.epoch
+        else position.describe(trainer.iteration),
     }
     _write(path, tensors, {"network": _describe(trainer.network), "training": training})
 
@@ -128,7 +129,8 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
     if not numbers or len(totals) != 1 + len(trainer.core_metrics) or start > trainer.iteration:
         raise ValueError(f"expected a position that fits the trainer, got {stored!r}")
-    return Position(epoch, rows, size, start, totals)
+    fields = {"epoch": epoch, "rows": rows, "batch_size": size, "start": start, "totals": totals}
+    return Position.restore(fields, trainer.iteration)
 
 
 def _parts(network: Network, vector: Array) -> dict[str, Array]:

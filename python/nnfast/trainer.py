@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, losses, metrics, optimizers
-from nnfast.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
-from nnfast.callbacks import Callback
+from nnfast.batches import Batches
+from nnfast.callbacks import Callback, as_callbacks
 from nnfast.configured import integer, real
-from nnfast.fitting import Batches, FitLoop, Position
+from nnfast.fitting import FitLoop, Position
 from nnfast.history import History
 from nnfast.network import Network
+from nnfast.typing import Array
 
 if TYPE_CHECKING:
     from nnfast.data.augmentation import Augmentation
@@ -27,6 +30,10 @@ _SMALLEST_CAPACITY = 32
 """Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches ..."""
 _SMALLEST_BYTES = 1 << 24
 """... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
+_FIXED = ("network", "loss", "optimizer", "metrics")
+"""Attributes that a plan is made of: another value would have no effect."""
+_MADE_ANEW = ("plan", "_train_step", "_version", "_fitting")
+"""Attributes that copies do not take over."""
 
 
 class Trainer:
@@ -66,7 +73,8 @@ class Trainer:
     Notes
     -----
     The same seed, data and calls give the same bits, for any number of threads. Freezing parameters of the network
-    takes effect with the next step.
+    takes effect with the next step. A trainer can be pickled and copied with `copy.deepcopy`, the network and the
+    optimiser's state with it; the copy trains on with the same bits.
 
     Examples
     --------
@@ -81,6 +89,12 @@ class Trainer:
     [2.0, 1.0]
     """
 
+    plan: _core.Plan
+    _train_step: Callable[[Any, Any, Any, float], float]
+    _capacity: int
+    _augmentation: Augmentation | None
+    _version: int
+
     def __init__(self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] = ()) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
@@ -92,8 +106,24 @@ class Trainer:
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
-        self._augmentation: Augmentation | None = None
-        self._make_plan(_smallest_capacity(network))
+        self._fitting = threading.Lock()
+        self._make_plan(_smallest_capacity(network), None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and name in vars(self):
+            raise AttributeError(f"Trainer: {name} is fixed; make a new Trainer of the same network")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+        if self.position is not None:
+            fields["position"] = replace(self.position, tally=self.position.tally.copy())
+        state = {name: vector.copy() for name, vector in self.plan.state().items()}
+        return {"fields": fields, "iteration": self.iteration, "state": state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state["fields"], _fitting=threading.Lock())
+        self._make_plan(self._capacity, self._augmentation, state["iteration"], state["state"])
 
     def __repr__(self) -> str:
         return (
@@ -108,47 +138,44 @@ class Trainer:
         """Number of steps made."""
         return self.plan.iteration
 
-    def _make_plan(self, capacity: int, before: _core.Plan | None = None) -> None:
+    def _make_plan(
+        self,
+        capacity: int,
+        augmentation: Augmentation | None,
+        iteration: int = 0,
+        state: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Make a plan that goes on with an optimiser's state.
+
+        All that belongs together is assigned by one call: whatever interrupts this, the old plan stays as it is.
+        """
         version = self.network.version
         plan = self.network.plan(
             capacity,
             loss=self.loss,
             metrics=[spec for _, spec in self.core_metrics],
             optimizer=self.optimizer.spec(),
-            augmentation=None if self._augmentation is None else self._augmentation.spec(),
+            augmentation=None if augmentation is None else augmentation.spec(),
         )
-        if before is not None:
-            plan.iteration = before.iteration
-            for name, state in before.state().items():
-                plan.state()[name][...] = state
-        self.plan = plan
-        self._version = version
-        self._capacity = capacity
-        self._train_step = plan.train_step
+        plan.iteration = iteration
+        for name, vector in (state or {}).items():
+            plan.state()[name][...] = vector
+        vars(self).update(
+            plan=plan,
+            _train_step=plan.train_step,
+            _capacity=capacity,
+            _augmentation=augmentation,
+            _version=version,
+        )
 
-    def _require(self, rows: int) -> None:
+    def require_plan(self, rows: int) -> None:
         """Make a new plan, with the optimiser's state, if the present one is too small or parameters were frozen."""
-        if rows > self._capacity or self._version != self.network.version:
-            self._make_plan(max(rows, self._capacity), self.plan)
+        self._require(rows, self._augmentation)
 
-    def _set_augmentation(self, augmentation: Augmentation | None) -> None:
-        """Make a new plan, with the optimiser's state, if images are to be changed in another way."""
-        if augmentation is not None:
-            # Here, because most programs need no module of data.
-            from nnfast.data.augmentation import Augmentation
-
-            if not isinstance(augmentation, Augmentation):
-                got = type(augmentation).__name__
-                raise TypeError(f"fit: expected augmentation as an nnfast.data.Augmentation, got {got}")
-        before = self._augmentation
-        if augmentation == before:
-            return
-        self._augmentation = augmentation
-        try:
-            self._make_plan(self._capacity, self.plan)
-        except ValueError:
-            self._augmentation = before
-            raise
+    def _require(self, rows: int, augmentation: Augmentation | None) -> None:
+        """`require_plan`, also if images are to be changed in another way."""
+        if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
+            self._make_plan(max(rows, self._capacity), augmentation, self.iteration, self.plan.state())
 
     # ---- training --------------------------------------------------------------
 
@@ -201,29 +228,11 @@ class Trainer:
         except (TypeError, ValueError):
             pass
         batch = self._batches(x, y, sample_weight)
-        self._require(len(batch.x))
+        self.require_plan(len(batch.x))
         return self._train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
 
     def _batches(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batches:
-        network = self.network
-        rows = as_rows(x, network.input_shape, network.dtype, network.layers[0].place)
-        require_finite(rows, "x")
-        targets = as_targets(y, len(rows), network.output_shape, network.dtype, self.loss.targets)
-        for metric in self.metrics:
-            if (
-                targets.dtype.kind != "f"
-                and isinstance(metric, metrics.LossMetric)
-                and metric.loss.targets != "classes"
-            ):
-                raise ValueError(
-                    f"y: expected one-hot targets because of the metric {metric.name}, got class numbers; make them "
-                    f"one-hot with np.eye({network.output_shape[-1]})[y]"
-                )
-        weights = as_weights(sample_weight, len(rows), network.dtype)
-        if class_weight is not None:
-            by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
-            weights = by_class if weights is None else weights * by_class
-        return Batches(rows, targets, weights, y)
+        return Batches.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
 
     def fit(
         self,
@@ -238,7 +247,7 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         augmentation: Augmentation | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
         drop_last: bool = False,
         initial_epoch: int = 0,
@@ -252,7 +261,7 @@ class Trainer:
         epochs : int
             Number of the last epoch: those from `initial_epoch` to ``epochs - 1`` run.
         batch_size : int, default 32
-            At most the number of training rows.
+            More than there are training rows means all of them.
         shuffle : bool, default True
             Take the rows in another order each epoch, which follows from the network's seed and the trainer's `epoch`.
         validation_data : (x, y) or (x, y, sample_weight), optional
@@ -264,9 +273,10 @@ class Trainer:
             Weight by class number; others weigh 1. Multiplied with `sample_weight`.
         augmentation : nnfast.data.Augmentation, optional
             Random changes of the images (H, W, C) of each batch; not of validation data.
-        callbacks : sequence of Callback, optional
+        callbacks : Callback or iterable of Callback, optional
         progress : bool, optional
-            Show a progress bar; None shows it on a terminal and in notebooks.
+            Show a bar and a line per epoch, on standard error. None shows the bar on a terminal and in notebooks alone,
+            False nothing.
         drop_last : bool, default False
             Leave out the last batch of an epoch if it is short.
         initial_epoch : int, default 0
@@ -281,7 +291,8 @@ class Trainer:
         ValueError, TypeError
             For data or options that do not fit; nothing has changed then.
         RuntimeError
-            If the loss or a gradient becomes not finite; the network keeps the last good parameters.
+            If the loss or a gradient becomes not finite; the network keeps the last good parameters. Or if the trainer
+            is at work in another `fit`, such as the one that runs the callback that calls this.
         Exception
             Whatever a callback, a metric or a custom loss or layer raises; the network stays as the last step left it.
 
@@ -308,10 +319,8 @@ class Trainer:
         """
         count, first = integer("fit", "epochs", epochs), integer("fit", "initial_epoch", initial_epoch, least=0)
         share = real("fit", "validation_split", validation_split, least=0.0, below=1.0)
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
-                raise TypeError(f"fit: expected callbacks.Callback objects, got {callback!r}{hint}")
+        called = as_callbacks(callbacks)
+        _require_augmentation(augmentation)
         data = self._batches(x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
@@ -322,26 +331,26 @@ class Trainer:
                 raise ValueError(f"fit: expected validation_data as (x, y) or (x, y, sample_weight), got {got}")
             validation = self._batches(*validation_data)
         elif share:
-            data, validation = _split(data, share)
-        size = integer("fit", "batch_size", batch_size)
-        if size > len(data.x):
-            raise ValueError(
-                f"fit: expected batch_size <= {len(data.x)}, the number of training rows, got {size}; pass "
-                f"batch_size={len(data.x)} or less"
+            data, validation = data.split(share)
+        size = min(integer("fit", "batch_size", batch_size), len(data.x))
+        if self._fitting.locked():
+            raise RuntimeError(
+                "fit: expected no other fit of this trainer at work, got a call from one of its callbacks or from "
+                "another thread; make further steps with train_on_batch, or train a copy"
             )
-        self._set_augmentation(augmentation)
-        self._require(size)
-        loop = FitLoop(
-            self,
-            data,
-            validation,
-            size,
-            shuffle=bool(shuffle),
-            drop_last=bool(drop_last),
-            callbacks=callbacks,
-            progress=progress,
-        )
-        return loop.run(first, count)
+        with self._fitting:
+            self._require(size, augmentation)
+            loop = FitLoop(
+                self,
+                data,
+                validation,
+                size,
+                shuffle=bool(shuffle),
+                drop_last=bool(drop_last),
+                callbacks=called,
+                progress=progress,
+            )
+            return loop.run(first, count)
 
     # ---- evaluation ------------------------------------------------------------
 
@@ -379,9 +388,9 @@ class Trainer:
 
     def evaluate_batches(self, data: Batches) -> dict[str, float]:
         """`evaluate` on data that are already checked."""
-        self._require(1)
+        self.require_plan(1)
         totals = self.plan.evaluate(data.x, data.y, data.weight)
-        logs = self.core_logs(totals.tolist(), len(data.x))
+        logs = self.core_logs(totals, len(data.x))
         in_python = [metric for metric in self.metrics if metric.spec() is None]
         if in_python:
             prediction = self.network.predict(data.x)
@@ -389,10 +398,10 @@ class Trainer:
             logs |= {metric.name: metric.evaluate(given, prediction) for metric in in_python}
         return logs
 
-    def core_logs(self, totals: Sequence[float], rows: int) -> dict[str, float]:
+    def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
         """Loss and the core's metrics per row, by name, from sums over rows."""
         names = ["loss", *(name for name, _ in self.core_metrics)]
-        return {name: total / rows for name, total in zip(names, totals, strict=True)}
+        return {name: total / rows for name, total in zip(names, totals.tolist(), strict=True)}
 
     # ---- checkpoints -------------------------------------------------------------
 
@@ -493,19 +502,12 @@ def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
     return found
 
 
-def _split(data: Batches, share: float) -> tuple[Batches, Batches]:
-    """All but the last rows, and the last rows."""
-    rows = len(data.x)
-    cut = rows - int(rows * share)
-    if not 0 < cut < rows:
-        raise ValueError(
-            f"fit: expected a validation_split that leaves rows on both sides, got {share} of {rows} rows; pass "
-            "validation_data instead, or another share"
-        )
-    given = np.asarray(data.y_given)
+def _require_augmentation(augmentation: object) -> None:
+    if augmentation is None:
+        return
+    # Here, because most programs need no module of data.
+    from nnfast.data.augmentation import Augmentation
 
-    def part(where: slice) -> Batches:
-        weight = None if data.weight is None else data.weight[where]
-        return Batches(data.x[where], data.y[where], weight, given[where])
-
-    return part(slice(None, cut)), part(slice(cut, None))
+    if not isinstance(augmentation, Augmentation):
+        got = type(augmentation).__name__
+        raise TypeError(f"fit: expected augmentation as an nnfast.data.Augmentation, got {got}")

@@ -124,12 +124,12 @@ Trained<T> train(int epochs) {
   Plan<T> plan(result.graph, training_options(kBatch), {}, nullptr);
   const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
   for (int epoch = 0; epoch < epochs; ++epoch) {
-    double totals[2] = {0, 0};
-    const index_t steps = plan.train_batches(data, problem.order.data(), kRows, 0, kBatch,
-                                             rates.data(), kSteps, 1e9, totals);
-    CHECK(steps == kSteps);
-    result.losses.push_back(totals[0] / kRows);
-    result.training_accuracy = totals[1] / kRows;
+    double tally[6] = {};
+    plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
+                       tally);
+    CHECK(tally[0] == kSteps);
+    result.losses.push_back(tally[1] / kRows);
+    result.training_accuracy = tally[2] / kRows;
   }
   double totals[2] = {0, 0};
   plan.evaluate(data, totals);
@@ -230,9 +230,9 @@ void test_steps_do_not_allocate() {
     set_num_threads(threads);
     Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {}, nullptr);
     const auto epoch = [&] {
-      double totals[2] = {0, 0};
+      double tally[6] = {};
       plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
-                         totals);
+                         tally);
     };
     plan.train_step(problem.data(kBatch), 1e-3);
     const long own = allocations_of_thread;
@@ -267,10 +267,10 @@ uint64_t test_augmented_steps() {
         node("augmentation", "", {},
              {{"rotation", 20.0}, {"shift", 1.0}, {"contrast", 0.25}, {"cutout", int64_t{3}}});
     Plan<float> plan(graph, options, {}, nullptr);
-    double totals[2] = {0, 0};
+    double tally[6] = {};
     const auto step = [&] {
       plan.train_batches(problem.data(kRows), problem.order.data(), kRows, 0, kRows, rates.data(),
-                         1, 1e9, totals);
+                         1, 1e9, tally);
     };
     step();
 #if defined(NNFAST_COUNTS_ALLOCATIONS)

@@ -1,0 +1,339 @@
+"""Training that is interrupted, resumed and copied goes on with the same bits."""
+
+import _thread
+import copy
+import inspect
+import linecache
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+from small_networks import classifier, line, same
+
+import nnfast as nf
+from nnfast import callbacks, layers
+from nnfast.typing import Array
+
+TRAINING = {inspect.getsourcefile(module) for module in (nf.trainer, nf.fitting, nf.network)}
+
+# ---- interruption and resume -----------------------------------------------------------
+
+
+class Interrupt(callbacks.Callback):
+    """Ctrl-C after a number of batches."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.after -= 1
+        if self.after == 0:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_epoch_is_completed_with_the_same_bits(blobs: tuple[Array, Array]) -> None:
+    one, two = classifier(), classifier()
+    whole = nf.Trainer(one, loss="cross_entropy").fit(*blobs, epochs=3)
+    trainer = nf.Trainer(two, loss="cross_entropy")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(*blobs, epochs=3, callbacks=[Interrupt(7)])
+    assert (trainer.iteration, trainer.epoch) == (7, 1)
+    rest = trainer.fit(*blobs, epochs=3, initial_epoch=trainer.epoch)
+    assert same(one, two)
+    assert rest["loss"] == whole["loss"][1:]
+
+
+class Breaking(nf.losses.CustomLoss):
+    """Half the squared error; one call of it is interrupted."""
+
+    def __init__(self) -> None:
+        self.calls_left = -1
+
+    def _count(self) -> None:
+        self.calls_left -= 1
+        if self.calls_left == 0:
+            raise KeyboardInterrupt
+
+    def value(self, target: Array, prediction: Array) -> Array:
+        self._count()
+        return np.asarray(((target - prediction) ** 2).sum(axis=1) / 2)
+
+    def gradient(self, target: Array, prediction: Array) -> Array:
+        self._count()
+        return prediction - target
+
+
+@pytest.mark.parametrize("call", range(1, 9))
+def test_an_interrupted_step_counts_for_nothing_and_those_before_it_count(call: int, rng: np.random.Generator) -> None:
+    """Within one stretch of steps in the core: the epoch's loss is that of a run without interruption, to the bit."""
+    x, t = rng.normal(size=(14, 3)), rng.normal(size=(14, 2))
+    one, two = line(), line()
+    whole = nf.Trainer(one, loss=Breaking(), metrics=["mae"]).fit(x, t, epochs=1, batch_size=4)
+    loss = Breaking()
+    trainer = nf.Trainer(two, loss=loss, metrics=["mae"])
+    loss.calls_left = call
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, t, epochs=1, batch_size=4)
+    assert trainer.iteration == (call - 1) // 2
+    assert trainer.fit(x, t, epochs=1, batch_size=4).history == whole.history
+    assert same(one, two)
+
+
+def image_trainer() -> nf.Trainer:
+    chain = [layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")]
+    return nf.Trainer(nf.Network(chain, seed=0), loss="cross_entropy")
+
+
+def interrupt_at(line: int) -> None:
+    """Raise KeyboardInterrupt before the n-th line that runs in the modules of training from here on."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if event == "call":
+            return trace if frame.f_code.co_filename in TRAINING else None
+        # Python runs the end of a `with` block and the call of __exit__ without looking for signals in between.
+        if event == "line" and "with self._fitting" not in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+
+
+@pytest.mark.parametrize("by_batch", [False, True], ids=["by chunk", "by batch"])
+def test_an_interruption_before_any_line_loses_nothing(by_batch: bool, rng: np.random.Generator) -> None:
+    """Parameters, the epoch's loss and the augmentation are those of a run without interruption."""
+    x, y = rng.integers(0, 256, size=(10, 4, 4, 1)).astype("uint8"), rng.integers(0, 2, size=10)
+    options: dict[str, Any] = {
+        "epochs": 2,
+        "batch_size": 4,
+        "augmentation": nf.data.Augmentation(horizontal_flip=True, shift=1),
+        "callbacks": [Interrupt(10**6)] if by_batch else [],
+        "progress": False,
+    }
+    right = image_trainer()
+    whole = right.fit(x, y, **options)
+    before = sys.gettrace()
+    lines = 0
+    while True:
+        lines += 1
+        trainer = image_trainer()
+        try:
+            interrupt_at(lines)
+            trainer.fit(x, y, **options)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(before)
+        rest = trainer.fit(x, y, initial_epoch=trainer.epoch, **options)
+        assert same(trainer.network, right.network), lines
+        assert list(rest.get("loss", [])) == whole["loss"][len(whole["loss"]) - len(rest.epoch) :], lines
+        assert trainer.epoch == 2
+    assert lines > 100
+
+
+def test_without_memory_for_a_plan_the_next_fit_is_what_was_asked_for(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = rng.integers(0, 256, size=(8, 4, 4, 1)).astype("uint8"), rng.integers(0, 2, size=8)
+    right, trainer = image_trainer(), image_trainer()
+    augmentation = nf.data.Augmentation(shift=1)
+    right.fit(x, y, epochs=1, augmentation=augmentation)
+
+    def no_memory(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.network, "plan", no_memory)
+        with pytest.raises(MemoryError):
+            trainer.fit(x, y, epochs=1, augmentation=augmentation)
+    trainer.fit(x, y, epochs=1, augmentation=augmentation)
+    assert same(right.network, trainer.network)
+
+
+def test_a_refused_augmentation_changes_nothing(rng: np.random.Generator) -> None:
+    """Rows of numbers have no pixels; the next fit trains as if nothing had been asked."""
+    x, t = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    one, two = line(), line()
+    trainer = nf.Trainer(two, loss="mse")
+    with pytest.raises(ValueError, match=r"images of shape \(N, H, W, C\)"):
+        trainer.fit(x, t, epochs=1, augmentation=nf.data.Augmentation(shift=1))
+    with pytest.raises(TypeError, match=r"nnfast\.data\.Augmentation, got str"):
+        trainer.fit(x, t, epochs=1, augmentation="shift")  # type: ignore[arg-type]
+    assert trainer.fit(x, t, epochs=1).history == nf.Trainer(one, loss="mse").fit(x, t, epochs=1).history
+    assert same(one, two)
+
+
+@pytest.fixture
+def in_foreground() -> Iterator[None]:
+    """Ctrl-C interrupts, as in a terminal; what a shell runs in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ended(timer: threading.Timer) -> Iterator[None]:
+    """Start a timer, which may go off before `start` returns, and wait for its end."""
+    try:
+        timer.start()
+        yield
+    finally:
+        timer.join()
+
+
+@pytest.mark.usefixtures("in_foreground")
+def test_ctrl_c_at_any_moment_loses_no_bit(blobs: tuple[Array, Array]) -> None:
+    one, two = classifier(), classifier()
+    trainer = nf.Trainer(two, loss="cross_entropy")
+    for seconds in (0.01, 0.03, 0.05):
+        timer = threading.Timer(seconds, _thread.interrupt_main)
+        with pytest.raises(KeyboardInterrupt), ended(timer):
+            trainer.fit(*blobs, epochs=10**6, progress=False)
+    trainer.fit(*blobs, epochs=trainer.epoch + 1, initial_epoch=trainer.epoch)
+    nf.Trainer(one, loss="cross_entropy").fit(*blobs, epochs=trainer.epoch)
+    assert trainer.iteration == 5 * trainer.epoch
+    assert same(one, two)
+
+
+@pytest.mark.parametrize("batches", [5, 7], ids=["between epochs", "inside an epoch"])
+@pytest.mark.parametrize("optimizer", ["adam", nf.optimizers.SGD(0.1, momentum=0.9)], ids=["adam", "momentum"])
+def test_a_checkpoint_goes_on_with_the_same_bits(
+    batches: int, optimizer: Any, blobs: tuple[Array, Array], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.safetensors"
+
+    class Checkpoint(callbacks.Callback):
+        done = 0
+
+        def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            self.done += 1
+            if self.done == batches:
+                self.trainer.save_checkpoint(path)
+
+    one = classifier()
+    trainer = nf.Trainer(
+        one, loss=nf.losses.CrossEntropy(label_smoothing=0.1), optimizer=optimizer, metrics=["accuracy"]
+    )
+    whole = trainer.fit(*blobs, epochs=3, callbacks=[Checkpoint()])
+    resumed = nf.Trainer.resume(path)
+    assert resumed.iteration == batches
+    assert repr(resumed.loss) == repr(trainer.loss)
+    assert repr(resumed.optimizer) == repr(trainer.optimizer)
+    # After the last batch of an epoch the epoch itself is not yet over: its validation is still to come.
+    epoch = resumed.epoch
+    rest = resumed.fit(*blobs, epochs=3, initial_epoch=epoch)
+    assert same(one, resumed.network)
+    for name in ("loss", "accuracy"):
+        assert rest[name] == whole[name][epoch:]
+
+
+def test_an_epoch_with_another_batch_size_begins_anew(blobs: tuple[Array, Array], tmp_path: Path) -> None:
+    """Its steps are those of a whole epoch; what the interrupted one did stays done."""
+    x, y = blobs
+    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, y, epochs=1, batch_size=50, callbacks=[Interrupt(2)])
+    trainer.save_checkpoint(tmp_path / "run.safetensors")
+    for other in (trainer, nf.Trainer.resume(tmp_path / "run.safetensors")):
+        before = copy.deepcopy(other)
+        history = other.fit(x, y, epochs=1, batch_size=30)
+        assert (other.iteration, other.epoch) == (2 + 5, 1)
+        order = nf._core.random_permutation(150, other.network.seed, (1 << 31) + 0)
+        losses = [before.train_on_batch(x[rows], y[rows]) for rows in np.split(order, 5)]
+        assert same(before.network, other.network)
+        assert history["loss"] == pytest.approx([np.mean(losses)], rel=1e-12)
+
+
+def test_steps_by_hand_between_two_fits_do_not_count_for_the_epoch(blobs: tuple[Array, Array]) -> None:
+    x, y = blobs
+    trainer = nf.Trainer(classifier(), loss="cross_entropy")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, y, epochs=1, batch_size=30, callbacks=[Interrupt(2)])
+    trainer.train_on_batch(x[:7], y[:7])
+    trainer.fit(x, y, epochs=1, batch_size=30)
+    assert trainer.iteration == 5 + 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", nf.optimizers.SGD(0.1, momentum=0.9)], ids=["adam", "momentum"])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))], ids=["copy", "deepcopy", "pickle"]
+)
+def test_a_copy_of_a_trainer_goes_on_with_the_same_bits(
+    duplicate: Any, optimizer: Any, blobs: tuple[Array, Array]
+) -> None:
+    """In the middle of an epoch, with a frozen parameter; the two do not touch each other."""
+    x, y = blobs
+    trainer = nf.Trainer(classifier(), loss="cross_entropy", optimizer=optimizer, metrics=["accuracy"])
+    trainer.fit(x, y, epochs=1)
+    trainer.network.freeze("dense.bias")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, y, epochs=2, initial_epoch=1, callbacks=[Interrupt(2)])
+    made = duplicate(trainer)
+    if duplicate is copy.copy:  # shares the network, as a shallow copy does
+        assert made.network is trainer.network
+        made = copy.deepcopy(made)
+    assert repr(made.optimizer) == repr(trainer.optimizer)
+    assert (made.iteration, made.epoch) == (trainer.iteration, trainer.epoch) == (7, 1)
+    history = trainer.fit(x, y, epochs=3, initial_epoch=1)
+    assert not same(made.network, trainer.network)
+    assert made.fit(x, y, epochs=3, initial_epoch=1).history == history.history
+    assert same(made.network, trainer.network)
+    assert made.train_on_batch(x, y) == trainer.train_on_batch(x, y)
+
+
+def test_a_copy_keeps_the_augmentation_of_the_fit_that_makes_it(rng: np.random.Generator) -> None:
+    x, y = rng.integers(0, 256, size=(8, 4, 4, 1)).astype("uint8"), rng.integers(0, 2, size=8)
+    trainer = image_trainer()
+    augmentation = nf.data.Augmentation(shift=1)
+    trainer.fit(x, y, epochs=1, batch_size=8, augmentation=augmentation)
+    made = pickle.loads(pickle.dumps(trainer))
+    for other in (trainer, made):
+        other.fit(x, y, epochs=1, batch_size=4, augmentation=augmentation)
+    assert same(made.network, trainer.network)
+
+
+def halving(step: int) -> float:
+    return 0.01 / (1 + step)
+
+
+def test_functions_and_classes_of_a_checkpoint_are_handed_over(rng: np.random.Generator, tmp_path: Path) -> None:
+    class Quartic(nf.losses.CustomLoss):
+        def __init__(self, scale: float = 1.0) -> None:
+            self.scale = scale
+
+        def value(self, target: Array, prediction: Array) -> Array:
+            return np.asarray(self.scale * ((prediction - target) ** 4).sum(axis=1))
+
+        def gradient(self, target: Array, prediction: Array) -> Array:
+            return np.asarray(4 * self.scale * (prediction - target) ** 3)
+
+    def largest(y_true: Array, y_pred: Array) -> float:
+        return float(np.abs(y_true - y_pred).max())
+
+    x, t = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    optimizer = nf.optimizers.Adam(halving)
+    trainer = nf.Trainer(line(), loss=Quartic(0.5), optimizer=optimizer, metrics=[largest, "mae"])
+    trainer.train_on_batch(x, t)
+    trainer.save_checkpoint(tmp_path / "run.safetensors")
+    objects = {"Quartic": Quartic, "largest": largest, "halving": halving}
+    resumed = nf.Trainer.resume(tmp_path / "run.safetensors", custom_objects=objects)
+    assert resumed.evaluate(x, t) == trainer.evaluate(x, t)
+    assert resumed.train_on_batch(x, t) == trainer.train_on_batch(x, t)
+    assert same(resumed.network, trainer.network)
+    for missing in objects:
+        rest = {name: value for name, value in objects.items() if name != missing}
+        with pytest.raises(ValueError, match=missing):
+            nf.Trainer.resume(tmp_path / "run.safetensors", custom_objects=rest)
