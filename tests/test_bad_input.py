@@ -33,13 +33,27 @@ ROWS: dict[str, tuple[Any, type[Exception], str]] = {
     "NaN": (NAN, ValueError, "(?i)nan|finite"),
     "infinity": (INF, ValueError, "(?i)inf|finite"),
     "too large for float32": (X.astype("float64") * 1e300, ValueError, "(?i)inf|finite"),
-    "bool": (X > 0, TypeError, "bool"),
-    "object": (X.astype(object), TypeError, "object"),
-    "complex": (X.astype(complex), TypeError, "complex"),
+    "object": (X.astype(object), TypeError, r"dtype object; convert it first.*astype"),
+    "object with text": (
+        np.where(np.arange(40).reshape(10, 4) == 25, "Paris", X.astype(object)),
+        TypeError,
+        r"got dtype object with 'Paris' in row 6, column 1; encode text as numbers",
+    ),
+    "object with None": (
+        np.where(np.arange(40).reshape(10, 4) == 25, None, X.astype(object)),
+        TypeError,
+        r"with None in row 6, column 1; leave it out",
+    ),
+    "complex": (X.astype(complex), TypeError, r"complex128; take x\.real"),
     "text": (X.astype(str), TypeError, "<U"),
     "dates": (X.astype("int64").astype("datetime64[s]"), TypeError, "datetime"),
     "records": (np.zeros(10, dtype=[("a", "f4")]), TypeError, "'a'"),
-    "None": (None, TypeError, "object"),
+    "None": (None, TypeError, "expected an array as x, got None$"),
+    "a generator": ((row for row in X), TypeError, r"got a generator; collect its items with np\.stack\(list"),
+    "a dict": ({"x": X}, TypeError, "expected an array as x, got a dict$"),
+    "a name": ("x.npy", TypeError, "expected an array as x, got a str$"),
+    "masked": (np.ma.masked_array(X, NAN != NAN), ValueError, "without masked elements, got 1, the first in row 6; "),
+    "masked rows in a list": (list(np.ma.masked_array(X, NAN != NAN)), ValueError, "without masked elements, got 1"),
     "ragged": ([[1, 2, 3, 4], [1]], ValueError, "inhomogeneous"),
 }
 
@@ -54,9 +68,18 @@ TARGETS: dict[str, tuple[Any, type[Exception], str]] = {
     "too many classes": (np.eye(4)[Y], ValueError, r"expected targets \(N, 3\).* give the last layer 4 outputs"),
     "probabilities above 1": (2 * np.eye(3)[Y], ValueError, "probabilities from 0 to 1"),
     "NaN": (np.full((10, 3), np.nan), ValueError, "row 0"),
-    "bool": (np.eye(3)[Y] > 0, TypeError, "bool"),
     "object": (Y.astype(object), TypeError, "object"),
     "text": (Y.astype(str), TypeError, "<U"),
+    "names of classes": (
+        np.array(["cat", "dog", "emu"])[Y],
+        TypeError,
+        r"got dtype <U3 with 'cat' in row 0; number the classes with `classes, y = np\.unique\(y, return_inv",
+    ),
+    "names of classes as objects": (list(np.array(["cat", "dog", "emu"], dtype=object)[Y]), TypeError, r"np\.unique"),
+    "None": (None, TypeError, "expected an array as y, got None"),
+    "a generator": (iter(Y), TypeError, "expected an array as y, got a"),
+    "masked": (np.ma.masked_array(Y, Y == 1), ValueError, "without masked elements, got 3, the first in row 1; "),
+    "masked one-hot": (np.ma.masked_array(np.eye(3)[Y], np.eye(3)[Y] == 1), ValueError, "without masked elements"),
 }
 
 
@@ -100,7 +123,7 @@ def test_checking_gradients_on_wrong_rows(x: Any) -> None:
 
 
 def test_the_row_is_named() -> None:
-    unchanged(lambda _, trainer: trainer.fit(NAN, Y, epochs=1, batch_size=5), ValueError, "row 6")
+    unchanged(lambda _, trainer: trainer.fit(NAN, Y, epochs=1, batch_size=5), ValueError, "row 6, column 1; ")
 
 
 WEIGHTS: dict[str, tuple[Any, type[Exception], str]] = {
@@ -108,7 +131,12 @@ WEIGHTS: dict[str, tuple[Any, type[Exception], str]] = {
     "with an axis too much": (np.ones((10, 1)), ValueError, r"\(10, 1\)"),
     "negative": (-np.ones(10), ValueError, "no negative"),
     "NaN": (np.full(10, np.nan), ValueError, "finite"),
-    "bool": (np.ones(10, dtype=bool), TypeError, "bool"),
+    "text": (np.full(10, "1"), TypeError, "<U1"),
+    "masked": (
+        np.ma.masked_array(np.ones(10), Y == 1),
+        ValueError,
+        "without masked elements, got 3, the first in row 1",
+    ),
 }
 
 
@@ -139,6 +167,16 @@ FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "validation without targets": ({"validation_data": (X,)}, ValueError, r"\(x, y\)"),
     "validation of another length": ({"validation_data": (X, Y[:3])}, ValueError, "got 3 rows"),
     "unknown class to weigh": ({"class_weight": {3: 1.0}}, ValueError, "from 0 to 2, got 3"),
+    "half a class to weigh": ({"class_weight": {0.5: 1.0}}, ValueError, r"from 0 to 2, got 0\.5"),
+    "no number as class": ({"class_weight": {float("nan"): 1.0}}, ValueError, "from 0 to 2, got nan"),
+    "infinity as class": ({"class_weight": {np.inf: 1.0}}, ValueError, "from 0 to 2, got inf"),
+    "text as class": ({"class_weight": {"0": 1.0}}, ValueError, "from 0 to 2, got '0' of type str"),
+    "None as class": ({"class_weight": {None: 1.0}}, ValueError, "got None of type NoneType"),
+    "weights that overflow together": (
+        {"class_weight": {0: 1e30}, "sample_weight": np.full(10, 1e30)},
+        ValueError,
+        "sample_weight: expected finite numbers",
+    ),
     "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "no negative"),
     "class weights as list": ({"class_weight": [1, 2, 3]}, TypeError, r"dict of class number to weight, got \[1"),
     "class weight as text": ({"class_weight": {0: "1"}}, TypeError, "weight of class 0, got '1'"),
@@ -150,6 +188,72 @@ FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 def test_wrong_options_of_fit(options: dict[str, Any], error: type[Exception], match: str) -> None:
     given = {"epochs": 1, "batch_size": 5, **options}
     unchanged(lambda _, trainer: trainer.fit(X, Y, **given), error, match)
+
+
+@pytest.mark.parametrize("batch_size", [10, 11, 32, 2**62])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_batch_larger_than_the_data_is_all_of_them(batch_size: int, drop_last: bool) -> None:
+    nets = [network(), network()]
+    nf.Trainer(nets[0], loss="cross_entropy").fit(X, Y, epochs=2, batch_size=10)
+    nf.Trainer(nets[1], loss="cross_entropy").fit(X, Y, epochs=2, batch_size=batch_size, drop_last=drop_last)
+    assert nets[0].flat().tobytes() == nets[1].flat().tobytes()
+
+
+def test_bools_are_zeros_and_ones() -> None:
+    """As rows, one-hot targets, classes and weights."""
+    net = network()
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    x, hot, two, kept = X > 0, np.eye(3)[Y] > 0, Y > 1, Y != 2
+    assert (net.predict(x) == net.predict(x.astype("float32"))).all()
+    assert (net.predict(x[:, ::-1]) == net.predict(x[:, ::-1].astype("float32"))).all()
+    assert (net.predict(x.tolist()) == net.predict(x.astype("float32"))).all()
+    assert trainer.evaluate(x, hot) == trainer.evaluate(x.astype("float32"), np.eye(3, dtype="float32")[Y])
+    assert trainer.evaluate(x, two, kept) == trainer.evaluate(x, two.astype("int64"), kept.astype("float32"))
+
+
+def test_masked_arrays_without_a_masked_element_pass() -> None:
+    net = network()
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    x, y = np.ma.masked_array(X), np.ma.masked_array(Y, np.zeros(10, dtype=bool))
+    assert (net.predict(x) == net.predict(X)).all()
+    assert trainer.evaluate(x, y, np.ma.ones(10)) == trainer.evaluate(X, Y)
+    assert np.isfinite(trainer.train_on_batch(x, y))
+
+
+MASKED = np.ma.masked_array(X[:3, :3].astype("float64"), np.eye(3) > 0)
+TAKES_ARRAYS: dict[str, Callable[[], Any]] = {
+    "loss, prediction": lambda: nf.losses.MeanSquaredError()(X[:3, :3], MASKED),
+    "loss, target": lambda: nf.losses.MeanSquaredError()(MASKED, X[:3, :3]),
+    "loss, weight": lambda: nf.losses.MeanSquaredError()(X[:3, :3], X[:3, :3], MASKED[0]),
+    "metric": lambda: nf.metrics.get("mae").evaluate(MASKED, X[:3, :3]),
+    "initializer": lambda: layers.Dense(3, kernel_initializer=MASKED),
+    "initializer as list": lambda: layers.Dense(3, bias_initializer=list(MASKED[0])),
+    "set_weights": lambda: make(lambda: layers.Input((3,)), lambda: layers.Dense(3))().set_weights(
+        [MASKED, np.zeros(3)]
+    ),
+    "kernel": lambda: nf.kernels.matmul(MASKED, MASKED),
+    "kernel, activation": lambda: nf.kernels.activation_forward("relu", MASKED),
+    "explain": lambda: network().explain(np.ma.masked_array(X[:1], X[:1] < 0), 1, "cross_entropy"),
+    "check_gradients": lambda: nf.check_gradients(network(), np.ma.masked_array(X, X < 0), Y, "cross_entropy"),
+    "validation data": lambda: nf.Trainer(network(), loss="cross_entropy").fit(
+        X, Y, epochs=1, validation_data=(np.ma.masked_array(X, X < 0), Y)
+    ),
+    "idx file": lambda: nf.data.write_idx("/nowhere/masked.idx", MASKED),
+}
+
+
+@pytest.mark.parametrize("call", TAKES_ARRAYS.values(), ids=TAKES_ARRAYS)
+def test_no_mask_is_lost(call: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"masked elements"):
+        call()
+
+
+def test_the_advice_for_names_of_classes_works() -> None:
+    names = np.array(["cat", "dog", "emu"])[Y]
+    classes, y = np.unique(names, return_inverse=True)
+    trainer = nf.Trainer(network(), loss="cross_entropy", metrics=["accuracy"])
+    trainer.fit(X, y, epochs=1)
+    assert (classes[y] == names).all()
 
 
 def test_arrays_that_are_fine() -> None:
@@ -295,7 +399,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "list as activation": (lambda: layers.Dense(1, wrong(["relu"])), TypeError, r"a name, got \['relu'\]"),
     "dense as activation": (lambda: layers.Dense(1, layers.Dense(1, "tanh")), TypeError, "activation: expected a name"),
     "number as names to train": (lambda: layers.Dense(1, trainable=wrong(3)), TypeError, "Dense: expected trainable"),
-    "texts as first values": (lambda: layers.Dense(1, kernel_initializer=["1"]), TypeError, "Given: expected real"),
+    "texts as first values": (
+        lambda: layers.Dense(1, kernel_initializer=["1"]),
+        TypeError,
+        "Given: expected values of real",
+    ),
     "monitor as number": (lambda: nf.callbacks.EarlyStopping(wrong(3)), TypeError, "as monitor.*got 3"),
     "condition on a number": (lambda: nf.callbacks.TerminateOnCondition(wrong(3), 1.0), TypeError, "as monitor"),
     "boundary alone": (lambda: nf.schedules.Piecewise(wrong(5), [1, 2]), TypeError, "sequence of boundaries, got 5"),
@@ -349,6 +457,62 @@ def test_class_weights_of_one_output_want_classes(targets: Any) -> None:
     with pytest.raises(ValueError, match="class_weight: expected targets of 0 and 1"):
         nf.Trainer(net, loss="mse").fit([[1.0], [2.0]], targets, epochs=1, batch_size=2, class_weight={1: 100.0})
     assert (net.flat() == before).all()
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "weights"),
+    [
+        ({0: 1.0, 1: 10.0}, [1, 1, 1, 10]),
+        ({False: 1.0, True: 10.0}, [1, 1, 1, 10]),
+        ({np.False_: 1.0, np.True_: 10.0}, [1, 1, 1, 10]),
+        ({False: 10.0}, [10, 10, 10, 1]),
+        ({0.0: 1.0, 1.0: 10.0}, [1, 1, 1, 10]),
+        ({np.float32(1.0): 10.0}, [1, 1, 1, 10]),
+        ({np.int8(1): np.float32(10.0)}, [1, 1, 1, 10]),
+        ({}, [1, 1, 1, 1]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool", "uint8"])
+def test_class_weights_by_any_equal_key(class_weight: dict[Any, float], weights: list[float], dtype: str) -> None:
+    """As in a dict, where False, 0 and 0.0 are one key. The loss of a network that says 1/2 is log 2 a row."""
+    net = nf.Network([layers.Input((1,)), layers.Dense(1, "sigmoid", kernel_initializer="zeros")], dtype="float64")
+    trainer = nf.Trainer(net, loss="binary_cross_entropy", optimizer=nf.optimizers.SGD(0.0))
+    y = np.array([0, 0, 0, 1]).astype(dtype)
+    history = trainer.fit(np.zeros((4, 1)), y, epochs=1, class_weight=class_weight)
+    assert history["loss"] == pytest.approx([np.mean(weights) * np.log(2)], rel=1e-14)
+
+
+def test_class_weights_and_sample_weights_multiply() -> None:
+    """For class numbers, one-hot rows and rows of probabilities."""
+    labels, own = np.array([0, 2, 1, 2]), np.array([1.0, 0.5, 2.0, 0.0])
+    wanted = np.log(3) * np.mean(own * np.array([3.0, 7.0, 1.0, 7.0]))
+    for y in (labels, np.eye(3)[labels], 0.9 * np.eye(3)[labels] + 0.1 / 3):
+        net = nf.Network([layers.Input((1,)), layers.Dense(3, "softmax", kernel_initializer="zeros")], dtype="float64")
+        trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.SGD(0.0))
+        history = trainer.fit(np.ones((4, 1)), y, epochs=1, sample_weight=own, class_weight={0: 3.0, 2: 7.0})
+        assert history["loss"] == pytest.approx([wanted], rel=1e-13)
+
+
+@pytest.mark.parametrize("y", [[[1.0, 1.0], [0.0, 0.0]], [[2.5, -1.5], [0.0, 1.0]], [[3.0, 4.0], [5.0, 6.0]]])
+def test_rows_of_several_classes_or_none_have_no_class_weight(y: Any) -> None:
+    net = nf.Network([layers.Input((1,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"one class per row.*use sample_weight"):
+        nf.Trainer(net, loss="mse").fit([[1.0], [2.0]], y, epochs=1, class_weight={1: 5.0})
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_labels_of_every_integer_dtype(dtype: str) -> None:
+    """Also above 255 and 32767, where a narrower type would wrap around; each class has a probability of its own."""
+    classes = 40000
+    y = np.array([0, 100, 255, 256, 300, 32767, 32768, 39999])
+    y = y[y <= np.iinfo(dtype).max]
+    bias = np.linspace(-1, 1, classes)
+    net = nf.Network(
+        [layers.Input((1,)), layers.Dense(classes, "softmax", True, "zeros", bias_initializer=bias)], dtype="float64"
+    )
+    wanted = np.log(np.exp(bias).sum()) - bias[y].mean()
+    loss = nf.Trainer(net, loss="cross_entropy").evaluate(np.ones((len(y), 1)), y.astype(dtype))["loss"]
+    assert loss == pytest.approx(wanted, rel=1e-12)
 
 
 def test_numbers_that_another_dtype_cannot_hold() -> None:

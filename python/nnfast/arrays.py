@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from nnfast.configured import real
+from nnfast.objects import explain_no_numbers, from_pandas, refuse_masked
 from nnfast.typing import Array, Shape
 
 __all__ = [
     "TargetKind",
+    "as_array",
     "as_class_weights",
     "as_numbers",
     "as_rows",
@@ -33,14 +36,21 @@ def _text(shape: Shape) -> str:
 
 
 def as_numbers(value: Any, place: str, name: str) -> Array:
-    """`value` as an array of real numbers, of whatever dtype that has."""
-    array = np.asarray(value)
+    """`value` as an array of real numbers, of whatever dtype that has; bools as bytes of 0 and 1."""
+    array = as_array(value, place, name)
+    if array.dtype.kind == "b":
+        return array.view(np.uint8)
     if array.dtype.kind not in "uif":
-        raise TypeError(
-            f"{place}: expected {name} of real numbers, got dtype {array.dtype}; convert it first, for example with "
-            f'np.asarray({name}).astype("float32")'
-        )
+        raise explain_no_numbers(value, array, place, name)
     return array
+
+
+def as_array(value: Any, place: str, name: str) -> Array:
+    """`value` as an array of any dtype. It has no mask, which would be lost."""
+    if type(value) is not np.ndarray:
+        refuse_masked(value, place, name)
+        value = from_pandas(value, place, name)
+    return np.asarray(value)
 
 
 def _cast(array: Array, dtype: Any) -> Array:
@@ -150,7 +160,7 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
     return array
 
 
-def as_class_weights(class_weight: Mapping[int, float], targets: Array, shape: Shape, dtype: str) -> Array:
+def as_class_weights(class_weight: Mapping[Any, float], targets: Array, shape: Shape, dtype: str) -> Array:
     """One weight per row from weights per class; classes that `class_weight` leaves out weigh 1."""
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"class_weight: expected a dict of class number to weight, got {class_weight!r}")
@@ -158,27 +168,43 @@ def as_class_weights(class_weight: Mapping[int, float], targets: Array, shape: S
         raise ValueError(f"class_weight: expected one class per row, got targets {targets.shape}; use sample_weight")
     if targets.ndim == 2 and targets.shape[1] > 1:
         labels, classes = targets.argmax(axis=1), targets.shape[1]
+        # Probabilities of float32 or of fewer digits; several classes in a row have no weight that is theirs.
+        if targets.min() < 0 or np.abs(targets.sum(axis=1) - 1).max() > 1e-2:
+            raise ValueError(
+                "class_weight: expected one class per row, as targets whose rows sum to 1; use sample_weight for others"
+            )
     else:
         column = targets.reshape(-1)
         labels, classes = column.astype(np.int64), max(shape[-1], 2)
         if not ((labels == column) & (labels >= 0) & (labels < classes)).all():
             raise ValueError("class_weight: expected targets of 0 and 1 for one output; use sample_weight for others")
     table = np.ones(classes)
-    for label, weight in class_weight.items():
-        if label not in range(classes):
-            raise ValueError(f"class_weight: expected class numbers from 0 to {classes - 1}, got {label!r}")
+    for key, weight in class_weight.items():
+        label = _class_number(key, classes)
         table[label] = real("class_weight", f"weight of class {label}", weight)
     weights = as_weights(table[labels], len(labels), dtype)
     assert weights is not None
     return weights
 
 
+def _class_number(key: Any, classes: int) -> int:
+    """A key of class weights as an index; False and 1.0 are the numbers that they equal, as they are in dicts."""
+    if isinstance(key, numbers.Real | np.bool_) and key in range(classes):
+        return range(classes).index(key)  # type: ignore[arg-type]
+    got = f"{key!r}" if isinstance(key, numbers.Real) else f"{key!r} of type {type(key).__name__}"
+    raise ValueError(f"class_weight: expected class numbers from 0 to {classes - 1}, got {got}")
+
+
 def require_finite(array: Array, name: str) -> None:
-    """Refuse NaN and infinity, naming the first row that has one."""
-    if array.dtype.kind != "f" or np.isfinite(array).all():
+    """Refuse NaN and infinity, naming the place of the first."""
+    if array.dtype.kind != "f":
         return
-    row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    row, *rest = (int(i) for i in np.unravel_index(int(finite.argmin()), array.shape))
+    column = f", column {rest[0]}" if len(rest) == 1 else f", place {tuple(rest)}" if rest else ""
     raise ValueError(
-        f"{name}: expected finite numbers, got NaN or infinity (or too large for {array.dtype}) in row {row}; "
+        f"{name}: expected finite numbers, got NaN or infinity (or too large for {array.dtype}) in row {row}{column}; "
         "remove or replace such rows"
     )

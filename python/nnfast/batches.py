@@ -56,7 +56,9 @@ class Batches:
         weights = as_weights(sample_weight, len(rows), network.dtype)
         if class_weight is not None:
             by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
-            weights = by_class if weights is None else weights * by_class
+            with np.errstate(over="ignore"):  # infinity is found
+                both = by_class if weights is None else weights * by_class
+            weights = as_weights(both, len(rows), network.dtype)
         return cls(rows, targets, weights, y)
 
     def split(self, share: float) -> tuple[Batches, Batches]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
+from nnfast.arrays import as_array
 from nnfast.configured import real
 from nnfast.layers.core import Dense
 from nnfast.network import Network
@@ -109,7 +110,7 @@ def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_ra
 
 
 def _one_row(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    row, target = np.asarray(x), np.asarray(y)
+    row, target = as_array(x, "explain", "x"), as_array(y, "explain", "y")
     if row.shape == network.input_shape:
         row = row[None]
     if row.ndim == 0 or len(row) != 1:

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
+from nnfast.arrays import as_numbers
 from nnfast.configured import Configured, choose, from_config, module_names, real
 from nnfast.typing import Array, Shape
 
@@ -206,10 +207,7 @@ class Given(Initializer):
     name = "given"
 
     def __init__(self, values: ArrayLike) -> None:
-        given = np.asarray(values)
-        if given.dtype.kind not in "uif":
-            raise TypeError(f"Given: expected real numbers, got dtype {given.dtype}")
-        self.values = np.array(given, dtype=np.float64)
+        self.values = np.array(as_numbers(values, "Given", "values"), dtype=np.float64)
         if not np.isfinite(self.values).all():
             raise ValueError("Given: expected finite values, got NaN or infinity")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.arrays import TargetKind, as_rows, as_targets, as_weights
+from nnfast.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
 from nnfast.configured import Configured, choose, from_config, module_names, own_classes, real
 from nnfast.elsewhere import LOSSES
 from nnfast.typing import Array, Spec
@@ -76,7 +76,7 @@ class Loss(Configured):
         TypeError
             For arrays of anything but real numbers.
         """
-        prediction = np.asarray(y_pred)
+        prediction = as_numbers(y_pred, "y_pred", "y_pred")
         prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
         rows, shape = len(prediction), prediction.shape[1:]
         target = as_targets(y_true, rows, shape, "float64", self.targets)
@@ -349,7 +349,7 @@ class CustomLoss(Loss):
             d_prediction[...] = self._checked("gradient", self.gradient(target, prediction), d_prediction)
 
     def _checked(self, method: str, result: Any, wanted: Array) -> Array:
-        array = np.asarray(result)
+        array = as_array(result, f"{type(self).__name__}.{method}", "a result")
         if array.shape != wanted.shape:
             raise ValueError(f"{type(self).__name__}.{method}: expected shape {wanted.shape}, got {array.shape}")
         return array

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnfast.arrays import as_array
 from nnfast.files import atomic_writer
 
 DEFAULT_MAX_BYTES: Final = 4 * 2**30
@@ -154,7 +155,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     00 00 08 01 00 00 00 03 07 02 01
     """
     place = os.fspath(path)
-    values = np.asarray(array)
+    values = as_array(array, place, "array")
     header = _header(values, place)
     elements = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
     with atomic_writer(place) as file:

@@ -1,0 +1,111 @@
+"""Data that are not yet arrays of numbers: pandas tables, text, masks, generators. Found out by column and row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnfast.typing import Array
+
+__all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
+
+
+def refuse_masked(value: Any, place: str, name: str) -> None:
+    """A ValueError if elements of `value`, or of arrays in a list of them, are masked: the mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value)
+        if mask.any():
+            row = f", the first in row {int(mask.nonzero()[0][0])}" if mask.ndim else ""
+            raise ValueError(
+                f"{place}: expected {name} without masked elements, got {mask.sum()}{row}; leave such rows out, or "
+                "fill them with .filled(value)"
+            )
+    elif isinstance(value, list | tuple) and not {int, float}.issuperset(map(type, value)):
+        for item in value:
+            refuse_masked(item, place, name)
+
+
+def from_pandas(value: Any, place: str, name: str) -> Any:
+    """A pandas table or column of numbers as an array; anything else as it is.
+
+    Columns of several dtypes, of bool and of pandas's own dtypes for numbers come out as one dtype of numbers.
+    """
+    pandas = sys.modules.get("pandas")  # without it, `value` is none of its objects
+    if pandas is None or not isinstance(value, pandas.DataFrame | pandas.Series):
+        return value
+    is_table = isinstance(value, pandas.DataFrame)
+    if not is_table and value.dtype.kind not in "buif":
+        return value
+    table = value if is_table else value.to_frame()
+    for position, (column, dtype) in enumerate(zip(table.columns, table.dtypes, strict=True)):
+        series = table.iloc[:, position]
+        if dtype.kind not in "buif":
+            _refuse_column(series, column, place, name)
+        missing = series.isna().to_numpy()
+        if missing.any():
+            raise ValueError(
+                f"{place}: expected finite numbers in {name}, got a missing one in column {column!r}, "
+                f"{_row(table, int(missing.argmax()))}; use {name}.dropna() or {name}.fillna(value)"
+            )
+    types = [np.dtype(np.uint8 if d.kind == "b" else getattr(d, "numpy_dtype", d)) for d in table.dtypes]
+    array = table.to_numpy(dtype=np.result_type(*types) if types else None)
+    return array if is_table else array[:, 0]
+
+
+def _refuse_column(series: Any, column: Any, place: str, name: str) -> None:
+    values = np.asarray(series, dtype=object)
+    index, item = _first_without_number(values) or ((0,), None)
+    if item is None and len(values):
+        got, remedy = "", f"convert it with {name}.astype({{{column!r}: float}})"
+    else:
+        got = f" with {item!r} in {_row(series, index[0])}" if len(values) else ""
+        remedy = (
+            f"number its classes with `classes, y = np.unique(y[{column!r}], return_inverse=True)`"
+            if name == "y"
+            else f"encode it, for example with pandas.get_dummies({name}, columns=[{column!r}]), or leave it out"
+        )
+    raise TypeError(
+        f"{place}: expected columns of numbers in {name}, got column {column!r} of dtype {series.dtype}{got}; {remedy}"
+    )
+
+
+def _row(table: Any, row: int) -> str:
+    label = table.index[row]
+    return f"row {row}" if isinstance(label, int | np.integer) and label == row else f"row {row} (index {label!r})"
+
+
+def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeError:
+    """The error for an `array`, made of `value`, whose dtype is none of numbers."""
+    if array.ndim == 0 and array.dtype.kind in "OSU":
+        hint = ""
+        if isinstance(value, Iterator):
+            hint = "; collect its items with np.stack(list(...)), or train on each batch with Trainer.train_on_batch"
+        got = "None" if value is None else f"a {type(value).__name__}"
+        return TypeError(f"{place}: expected an array as {name}, got {got}{hint}")
+    got = f"dtype {array.dtype}"
+    remedy = f'convert it first, for example with np.asarray({name}).astype("float32")'
+    if array.dtype.kind == "c":
+        remedy = f"take {name}.real, or numbers such as np.abs({name})"
+    found = _first_without_number(array) if array.dtype.kind in "OSU" else None
+    if found is not None:
+        index, item = found
+        got += f" with {item!r} in row {index[0]}" + "".join(f", column {i}" for i in index[1:2])
+        remedy = "leave it out, or put a number in its place"
+        if isinstance(item, str | bytes) and name == "y":
+            remedy = "number the classes with `classes, y = np.unique(y, return_inverse=True)`"
+        elif isinstance(item, str | bytes):
+            remedy = "encode text as numbers, for example with pandas.get_dummies, or leave it out"
+    return TypeError(f"{place}: expected {name} of real numbers, got {got}; {remedy}")
+
+
+def _first_without_number(array: Array) -> tuple[tuple[int, ...], Any] | None:
+    """Index and value of the first element that does not stand for a number."""
+    for index, item in np.ndenumerate(array):
+        try:
+            float(item)
+        except (TypeError, ValueError):
+            return index, item.item() if isinstance(item, np.generic) else item
+    return None
