@@ -111,7 +111,7 @@ MISSING: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "attribute of a layer": (lambda: layers.Dense(1).unit, AttributeError, "did you mean 'units'"),
     "argument of a layer": (lambda: layers.Dense(1, activaton="relu"), TypeError, "did you mean 'activation'"),
     "argument of Keras": (lambda: layers.Dense(1, input_shape=(3,)), TypeError, r"layers\.Input\(shape\)"),
-    "rate of an optimizer": (lambda: optimizers.Adam(lr=0.1), TypeError, "did you mean 'learning_rate'"),
+    "rate of an optimizer": (lambda: optimizers.Adam(lr=0.1), TypeError, "learning_rate="),
     "argument of a network": (lambda: nf.Network([], sed=0), TypeError, "did you mean 'seed'"),
     "argument of a schedule": (lambda: nf.schedules.Cosine(0.1, step=3), TypeError, "did you mean 'steps'"),
     "nothing near": (lambda: layers.Dense(1, xyzzy=0), TypeError, "leave it out"),
@@ -249,3 +249,46 @@ def test_help_is_readable(thing: str) -> None:
     text = pydoc.plain(pydoc.render_doc(f"nnfast.{thing}"))
     for private in ("_SupportsArray", "_NestedSequence", "numpy.dtype[", "numpy._typing"):
         assert private not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"verbose": 0}, r"fit: unknown argument 'verbose'; what fit shows follows from progress="),
+        ({"batchsize": 4}, r"'batchsize'; did you mean 'batch_size'\?"),
+        ({"validation_date": ()}, r"'validation_date'; did you mean 'validation_data'\?"),
+        ({"steps_per_epoch": 5}, "an epoch takes every row once"),
+    ],
+)
+def test_arguments_of_fit_that_there_are_not(options: dict[str, Any], advice: str) -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(1)])
+    before = net.get_weights()
+    with pytest.raises(TypeError, match=advice):
+        nf.Trainer(net, loss="mse").fit(np.ones((4, 2)), np.ones((4, 1)), epochs=1, **options)
+    assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
+
+
+def test_arguments_of_a_trainer_that_there_are_not() -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(1)])
+    with pytest.raises(TypeError, match=r"Trainer: unknown argument 'lr'; write optimizers\.Adam\(learning_rate="):
+        nf.Trainer(net, loss="mse", lr=0.1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Trainer\.evaluate: unknown argument 'verbose'; what fit shows"):
+        nf.Trainer(net, loss="mse").evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("compile", r"write a new nf\.Trainer\(net, loss="),
+        ("predict", r"trainer\.network\.predict"),
+        ("save", "save_checkpoint"),
+        ("model", r"write trainer\.network"),
+        ("stop_trainin", "did you mean 'stop_training'"),
+        ("save_checkpont", "did you mean 'save_checkpoint'"),
+    ],
+)
+def test_attributes_of_a_trainer_that_there_are_not(name: str, advice: str) -> None:
+    trainer = nf.Trainer(nf.Network([layers.Input((2,)), layers.Dense(1)]), loss="mse")
+    with pytest.raises(AttributeError, match=f"Trainer has no attribute '{name}'; .*{advice}"):
+        getattr(trainer, name)
+    assert not hasattr(trainer, name)

@@ -56,6 +56,15 @@ def test_one_cycle_in_half_waves() -> None:
     assert rates.argmax() == 20
 
 
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+def test_one_cycle_may_begin_at_zero(shape: Any) -> None:
+    """0 is a rate that was given, and not the default of peak / 25."""
+    schedule = schedules.OneCycle(0.5, 100, rise=0.5, initial=0.0, shape=shape)
+    assert (schedule.initial, schedule(0), schedule(50), schedule(100)) == (0.0, 0.0, 0.5, 0.0)
+    assert schedule(25) == pytest.approx(0.25, rel=1e-14)
+    assert schedules.OneCycle(0.5, 100, shape=shape)(0) == pytest.approx(0.02, rel=1e-14)
+
+
 def test_piecewise_begins_a_value_at_its_boundary() -> None:
     rates = curve(schedules.Piecewise([10, 20], [3.0, 2.0, 1.0]))
     assert rates.tolist() == [3.0] * 10 + [2.0] * 10 + [1.0] * 20

@@ -178,6 +178,56 @@ def test_data_in_any_form_give_the_same_bits(blobs: tuple[Array, Array]) -> None
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.29, 0.5, 0.05])
+def test_the_last_rows_are_set_apart(share: float, rng: np.random.Generator) -> None:
+    """With their weights and targets; training sees none of them, and functions among the metrics no other."""
+    rows = 20
+    apart = int(rows * share)
+    x, t, weight = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2)), rng.uniform(0.5, 2, size=rows)
+    seen: list[Array] = []
+
+    def largest(y_true: Array, y_pred: Array) -> float:
+        seen.append(y_true)
+        return float(np.abs(y_true - y_pred).max())
+
+    one, two = line(), line()
+    trainer = nf.Trainer(one, loss="mse", metrics=[largest])
+    history = trainer.fit(x, t.tolist(), epochs=3, batch_size=4, sample_weight=weight, validation_split=share)
+    alone = nf.Trainer(two, loss="mse")
+    kept = slice(0, rows - apart)
+    expected = alone.fit(x[kept], t[kept], epochs=3, batch_size=4, sample_weight=weight[kept])
+    assert same(one, two)
+    assert history["loss"] == expected["loss"]
+    error = one.predict(x[-apart:]) - t[-apart:]
+    values = (error**2).mean(axis=1)
+    assert history["val_loss"][-1] == pytest.approx((values * weight[-apart:]).mean(), rel=1e-13)
+    assert history["val_largest"][-1] == pytest.approx(np.abs(error).max(), rel=1e-13)
+    assert all(np.array_equal(y_true, t[-apart:]) for y_true in seen)
+
+
+def test_validation_data_have_weights_of_their_own(rng: np.random.Generator) -> None:
+    x, t, weight = rng.normal(size=(6, 3)), rng.normal(size=(6, 2)), rng.uniform(0.5, 2, size=6)
+    net = line()
+    history = nf.Trainer(net, loss="mse").fit(x, t, epochs=1, validation_data=(x[:4], t[:4], weight[:4]))
+    values = ((net.predict(x[:4]) - t[:4]) ** 2).mean(axis=1)
+    assert history["val_loss"] == pytest.approx([(values * weight[:4]).mean()], rel=1e-13)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_short_last_batch_is_left_out(shuffle: bool, rng: np.random.Generator) -> None:
+    """In order, the rows after the last whole batch never count; and the loss is a mean over those that do."""
+    x, t = rng.normal(size=(11, 3)), rng.normal(size=(11, 2))
+    net = line()
+    values = ((net.predict(x) - t) ** 2).mean(axis=1)
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0))
+    history = trainer.fit(x, t, epochs=1, batch_size=4, shuffle=shuffle, drop_last=True)
+    order = nf._core.random_permutation(11, 0, 1 << 31) if shuffle else np.arange(11)
+    assert trainer.iteration == 2
+    assert history["loss"] == pytest.approx([values[order[:8]].mean()], rel=1e-13)
+    trainer.fit(x, t, epochs=1, batch_size=11, drop_last=True)
+    assert trainer.iteration == 3
+
+
 def test_class_weights_are_sample_weights(blobs: tuple[Array, Array]) -> None:
     x, y = blobs
     one, two = classifier(), classifier()
@@ -228,6 +278,42 @@ def test_the_learning_rate_can_follow_the_step(rng: np.random.Generator) -> None
     assert same(one, two)
 
 
+def test_a_rate_advances_with_every_step_however_the_steps_are_cut(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In stretches of one step of the core, after an interruption in the middle, and after callbacks."""
+    x, t = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
+
+    def rate(step: int) -> float:
+        return 0.2 / (1 + step)
+
+    class Watch(callbacks.Callback):
+        left = 3
+
+        def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    expected = line()
+    by_hand = nf.Trainer(expected, loss="mse", optimizer=nf.optimizers.SGD())
+    for step in range(20):
+        by_hand.optimizer.learning_rate = rate(step)
+        by_hand.train_on_batch(x[step % 10 * 3 :][:3], t[step % 10 * 3 :][:3])
+    for seconds in (0.0, 60.0):
+        monkeypatch.setattr(nf.fitting, "_CHUNK_SECONDS", seconds)
+        for watched in (False, True):
+            trainer = nf.Trainer(line(), loss="mse", optimizer=nf.optimizers.SGD(rate))
+            options: dict[str, Any] = {"epochs": 2, "batch_size": 3, "shuffle": False}
+            if watched:
+                with pytest.raises(KeyboardInterrupt):
+                    trainer.fit(x, t, callbacks=Watch(), **options)
+                assert trainer.iteration == 3
+            trainer.fit(x, t, **options)
+            assert trainer.iteration == 20
+            assert same(trainer.network, expected)
+
+
 # ---- metrics -------------------------------------------------------------------------
 
 
@@ -247,6 +333,16 @@ def test_metrics_against_their_formulas(blobs: tuple[Array, Array]) -> None:
     assert scores["accuracy"] == (p.argmax(axis=1) == y).mean()
     assert scores["cross_entropy"] == pytest.approx(-(smooth * np.log(p)).sum(axis=1).mean(), rel=1e-5)
     assert scores["most_likely"] == pytest.approx(1 + p.max())
+
+
+def test_a_metric_may_not_be_called_loss() -> None:
+    """Its figures would take the place of the loss's."""
+
+    def loss(y_true: Array, y_pred: Array) -> float:
+        return 0.0
+
+    with pytest.raises(ValueError, match="different names of metrics, got 'loss' twice"):
+        nf.Trainer(line(), loss="mse", metrics=[loss])
 
 
 def test_losses_as_metrics_see_the_output_and_not_the_logits(blobs: tuple[Array, Array]) -> None:

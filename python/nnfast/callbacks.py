@@ -292,7 +292,7 @@ def _mode_of(monitor: str) -> str:
     figure = monitor.removeprefix("val_")
     if figure.endswith(("accuracy", "acc")):
         return "max"
-    if figure.endswith("loss") or figure in losses.NAMES or figure in losses.LONG_NAMES:
+    if figure.endswith("loss") or figure in losses.NAMES or figure in losses.ALIASES:
         return "min"
     raise ValueError(
         f'EarlyStopping: expected mode="min" or mode="max" with {monitor!r}; only of losses and accuracies it is known '

@@ -7,7 +7,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ __all__ = [
     "unknown_attribute",
 ]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -39,11 +40,11 @@ def _arguments(constructor: Callable[..., None]) -> dict[str, Any]:
     return {p.name: p.default for p in named}
 
 
-def named_arguments(function: Callable[..., T]) -> Callable[..., T]:
+def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
     """`function` with an error for an argument that it does not have which names the nearest that it has."""
 
     @wraps(function)
-    def checked(*args: Any, **given: Any) -> T:
+    def checked(*args: P.args, **given: P.kwargs) -> T:
         if given:
             _require_known(function, given)
         return function(*args, **given)

@@ -1,10 +1,15 @@
 """Names of Keras and PyTorch that nnfast does not have, and what to write instead: the advice of error messages."""
 
-__all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE"]
+__all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "TRAINER"]
 
 ARGUMENTS = {
     "input_shape": "put layers.Input(shape) before the first layer",
-    "lr": "did you mean 'learning_rate'?",
+    "loss_weights": "the network has one output; weigh rows with sample_weight",
+    "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
+    "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",
+    "run_eagerly": "leave it out; every step can be looked at with Network.trace and Network.explain",
+    "steps_per_epoch": "an epoch takes every row once; pass fewer rows",
+    "verbose": "what fit shows follows from progress=: False shows nothing, True a bar",
     "weights": "give first values with kernel_initializer= and bias_initializer=",
 }
 
@@ -53,4 +58,16 @@ NETWORK = {
     "count_params": "use num_parameters",
     "add": "give Network the whole list of layers",
     "to": "all runs on the processor; for another dtype use copy(dtype)",
+}
+
+TRAINER = {
+    "compile": "write a new nf.Trainer(net, loss=..., optimizer=..., metrics=[...])",
+    "predict": "the network predicts: trainer.network.predict(x)",
+    "save": "write save_checkpoint(path), or trainer.network.save(path) for the network alone",
+    "load": "write nf.Trainer.resume(path)",
+    "summary": "write trainer.network.summary()",
+    "model": "write trainer.network",
+    "step": "write train_on_batch(x, y)",
+    "zero_grad": "leave it out: each step has gradients of its own",
+    "learning_rate": "write trainer.optimizer.learning_rate",
 }

@@ -38,7 +38,7 @@ class Progress:
         self._logs: Mapping[str, float] = {}
 
     @contextlib.contextmanager
-    def epoch(self, title: str, batches: int) -> Iterator["Progress"]:
+    def epoch(self, title: str, batches: int) -> Iterator[Progress]:
         """Show an epoch of so many batches, and its line once it has ended well."""
         if self._draws:
             from tqdm.auto import tqdm  # type: ignore[import-untyped]

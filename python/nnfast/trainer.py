@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from nnfast import _core, losses, metrics, optimizers
 from nnfast.batches import Batches
 from nnfast.callbacks import Callback, as_callbacks
-from nnfast.configured import integer, real
+from nnfast.configured import integer, named_arguments, real, unknown_attribute
+from nnfast.elsewhere import TRAINER
 from nnfast.fitting import FitLoop, Position
 from nnfast.history import History
 from nnfast.network import Network
@@ -95,6 +96,7 @@ class Trainer:
     _augmentation: Augmentation | None
     _version: int
 
+    @named_arguments
     def __init__(self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] = ()) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
@@ -113,6 +115,9 @@ class Trainer:
         if name in _FIXED and name in vars(self):
             raise AttributeError(f"Trainer: {name} is fixed; make a new Trainer of the same network")
         super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_attribute("Trainer", name, dir(self), TRAINER)
 
     def __getstate__(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
@@ -234,6 +239,7 @@ class Trainer:
     def _batches(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batches:
         return Batches.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
 
+    @named_arguments
     def fit(
         self,
         x: ArrayLike,
@@ -354,6 +360,7 @@ class Trainer:
 
     # ---- evaluation ------------------------------------------------------------
 
+    @named_arguments
     def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """Loss and metrics on data, without dropout and with the moving averages of batch normalisation.
 
