@@ -285,16 +285,19 @@ def test_a_copy_of_a_trainer_goes_on_with_the_same_bits(
     if duplicate is copy.copy:  # shares the network, as a shallow copy does
         assert made.network is trainer.network
         made = copy.deepcopy(made)
+        shallow = copy.copy(trainer)
     assert repr(made.optimizer) == repr(trainer.optimizer)
     assert (made.iteration, made.epoch) == (trainer.iteration, trainer.epoch) == (7, 1)
     history = trainer.fit(x, y, epochs=3, initial_epoch=1)
+    if duplicate is copy.copy:
+        assert (shallow.position.batches, trainer.position.batches) == (2, 5)
     assert not same(made.network, trainer.network)
     assert made.fit(x, y, epochs=3, initial_epoch=1).history == history.history
     assert same(made.network, trainer.network)
     assert made.train_on_batch(x, y) == trainer.train_on_batch(x, y)
 
 
-def test_a_copy_keeps_the_augmentation_of_the_fit_that_makes_it(rng: np.random.Generator) -> None:
+def test_a_copy_is_augmented_as_its_own_fit_says(rng: np.random.Generator) -> None:
     x, y = rng.integers(0, 256, size=(8, 4, 4, 1)).astype("uint8"), rng.integers(0, 2, size=8)
     trainer = image_trainer()
     augmentation = nf.data.Augmentation(shift=1)

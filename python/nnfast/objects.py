@@ -50,7 +50,7 @@ def from_pandas(value: Any, place: str, name: str) -> Any:
                 f"{place}: expected finite numbers in {name}, got a missing one in column {column!r}, "
                 f"{_row(table, int(missing.argmax()))}; use {name}.dropna() or {name}.fillna(value)"
             )
-    types = [np.dtype(np.uint8 if d.kind == "b" else getattr(d, "numpy_dtype", d)) for d in table.dtypes]
+    types = [np.dtype(getattr(d, "numpy_dtype", d)) for d in table.dtypes]
     array = table.to_numpy(dtype=np.result_type(*types) if types else None)
     return array if is_table else array[:, 0]
 

@@ -33,8 +33,8 @@ _SMALLEST_BYTES = 1 << 24
 """... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
 _FIXED = ("network", "loss", "optimizer", "metrics")
 """Attributes that a plan is made of: another value would have no effect."""
-_MADE_ANEW = ("plan", "_train_step", "_version", "_fitting")
-"""Attributes that copies do not take over."""
+_MADE_ANEW = ("plan", "_train_step", "_version", "_augmentation", "_fitting")
+"""Attributes that copies do not take over. Each `fit` is given its augmentation."""
 
 
 class Trainer:
@@ -128,7 +128,7 @@ class Trainer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["fields"], _fitting=threading.Lock())
-        self._make_plan(self._capacity, self._augmentation, state["iteration"], state["state"])
+        self._make_plan(self._capacity, None, state["iteration"], state["state"])
 
     def __repr__(self) -> str:
         return (
