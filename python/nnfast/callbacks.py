@@ -158,7 +158,8 @@ class EarlyStopping(Callback):
         Whether less or more is better; "auto" means more for names that end in "accuracy" and less for losses. Other
         figures need a mode.
     restore_best_weights : bool, default True
-        At the end of the run, however it came, set the network to the parameters of the best epoch.
+        At the end of the run, also where it was not stopped, set the network to the parameters of the best epoch. An
+        exception or Ctrl-C leaves it as the last step did.
 
     Attributes
     ----------

@@ -50,6 +50,12 @@ def from_pandas(value: Any, place: str, name: str) -> Any:
                 f"{place}: expected finite numbers in {name}, got a missing one in column {column!r}, "
                 f"{_row(table, int(missing.argmax()))}; use {name}.dropna() or {name}.fillna(value)"
             )
+        infinite = np.isinf(series.to_numpy(dtype=float)) if dtype.kind == "f" else missing
+        if infinite.any():
+            raise ValueError(
+                f"{place}: expected finite numbers in {name}, got infinity in column {column!r}, "
+                f"{_row(table, int(infinite.argmax()))}; remove or replace such rows"
+            )
     types = [np.dtype(getattr(d, "numpy_dtype", d)) for d in table.dtypes]
     array = table.to_numpy(dtype=np.result_type(*types) if types else None)
     return array if is_table else array[:, 0]
