@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -321,3 +322,25 @@ def test_threads_can_be_set(threads: None) -> None:
         nf.set_num_threads(0)
     with pytest.raises(TypeError, match="integer"):
         nf.set_num_threads(1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layers": [layers.Reshape((3,))]},
+        {"layers": [layers.Dense(3, kernel_initializer=np.ones((5, 5)))]},
+        {"dtype": "float16"},
+        {"seed": -1},
+        {"layers": [layers.Input((4,))]},
+    ],
+    ids=["a shape that does not fit", "first values that do not fit", "dtype", "seed", "a second input"],
+)
+def test_layers_of_a_network_that_failed_serve_for_another(options: dict[str, Any]) -> None:
+    """They are in no graph, and have no names that were given by the way."""
+    chain = [layers.Input((4,)), layers.Dense(2), layers.Dense(2)]
+    more = options.pop("layers", [])
+    with pytest.raises(ValueError):  # noqa: PT011  each has its own text
+        nf.Network([*chain, *more], **options)
+    assert [layer.name for layer in chain] == [None, None, None]
+    assert list(nf.Network(chain[::2]).parameters) == ["dense.kernel", "dense.bias"]
+    assert list(nf.Network([layers.Input((4,)), chain[1]]).parameters) == ["dense.kernel", "dense.bias"]

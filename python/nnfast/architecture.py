@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from nnfast.typing import Shape, Spec
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["Architecture"]
+__all__ = ["Architecture", "free_after_an_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,20 @@ def _checked_entry(entry: Any, known: Mapping[str, Layer]) -> tuple[str, tuple[s
     if not isinstance(name, str) or name in known:
         raise ValueError(f"architecture: expected a new name of a layer, got {name!r}")
     return name, tuple(choose(f"input of {name}", source, known) for source in entry["inputs"])
+
+
+@contextmanager
+def free_after_an_error(layers: Any) -> Iterator[None]:
+    """A block after whose failure a list of layers is as it was before: names are not taken, and no layer is in use."""
+    chain = [layer for layer in layers if isinstance(layer, Layer)] if isinstance(layers, list | tuple) else []
+    before = [vars(layer).copy() for layer in chain]
+    try:
+        yield
+    except BaseException:
+        for layer, attributes in zip(chain, before, strict=True):
+            vars(layer).clear()
+            vars(layer).update(attributes)
+        raise
 
 
 def _assign_names(layers: Sequence[Layer]) -> None:

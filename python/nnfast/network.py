@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, initializers, losses
-from nnfast.architecture import Architecture
+from nnfast.architecture import Architecture, free_after_an_error
 from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
 from nnfast.configured import choose, integer, named_arguments, unknown_attribute
 from nnfast.elsewhere import NETWORK
@@ -104,15 +104,13 @@ class Network:
     ) -> None:
         if (layers is None) == (inputs is None and outputs is None):
             raise ValueError("Network: expected either a list of layers, or inputs= and outputs=")
-        if layers is not None:
-            architecture = Architecture.from_chain(layers)
-        else:
-            architecture = Architecture.from_tensors(inputs, outputs)
         if not isinstance(name, str):
             raise TypeError(f"Network: expected a text as name, got {name!r}")
         seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, least=0)
-        self._build(architecture, seed, dtype_name(dtype), name)
-        self._initialize()
+        with free_after_an_error(layers):
+            made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)
+            self._build(made, seed, dtype_name(dtype), name)
+            self._initialize()
 
     @classmethod
     def from_architecture(cls, architecture: Architecture, seed: int, dtype: str, name: str) -> Self:
@@ -269,13 +267,15 @@ class Network:
         >>> net.trainable
         ['dense.kernel']
         """
-        self._frozen |= self._named(names)
-        self.version += 1
+        named = self._named(names)
+        self.version += 1  # first: an interruption in between costs a new plan, and not the notice
+        self._frozen |= named
 
     def unfreeze(self, *names: str) -> None:
         """Let training change parameters again; names and errors are those of `freeze`."""
-        self._frozen -= self._named(names)
+        named = self._named(names)
         self.version += 1
+        self._frozen -= named
 
     def _named(self, names: Iterable[str]) -> set[str]:
         found: set[str] = set()
