@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -425,6 +426,24 @@ def test_a_terminal_shows_a_bar_and_a_line_in_80_columns(
     assert any(re.match(r"epoch 9/10 \|.*\| \d/5 ", text) for text in drawn)
     lines = [text for text in drawn if text.startswith("epoch 10/10: ")]
     assert lines == ["epoch 10/10: " + ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())]
+
+
+def test_in_a_notebook_bars_stay_and_tell_all(blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no line beside them."""
+    x, y = blobs
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    history = nf.Trainer(classifier(), loss="cross_entropy").fit(x, y, epochs=2, validation_data=(x, y))
+    bars = screen.getvalue().split("\n")
+    assert len(bars) == 3
+    for epoch in range(2):
+        drawn = bars[epoch].split("\r")[-1]
+        figures = ", ".join(f"{name} {values[epoch]:.4g}" for name, values in history.items())
+        assert re.fullmatch(rf"epoch {epoch + 1}/2 \|.*\| 5/5 [\d:]+, {figures} *", drawn)
+    screen.truncate(0)
+    nf.Trainer(classifier(), loss="cross_entropy").fit(x, y, epochs=1, progress=False)
+    assert screen.getvalue() == ""
 
 
 class Broken(io.StringIO):

@@ -87,6 +87,22 @@ def test_an_interrupted_step_counts_for_nothing_and_those_before_it_count(call: 
     assert same(one, two)
 
 
+@pytest.mark.parametrize("bad", range(4))
+def test_a_step_that_fails_in_the_middle_of_a_stretch_counts_for_nothing(bad: int, rng: np.random.Generator) -> None:
+    """Its loss overflows. What was trained before counts, and once the row is mended the epoch goes on from there."""
+    x, t = rng.normal(size=(16, 3)).astype("float32"), rng.normal(size=(16, 2)).astype("float32")
+    broken = x.copy()
+    broken[4 * bad + 1] = 1e30
+    one, two = line(dtype="float32"), line(dtype="float32")
+    whole = nf.Trainer(one, loss="mse", metrics=["mae"]).fit(x, t, epochs=1, batch_size=4, shuffle=False)
+    trainer = nf.Trainer(two, loss="mse", metrics=["mae"])
+    with pytest.raises(RuntimeError, match=f"in batch {bad} "):
+        trainer.fit(broken, t, epochs=1, batch_size=4, shuffle=False)
+    assert (trainer.iteration, trainer.epoch) == (bad, 0)
+    assert trainer.fit(x, t, epochs=1, batch_size=4, shuffle=False).history == whole.history
+    assert same(one, two)
+
+
 def image_trainer() -> nf.Trainer:
     chain = [layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")]
     return nf.Trainer(nf.Network(chain, seed=0), loss="cross_entropy")

@@ -89,7 +89,8 @@ def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeE
         hint = ""
         if isinstance(value, Iterator):
             hint = "; collect its items with np.stack(list(...)), or train on each batch with Trainer.train_on_batch"
-        got = "None" if value is None else f"a {type(value).__name__}"
+        kind = type(value).__name__
+        got = "None" if value is None else f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
         return TypeError(f"{place}: expected an array as {name}, got {got}{hint}")
     got = f"dtype {array.dtype}"
     remedy = f'convert it first, for example with np.asarray({name}).astype("float32")'
