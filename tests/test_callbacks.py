@@ -188,6 +188,7 @@ def test_one_callback_or_an_iterator_of_them_will_do(rng: np.random.Generator) -
     for wrap in (lambda c: c, lambda c: (c,), lambda c: iter([c])):
         stop = callbacks.TerminateOnCondition(below=1e9)
         assert len(nf.Trainer(line(), loss="mse").fit(x, t, epochs=5, callbacks=wrap(stop))["loss"]) == 1
+    assert list(nf.Trainer(line(), loss="mse", metrics=None).fit(x, t, epochs=2, callbacks=None)) == ["loss"]
 
 
 KERAS = {

@@ -4,6 +4,7 @@ import _thread
 import copy
 import inspect
 import linecache
+import os
 import pickle
 import signal
 import sys
@@ -117,7 +118,7 @@ def interrupt_at(line: int) -> None:
         if event == "call":
             return trace if frame.f_code.co_filename in TRAINING else None
         # Python runs the end of a `with` block and the call of __exit__ without looking for signals in between.
-        if event == "line" and "with self._fitting" not in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+        if event == "line" and "with lock" not in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt
@@ -311,6 +312,36 @@ def test_a_copy_of_a_trainer_goes_on_with_the_same_bits(
     assert made.fit(x, y, epochs=3, initial_epoch=1).history == history.history
     assert same(made.network, trainer.network)
     assert made.train_on_batch(x, y) == trainer.train_on_batch(x, y)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_during_a_fit_may_fit(blobs: tuple[Array, Array]) -> None:
+    """The thread that trains is not part of it."""
+    trainer = nf.Trainer(classifier(), loss="cross_entropy")
+    inside, over = threading.Event(), threading.Event()
+
+    class Wait(callbacks.Callback):
+        def on_epoch_begin(self, epoch: int) -> None:
+            inside.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=lambda: trainer.fit(*blobs, epochs=1, callbacks=Wait()))
+    thread.start()
+    assert inside.wait(60)
+    with pytest.raises(RuntimeError, match="no other fit of this trainer"):
+        trainer.fit(*blobs, epochs=1)
+    child = os.fork()
+    if child == 0:
+        try:
+            trainer.fit(*blobs, epochs=1)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    over.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert trainer.epoch == 1
 
 
 def test_a_copy_is_augmented_as_its_own_fit_says(rng: np.random.Generator) -> None:

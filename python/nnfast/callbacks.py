@@ -124,8 +124,8 @@ _INSTEAD = {
 
 
 def as_callbacks(given: Any) -> tuple[Callback, ...]:
-    """The callbacks that `Trainer.fit` was given: one, or any number of them. Each method of theirs is called."""
-    callbacks = tuple(given) if isinstance(given, Iterable) else (given,)
+    """The callbacks that `Trainer.fit` was given: None, one, or any number. Each of their methods is called."""
+    callbacks = () if given is None else tuple(given) if isinstance(given, Iterable) else (given,)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""

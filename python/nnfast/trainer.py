@@ -97,7 +97,9 @@ class Trainer:
     _version: int
 
     @named_arguments
-    def __init__(self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] | None = ()
+    ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
         self.network = network
@@ -108,7 +110,7 @@ class Trainer:
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
-        self._fitting = threading.Lock()
+        self._fitting = os.getpid(), threading.Lock()
         self._make_plan(_smallest_capacity(network), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -127,7 +129,7 @@ class Trainer:
         return {"fields": fields, "iteration": self.iteration, "state": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state["fields"], _fitting=threading.Lock())
+        vars(self).update(state["fields"], _fitting=(os.getpid(), threading.Lock()))
         self._make_plan(self._capacity, None, state["iteration"], state["state"])
 
     def __repr__(self) -> str:
@@ -253,7 +255,7 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         augmentation: Augmentation | None = None,
-        callbacks: Callback | Iterable[Callback] = (),
+        callbacks: Callback | Iterable[Callback] | None = (),
         progress: bool | None = None,
         drop_last: bool = False,
         initial_epoch: int = 0,
@@ -339,12 +341,13 @@ class Trainer:
         elif share:
             data, validation = data.split(share)
         size = min(integer("fit", "batch_size", batch_size), len(data.x))
-        if self._fitting.locked():
+        lock = self._lock()
+        if lock.locked():
             raise RuntimeError(
                 "fit: expected no other fit of this trainer at work, got a call from one of its callbacks or from "
                 "another thread; make further steps with train_on_batch, or train a copy"
             )
-        with self._fitting:
+        with lock:
             self._require(size, augmentation)
             loop = FitLoop(
                 self,
@@ -357,6 +360,12 @@ class Trainer:
                 progress=progress,
             )
             return loop.run(first, count)
+
+    def _lock(self) -> threading.Lock:
+        """Held by a `fit` at work. A process that another thread forks in the meantime has a lock of its own."""
+        if self._fitting[0] != os.getpid():
+            self._fitting = os.getpid(), threading.Lock()
+        return self._fitting[1]
 
     # ---- evaluation ------------------------------------------------------------
 
@@ -495,7 +504,8 @@ def _smallest_capacity(network: Network) -> int:
     return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))
 
 
-def _metrics(given: Sequence[Any]) -> list[metrics.Metric]:
+def _metrics(given: Sequence[Any] | None) -> list[metrics.Metric]:
+    given = () if given is None else given
     if isinstance(given, str):
         raise TypeError(f"Trainer: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
     found = [metrics.get(metric) for metric in given]
