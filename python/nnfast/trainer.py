@@ -125,12 +125,11 @@ class Trainer:
         fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
         if self.position is not None:
             fields["position"] = replace(self.position, tally=self.position.tally.copy())
-        state = {name: vector.copy() for name, vector in self.plan.state().items()}
-        return {"fields": fields, "iteration": self.iteration, "state": state}
+        return {"fields": fields, "progress": _progress_of(self.plan)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["fields"], _fitting=(os.getpid(), threading.Lock()))
-        self._make_plan(self._capacity, None, state["iteration"], state["state"])
+        self._make_plan(self._capacity, None, state["progress"])
 
     def __repr__(self) -> str:
         return (
@@ -146,13 +145,9 @@ class Trainer:
         return self.plan.iteration
 
     def _make_plan(
-        self,
-        capacity: int,
-        augmentation: Augmentation | None,
-        iteration: int = 0,
-        state: Mapping[str, Array] | None = None,
+        self, capacity: int, augmentation: Augmentation | None, progress: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a plan that goes on with an optimiser's state.
+        """Make a plan that goes on from the progress of another.
 
         All that belongs together is assigned by one call: whatever interrupts this, the old plan stays as it is.
         """
@@ -164,9 +159,8 @@ class Trainer:
             optimizer=self.optimizer.spec(),
             augmentation=None if augmentation is None else augmentation.spec(),
         )
-        plan.iteration = iteration
-        for name, vector in (state or {}).items():
-            plan.state()[name][...] = vector
+        if progress is not None:
+            _go_on(plan, progress)
         vars(self).update(
             plan=plan,
             _train_step=plan.train_step,
@@ -182,7 +176,7 @@ class Trainer:
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
         """`require_plan`, also if images are to be changed in another way."""
         if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
-            self._make_plan(max(rows, self._capacity), augmentation, self.iteration, self.plan.state())
+            self._make_plan(max(rows, self._capacity), augmentation, _progress_of(self.plan))
 
     # ---- training --------------------------------------------------------------
 
@@ -496,6 +490,17 @@ class Trainer:
         from nnfast.serialization import load_trainer
 
         return load_trainer(path, custom_objects or {})
+
+
+def _progress_of(plan: _core.Plan) -> dict[str, Any]:
+    """What an optimiser has counted and kept, which another plan can go on from."""
+    return {"iteration": plan.iteration, "state": plan.state()}
+
+
+def _go_on(plan: _core.Plan, progress: Mapping[str, Any]) -> None:
+    plan.iteration = progress["iteration"]
+    for name, vector in plan.state().items():
+        vector[...] = progress["state"][name]
 
 
 def _smallest_capacity(network: Network) -> int:
