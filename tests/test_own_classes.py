@@ -1,5 +1,6 @@
 """Classes of the user's own: layers, losses, metrics, optimisers and initialisers, used, saved and read again."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_class_that_is_not_given_is_named(missing: str, tmp_path: Path) -> Non
     trainer = nf.Trainer(net, loss=Quartic(), optimizer=Careful(), metrics=[Largest()])
     trainer.save_checkpoint(tmp_path / "run.safetensors")
     given = {name: value for name, value in OWN.items() if name != missing}
-    with pytest.raises(ValueError, match=f"unknown .*'{missing}'"):
+    with pytest.raises(ValueError, match=rf"pass custom_objects=\{{'{missing}': {missing}\}}"):
         nf.Trainer.resume(tmp_path / "run.safetensors", custom_objects=given)
 
 
@@ -192,3 +193,101 @@ def test_gradients_that_are_not_numbers_do_not_agree() -> None:
     assert not report
     with pytest.raises(RuntimeError, match="gradients differ"):
         nf.check_gradients(net, X, Y, "mse", raise_on_failure=True)
+
+
+# ---- what a file keeps by name alone ---------------------------------------------------
+
+
+def halving(step: int) -> float:
+    return 0.1 * 0.5**step
+
+
+def largest(y_true: Array, y_pred: Array) -> float:
+    return float(np.abs(y_true - y_pred).max())
+
+
+class Offset(layers.CustomLayer):
+    def __init__(self, by: Any) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = inputs[0] + self.by
+
+
+class Dense(layers.CustomLayer):
+    """A layer of the user's, named as one of nnfast's: three times its input."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.units = units
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = 3 * inputs[0]
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((2,)), Offset(1.0), layers.Dense(1)], seed=0)
+    run = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(halving), metrics=[largest])
+    run.save_checkpoint(tmp_path / "run")
+    match = r"with 'Offset', 'halving', 'largest',.*custom_objects=\{'Offset': Offset, 'halving': halving, 'largest'"
+    with pytest.raises(ValueError, match=match):
+        nf.Trainer.resume(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"expected custom_objects with 'largest', "):
+        nf.Trainer.resume(tmp_path / "run", custom_objects={"Offset": Offset, "halving": halving})
+    # The network alone needs what is in it.
+    with pytest.raises(ValueError, match=r"expected custom_objects with 'Offset', "):
+        nf.Network.load(tmp_path / "run")
+    assert nf.Network.load(tmp_path / "run", custom_objects={"Offset": Offset}).num_parameters == 3
+    own = {"Offset": Offset, "halving": halving, "largest": largest}
+    assert nf.Trainer.resume(tmp_path / "run", custom_objects=own).optimizer.rate(1) == 0.05
+
+
+def test_a_class_that_is_called_as_one_of_nnfasts_is_not_mistaken(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((2,)), Dense(2)], seed=0)
+    net.save(tmp_path / "net")
+    with pytest.raises(ValueError, match=r"pass custom_objects=\{'Dense': Dense\}"):
+        nf.Network.load(tmp_path / "net")
+    loaded = nf.Network.load(tmp_path / "net", custom_objects={"Dense": Dense})
+    assert loaded.predict([[1.0, 2.0]]).tolist() == [[3.0, 6.0]]
+    both = nf.Network([layers.Input((2,)), Dense(2), layers.Dense(2)], seed=0)
+    with pytest.raises(ValueError, match=r"expected different names .* got two called 'Dense'; rename one"):
+        both.save(tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+
+
+def test_functions_without_a_name_of_their_own_are_told_when_saving(tmp_path: Path) -> None:
+    def run(*metrics: Any, rate: Any = 0.1) -> nf.Trainer:
+        net = nf.Network([layers.Input((2,)), layers.Dense(1)], seed=0)
+        return nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(rate), metrics=metrics)
+
+    for rate, name in ((lambda step: 0.25, "<lambda>"), (functools.partial(pow, 0.5), "partial")):
+        with pytest.warns(
+            UserWarning, match=rf"will need custom_objects=\{{'{name}': ...\}}.*nnfast.schedules"
+        ) as told:
+            run(rate=rate).save_checkpoint(tmp_path / "run")
+        assert [warning.filename for warning in told] == [__file__]
+        with pytest.raises(ValueError, match=rf"run: .*custom_objects=\{{'{name}': "):
+            nf.Trainer.resume(tmp_path / "run")
+        # What the warning says works.
+        resumed = nf.Trainer.resume(tmp_path / "run", custom_objects={name: halving})
+        assert resumed.optimizer.rate(1) == 0.05
+    with pytest.raises(ValueError, match="got two called '<lambda>'"):
+        run(lambda y, p: 0.0, rate=lambda step: 0.1).save_checkpoint(tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize("objects", [[Offset], Offset, "Offset", ("Offset", Offset)])
+def test_custom_objects_of_another_type(objects: Any) -> None:
+    for reader in (nf.Network.load, nf.Trainer.resume):
+        with pytest.raises(TypeError, match=r'custom_objects: expected a dict .*write \{"Name": Name\}'):
+            reader("anything", custom_objects=objects)
+
+
+@pytest.mark.parametrize(("value", "error"), [(np.ones(2), TypeError), (float("nan"), ValueError), ({1}, TypeError)])
+def test_options_that_json_cannot_hold_are_named(tmp_path: Path, value: Any, error: type[Exception]) -> None:
+    net = nf.Network([layers.Input((2,)), Offset(1.0)], seed=0)
+    net.layers[1].by = {"deep": [1, value]}  # type: ignore[attr-defined]
+    with pytest.raises(error, match=r"^network\.layers\[1\]\.config\.by\.deep\[1\]: expected what JSON can hold"):
+        net.save(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 import nnfast as nf
-from nnfast import layers
+from nnfast import configured, container, layers, serialization
 from nnfast.typing import Array
 
 
@@ -255,36 +256,154 @@ def test_metadata_of_other_programs_are_passed_over(path: Path) -> None:
     assert nf.Network.load(path).name == "saved"
 
 
-HOSTILE_TRAINING = {
-    "no loss": lambda d: d.pop("loss"),
-    "unknown loss": lambda d: d["loss"].update({"class": "eval"}),
-    "loss that does not fit": lambda d: d["loss"]["config"].update(from_logits=True),
-    "unknown optimizer": lambda d: d["optimizer"].update({"class": "Trainer"}),
-    "rate as text": lambda d: d["optimizer"]["config"].update(learning_rate="fast"),
-    "unknown metric": lambda d: d.update(metrics=["print"]),
-    "function as metric": lambda d: d.update(metrics=[{"function": "print"}]),
-    "negative iteration": lambda d: d.update(iteration=-1),
-    "iteration as text": lambda d: d.update(iteration="1"),
-    "iteration of more than 32 bits": lambda d: d.update(iteration=2**32),
-    "position without rows": lambda d: d.update(position={"rows": 3}),
-    "position as list": lambda d: d.update(position=[1]),
-    "position too far": lambda d: d.update(
-        position={"epoch": 0, "rows": 3, "batch_size": 1, "start": 99, "totals": [0.0]}
-    ),
-    "totals as text": lambda d: d.update(
-        position={"epoch": 0, "rows": 3, "batch_size": 1, "start": 0, "totals": ["0"]}
-    ),
-    "another optimizer": lambda d: d.update(optimizer={"class": "SGD", "config": {"momentum": 0.5}}),
-}
+def test_files_that_nobody_could_read_are_not_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that are none, and a header beyond the format's limit, which other readers hold as well."""
+    before = path.read_bytes()
+    net = network(1)
+    for value in (np.nan, np.inf, -np.inf):
+        net.parameters["dense.bias"][0] = value
+        with pytest.raises(ValueError, match=r"dense\.bias: expected finite numbers, got NaN or infinity"):
+            net.save(path)
+    length = int.from_bytes(before[:8], "little")
+    monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length)
+    network().save(path)
+    monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length - 1)
+    with pytest.raises(ValueError, match=rf"at most {length - 1} bytes of names and options.*got {length}"):
+        network().save(path)
+    with pytest.raises(ValueError, match=f"got one of {length} bytes"):
+        nf.Network.load(path)
+    assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("edit", HOSTILE_TRAINING.values(), ids=HOSTILE_TRAINING)
-def test_hostile_checkpoints_are_refused(edit: Any, tmp_path: Path) -> None:
-    path = tmp_path / "run.safetensors"
-    nf.Trainer(network(), loss="cross_entropy").save_checkpoint(path)
-    change(path, edit, "training")
-    with pytest.raises(ValueError, match=r"run\.safetensors"):
-        nf.Trainer.resume(path)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_parameters_that_are_no_numbers_are_damage(path: Path, value: float) -> None:
+    tensors, description = parts(path)
+    tensors["dense.kernel"][1, 1] = value
+    rewrite(path, tensors, description)
+    with pytest.raises(ValueError, match=r"net\.safetensors: .*dense\.kernel: expected finite numbers"):
+        nf.Network.load(path)
+
+
+def test_all_is_checked_before_memory_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description of terabytes over small tensors, of another dtype, and with other names."""
+    sound = path.read_bytes()
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("the network was made before the file was checked")
+
+    monkeypatch.setattr(nf.Network, "from_architecture", fail)
+    edits = [
+        lambda d: d["layers"][1]["config"].update(units=10**9),
+        lambda d: d.update(dtype="float64"),
+        lambda d: d["layers"][1].update(name="other"),
+        lambda d: d.update(frozen=["nothing"]),
+        lambda d: d.update(seed=-1),
+    ]
+    for edit in edits:
+        path.write_bytes(sound)
+        change(path, edit)
+        with pytest.raises(ValueError, match=r"net\.safetensors"):
+            nf.Network.load(path)
+
+
+# ---- what a file asks for --------------------------------------------------------------
+
+
+def large_rows(width: int) -> nf.Trainer:
+    """A network whose tensors have nothing to do with the size of its file: 2 of them, and their gradients."""
+    return nf.Trainer(nf.Network([layers.Input((width,)), layers.Activation("gelu")], seed=0), loss="mse")
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large_rows(100).save_checkpoint(tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"at most max_bytes = 1599, .* of 1600 bytes for each row; pass max_bytes=1600"
+    ):
+        nf.Trainer.resume(tmp_path / "run", max_bytes=1599)
+    assert nf.Trainer.resume(tmp_path / "run", max_bytes=1600).iteration == 0
+    # By default so many bytes are free, and so many times the file's size.
+    size = (tmp_path / "run").stat().st_size
+    for free, times, fits in ((1600, 0, True), (1599, 0, False), (0, -(-1600 // size), True), (0, 1599 // size, False)):
+        monkeypatch.setattr(serialization, "_FREE_BYTES", free)
+        monkeypatch.setattr(serialization, "_BYTES_OF_A_BYTE", times)
+        with contextlib.nullcontext() if fits else pytest.raises(ValueError, match=r"run: .*max_bytes"):
+            nf.Trainer.resume(tmp_path / "run")
+    for wrong, error in ((0, ValueError), ("1", TypeError), (1.5, TypeError)):
+        with pytest.raises(error, match=r"resume: expected .*max_bytes"):
+            nf.Trainer.resume(tmp_path / "run", max_bytes=wrong)  # type: ignore[arg-type]
+
+
+def test_gigabytes_are_refused_before_they_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large_rows(4).save_checkpoint(tmp_path / "run")
+    change(tmp_path / "run", lambda d: d["layers"][0]["config"].update(shape=[2**31]))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("the plan was made before the file was checked")
+
+    monkeypatch.setattr(nf.Network, "plan", fail)
+    with pytest.raises(ValueError, match=f"run: .*tensors of {2**35} bytes"):
+        nf.Trainer.resume(tmp_path / "run")
+
+
+class Endless(dict[str, int]):
+    """Names that nobody may go through."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("went through all names to find one")
+
+
+def test_a_name_is_found_without_a_look_at_all_others() -> None:
+    """Or a file of many layers takes the square of their number."""
+    assert configured.choose("name", "b", Endless(a=1, b=2)) == "b"
+
+
+def test_errors_are_short(path: Path) -> None:
+    """Whatever the file shows them, and whatever is printed with them."""
+    long = "x" * 10**6
+    deep = nested(300)
+    edits: list[Any] = [
+        lambda d: d.update(name=[long]),
+        lambda d: d.update(frozen=[long]),
+        lambda d: d.update(seed=long),
+        lambda d: d.update(seed=10**4000),
+        lambda d: d.update(output=long),
+        lambda d: d.update(output=[long]),
+        lambda d: d.update(layers=long),
+        lambda d: d.update(layers=[long]),
+        lambda d: d.update(custom_objects=[long]),
+        lambda d: d.update(custom_objects=long),
+        lambda d: d["layers"][1].update(name=long),
+        lambda d: d["layers"][1].update(inputs=[long]),
+        lambda d: d["layers"][1].update(config=long),
+        lambda d: d["layers"][1].update({"class": long}),
+        lambda d: d["layers"][1].update({"class": [long]}),
+        lambda d: d["layers"][1]["config"].update({long: 1}),
+        lambda d: d["layers"][1]["config"].update(units=[1.0] * 10**5),
+        lambda d: d["layers"][1]["config"].update(units=long),
+        lambda d: d["layers"][1]["config"].update(activation=long),
+        lambda d: d["layers"][1]["config"].update(activation={"class": long, "config": {}}),
+        lambda d: d["layers"][1]["config"].update(kernel_initializer=deep),
+        lambda d: d["layers"][1]["config"].update(kernel_initializer=[long]),
+        lambda d: d["layers"][1]["config"].update(trainable=[long]),
+        lambda d: d["layers"][0]["config"].update(shape=[1] * 10**5),
+        lambda d: d["layers"][0]["config"].update(shape=[long]),
+    ]
+    sound = path.read_bytes()
+    tensors, description = parts(path)
+    contents = [save(tensors, {long: "1"}), save(tensors, {"nnfast": json.dumps({"format": long})})]
+    contents += [save({long: np.zeros(1)}, {"nnfast": json.dumps(description)})]
+    for edit in edits:
+        path.write_bytes(sound)
+        change(path, edit)
+        contents.append(path.read_bytes())
+    headers = [json.dumps(header).encode() for header in ({"a": long}, {long: 1})]
+    contents += [len(header).to_bytes(8, "little") + header for header in headers]
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"net\.safetensors: ") as caught:
+            nf.Network.load(path)
+        assert len(str(caught.value)) < 2500
+        assert sum(map(len, traceback.format_exception(caught.value))) < 30_000
 
 
 # ---- custom layers ---------------------------------------------------------------------
@@ -305,7 +424,7 @@ def test_custom_layers_come_from_the_caller(tmp_path: Path) -> None:
     loaded = nf.Network.load(tmp_path / "net", custom_objects={"Offset": Offset})
     assert loaded.predict(np.ones((1, 2))).tobytes() == net.predict(np.ones((1, 2))).tobytes()
     assert loaded.layers[1].name == "offset"
-    with pytest.raises(ValueError, match="unknown layer class 'Offset'"):
+    with pytest.raises(ValueError, match=r"pass custom_objects=\{'Offset': Offset\}"):
         nf.Network.load(tmp_path / "net")
 
 

@@ -12,6 +12,7 @@ from nnfast.configured import choose, from_config, own_classes
 from nnfast.graph import Tensor, ancestors
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
+from nnfast.text import shown
 from nnfast.typing import Shape, Spec
 
 if TYPE_CHECKING:
@@ -166,10 +167,10 @@ def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer
 
 def _checked_entry(entry: Any, known: Mapping[str, Layer]) -> tuple[str, tuple[str, ...]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), list):
-        raise ValueError(f"architecture: expected a layer with its inputs, got {entry!r}")
+        raise ValueError(f"architecture: expected a layer with its inputs, got {shown(entry)}")
     name = entry.get("name")
     if not isinstance(name, str) or name in known:
-        raise ValueError(f"architecture: expected a new name of a layer, got {name!r}")
+        raise ValueError(f"architecture: expected a new name of a layer, got {shown(name)}")
     return name, tuple(choose(f"input of {name}", source, known) for source in entry["inputs"])
 
 

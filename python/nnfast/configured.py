@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from nnfast.elsewhere import ARGUMENTS
+from nnfast.text import shortened, shown
 from nnfast.typing import Shape
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "choose",
     "description_of",
     "from_config",
+    "function_name",
     "integer",
     "module_names",
     "named_arguments",
     "own_classes",
+    "parts_of",
     "real",
     "shape_of",
     "unknown_attribute",
@@ -30,6 +33,9 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LONGEST_NAME = 200
+_MOST_SIZES = 63
+"""Axes of a NumPy array, without that of the batch."""
 
 
 @cache
@@ -70,7 +76,7 @@ def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> No
         place = function.__qualname__.removesuffix(".__init__")
         near = _nearest(name, known)
         hint = ARGUMENTS.get(name) or (f"did you mean {near!r}?" if near else "leave it out")
-        raise TypeError(f"{place}: unknown argument {name!r}; {hint} (arguments: {', '.join(known)})")
+        raise TypeError(f"{place}: unknown argument {shown(name)}; {hint} (arguments: {', '.join(known)})")
 
 
 class Configured:
@@ -119,10 +125,20 @@ def description_of(value: Configured) -> dict[str, Any]:
     return {"class": type(value).__name__, "config": value.get_config()}
 
 
+def parts_of(value: Configured) -> list[Any]:
+    """The constructor's arguments, as they are."""
+    return [getattr(value, name, None) for name in _arguments(type(value).__init__)]
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """The name by which files and logs know a function."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:
     """The object that `description_of` describes; only classes in `classes` are ever called."""
     if not isinstance(description, Mapping) or not isinstance(description.get("config"), Mapping):
-        raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {description!r}')
+        raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {shown(description)}')
     maker = classes[choose(kind, description.get("class"), classes)]
     return maker(**description["config"], **more)
 
@@ -136,16 +152,17 @@ def own_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict
     }
 
 
-def choose(kind: str, name: Any, valid: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
     """`name` if it is valid; otherwise an error that names the nearest valid one.
 
     With `aliases`, other names of valid ones, these are taken too and spelling is free: "LeakyReLU" is "leaky_relu".
     """
-    names = sorted(valid)
-    if not isinstance(name, str):
-        raise TypeError(f"{kind}: expected a name, got {name!r}; valid names: {', '.join(names)}")
-    if name in names:
+    if isinstance(name, str) and name in valid:  # First, since a file may ask as often as it has layers.
         return name
+    names = sorted(valid)
+    listed = shortened(", ".join(names))
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: expected a name, got {shown(name)}; valid names: {listed}")
     others = {_letters(known): known for known in names}
     if aliases is not None:
         others |= {_letters(alias): known for alias, known in aliases.items()}
@@ -153,7 +170,7 @@ def choose(kind: str, name: Any, valid: Iterable[str], aliases: Mapping[str, str
             return others[_letters(name)]
     near = _nearest(name, others)
     hint = f"did you mean {others[near]!r}? " if near else ""
-    raise ValueError(f"unknown {kind} {name!r}; {hint}valid names: {', '.join(names)}")
+    raise ValueError(f"unknown {kind} {shown(name)}; {hint}valid names: {listed}")
 
 
 def unknown_attribute(
@@ -188,6 +205,10 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
     """A name that is almost the same, else the longest that `name` contains, else one that is similar."""
     from difflib import get_close_matches
 
+    # It takes the product of both lengths, and nobody mistypes a name of thousands of letters.
+    if len(name) > _LONGEST_NAME:
+        return None
+
     plain = {_letters(known): known for known in names}
     given = _letters(name)
     contained = sorted((known for known in plain if known in given), key=len, reverse=True)
@@ -202,18 +223,18 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
 def integer(place: str, name: str, value: Any, *, least: int = 1, below: int = 2**63) -> int:
     """`value` as an int with ``least <= value < below``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{place}: expected an integer as {name}, got {value!r}")
+        raise TypeError(f"{place}: expected an integer as {name}, got {shown(value)}")
     number = int(value)
     if not least <= number < below:
         wanted = f"{name} >= {least}" if number < least else f"{name} < 2^{below.bit_length() - 1}"
-        raise ValueError(f"{place}: expected {wanted}, got {number}")
+        raise ValueError(f"{place}: expected {wanted}, got {shown(number)}")
     return number
 
 
 def real(place: str, name: str, value: Any, *, least: float = -math.inf, below: float = math.inf) -> float:
     """`value` as a finite float with ``least <= value < below``."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"{place}: expected a real number as {name}, got {value!r}")
+        raise TypeError(f"{place}: expected a real number as {name}, got {shown(value)}")
     number = float(value)
     if not (math.isfinite(number) and least <= number < below):
         if below < math.inf:
@@ -227,4 +248,6 @@ def real(place: str, name: str, value: Any, *, least: float = -math.inf, below: 
 def shape_of(place: str, name: str, value: Any, *, least: int = 1) -> Shape:
     """`value`, an integer or a sequence of them, as a shape."""
     sizes = value if isinstance(value, tuple | list) else (value,)
+    if len(sizes) > _MOST_SIZES:
+        raise ValueError(f"{place}: expected at most {_MOST_SIZES} sizes as {name}, got {len(sizes)}")
     return tuple(integer(place, f"size in {name}", size, least=least) for size in sizes)

@@ -110,7 +110,9 @@ class FitLoop:
     def _order(self) -> Array:
         rows = len(self.data.x)
         if self.shuffle:
-            order = _core.random_permutation(rows, self.trainer.network.seed, _ORDER_STREAM + self.trainer.epoch)
+            order = _core.random_permutation(
+                rows, self.trainer.network.seed, _ORDER_STREAM + self.trainer.epoch % _ORDER_STREAM
+            )
         else:
             order = np.arange(rows)
         return order[: rows - rows % self.batch_size] if self.drop_last else order

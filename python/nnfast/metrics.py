@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnfast import losses
-from nnfast.configured import Configured, choose, description_of, from_config, module_names, own_classes
+from nnfast.configured import Configured, choose, description_of, from_config, function_name, module_names, own_classes
 from nnfast.typing import Array, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
@@ -157,7 +157,7 @@ class FunctionMetric(Metric):
         if not callable(function):
             raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
         self.function = function
-        self.name = getattr(function, "__name__", type(function).__name__)
+        self.name = function_name(function)
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
         return float(self.function(y_true, y_pred))

@@ -557,14 +557,16 @@ class Network:
         Raises
         ------
         OSError
-            If the file cannot be written.
+            If the file cannot be written, or its folder does not exist.
         TypeError, ValueError
-            If an option of a custom layer is nothing that JSON knows, such as an array or NaN.
+            If an option of a custom layer is nothing that JSON knows, such as an array or NaN; two custom classes have
+            one name; a parameter is not finite; or `path` is a pipe or device.
 
         Notes
         -----
-        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one. The same network
-        gives the same bytes. All but the parameters is JSON under the key "nnfast" of the file's metadata.
+        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one, whose mode it
+        keeps; a symbolic link stays. The same network gives the same bytes. All but the parameters is JSON under the
+        key "nnfast" of the file's metadata. Custom classes are kept by name alone; `load` needs them.
         """
         from nnfast.serialization import save_network
 
@@ -587,7 +589,8 @@ class Network:
         Raises
         ------
         ValueError
-            If the file is damaged, not nnfast's, does not fit its own architecture, or needs another custom class.
+            If the file is damaged, not nnfast's, no regular file, does not fit its own architecture, or needs another
+            custom class.
         OSError
             If the file cannot be opened.
 
@@ -597,4 +600,4 @@ class Network:
         """
         from nnfast.serialization import load_network
 
-        return load_network(path, custom_objects or {})
+        return load_network(path, custom_objects)

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import schedules
-from nnfast.configured import Configured, choose, description_of, from_config, module_names, own_classes, real
+from nnfast.configured import (
+    Configured,
+    choose,
+    description_of,
+    from_config,
+    function_name,
+    module_names,
+    own_classes,
+    real,
+)
 from nnfast.typing import Spec
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
@@ -39,6 +48,8 @@ class Optimizer(Configured):
     """
 
     name: ClassVar[str]
+    never_negative: ClassVar[tuple[str, ...]] = ()
+    """Names of the state that is made of squares; anything below 0 is damage."""
     learning_rate: LearningRate
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -185,6 +196,7 @@ class Adam(Optimizer):
     """
 
     name = "adam"
+    never_negative = ("v",)
 
     def __init__(
         self,
@@ -243,7 +255,7 @@ def describe(optimizer: Optimizer) -> dict[str, Any]:
     description = description_of(optimizer)
     config = description["config"]
     if callable(config["learning_rate"]):
-        config["learning_rate"] = {"function": getattr(config["learning_rate"], "__name__", "learning_rate")}
+        config["learning_rate"] = {"function": function_name(config["learning_rate"])}
     return description
 
 

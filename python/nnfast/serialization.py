@@ -8,8 +8,9 @@ is taken for the network. Nothing is imported, evaluated or unpickled.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,38 +19,53 @@ import numpy as np
 from nnfast import losses, metrics, optimizers
 from nnfast.architecture import Architecture
 from nnfast.configured import description_of, integer
-from nnfast.files import atomic_writer
+from nnfast.container import TensorFile, parse_json, tensor_bytes
+from nnfast.custom import names_to_keep, require_custom_objects
+from nnfast.files import atomic_writer, open_regular
 from nnfast.fitting import Position
 from nnfast.network import Network
+from nnfast.text import shortened, shown
 from nnfast.trainer import Trainer
-from nnfast.typing import Array, Shape
+from nnfast.typing import Array
 
 __all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
 
 _KEY = "nnfast"
 """Of the metadata."""
 _FORMAT = "nnfast 1"
-_DTYPES = {"float32": "F32", "float64": "F64"}
+_DTYPES = ("float32", "float64")
 _STATE = "optimizer/"
 """Prefix of the optimiser's tensors; no layer's name has a slash."""
+_CUSTOM = "custom_objects"
+_LONGEST_TEXT = 2000
+_FREE_BYTES = 2**28
+_BYTES_OF_A_BYTE = 64
+"""What a training step may take by default: so much, or so many times the file's size where that is more."""
+_MOST_EPOCHS = 2**31
+"""Each epoch's order of rows has a stream of random numbers of its own."""
 
 
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network; see `Network.save`."""
-    _write(path, dict(network.parameters), {"network": _describe(network)})
+    names = names_to_keep(network.layers)
+    _write(path, dict(network.parameters), {"network": _describe(network, names)})
 
 
-def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]) -> Network:
+def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None) -> Network:
     """Read a network, from a checkpoint as well; see `Network.load`."""
+    own = _checked_objects(custom_objects)
     with _reading(path) as file:
-        return _network(file, custom_objects)
+        return _network(file, own)
 
 
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     """Write a checkpoint; see `Trainer.save_checkpoint`."""
-    tensors, position = dict(trainer.network.parameters), trainer.position
+    network, position = trainer.network, trainer.position
+    of_network = names_to_keep(network.layers)
+    of_all = names_to_keep([*network.layers, trainer.loss, trainer.optimizer, *trainer.metrics])
+    tensors = dict(network.parameters)
     for kind, vector in trainer.plan.state().items():
-        tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(trainer.network, vector).items()}
+        tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(network, vector).items()}
     training = {
         "loss": description_of(trainer.loss),
         "optimizer": optimizers.describe(trainer.optimizer),
@@ -59,35 +75,75 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         "position": None
         if position is None or position.epoch != trainer.epoch
         else position.describe(trainer.iteration),
+        **({_CUSTOM: of_all} if of_all else {}),
     }
-    _write(path, tensors, {"network": _describe(trainer.network), "training": training})
+    _write(path, tensors, {"network": _describe(network, of_network), "training": training})
 
 
-def load_trainer(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]) -> Trainer:
+def load_trainer(
+    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None, max_bytes: int | None
+) -> Trainer:
     """Read a checkpoint; see `Trainer.resume`."""
+    own = _checked_objects(custom_objects)
+    most = None if max_bytes is None else integer("resume", "max_bytes", max_bytes)
     with _reading(path) as file:
-        network = _network(file, custom_objects)
         training = file.description.get("training")
         if not isinstance(training, dict):
             raise ValueError("expected a checkpoint, got a network alone; read it with Network.load")
+        require_custom_objects(training.get(_CUSTOM, []), own)
+        network = _network(file, own)
+        _require_room(network, max(_FREE_BYTES, _BYTES_OF_A_BYTE * file.tensors.size) if most is None else most)
         trainer = Trainer(
             network,
-            loss=losses.get(_mapping(training, "loss"), custom_objects),
-            optimizer=optimizers.from_description(_mapping(training, "optimizer"), custom_objects),
-            metrics=[metrics.from_description(item, custom_objects) for item in training.get("metrics", [])],
+            loss=losses.get(_mapping(training, "loss"), own),
+            optimizer=optimizers.from_description(_mapping(training, "optimizer"), own),
+            metrics=[metrics.from_description(item, own) for item in training.get("metrics", [])],
         )
         trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), least=0)
-        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0)
+        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0, below=_MOST_EPOCHS)
         trainer.position = _position(training.get("position"), trainer)
-        for kind, vector in trainer.plan.state().items():
-            for name, part in _parts(network, vector).items():
-                part[...] = file.tensor(f"{_STATE}{kind}/{name}", part.shape, network.dtype)
+        _read_state(file, trainer)
         return trainer
 
 
-def _describe(network: Network) -> dict[str, Any]:
+def _checked_objects(custom_objects: Any) -> Mapping[str, Any]:
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise TypeError(
+            f"custom_objects: expected a dict of classes and functions by name, got {shown(custom_objects)}; write "
+            '{"Name": Name}'
+        )
+    return custom_objects or {}
+
+
+def _require_room(network: Network, most: int) -> None:
+    """The tensors of one row, which an architecture may ask for whatever the file's size, and their gradients."""
+    _, shapes, _ = network.architecture.infer()
+    needed = 2 * sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
+    if needed > most:
+        raise ValueError(
+            f"expected a training step of at most max_bytes = {most}, got tensors of {needed} bytes for each row; "
+            f"pass max_bytes={needed} to Trainer.resume if you trust the file"
+        )
+
+
+def _read_state(file: _File, trainer: Trainer) -> None:
+    parts = {
+        f"{_STATE}{kind}/{name}": (kind, part)
+        for kind, vector in trainer.plan.state().items()
+        for name, part in _parts(trainer.network, vector).items()
+    }
+    stored = {name for name in file.tensors.tensors if name.startswith(_STATE)}
+    if stored != set(parts):
+        raise ValueError(f"expected the optimizer's state {_listed(parts)}, got {_listed(stored)}")
+    for name, (kind, part) in parts.items():
+        file.tensors.read_into(name, part)
+        if kind in trainer.optimizer.never_negative and (part < 0).any():
+            raise ValueError(f"{name}: expected numbers of 0 or more, got one below 0; the file is damaged")
+
+
+def _describe(network: Network, custom: list[str]) -> dict[str, Any]:
     facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": network.frozen}
-    return {**facts, **network.architecture.describe()}
+    return {**facts, **network.architecture.describe(), **({_CUSTOM: custom} if custom else {})}
 
 
 def _network(file: _File, custom_objects: Mapping[str, Any]) -> Network:
@@ -97,24 +153,31 @@ def _network(file: _File, custom_objects: Mapping[str, Any]) -> Network:
     if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
         raise ValueError("expected name, dtype and frozen parameters of the network")
     seed = integer("network", "seed", description.get("seed"), least=0)
+    require_custom_objects(description.get(_CUSTOM, []), custom_objects)
     architecture = Architecture.from_description(description, custom_objects)
     _, _, shapes = architecture.infer()
-    stored = {tensor for tensor in file.shapes if not tensor.startswith(_STATE)}
+    stored = {tensor for tensor in file.tensors.tensors if not tensor.startswith(_STATE)}
     if stored != set(shapes):
-        raise ValueError(f"expected the parameters {sorted(shapes)}, got {sorted(stored)}")
+        raise ValueError(f"expected the parameters {_listed(shapes)}, got {_listed(stored)}")
     if not set(frozen) <= set(shapes):
-        raise ValueError(f"expected frozen parameters among {sorted(shapes)}, got {frozen}")
+        raise ValueError(f"expected frozen parameters among {_listed(shapes)}, got {shown(frozen)}")
     for tensor, shape in shapes.items():
-        file.check(tensor, shape, dtype)
+        file.tensors.check(tensor, shape, dtype)
     network = Network.from_architecture(architecture, seed, dtype, name)
-    network.set_state({tensor: file.tensor(tensor, shape, dtype) for tensor, shape in shapes.items()}, frozen)
+    for tensor, view in network.parameters.items():
+        file.tensors.read_into(tensor, view)
+    network.set_state(network.parameters, frozen)
     return network
+
+
+def _listed(names: Iterable[str]) -> str:
+    return shortened(str(sorted(names)), 500)
 
 
 def _mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = values.get(key)
     if not isinstance(value, dict):
-        raise ValueError(f"expected a description of the {key}, got {value!r}")
+        raise ValueError(f"expected a description of the {key}, got {shown(value)}")
     return value
 
 
@@ -122,13 +185,19 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
     if stored is None:
         return None
     if not isinstance(stored, dict) or set(stored) != {"epoch", "rows", "batch_size", "start", "totals"}:
-        raise ValueError(f"expected a position in the epoch, got {stored!r}")
+        raise ValueError(f"expected a position in the epoch, got {shown(stored)}")
     rows, size = (integer("position", key, stored[key]) for key in ("rows", "batch_size"))
     epoch, start = (integer("position", key, stored[key], least=0) for key in ("epoch", "start"))
     totals = stored["totals"]
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
-    if not numbers or len(totals) != 1 + len(trainer.core_metrics) or start > trainer.iteration:
-        raise ValueError(f"expected a position that fits the trainer, got {stored!r}")
+    fits = (
+        numbers
+        and len(totals) == 1 + len(trainer.core_metrics)
+        and epoch == trainer.epoch
+        and 0 <= trainer.iteration - start <= -(-rows // size)
+    )
+    if not fits:
+        raise ValueError(f"expected a position that fits the trainer, got {shown(stored)}")
     fields = {"epoch": epoch, "rows": rows, "batch_size": size, "start": start, "totals": totals}
     return Position.restore(fields, trainer.iteration)
 
@@ -147,67 +216,63 @@ def _parts(network: Network, vector: Array) -> dict[str, Array]:
 
 
 def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
-    from safetensors.numpy import save
-
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(
+                f"{name}: expected finite numbers, got NaN or infinity, which load would refuse; the file is as before"
+            )
     # One key with sorted JSON: safetensors writes several keys in random order, and the same network should give the
     # same bytes.
-    metadata = {_KEY: json.dumps({"format": _FORMAT, **description}, sort_keys=True, allow_nan=False)}
-    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    content = tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
     with atomic_writer(path) as file:
         file.write(content)
 
 
+def _json(description: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(description, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{_culprit(description)}: expected what JSON can hold: {error}") from error
+
+
+def _culprit(value: Any, place: str = "", depth: int = 0) -> str:
+    """The place of the first value that JSON cannot hold."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items if depth < 20 else ():
+        try:
+            json.dumps(item, allow_nan=False)
+        except (TypeError, ValueError):
+            return _culprit(item, f"{place}[{key}]" if isinstance(key, int) else f"{place}.{key}", depth + 1)
+    return place.lstrip(".")
+
+
 class _File:
-    """An open file: its description, shapes of tensors, and tensors that are read on request."""
+    """An open file: its description and its tensors."""
 
-    def __init__(self, opened: Any) -> None:
-        stored = opened.metadata() or {}
-        if _KEY not in stored:
-            raise ValueError(f"expected metadata with the key {_KEY!r}, got {sorted(stored)}; was it saved by nnfast?")
-        self.description = json.loads(stored[_KEY])
-        found = self.description.get("format")
-        if found != _FORMAT:
+    def __init__(self, tensors: TensorFile) -> None:
+        if _KEY not in tensors.metadata:
             raise ValueError(
-                f"expected a file of format {_FORMAT!r}, got {found!r}; read it with the nnfast that saved it"
+                f"expected metadata with the key {_KEY!r}, got {_listed(tensors.metadata)}; was it saved by nnfast?"
             )
-        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        self._dtypes = {name: part.get_dtype() for name, part in slices.items()}
-        self._opened = opened
-
-    def check(self, name: str, shape: Shape, dtype: str) -> None:
-        """Compare a tensor with what is expected."""
-        if name not in self.shapes:
-            raise ValueError(f"expected a tensor {name!r}")
-        if (self.shapes[name], self._dtypes[name]) != (tuple(shape), _DTYPES[dtype]):
-            got = f"{self.shapes[name]} {self._dtypes[name]}"
-            raise ValueError(f"{name}: expected shape {tuple(shape)} {_DTYPES[dtype]}, got {got}")
-
-    def tensor(self, name: str, shape: Shape, dtype: str) -> Array:
-        """A tensor after its check."""
-        self.check(name, shape, dtype)
-        array: Array = self._opened.get_tensor(name)
-        return array
+        description = parse_json(tensors.metadata[_KEY])
+        if not isinstance(description, dict) or description.get("format") != _FORMAT:
+            found = description.get("format") if isinstance(description, dict) else description
+            raise ValueError(
+                f"expected a file of format {_FORMAT!r}, got {shown(found)}; read it with the nnfast that saved it"
+            )
+        self.description: dict[str, Any] = description
+        self.tensors = tensors
 
 
 @contextmanager
 def _reading(path: str | os.PathLike[str]) -> Iterator[_File]:
     """An open file; whatever is wrong with its content is a ValueError that names it."""
-    from safetensors import SafetensorError, safe_open
-
-    place = os.fspath(path)
-    with open(place, "rb"):
-        pass
-    try:
-        with safe_open(place, framework="np") as opened:
-            yield _File(opened)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-        SafetensorError,
-    ) as error:
-        raise ValueError(f"{place}: not a readable nnfast file: {error}") from error
+    with open_regular(path) as file:
+        try:
+            yield _File(TensorFile(file))
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+            text = str(error)
+            # A text of megabytes would be printed with the cause of the short one.
+            cause = error if len(text) <= _LONGEST_TEXT else None
+            raise ValueError(f"{os.fspath(path)}: cannot be read: {shortened(text, _LONGEST_TEXT)}") from cause

@@ -429,13 +429,15 @@ class Trainer:
         OSError
             If the file cannot be written; one that stood there before is then unharmed.
         TypeError, ValueError
-            If an option of a custom layer, loss or schedule is nothing that JSON knows, such as an array or NaN.
+            If an option of a custom layer, loss or schedule is nothing that JSON knows, such as an array or NaN; two
+            custom classes or functions have one name; or a number is not finite.
         AttributeError
             If such a class does not keep an argument of its constructor as an attribute.
 
         Notes
         -----
-        Functions (learning rates, metrics) and custom classes are stored by name alone; `resume` needs them.
+        Functions (learning rates, metrics) and custom classes are stored by name alone; `resume` needs them. A function
+        without a name of its own, such as a lambda, gets a warning.
 
         Examples
         --------
@@ -454,7 +456,13 @@ class Trainer:
         save_trainer(self, path)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Trainer:
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        custom_objects: Mapping[str, Any] | None = None,
+        max_bytes: int | None = None,
+    ) -> Trainer:
         """The trainer, with its network, that `save_checkpoint` wrote.
 
         Parameters
@@ -463,6 +471,9 @@ class Trainer:
         custom_objects : dict, optional
             By name: classes of custom layers, initialisers, losses, metrics, optimisers and schedules, and functions
             used as metric or learning rate.
+        max_bytes : int, optional
+            Most memory that the tensors of one row, with their gradients, may take. By default 256 MiB, or 64 times the
+            file's size where that is more: a small file may describe a network that takes all memory there is.
 
         Returns
         -------
@@ -471,7 +482,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            If the file is damaged or is no checkpoint, or needs something that `custom_objects` lacks.
+            If the file is damaged or is no checkpoint, needs something that `custom_objects` lacks, or asks for more
+            than `max_bytes`.
         OSError
             If the file cannot be opened.
 
@@ -489,7 +501,7 @@ class Trainer:
         """
         from nnfast.serialization import load_trainer
 
-        return load_trainer(path, custom_objects or {})
+        return load_trainer(path, custom_objects, max_bytes)
 
 
 def _progress_of(plan: _core.Plan) -> dict[str, Any]:

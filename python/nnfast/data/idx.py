@@ -7,19 +7,18 @@ each dimension as an unsigned 32-bit number, then the elements in C order.
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import os
 import struct
 import sys
 import zlib
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnfast.arrays import as_array
-from nnfast.files import atomic_writer
+from nnfast.files import atomic_writer, open_regular
 
 DEFAULT_MAX_BYTES: Final = 4 * 2**30
 
@@ -96,12 +95,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES
            [4, 5, 6]], dtype=int16)
     """
     place = os.fspath(path)
-    # Opening a pipe would wait for a writer, and a device has no size to check against.
-    if os.path.exists(place) and not os.path.isfile(place):
-        raise ValueError(
-            f"{place}: expected a regular file, got a folder, pipe or device; give the path of an IDX file"
-        )
-    with open(place, "rb") as file:
+    with open_regular(place) as file:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
@@ -169,7 +163,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
 
 
 def _read_array(
-    stream: io.BufferedIOBase, place: str, file_size: int, compressed: bool, max_bytes: int
+    stream: BinaryIO | gzip.GzipFile, place: str, file_size: int, compressed: bool, max_bytes: int
 ) -> NDArray[Any]:
     dtype, shape = _read_header(stream, place)
     promised = math.prod(shape) * dtype.itemsize
@@ -199,7 +193,7 @@ def _read_array(
     return array.view(dtype.newbyteorder("="))
 
 
-def _read_header(stream: io.BufferedIOBase, place: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _read_header(stream: BinaryIO | gzip.GzipFile, place: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = _read_header_bytes(stream, 4, place)
     if magic[:2] != b"\0\0":
         raise ValueError(f"{place}: expected an IDX file (first bytes 00 00), got {magic[:2].hex(' ')}; check the path")
@@ -215,7 +209,7 @@ def _read_header(stream: io.BufferedIOBase, place: str) -> tuple[np.dtype[Any], 
     return _DTYPES[code], shape
 
 
-def _read_header_bytes(stream: io.BufferedIOBase, count: int, place: str) -> bytes:
+def _read_header_bytes(stream: BinaryIO | gzip.GzipFile, count: int, place: str) -> bytes:
     data = stream.read(count)
     if len(data) < count:
         raise ValueError(f"{place}: expected an IDX header, got a file that ends inside it; fetch the file again")

@@ -1,0 +1,152 @@
+"""The safetensors container: a header of JSON, then the tensors' bytes. It knows no network.
+
+Files are read, not mapped: a mapping that another process cuts kills the reader. All numbers of the header are compared
+with the file's size before anything is taken from them, and time and memory are linear in that size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import numpy as np
+
+from nnfast.typing import Array, Shape
+
+__all__ = ["TensorFile", "parse_json", "tensor_bytes"]
+
+_LENGTH_BYTES: Final = 8
+_MOST_HEADER_BYTES: Final = 100_000_000
+"""The format's own limit."""
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NAMES: Final = {dtype.name: name for name, dtype in _DTYPES.items()}
+
+
+class _Stored(NamedTuple):
+    """A tensor's dtype, shape and place in the file."""
+
+    dtype: str
+    shape: Shape
+    start: int
+    end: int
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says, in which no name stands twice and every number is one."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("expected JSON with each name once")
+    return made
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected JSON with finite numbers, got {name}")
+
+
+def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """A file's content."""
+    from safetensors.numpy import save
+
+    content: bytes = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(metadata))
+    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    if length > _MOST_HEADER_BYTES:
+        raise ValueError(
+            f"expected at most {_MOST_HEADER_BYTES} bytes of names and options, which is what safetensors allows, got "
+            f"{length}; keep large arrays in parameters, not in options"
+        )
+    return content
+
+
+class TensorFile:
+    """An open file: its metadata, its tensors' names, and their numbers on request.
+
+    Errors are ValueErrors that do not name the file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(self._read(_LENGTH_BYTES), "little")
+        if not 0 < length <= min(_MOST_HEADER_BYTES, self.size - _LENGTH_BYTES):
+            raise ValueError(
+                f"expected a safetensors header within the file's {self.size} bytes, got one of {length} bytes"
+            )
+        header = parse_json(self._read(length).decode())
+        if not isinstance(header, dict):
+            raise ValueError("expected a safetensors header with the tensors by name")
+        metadata = header.pop("__metadata__", {})
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("expected metadata with texts by name")
+        self.metadata: dict[str, str] = metadata
+        self.tensors = self._placed(header, _LENGTH_BYTES + length)
+
+    def _read(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise ValueError("expected more bytes, got a file that ends early")
+        return data
+
+    def _placed(self, header: dict[str, Any], start: int) -> dict[str, _Stored]:
+        """The header's entries, which fill the rest of the file without gaps or overlaps."""
+        room = self.size - start
+        stored = {name: _stored(name, entry, start, room) for name, entry in header.items()}
+        end = start
+        for name, tensor in sorted(stored.items(), key=lambda item: item[1][2:]):
+            if tensor.start != end:
+                raise ValueError(f"{name}: expected the tensor's bytes at {end}, got {tensor.start}")
+            end = tensor.end
+        if end != self.size:
+            raise ValueError(f"expected a file of {end} bytes, got {self.size}; it is cut short or damaged")
+        return stored
+
+    def check(self, name: str, shape: Shape, dtype: str) -> None:
+        """Compare a tensor's description with what is expected."""
+        if name not in self.tensors:
+            raise ValueError(f"expected a tensor {name!r}")
+        stored = self.tensors[name]
+        if (stored.shape, stored.dtype) != (tuple(shape), _NAMES[dtype]):
+            raise ValueError(
+                f"{name}: expected shape {tuple(shape)} {_NAMES[dtype]}, got {stored.shape} {stored.dtype}"
+            )
+
+    def read_into(self, name: str, array: Array) -> None:
+        """Read a tensor into a C-contiguous array after its check; its numbers must be finite."""
+        self.check(name, array.shape, array.dtype.name)
+        self._file.seek(self.tensors[name].start)
+        data = array.data.cast("B")
+        if self._file.readinto(data) < len(data):  # type: ignore[attr-defined]
+            raise ValueError("expected more bytes, got a file that another program cut while it was read")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: expected finite numbers, got NaN or infinity; the file is damaged")
+
+
+def _stored(name: str, entry: Any, start: int, room: int) -> _Stored:
+    """A header's entry, checked against the bytes that there are for tensors."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{name}: expected dtype, shape and data_offsets, got {entry!r}")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"{name}: expected a dtype of {', '.join(_DTYPES)}, got {dtype!r}")
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise ValueError(f"{name}: expected whole numbers as shape and two as data_offsets, got {entry!r}")
+    first, last = offsets
+    if not first <= last <= room:
+        raise ValueError(f"{name}: expected data_offsets within the file's {room} bytes of tensors, got {offsets!r}")
+    count = 0 if 0 in shape else 1
+    for size in shape:
+        count *= size
+        if count > room:  # Here and not after the loop: the product of a long list is a number of many digits.
+            break
+    if count * _DTYPES[dtype].itemsize != last - first:
+        raise ValueError(f"{name}: expected as many bytes as shape {tuple(shape)} {dtype} has, got {last - first}")
+    return _Stored(dtype, tuple(shape), start + first, start + last)
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
