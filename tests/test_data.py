@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import struct
 import sys
 import threading
@@ -286,6 +287,13 @@ def test_max_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     assert data.read_idx(path, max_bytes=12).shape == (2, 3)
 
 
+@pytest.mark.parametrize(("most", "error"), [("12", TypeError), (12.0, TypeError), (0, ValueError)])
+def test_max_bytes_is_a_number(tmp_path: Path, most: Any, error: type[Exception]) -> None:
+    (tmp_path / "a.idx").write_bytes(SOUND)
+    with pytest.raises(error, match=r"read_idx: expected .*max_bytes"):
+        data.read_idx(tmp_path / "a.idx", max_bytes=most)
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         data.read_idx(tmp_path / "nowhere")
@@ -428,8 +436,20 @@ def test_message_without_pooch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("NNFAST_DATA", raising=False)
     monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path)
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(FileNotFoundError, match=r'pooch cannot be imported .*; pip install "nnfast\[download\]"'):
+    with pytest.raises(FileNotFoundError, match=r"pooch cannot be imported .*; pip install pooch"):
         data.load_mnist()
+
+
+def test_advice_to_install_names_what_there_is() -> None:
+    """Packages of others, which anybody can install: nnfast's own extras can be had only where nnfast itself can."""
+    package = Path(data.__file__).parents[1]
+    advised = [
+        command
+        for path in package.rglob("*.py")
+        for command in re.findall(r"pip install ([\w-]+)", path.read_text(encoding="utf-8"))
+    ]
+    assert {"pooch", "pillow"} <= set(advised)
+    assert set(advised) <= {"pooch", "pillow", "pandas", "matplotlib", "tqdm", "safetensors", "scikit-learn"}
 
 
 def test_no_download_where_it_is_switched_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nnfast import data
 from nnfast.data import archive, cifar10
+from nnfast.data import images as image_files
 
 images = pytest.importorskip("PIL.Image", reason="the extra nnfast[images] is not installed")
 
@@ -148,6 +149,21 @@ def test_resizing(tmp_path: Path) -> None:
     assert [np.unique(image).tolist() for image in pixels] == [[54], [83], [29]]
 
 
+@pytest.mark.parametrize(("color", "mode"), [("rgb", "RGB"), ("gray", "L")])
+def test_resizing_is_bilinear(tmp_path: Path, color: str, mode: str) -> None:
+    """Down, up, and both: what Pillow's own bilinear filter gives, which no other filter does."""
+    source = picture(0, 9, 14)
+    folder = write_folder(tmp_path, {"a/1.png": encoded(source)})
+    for height, width in ((4, 5), (20, 30), (3, 30)):
+        pixels = data.load_images(folder, size=(height, width), color=color)[0][0]
+        truth, *others = (
+            np.asarray(images.fromarray(source).convert(mode).resize((width, height), filter_)).reshape(pixels.shape)
+            for filter_ in (images.Resampling.BILINEAR, images.Resampling.NEAREST, images.Resampling.BOX)
+        )
+        np.testing.assert_array_equal(pixels, truth)
+        assert not any(np.array_equal(pixels, other) for other in others)
+
+
 def test_images_of_different_sizes_are_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, {"a/1.png": encoded(picture(0)), "a/2.png": encoded(picture(0, 6, 4))})
     with pytest.raises(ValueError, match=r"2\.png: expected 5 x 4 .*1\.png, got 6 x 4; pass size=\(5, 4\)"):
@@ -221,7 +237,7 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], error: type, mat
 
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ImportError, match=r'Pillow cannot be imported .*; pip install "nnfast\[images\]"'):
+    with pytest.raises(ImportError, match=r"Pillow cannot be imported .*; pip install pillow"):
         data.load_images(tmp_path)
 
 
@@ -266,17 +282,68 @@ def test_broken_images_are_named(tmp_path: Path, kind: str, name: str, content: 
 
 
 @pytest.mark.parametrize("kind", ["folder", ".tar"])
-@pytest.mark.parametrize(
-    ("limits", "match"),
-    [
-        ({"max_files": 3}, "max_files"),
-        ({"max_file_bytes": 70}, "max_file_bytes"),
-        ({"max_bytes": 300}, "max_bytes"),
-    ],
-)
-def test_limits(tmp_path: Path, kind: str, limits: dict[str, int], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        data.load_images(source_of(kind, tmp_path, FILES), **limits)
+@pytest.mark.parametrize("limit", ["max_files", "max_file_bytes", "max_bytes"])
+def test_limits(tmp_path: Path, kind: str, limit: str) -> None:
+    """Each at exactly what the source has, and one less."""
+    blank = np.zeros((20, 20, 3), np.uint8)
+    files = {f"cat/{i}.ppm": encoded(blank[: 20 - i // 2], "PPM") for i in range(3)}
+    source = source_of(kind, tmp_path, files)
+    sizes = [len(content) for content in files.values()]
+    # Made smaller, the images take less than their files.
+    most = {"max_files": 3, "max_file_bytes": max(sizes), "max_bytes": sum(sizes)}[limit]
+    assert len(data.load_images(source, size=(10, 10), **{limit: most})[0]) == 3
+    with pytest.raises(ValueError, match=rf"cat.\d\.ppm.*{limit}"):
+        data.load_images(source, size=(10, 10), **{limit: most - 1})
+
+
+def test_the_limit_of_decoded_images(tmp_path: Path) -> None:
+    """At exactly its value; zeros compress well, so that the files are no matter."""
+    content = encoded(np.zeros((50, 40, 3), np.uint8))
+    folder = write_folder(tmp_path, {"a/1.png": content, "a/2.png": content})
+    assert len(data.load_images(folder, max_bytes=2 * 6000)[0]) == 2
+    with pytest.raises(ValueError, match=r"2\.png: expected images of at most max_bytes = 11999 in all"):
+        data.load_images(folder, max_bytes=2 * 6000 - 1)
+    with pytest.raises(ValueError, match=r"1\.png: expected an image of at most max_bytes = 5999, got 50 x 40"):
+        data.load_images(folder, max_bytes=5999)
+    assert len(data.load_images(folder, max_bytes=6000, size=(20, 20))[0]) == 2
+
+
+def test_a_large_image_is_not_decoded_for_a_small_size(tmp_path: Path) -> None:
+    """The header's size counts as well: all of it is decoded before it is made smaller."""
+    folder = write_folder(tmp_path, {"a/1.png": png_bomb(9000)})
+    with pytest.raises(
+        ValueError, match=r"1\.png: expected an image of at most max_bytes = 100000000, got 9000 x 9000"
+    ):
+        data.load_images(folder, size=(4, 4), max_bytes=100_000_000)
+
+
+@pytest.mark.parametrize("method", ["open", "Image.convert"])
+def test_too_little_memory_is_no_broken_image(tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path, {"a/1.png": PNG})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(f"PIL.Image.{method}", fail)
+    with pytest.raises(MemoryError):
+        data.load_images(folder, color="gray")
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is read than was counted."""
+    folder = write_folder(tmp_path, {"a/1.ppm": encoded(picture(0), "PPM")})
+    read = image_files.open_regular
+
+    def grown(path: Path) -> Any:
+        with open(path, "ab") as file:
+            file.write(bytes(1000))
+        return read(path)
+
+    monkeypatch.setattr(image_files, "open_regular", grown)
+    sizes = []
+    monkeypatch.setattr(image_files._Decoder, "decode", lambda _, file: sizes.append(len(file.content)) or picture(0))
+    data.load_images(folder)
+    assert sizes == [len(encoded(picture(0), "PPM"))]
 
 
 def test_the_limit_counts_resized_images(tmp_path: Path) -> None:
@@ -362,6 +429,87 @@ def test_a_header_without_end(tmp_path: Path, kind: bytes, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="got a header without end"):
         data.load_images(tmp_path / "a.tar.xz")
     assert counted.bytes < 4 * 2**20
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_are_small_wherever_they_stand(tmp_path: Path, kind: bytes) -> None:
+    """What the headers before did not take is no room for a large one: reading one may take the square of its size."""
+    members = [file_member(f"cat/{i}.png", PNG) for i in range(50)]
+    large = file_member("cat/x.png", b"9" * 60_000, type=kind)
+    (tmp_path / "a.tar").write_bytes(tar_bytes([*members, large]))
+    with pytest.raises(ValueError, match="got a header without end"):
+        data.load_images(tmp_path / "a.tar")
+
+
+def numbered(count: int = 5) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """Members of two blocks each, a header and a content."""
+    return [file_member(f"{'cd'[i % 2]}/{i}.ppm", encoded(picture(i), "PPM")) for i in range(count)]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["tar", "gz", "xz"])
+def test_a_damaged_header_is_not_the_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Of any member, in any place: either an error or all images."""
+    path = tmp_path / {bytes: "a.tar", gzip.compress: "a.tar.gz"}.get(pack, "a.tar.xz")
+    sound = tar_bytes(numbered())
+    path.write_bytes(pack(sound))
+    truth = data.load_images(path)[0]
+    assert len(truth) == 5
+    for member in range(5):
+        start = 1024 * member
+        damages = [
+            (start + place, bytes([sound[start + place] ^ 1])) for place in range(0, 512, 9 if pack is bytes else 99)
+        ]
+        damages += [(start, bytes(512)), (start, b"A" * 512), (start + 148, b"0" * 8), (start + 148, bytes(8))]
+        for place, damage in damages:
+            path.write_bytes(pack(sound[:place] + damage + sound[place + len(damage) :]))
+            try:
+                found = data.load_images(path)[0]
+            except ValueError:
+                continue
+            # The checksum's own last two bytes mean nothing.
+            assert 148 + 6 <= place - start < 148 + 8
+            np.testing.assert_array_equal(found, truth)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["tar", "gz", "xz"])
+def test_what_stands_behind_the_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / {bytes: "a.tar", gzip.compress: "a.tar.gz"}.get(pack, "a.tar.xz")
+    sound = tar_bytes(numbered())
+    for behind in (sound, b"\1", bytes(100_000) + b"\1"):
+        path.write_bytes(pack(sound + behind))
+        with pytest.raises(
+            ValueError, match="expected zeros after the last file, at byte 5120, got a damaged header or"
+        ):
+            data.load_images(path)
+    # One block of zeros is enough, and a million bytes are not too many.
+    for zeros in (512, 1_000_000):
+        path.write_bytes(pack(sound[:5120] + bytes(zeros)))
+        assert len(data.load_images(path)[0]) == 5
+    path.write_bytes(pack(sound[:5120] + bytes(511)))
+    with pytest.raises(ValueError, match="cut short"):
+        data.load_images(path)
+    path.write_bytes(pack(sound[:5120] + bytes(3_000_000)))
+    with pytest.raises(ValueError, match="without end"):
+        data.load_images(path)
+
+
+def test_compressed_archives_with_damage_behind_the_tar(tmp_path: Path) -> None:
+    """A wrong checksum, what is no stream behind a stream, and padding of any length."""
+    sound = tar_bytes(numbered())
+    packed = gzip.compress(sound)
+    for damaged in (packed[:-8] + bytes(4) + packed[-4:], packed[:-4] + bytes(4), packed + b"rubbish", packed[:-1]):
+        (tmp_path / "a.tar.gz").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.tar\.gz: expected a sound tar archive, got damaged data"):
+            data.load_images(tmp_path / "a.tar.gz")
+    packed = lzma.compress(sound)
+    for damaged in (packed + b"rubbish", packed + bytes(200_000) + b"rubbish", packed[:-1], packed[:-20] + bytes(20)):
+        (tmp_path / "a.tar.xz").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a sound tar archive, got damaged data"):
+            data.load_images(tmp_path / "a.tar.xz")
+    halves = lzma.compress(sound[:2048]), lzma.compress(sound[2048:])
+    for padding in (0, 4, 200_000):
+        (tmp_path / "a.tar.xz").write_bytes(bytes(padding).join([*halves, b""]))
+        assert len(data.load_images(tmp_path / "a.tar.xz")[0]) == 5
 
 
 def test_an_archive_that_asks_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

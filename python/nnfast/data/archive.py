@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
+from nnfast.files import open_regular
+from nnfast.text import shortened, shown
+
 __all__ = ["Limits", "is_archive", "read_archive"]
 
 _SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
@@ -23,9 +26,10 @@ _BLOCK: Final = tarfile.BLOCKSIZE
 _CHUNK_BYTES: Final = 2**16
 # The dictionary of `xz -9` takes 65 MiB; a header may ask for 4 GiB.
 _XZ_MEMORY: Final = 2**28
-# What headers may take: the first bytes of the archive, and each member, with its name in extended headers.
-_HEADERS_BYTES: Final = 2**20
-_HEADER_BYTES: Final = 2**12
+# What may stand between two contents, a header with its extended headers, which have long names; tarfile reads on by a
+# record. And zeros after the last content.
+_HEADER_BYTES: Final = 2**14 + tarfile.RECORDSIZE
+_ZEROS_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def read_archive(place: str, limits: Limits, wanted: tuple[str, ...]) -> Iterato
 
     The name of a folder ends in "/".
     """
-    with open(place, "rb") as file, _damage_named(place):
+    with open_regular(place) as file, _damage_named(place):
         source = _Bounded(_decompressed(file), place, limits)
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as archive:
             seen: set[str] = set()
@@ -66,13 +70,13 @@ def _damage_named(place: str) -> Iterator[None]:
         yield
     except (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(
-            f"{place}: expected a sound tar archive, got damaged data ({error}); fetch it again"
+            f"{place}: expected a sound tar archive, got damaged data ({shortened(str(error))}); fetch it again"
         ) from error
 
 
 def _checked_name(member: tarfile.TarInfo, place: str, seen: set[str], limits: Limits) -> str:
     """The member's name without a leading "./"; raises for what no archive of images has."""
-    what = f"{place}: member {member.name!r}"
+    what = f"{place}: member {shown(member.name)}"
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise ValueError(
             f"{what}: expected a file or a folder, got a link, a device or a sparse file; make the archive without it"
@@ -98,41 +102,55 @@ def _checked_name(member: tarfile.TarInfo, place: str, seen: set[str], limits: L
 
 
 class _Bounded:
-    """A stream that ends in an error where more is read than the members so far account for."""
+    """A stream that ends in an error where more is read than the members so far account for, or less is in it."""
 
     def __init__(self, stream: BinaryIO, place: str, limits: Limits) -> None:
         self._stream = stream
         self._place = place
         self._limits = limits
         self._read = 0
-        self._allowed = _HEADERS_BYTES
+        self._end = 0
+        """Of the members so far."""
+        self._nonzero_end = 0
+        self._room = _HEADER_BYTES
         self._promised = 0
-        self._last = b""
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes."""
         data = self._stream.read(size)
+        if content := data.rstrip(b"\0"):
+            self._nonzero_end = self._read + len(content)
         self._read += len(data)
-        self._last = (self._last + data)[-_BLOCK:]
-        if self._read > self._allowed:
+        if self._read > self._end + self._room:
             raise ValueError(f"{self._place}: expected headers of the size of names, got a header without end")
         return data
 
     def admit(self, member: tarfile.TarInfo) -> None:
-        """Allow what a member's content and header take."""
+        """Allow what a member's content takes."""
         self._promised += member.size
         if self._promised > self._limits.bytes:
             raise ValueError(
-                f"{self._place}: member {member.name!r}: expected at most {self._limits.bytes} bytes in all, got more; "
-                "pass a larger max_bytes if this is right"
+                f"{self._place}: member {shown(member.name)}: expected at most {self._limits.bytes} bytes in all, got "
+                "more; pass a larger max_bytes if this is right"
             )
-        self._allowed += member.size + _BLOCK + _HEADER_BYTES
+        blocks = -(-member.size // _BLOCK) if member.isreg() else 0
+        self._end = member.offset_data + blocks * _BLOCK
 
     def finish(self) -> None:
-        """Read on to the end, which makes decompressors compare checksums, and look for the archive's end mark."""
-        while self.read(_CHUNK_BYTES):
-            pass
-        if self._last != bytes(_BLOCK):
+        """Read on to the end, which makes decompressors compare checksums, and look for the archive's end mark.
+
+        tarfile takes a damaged header for the end, whatever comes after it.
+        """
+        self._room = _ZEROS_BYTES
+        more = True
+        while more:
+            if self._nonzero_end > self._end:
+                raise ValueError(
+                    f"{self._place}: expected zeros after the last file, at byte {self._end}, got a damaged header or "
+                    "another archive; fetch it again, or join archives with tar"
+                )
+            more = bool(self.read(_CHUNK_BYTES))
+        if self._read < self._end + _BLOCK:
             raise ValueError(
                 f"{self._place}: expected an end mark after the last file, got an archive that is cut short; fetch it "
                 "again"
@@ -168,9 +186,12 @@ class _XzReader(io.RawIOBase):
         while True:
             if self._decoder.eof:
                 # Zeros after a stream are padding; what follows them is one more stream.
-                rest = (self._decoder.unused_data or self._file.read(_CHUNK_BYTES)).lstrip(b"\0")
-                if not rest and not (rest := self._file.read(_CHUNK_BYTES).lstrip(b"\0")):
+                rest = self._decoder.unused_data or self._file.read(_CHUNK_BYTES)
+                while rest and not (stripped := rest.lstrip(b"\0")):
+                    rest = self._file.read(_CHUNK_BYTES)
+                if not rest:
                     return 0
+                rest = stripped
                 self._decoder = self._new_decoder()
             elif self._decoder.needs_input:
                 rest = self._file.read(_CHUNK_BYTES)

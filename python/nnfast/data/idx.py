@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnfast.arrays import as_array
+from nnfast.configured import integer
 from nnfast.files import atomic_writer, open_regular
 
 DEFAULT_MAX_BYTES: Final = 4 * 2**30
@@ -95,6 +96,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES
            [4, 5, 6]], dtype=int16)
     """
     place = os.fspath(path)
+    integer("read_idx", "max_bytes", max_bytes)
     with open_regular(place) as file:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from nnfast.configured import choose, integer, shape_of
 from nnfast.data.archive import Limits, is_archive, read_archive
+from nnfast.files import open_regular
+from nnfast.text import shortened
 
 __all__ = ["load_images", "read_images"]
 
@@ -88,7 +90,7 @@ def load_images(
     TypeError
         If an argument is of another type.
     ImportError
-        If Pillow is not installed; ``pip install "nnfast[images]"``.
+        If Pillow is not installed; ``pip install pillow``.
     OSError
         If the source cannot be opened or read.
 
@@ -159,7 +161,7 @@ def _pillow() -> Any:
         return importlib.import_module("PIL.Image")
     except ImportError as error:
         raise ImportError(
-            f'load_images: the library Pillow cannot be imported ({error}); pip install "nnfast[images]"'
+            f"load_images: the library Pillow cannot be imported ({error}); pip install pillow"
         ) from error
 
 
@@ -214,7 +216,13 @@ def _folder_files(root: Path, subsets: Sequence[str], limits: Limits) -> Iterato
                     raise ValueError(
                         f"{path}: expected a {what} = {most} at most, got {value}; raise it if this is right"
                     )
-            yield _File(str(path), subset, label, path.name, path.read_bytes())
+            yield _File(str(path), subset, label, path.name, _content(path, size))
+
+
+def _content(path: Path, size: int) -> bytes:
+    """The bytes of a file, no more than were counted if it grows."""
+    with open_regular(path) as file:
+        return file.read(size)
 
 
 def _archive_files(place: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
@@ -248,6 +256,8 @@ class _Decoder:
             raise ValueError(f"{file.place}: expected fewer pixels than Pillow's limit, got more ({error})") from error
         except self._images.UnidentifiedImageError as error:
             raise ValueError(f"{file.place}: expected an image ({', '.join(_FORMATS)}), got none") from error
+        except MemoryError:
+            raise  # which says nothing about the image
         except Exception as error:
             raise self._broken(file, error) from error
         with opened as image:
@@ -258,13 +268,17 @@ class _Decoder:
                 if self._size is not None and (converted.height, converted.width) != self._size:
                     converted = converted.resize(self._size[::-1], self._images.Resampling.BILINEAR)
                 pixels: NDArray[np.uint8] = np.array(converted, dtype=np.uint8)
+            except MemoryError:
+                raise
             except Exception as error:
                 raise self._broken(file, error) from error
         return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
     def _broken(self, file: _File, error: Exception) -> ValueError:
         # Decoders answer broken data with errors of any kind.
-        return ValueError(f"{file.place}: expected a sound image, got a broken one ({error}); replace or remove it")
+        return ValueError(
+            f"{file.place}: expected a sound image, got a broken one ({shortened(str(error))}); replace or remove it"
+        )
 
     def _check(self, file: _File, image: Any) -> None:
         if image.mode not in _MODES:

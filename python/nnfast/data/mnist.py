@@ -102,7 +102,7 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     try:
         _download(cache)
     except ImportError as error:
-        fault = f'the library pooch cannot be imported ({error}); pip install "nnfast[download]"'
+        fault = f"the library pooch cannot be imported ({error}); pip install pooch"
         raise FileNotFoundError(_nothing_worked(places, fault)) from error
     except (OSError, ValueError) as error:
         fault = f"{type(error).__name__}: {error}; check the network and that the cache can be written"
