@@ -559,14 +559,12 @@ class Network:
         OSError
             If the file cannot be written, or its folder does not exist.
         TypeError, ValueError
-            If an option of a custom layer is nothing that JSON knows, such as an array or NaN; two custom classes have
-            one name; a parameter is not finite; or `path` is a pipe or device.
+            If an option is nothing that JSON knows, two custom classes share a name, or a parameter is not finite.
 
         Notes
         -----
-        Atomic: the file is written beside its place, flushed to disk, and then moved over the old one, whose mode it
-        keeps; a symbolic link stays. The same network gives the same bytes. All but the parameters is JSON under the
-        key "nnfast" of the file's metadata. Custom classes are kept by name alone; `load` needs them.
+        Atomic: the file is written beside its place, flushed to disk, and moved over the old one, whose mode it keeps.
+        The same network gives the same bytes. All but the parameters is JSON under the key "nnfast" of the metadata.
         """
         from nnfast.serialization import save_network
 
@@ -589,8 +587,7 @@ class Network:
         Raises
         ------
         ValueError
-            If the file is damaged, not nnfast's, no regular file, does not fit its own architecture, or needs another
-            custom class.
+            If the file is damaged, not nnfast's, does not fit its own architecture, or needs another custom class.
         OSError
             If the file cannot be opened.
 
