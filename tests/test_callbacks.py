@@ -447,6 +447,22 @@ def test_in_a_notebook_bars_stay_and_tell_all(blobs: tuple[Array, Array], monkey
     assert screen.getvalue() == ""
 
 
+def test_the_bar_of_an_epoch_that_goes_on_begins_where_it_stood(
+    blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: nf.Trainer) -> None:
+        raise KeyboardInterrupt
+
+    screen = io.StringIO()
+    trainer = nf.Trainer(classifier(), loss="cross_entropy")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(*blobs, epochs=1, progress=False, callbacks=After(2, interrupt))
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    trainer.fit(*blobs, epochs=1)
+    assert re.search(r"\| 5/5 [^\r]*\n$", screen.getvalue())
+
+
 class Broken(io.StringIO):
     def write(self, text: str) -> int:
         raise BrokenPipeError

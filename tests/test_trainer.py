@@ -1,6 +1,7 @@
 """Training: steps against formulas, the loop of fit, validation, metrics."""
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,26 @@ def test_the_same_seed_gives_the_same_bits(blobs: tuple[Array, Array], threads: 
         nf.Trainer(nets[-1], loss="cross_entropy").fit(*blobs, epochs=2, batch_size=32)
     assert same(nets[0], nets[1])
     assert same(nets[0], nets[2])
+
+
+def test_the_order_of_rows_follows_from_the_seed_and_the_epoch(blobs: tuple[Array, Array]) -> None:
+    """Streams from 2^31 on, which no parameter draws its first values from."""
+    x, y = blobs
+    one, two = classifier(7), classifier(7)
+    nf.Trainer(one, loss="cross_entropy").fit(x, y, epochs=3, batch_size=50)
+    by_hand = nf.Trainer(two, loss="cross_entropy")
+    for epoch in range(3):
+        for rows in np.split(nf._core.random_permutation(150, 7, 2**31 + epoch), 3):
+            by_hand.train_on_batch(x[rows], y[rows])
+    assert same(one, two)
+
+
+def test_the_seconds_of_the_epochs_are_part_of_those_of_the_run(blobs: tuple[Array, Array]) -> None:
+    started = time.perf_counter()
+    history = nf.Trainer(classifier(), loss="cross_entropy").fit(*blobs, epochs=3, validation_data=blobs)
+    assert len(history.seconds) == 3
+    assert min(history.seconds) > 0
+    assert sum(history.seconds) <= time.perf_counter() - started
 
 
 def test_two_calls_are_one_long_one(blobs: tuple[Array, Array]) -> None:
