@@ -3,6 +3,7 @@
 import _thread
 import copy
 import inspect
+import itertools
 import linecache
 import os
 import pickle
@@ -86,6 +87,27 @@ def test_an_interrupted_step_counts_for_nothing_and_those_before_it_count(call: 
     assert trainer.iteration == (call - 1) // 2
     assert trainer.fit(x, t, epochs=1, batch_size=4).history == whole.history
     assert same(one, two)
+
+
+def test_all_weights_are_set_or_none() -> None:
+    net = line()
+    old = net.get_weights()
+    new = [weights + 1 for weights in old]
+    before = sys.gettrace()
+    for lines in itertools.count(1):
+        net.set_weights(old)
+        try:
+            interrupt_at(lines)
+            net.set_weights(new)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(before)
+        changed = [not np.array_equal(a, b) for a, b in zip(net.get_weights(), old, strict=True)]
+        assert changed in ([False, False], [True, True])
+    assert lines > 5
 
 
 @pytest.mark.parametrize("bad", range(4))

@@ -239,8 +239,8 @@ class Network:
                 raise ValueError(f"set_weights: {name}: expected shape {view.shape}, got {array.shape}")
             if not np.isfinite(array).all():
                 raise ValueError(f"set_weights: {name}: expected finite numbers, got NaN or infinity")
-        for view, array in zip(self.parameters.values(), arrays, strict=True):
-            view[...] = array
+        # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
+        any(map(np.ndarray.__setitem__, list(self.parameters.values()), [...] * len(arrays), arrays))
 
     def freeze(self, *names: str) -> None:
         """Keep parameters as they are in training; trainers notice.
