@@ -1,6 +1,10 @@
 """Checkpoints that are damaged or hostile: their optimiser's state, counters and position are checked."""
 
+import contextlib
+import functools
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +162,64 @@ def test_the_last_epochs_that_can_be_counted(tmp_path: Path) -> None:
         change(tmp_path / "run", lambda d, epoch=epoch: d.update(epoch=epoch))
         with pytest.raises(ValueError, match=r"run: .*checkpoint: expected .*epoch"):
             nf.Trainer.resume(tmp_path / "run")
+
+
+# ---- changes at random -----------------------------------------------------------------
+
+ODD: list[Any] = [None, True, "", "x", [], {}, [[]], 0, 1, -1, 7, 2**31, 2**32, 2**48, 2**63, 10**30, 0.5, -0.0, 1e30]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to all values within another."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*place, key)
+        yield from places(item, (*place, key))
+
+
+def changed(description: Any, rng: random.Random) -> Any:
+    """A copy in which a value is another one, is missing, or stands twice."""
+    copy = json.loads(json.dumps(description))
+    *way, last = rng.choice(list(places(copy)))
+    parent = functools.reduce(lambda value, key: value[key], way, copy)
+    kind = rng.randrange(4)
+    if kind == 0:
+        del parent[last]
+    elif kind == 1 and isinstance(parent, list):
+        parent.insert(0, parent[last])
+    elif kind == 2 and isinstance(parent, dict):
+        parent[rng.choice(["name", "units", "class", "config", "x"])] = parent[last]
+    else:
+        parent[last] = rng.choice(ODD)
+    return copy
+
+
+def test_any_change_of_a_description_is_refused_or_harmless(tmp_path: Path) -> None:
+    """Either a ValueError that names the file, or a trainer that trains."""
+    path = tmp_path / "run"
+    net = nf.Network([layers.Input((6, 2)), layers.Conv1D(3, 2, strides=2), layers.Flatten(), layers.Dense(2)], seed=0)
+    optimizer = nf.optimizers.Adam(nf.schedules.Cosine(0.1, 10))
+    run = nf.Trainer(net, loss="huber", optimizer=optimizer, metrics=["mae"])
+    x, y = np.ones((4, 6, 2)), np.zeros((4, 2))
+    run.train_on_batch(x, y)
+    run.save_checkpoint(path)
+    change(path, lambda d: d.update(iteration=1, position={**POSITION, "epoch": 0, "start": 0}))
+    sound = path.read_bytes()
+    header = json.loads(sound[8 : 8 + int.from_bytes(sound[:8], "little")])
+    description, tensors = json.loads(header["__metadata__"]["nnfast"]), load(sound)
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(400):
+        path.write_bytes(save(tensors, {"nnfast": json.dumps(changed(description, rng))}))
+        try:
+            resumed = nf.Trainer.resume(path)
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: cannot be read: ")  # noqa: PT017
+            assert len(str(error)) < 2500  # noqa: PT017
+            refused += 1
+        else:
+            net = resumed.network
+            with contextlib.suppress(RuntimeError):  # a rate that lets an update overflow, which training says
+                resumed.train_on_batch(np.ones((4, *net.input_shape)), np.zeros((4, *net.output_shape)))
+            assert all(np.isfinite(weights).all() for weights in net.get_weights())
+    assert 200 < refused < 400

@@ -279,6 +279,25 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert names(tmp_path) == [".nnfast-0123.tmp", "new"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by /proc")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """Whatever happens: a save, leftovers of either kind, an error, a file that is none."""
+
+    def use_all() -> None:
+        (tmp_path / ".nnfast-0123.tmp").write_bytes(b"left")
+        with atomic_writer(tmp_path / "a"):
+            write(tmp_path / "b")
+        with pytest.raises(ValueError, match="regular"):
+            open_regular(tmp_path)
+        with pytest.raises(IsADirectoryError):
+            write(tmp_path)
+
+    use_all()
+    before = names(Path("/proc/self/fd"))
+    use_all()
+    assert names(Path("/proc/self/fd")) == before
+
+
 # ---- reading ---------------------------------------------------------------------------
 
 

@@ -229,6 +229,24 @@ def test_broken_images_are_named(tmp_path: Path, kind: str, name: str, content: 
     assert f"cat{os.sep if kind == 'folder' else '/'}{name}" in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP"])
+def test_flipped_bytes_of_an_image_never_do_harm(tmp_path: Path, kind: str) -> None:
+    """Either pixels or an error that names the file."""
+    content = encoded(picture(0, 7, 6), kind)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in rng.integers(len(content), size=rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        write_folder(tmp_path, {f"a/x.{kind.lower()}": bytes(damaged)})
+        try:
+            shape = data.load_images(tmp_path, max_bytes=2**20)[0].shape
+        except ValueError as error:
+            assert f"x.{kind.lower()}: expected" in str(error)  # noqa: PT017
+        else:
+            assert (shape[0], shape[3]) == (1, 3)
+
+
 @pytest.mark.parametrize("kind", ["folder", ".tar"])
 @pytest.mark.parametrize("limit", ["max_files", "max_file_bytes", "max_bytes"])
 def test_limits(tmp_path: Path, kind: str, limit: str) -> None:

@@ -155,3 +155,8 @@ def test_bad_options(name: str) -> None:
 def test_a_bad_rate_names_its_step() -> None:
     with pytest.raises(ValueError, match="rate at step 7"):
         optimizers.SGD(lambda step: -1.0 if step == 7 else 1.0).rates(0, 10)
+
+
+def test_a_rate_near_the_largest_number_does_not_overflow() -> None:
+    for schedule in (schedules.Cosine(1.5e308, 10), schedules.OneCycle(1.5e308, 10, rise=0.1, initial=0.0)):
+        assert max(schedule(step) for step in range(12)) == 1.5e308

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 import nnfast as nf
-from nnfast import configured, container, layers, serialization
+from nnfast import architecture, configured, container, layers, serialization
 from nnfast.typing import Array
 
 
@@ -343,6 +343,17 @@ def test_gigabytes_are_refused_before_they_are_taken(tmp_path: Path, monkeypatch
     monkeypatch.setattr(nf.Network, "plan", fail)
     with pytest.raises(ValueError, match=f"run: .*tensors of {2**35} bytes"):
         nf.Trainer.resume(tmp_path / "run")
+
+
+def test_a_file_cannot_ask_for_more_layers_than_a_network_may_have(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the core does with them takes the square of their number."""
+    monkeypatch.setattr(architecture, "_MOST_LAYERS", 4)
+    assert len(nf.Network.load(path).layers) == 4
+    monkeypatch.setattr(architecture, "_MOST_LAYERS", 3)
+    with pytest.raises(ValueError, match="expected at most 3 layers, got 4"):
+        nf.Network.load(path)
+    with pytest.raises(ValueError, match="expected at most 3 layers, got 4"):
+        nf.Network([layers.Input((1,)), *(layers.Dense(1) for _ in range(3))])
 
 
 class Endless(dict[str, int]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nnfast.configured import choose, from_config, own_classes
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Architecture", "free_after_an_error"]
 
+_MOST_LAYERS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -28,6 +30,11 @@ class Architecture:
     layers: tuple[Layer, ...]
     inputs: tuple[tuple[str, ...], ...]
     output: str
+    by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _require_few(len(self.layers))
+        object.__setattr__(self, "by_name", {layer.place: layer for layer in self.layers})
 
     @classmethod
     def from_chain(cls, layers: Iterable[Layer]) -> Architecture:
@@ -115,7 +122,7 @@ class Architecture:
     def layer_of(self, parameter: str) -> tuple[Layer, str]:
         """The layer that a full parameter name belongs to, and the parameter's own name there."""
         place, _, name = parameter.partition(".")
-        return next(layer for layer in self.layers if layer.name == place), name
+        return self.by_name[place], name
 
     def describe(self) -> dict[str, Any]:
         """The architecture as values that JSON knows."""
@@ -136,6 +143,7 @@ class Architecture:
         entries = description.get("layers") if isinstance(description, dict) else None
         if not isinstance(entries, list) or not entries:
             raise ValueError("architecture: expected a list of layers")
+        _require_few(len(entries))
         classes: dict[str, type[Layer]] = CLASSES | own_classes(custom_objects, Layer)
         own_initializers = own_classes(custom_objects, Initializer)
         layers: dict[str, Layer] = {}
@@ -150,6 +158,12 @@ class Architecture:
         if [isinstance(layer, Input) for layer in layers.values()] != [True] + [False] * (len(layers) - 1):
             raise ValueError("architecture: expected one Input, first in the list")
         return cls(tuple(layers.values()), tuple(joins), output)
+
+
+def _require_few(layers: int) -> None:
+    # The core compares each name with all others, which would take minutes for the layers that a large file can hold.
+    if layers > _MOST_LAYERS:
+        raise ValueError(f"Network: expected at most {_MOST_LAYERS} layers, got {layers}")
 
 
 def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer]]) -> dict[str, Any]:

@@ -306,7 +306,7 @@ def _line(start: float, end: float, t: float) -> float:
 
 
 def _half_wave(start: float, end: float, t: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(t, 1.0))) / 2
+    return end + (start - end) * ((1 + math.cos(math.pi * min(t, 1.0))) / 2)
 
 
 _CLASSES: dict[str, type[Schedule]] = {c.__name__: c for c in (Constant, Cosine, OneCycle, Piecewise, Exponential)}
