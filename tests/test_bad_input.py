@@ -221,7 +221,21 @@ def test_masked_arrays_without_a_masked_element_pass() -> None:
 
 
 MASKED = np.ma.masked_array(X[:3, :3].astype("float64"), np.eye(3) > 0)
+
+
+class Masking(nf.initializers.Initializer):
+    def __call__(self, shape: Any, seed: int, stream: int) -> Any:
+        return np.ma.masked_array(np.zeros(shape), mask=True)
+
+
+class MaskingLoss(nf.losses.CustomLoss):
+    def value(self, target: Any, prediction: Any) -> Any:
+        return np.ma.masked_array(np.zeros(len(target)), mask=True)
+
+
 TAKES_ARRAYS: dict[str, Callable[[], Any]] = {
+    "own initializer": lambda: nf.Network([layers.Input((3,)), layers.Dense(3, kernel_initializer=Masking())]),
+    "own loss": lambda: nf.Trainer(network(), loss=MaskingLoss()).evaluate(X, np.eye(3)[Y]),
     "loss, prediction": lambda: nf.losses.MeanSquaredError()(X[:3, :3], MASKED),
     "loss, target": lambda: nf.losses.MeanSquaredError()(MASKED, X[:3, :3]),
     "loss, weight": lambda: nf.losses.MeanSquaredError()(X[:3, :3], X[:3, :3], MASKED[0]),

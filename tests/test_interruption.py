@@ -7,6 +7,7 @@ import itertools
 import linecache
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -140,7 +141,9 @@ def interrupt_at(line: int) -> None:
         if event == "call":
             return trace if frame.f_code.co_filename in TRAINING else None
         # Python runs the end of a `with` block and the call of __exit__ without looking for signals in between.
-        if event == "line" and "with lock" not in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+        if event == "line" and not re.search(
+            r"\bwith .*\block:", linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        ):
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt

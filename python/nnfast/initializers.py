@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.arrays import as_numbers
+from nnfast.arrays import as_array, as_numbers
 from nnfast.configured import Configured, choose, from_config, module_names, real
 from nnfast.typing import Array, Shape
 
@@ -94,7 +94,7 @@ class Initializer(Configured):
 
     def draw(self, shape: Shape, seed: int, stream: int, fans: tuple[int, int]) -> Array:
         """The values of a parameter of these fans; for initialisers that do not look at fans, those of a call."""
-        return self(shape, seed, stream)
+        return as_array(self(shape, seed, stream), type(self).__name__, "a result")
 
 
 def _scaled(values: Array, scale: float, offset: float) -> Array:
