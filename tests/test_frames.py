@@ -1,5 +1,6 @@
 """pandas tables as data: columns of numbers of any dtype, and errors that name the column and the row."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,35 @@ def test_classes_as_text() -> None:
     classes, y = np.unique(names["label"], return_inverse=True)
     trainer.fit(x, y, epochs=1)
     assert list(classes[y]) == list(names["label"])
+
+
+@pytest.mark.parametrize(
+    ("x", "shape"),
+    [
+        ([1.0, 2.0], (2,)),
+        ([[[1.0], [2.0]]], (2,)),
+        (pd.Series([1.0, 2.0, 3.0]), (1,)),
+        (pd.DataFrame([[1.0, 2.0]]), (2, 1)),
+        (np.ones(2), (2,)),
+        (np.ones((4, 2)), (2, 1)),
+    ],
+    ids=["a row", "rows with an axis too much", "a column", "a table", "a row as array", "rows as array"],
+)
+def test_advice_for_rows_works(x: Any, shape: tuple[int, ...]) -> None:
+    """The expression that the error gives, with x as it was."""
+    net = nf.Network([layers.Input(shape), layers.Flatten()])
+    with pytest.raises(ValueError, match=r"for one row pass|reshape it with") as caught:
+        net.predict(x)
+    advice = re.search(r"(?:pass|with) (.*)$", str(caught.value))
+    assert advice
+    assert net.predict(eval(advice.group(1), {"x": x, "np": np})).size == np.size(x)
+
+
+def test_advice_for_class_numbers_works() -> None:
+    net = network(2)
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    for y in ([0.0, 1.0], pd.Series([0.0, 1.0]), np.array([0.0, 1.0])):
+        with pytest.raises(ValueError, match="convert them with") as caught:
+            trainer.evaluate(np.ones((2, 2)), y)
+        advice = str(caught.value).partition("convert them with ")[2]
+        assert "loss" in trainer.evaluate(np.ones((2, 2)), eval(advice, {"y": y, "np": np}))

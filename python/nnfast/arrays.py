@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -76,10 +77,17 @@ def as_rows(x: Any, shape: Shape, dtype: str, place: str) -> Array:
     """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`."""
     array = as_numbers(x, place, "x")
     if array.shape[1:] != shape or array.ndim == 0:
-        raise ValueError(f"{place}: expected input {_text(shape)}, got {array.shape}{_remedy(array.shape, shape)}")
+        raise ValueError(
+            f"{place}: expected input {_text(shape)}, got {array.shape}{_for(x, 'x', _remedy(array.shape, shape))}"
+        )
     if len(array) == 0:
         raise ValueError(f"{place}: expected input {_text(shape)} with at least one row, got an empty array")
     return _cast(array, np.uint8 if array.dtype == np.uint8 else dtype)
+
+
+def _for(value: Any, name: str, remedy: str) -> str:
+    """`remedy` for what was given: a list and a pandas column do not have the methods of an array."""
+    return remedy if isinstance(value, np.ndarray) else re.sub(rf"\b{name}(?=[.\[])", f"np.asarray({name})", remedy)
 
 
 def _remedy(got: Shape, shape: Shape) -> str:
@@ -106,7 +114,7 @@ def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) ->
         labels = f" or class numbers {_text(shape[:-1])} of an integer dtype" if kind == "classes" else ""
         raise ValueError(
             f"y: expected targets {_text(shape)}{labels}, got {array.shape} of dtype {array.dtype}"
-            f"{_target_remedy(array, shape, kind)}"
+            f"{_for(y, 'y', _target_remedy(array, shape, kind))}"
         )
     targets = _cast(array, dtype)
     require_finite(targets, "y")
