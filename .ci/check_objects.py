@@ -70,7 +70,7 @@ def main(build: Path) -> int:
     units = 0
     failed = False
     for path in objects:
-        unit = re.fullmatch(r"isa_(\w+)\.cpp\.o", path.name)
+        unit = re.fullmatch(r"unit_\w+_([a-z0-9]+)\.cpp\.o", path.name)
         faults = isa_unit_faults(path) if unit else []
         if "x86-64" in run("objdump", "-f", str(path)):
             faults += foreign_instruction(path, unit[1] if unit else None)

@@ -1,5 +1,7 @@
-# The instruction sets: one row each. A row makes an object library of csrc/kernels/isa_<name>.cpp with flags of its own
-# and tells the kernel table, through NNF_HAVE_<NAME>, that it is there.
+# The kernels' units: one for each family of kernels.def and each instruction set.
+#
+# The families stand in kernels.def alone, the instruction sets below: one row each, which makes an object library of
+# all families with flags of its own and tells the kernel table, through NNF_HAVE_<NAME>, that it is there.
 #
 # nnfast_add_isa(<name> <flags for GCC and Clang> <flags for MSVC>)
 set(NNFAST_ISAS "" CACHE STRING "Instruction sets to compile; empty: all of the processor's family")
@@ -7,13 +9,28 @@ set(NNFAST_ISA_OBJECTS "")
 set(NNFAST_ISA_NAMES "")
 set(NNFAST_ISA_MACROS "")
 
+set(NNFAST_UNITS_DIR ${CMAKE_CURRENT_BINARY_DIR}/units)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS csrc/kernels/kernels.def)
+file(STRINGS csrc/kernels/kernels.def NNFAST_FAMILIES REGEX "^#if NNF_FAMILY\\(")
+list(TRANSFORM NNFAST_FAMILIES REPLACE "^#if NNF_FAMILY\\(([a-z0-9_]+)\\)$" "\\1")
+list(TRANSFORM NNFAST_FAMILIES REPLACE "(.+)" " UNIT(\\1, isa)" OUTPUT_VARIABLE units)
+list(JOIN units "" units)
+file(CONFIGURE OUTPUT ${NNFAST_UNITS_DIR}/kernels/units.h CONTENT "#define NNF_UNITS(UNIT, isa)@units@\n" @ONLY)
+
 function(nnfast_add_isa name gnu_flags msvc_flags)
   set(NNFAST_ISA_NAMES ${NNFAST_ISA_NAMES} ${name} PARENT_SCOPE)
   if(NNFAST_ISAS AND NOT name IN_LIST NNFAST_ISAS)
     return()
   endif()
   set(library nnfast_isa_${name})
-  add_library(${library} OBJECT csrc/kernels/isa_${name}.cpp)
+  set(isa ${name})
+  set(sources "")
+  foreach(family IN LISTS NNFAST_FAMILIES)
+    set(source ${NNFAST_UNITS_DIR}/unit_${family}_${isa}.cpp)
+    configure_file(csrc/kernels/unit.cpp.in ${source} @ONLY)
+    list(APPEND sources ${source})
+  endforeach()
+  add_library(${library} OBJECT ${sources})
   target_include_directories(${library} PRIVATE csrc)
   if(MSVC)
     target_compile_options(${library} PRIVATE /O2 /GR- ${msvc_flags})

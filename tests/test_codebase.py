@@ -24,7 +24,7 @@ LAYERS = ["bind", "plan", "ops", "kernels", "base"]
 # The kernels' border: plain data that both sides of it see.
 KERNEL_TABLE = {"kernels/table.h", "kernels/params.h", "kernels/kernels.def"}
 # What the rest of the engine may see of the kernels: the border, the choice of a table, the names of enumerators.
-KERNEL_INTERFACE = KERNEL_TABLE | {"kernels/select.h", "kernels/names.h"}
+KERNEL_INTERFACE = KERNEL_TABLE | {"kernels/select.h", "kernels/units.h"}
 # What an instruction-set unit may include.
 UNIT_HEADERS = KERNEL_TABLE | {"base/types.h", "immintrin.h", "arm_neon.h", "stddef.h", "stdint.h"}
 
@@ -48,8 +48,8 @@ def layer_of(path: Path) -> str:
 
 
 def is_unit_source(path: Path) -> bool:
-    """Part of an instruction-set unit: vector wrappers, kernel families, and the files that name a set."""
-    return layer_of(path) == "simd" or path.suffix == ".inl" or path.name.startswith("isa_")
+    """Part of an instruction-set unit: vector wrappers and kernel families."""
+    return layer_of(path) == "simd" or path.suffix == ".inl"
 
 
 @needs_sources
@@ -106,10 +106,18 @@ def test_no_source_asks_the_compiler_for_an_instruction_set() -> None:
 @needs_sources
 def test_every_set_of_the_build_is_in_the_table() -> None:
     rows = re.findall(r"^\s*nnfast_add_isa\((\w+)", (ROOT / "cmake" / "isa.cmake").read_text(), re.MULTILINE)
-    units = {path.stem.removeprefix("isa_") for path in (CSRC / "kernels").glob("isa_*.cpp")}
+    wrappers = {path.stem.removeprefix("vec_") for path in (CSRC / "simd").glob("vec_*.h")}
     table = (CSRC / "kernels" / "table.cpp").read_text()
-    assert set(rows) == units
-    assert {name.lower() for name in re.findall(r"\bNNF_HAVE_(\w+)", table)} == units
+    assert set(rows) == wrappers
+    assert {name.lower() for name in re.findall(r"\bNNF_HAVE_(\w+)", table)} == wrappers
+
+
+@needs_sources
+def test_every_family_is_listed() -> None:
+    """The build makes its units from these lines: a family that is missing there would be compiled nowhere."""
+    listed = re.findall(r"^#if NNF_FAMILY\((\w+)\)$", (CSRC / "kernels" / "kernels.def").read_text(), re.MULTILINE)
+    families = {path.stem for path in (CSRC / "kernels").glob("*.inl")} - {"unit"}
+    assert sorted(listed) == sorted(families)
 
 
 @needs_sources

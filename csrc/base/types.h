@@ -18,6 +18,15 @@
 #define NNF_RESTRICT __restrict__
 #endif
 
+// Before a loop over registers: arrays that it indexes live there once it is unrolled. A template or lambda called
+// once for each number does the same and took the compiler twice as long over gemm.inl. The sanitizers' checks of
+// unrolled code keep it busy for minutes.
+#if defined(NNF_SANITIZED) || (defined(_MSC_VER) && !defined(__clang__))
+#define NNF_UNROLL
+#else
+#define NNF_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 // Keeps the compiler from working out a pointer's next values from other ones.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define NNF_IN_REGISTER(pointer) (void)0

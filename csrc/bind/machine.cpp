@@ -35,9 +35,11 @@ std::vector<std::string> feature_names() {
 
 std::vector<std::string> kernel_names() {
   return {
+#define NNF_FAMILY(family) 1
 #define NNF_KERNEL(name, result, arguments) #name,
 #include "kernels/kernels.def"
 #undef NNF_KERNEL
+#undef NNF_FAMILY
   };
 }
 

@@ -1,6 +1,6 @@
 // Random changes of images (H, W, C), drawn for each image of a batch: one affine map for flips,
 // crop, shift, rotation, shear and zoom, sampled bilinearly; then contrast and brightness; then
-// cutout (DeVries, Taylor 2017, arXiv:1708.04552); then a rescaling. Included after random.inl.
+// cutout (DeVries, Taylor 2017, arXiv:1708.04552); then a rescaling.
 //
 // Image i of a batch owns the 16 random words of the blocks 4 i .. 4 i + 3; u = word / 2^32 and
 // w = 2 u - 1 stand for the word named:
@@ -11,6 +11,8 @@
 //   8       zoom by 1 + w zoom
 //   9, 10   brightness: add w brightness; contrast: times 1 + w contrast about the image's mean
 //   11, 12  row and column of cutout's centre: floor(u H), floor(u W)
+#include "kernels/elementwise.inl"
+#include "kernels/random.inl"
 
 constexpr int kSamples = 64;  // elements of an output row made together, at most
 constexpr int kGroup = 16;    // in groups of so many, which is what gather16 reads

@@ -1,4 +1,5 @@
 // One pass over arrays, element by element. Outputs may be their inputs.
+#pragma once
 
 // y (n) = a + b
 template <class T>

@@ -6,11 +6,11 @@
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE bool tile_is_finite(const Vec<T> (&sum)[ROWS][VECTORS]) {
   Vec<T> zeros = zero<T>();
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
     Vec<T> column = zero<T>();  // chains that do not wait for each other
-    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { column = fma(sum[r][v], zero<T>(), column); });
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], zero<T>(), column);
     zeros = zeros + column;
-  });
+  }
   return !any(is_nan(zeros));
 }
 
@@ -19,26 +19,25 @@ template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, const T* c,
                            Load load_columns) {
   if (p.start == GemmStart::output) {
-    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-      unrolled<VECTORS>([&](auto v)
-                            NNF_INLINE_LAMBDA { sum[r][v] = load_columns(c + r * p.c_row, v); });
-    });
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
+      NNF_UNROLL for (int v = 0; v < VECTORS; ++v) sum[r][v] = load_columns(c + r * p.c_row, v);
+    }
     return;
   }
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
     const Vec<T> first = p.start == GemmStart::bias ? load_columns(p.bias, v) : zero<T>();
-    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { sum[r][v] = forget_origin(first); });
-  });
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) sum[r][v] = forget_origin(first);
+  }
 }
 
 // The sums' way out where they are scaled.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p,
                            Load load_columns) {
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
     const Vec<T> scale = load_columns(p.scale, v), shift = load_columns(p.shift, v);
-    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA { sum[r][v] = fma(sum[r][v], scale, shift); });
-  });
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) sum[r][v] = fma(sum[r][v], scale, shift);
+  }
 }
 
 // Chains of this length give the memory of a tile's sums time to arrive before they are stored: 512^3
@@ -47,10 +46,11 @@ constexpr index_t kPrefetchDepth = 64;
 
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE void prefetch_tile(const T* c, index_t c_row) {
-  unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-    unrolled<VECTORS>(
-        [&](auto v) NNF_INLINE_LAMBDA { prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes); });
-  });
+  NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
+    NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
+      prefetch_for_writing(c + r * c_row + v * Vec<T>::lanes);
+    }
+  }
 }
 
 // Rows of B that lie far apart are no stream that the processor sees coming, and where B does not fit
@@ -60,10 +60,10 @@ constexpr index_t kRowsAhead = 8;
 
 template <class T, int VECTORS>
 NNF_INLINE void prefetch_row(const T* b) {
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
     constexpr size_t size = Vec<T>::lanes * sizeof(T);
     if (static_cast<size_t>(v) * size % 64 == 0) prefetch_for_reading(b + v * Vec<T>::lanes);
-  });
+  }
 }
 
 // What a tile does with a row of B beside multiplying: asks for the row `ahead` and, if it PACKS, copies this
@@ -73,7 +73,7 @@ template <bool PACKS, class T, int VECTORS>
 NNF_INLINE T* pass_row(const T* ahead, T* packed, const Vec<T> (&row)[VECTORS]) {
   if constexpr (VECTORS >= 4 || PACKS) prefetch_row<T, VECTORS>(ahead);
   if constexpr (!PACKS) return packed;
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { store(packed + v * Vec<T>::lanes, row[v]); });
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) store(packed + v * Vec<T>::lanes, row[v]);
   return packed + VECTORS * Vec<T>::lanes;
 }
 
@@ -88,7 +88,7 @@ template <bool SPREAD, int STEPS, class T, int VECTORS>
 NNF_INLINE void add_row(Vec<T> (&sum)[VECTORS], const T* a, const Vec<T> (&b)[VECTORS]) {
   if constexpr (STEPS > 1) return add_multiple(sum, a, b);
   const Vec<T> factor = SPREAD ? load(a) : broadcast<T>(*a);
-  unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { sum[v] = fma(factor, b[v], sum[v]); });
+  NNF_UNROLL for (int v = 0; v < VECTORS; ++v) sum[v] = fma(factor, b[v], sum[v]);
 }
 
 template <class T>
@@ -129,22 +129,22 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   const T* a[pointers] = {};
   index_t at = 0;  // along rows: the step of k, which all rows' pointers share
   const auto multiply = [&]() NNF_INLINE_LAMBDA {
-    unrolled<STEPS>([&](auto step) NNF_INLINE_LAMBDA {
+    NNF_UNROLL for (int step = 0; step < STEPS; ++step) {
       Vec<T> column[VECTORS];
-      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA { column[v] = load_columns(b, v); });
+      NNF_UNROLL for (int v = 0; v < VECTORS; ++v) column[v] = load_columns(b, v);
       packed = pass_row<PACKS, T, VECTORS>(b + kRowsAhead * b_k, packed, column);
-      unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
+      NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
         const T* from = a[r / share] + r % share * a_row + (along ? at + step : 0);
         add_row<SPREAD, STEPS>(sum[r], from, column);
-      });
+      }
       b += b_k;
       if (STEPS > 1) NNF_IN_REGISTER(b);
-      if (along) return;
-      unrolled<pointers>([&](auto q) NNF_INLINE_LAMBDA {
+      if (along) continue;
+      NNF_UNROLL for (int q = 0; q < pointers; ++q) {
         a[q] += a_k;
         NNF_IN_REGISTER(a[q]);
-      });
-    });
+      }
+    }
     if (along) NNF_IN_REGISTER(at);
     at += along ? STEPS : 0;
   };
@@ -157,7 +157,7 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
       const T* run = line;
       index_t j = p.inner;
       do {
-        unrolled<pointers>([&](auto q) NNF_INLINE_LAMBDA { a[q] = run + share * q * a_row; });
+        NNF_UNROLL for (int q = 0; q < pointers; ++q) a[q] = run + share * q * a_row;
         at = 0;
         index_t turns = p.k / STEPS;
         do {
@@ -172,18 +172,18 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
   const bool relu = p.relu;
   const auto write = [&](auto put) NNF_INLINE_LAMBDA {
-    unrolled<ROWS>([&](auto r) NNF_INLINE_LAMBDA {
-      unrolled<VECTORS>([&](auto v) NNF_INLINE_LAMBDA {
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
+      NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
         const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
         if (PARTIAL && v == VECTORS - 1) {
           store_partial(c + v * lanes, y, tail);
         } else {
           put(c + v * lanes, y);
         }
-      });
+      }
       c += c_row;
       NNF_IN_REGISTER(c);
-    });
+    }
   };
   !PARTIAL&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
   return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);

@@ -1,6 +1,7 @@
 // Random numbers as a function of (seed, step, stream, element): Philox4x32-10 (Salmon et al. 2011,
 // DOI 10.1145/2063384.2063405). Key: the seed's halves. Counter: block number (low, high), step,
 // stream. Block i holds the words of elements 4 i .. 4 i + 3.
+#pragma once
 
 constexpr int kPhiloxBlocks = 16;  // blocks made together
 

@@ -1,5 +1,6 @@
 // Reductions. Sums along a row go through 16 (float) or 8 (double) virtual lanes and one tree
 // (simd/vec.h); sums down columns are one chain over the rows in ascending order.
+#pragma once
 
 // out (rows) = sum over j of x (rows, n)
 template <class T>

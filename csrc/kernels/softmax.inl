@@ -1,4 +1,5 @@
 // Softmax over rows, shifted by the row's largest element so that no exponential overflows.
+#include "kernels/reduce.inl"
 
 // The vector of exp(x - shift) at position i, 0 in the lanes past the row.
 template <class T>

@@ -3,20 +3,35 @@
 #include "base/check.h"
 #include "base/cpu.h"
 #include "kernels/select.h"
+#include "kernels/units.h"  // made by the build: NNF_UNITS
 
 namespace nnfast {
 
+#define NNF_DECLARE_UNIT(family, isa) void add_##family##_##isa(KernelTable&) noexcept;
+#define NNF_ADD_UNIT(family, isa) add_##family##_##isa(table);
+#define NNF_TABLE(isa)                      \
+  NNF_UNITS(NNF_DECLARE_UNIT, isa)          \
+  static const KernelTable* table_##isa() { \
+    static const KernelTable made = [] {    \
+      KernelTable table{};                  \
+      table.name = #isa;                    \
+      NNF_UNITS(NNF_ADD_UNIT, isa)          \
+      return table;                         \
+    }();                                    \
+    return &made;                           \
+  }
+
 #if defined(NNF_HAVE_SSE2)
-const KernelTable* table_sse2() noexcept;
+NNF_TABLE(sse2)
 #endif
 #if defined(NNF_HAVE_AVX2)
-const KernelTable* table_avx2() noexcept;
+NNF_TABLE(avx2)
 #endif
 #if defined(NNF_HAVE_AVX512)
-const KernelTable* table_avx512() noexcept;
+NNF_TABLE(avx512)
 #endif
 #if defined(NNF_HAVE_NEON)
-const KernelTable* table_neon() noexcept;
+NNF_TABLE(neon)
 #endif
 #if !defined(NNF_HAVE_SSE2) && !defined(NNF_HAVE_NEON)
 #error "cmake/isa.cmake defined no baseline instruction set"

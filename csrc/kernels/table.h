@@ -8,11 +8,14 @@ namespace nnfast {
 
 template <class T>
 struct Kernels {
+#define NNF_FAMILY(family) 1
 #define NNF_KERNEL(name, result, arguments) result(*name) arguments;
 #include "kernels/kernels.def"
 #undef NNF_KERNEL
+#undef NNF_FAMILY
   int lanes;
-  int gemm_columns;              // the widest panel of gemm_panel
+  index_t gemm_columns;          // the widest panel of gemm_panel
+  index_t gemm_rows;             // of a tile of such a panel
   int fma_chains;                // of fma_peak
   bool partial_loads_are_cheap;  // B may be read in place where its width is no multiple of lanes
 

@@ -21,7 +21,6 @@ constexpr index_t kMostRows = 768;
 constexpr index_t kNumbersPerColumn = 12 * kDepthBlock;
 // Columns of B whose packed panels are kept for the next block of rows.
 constexpr index_t kColumnBlock = 1024;
-constexpr index_t kRowUnit = 6;  // of a tile
 // Vectors of columns that a product with one row works on at a time.
 constexpr index_t kRowVectors = 8;
 // C is made transposed only where it stays in the second-level cache.
@@ -153,7 +152,7 @@ Panel<T> panel_of(const Gemm<T>& p, const Region& region, index_t k, index_t dep
   T* packed = scratch_of<T>(slot.size) + slot.at;
   // The first tile of a whole panel copies what it reads anyway.
   const bool packs_on_the_way = p.b_n == 1 && region.columns == table.gemm_columns &&
-                                region.rows >= kRowUnit && !packed_before;
+                                region.rows >= table.gemm_rows && !packed_before;
   if (packs_on_the_way) return {b, p.b_k, packed};
   if (!packed_before) table.pack_panel({packed, width, b, p.b_k, p.b_n, depth, region.columns});
   return {packed, width};
@@ -198,10 +197,10 @@ index_t block_of(index_t n, index_t most, index_t unit) {
 // block of depth, which writes what the chains start from.
 template <class T>
 bool run_part(const Gemm<T>& p, const Region& part) {
-  const index_t width = kernels<T>().gemm_columns;
+  const index_t width = kernels<T>().gemm_columns, tile = kernels<T>().gemm_rows;
   const index_t depth = std::max(index_t(1), block_of(p.k, most_depth(p), 1));
-  const index_t rows = block_of(
-      part.rows, std::clamp(kNumbersPerColumn * width / depth, kRowUnit, kMostRows), kRowUnit);
+  const index_t rows =
+      block_of(part.rows, std::clamp(kNumbersPerColumn * width / depth, tile, kMostRows), tile);
   const bool keeps_panels = rows < part.rows;
   const index_t columns = keeps_panels ? std::min(part.columns, kColumnBlock) : part.columns;
   const index_t panels = (columns + width - 1) / width, slots = keeps_panels ? panels : 1;
@@ -291,7 +290,7 @@ bool run_shared(const Gemm<T>& p) {
   // The longer side is split. A gradient (D, O) is then mostly cut by rows, like the flat vector in
   // the optimiser's pass: each processor updates what stands in its own caches.
   if (p.m >= p.n) {
-    parallel_ranges(p.m, kRowUnit, cost(p),
+    parallel_ranges(p.m, kernels<T>().gemm_rows, cost(p),
                     [&](index_t begin, index_t end) { run({begin, end - begin, 0, p.n}); });
   } else {
     parallel_ranges(p.n, kernels<T>().lanes, cost(p),

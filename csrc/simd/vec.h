@@ -74,26 +74,11 @@ struct Constant {
   NNF_INLINE constexpr operator int() const { return N; }
 };
 
-// body(0), ..., body(N - 1). The numbers are constants from the start: arrays indexed by them live in
-// registers, which for a loop depends on when the compiler unrolls it.
-template <int N, class Body>
-NNF_INLINE void unrolled(const Body& body) {
-#if defined(NNF_SANITIZED)
-  // The sanitizers' checks of unrolled code keep the compiler busy for minutes.
-  for (int i = 0; i < N; ++i) body(i);
-#else
-  if constexpr (N > 0) {
-    unrolled<N - 1>(body);
-    body(Constant<N - 1>());
-  }
-#endif
-}
-
 // sum[v] += *a * b[v].
 template <class T, int N>
 NNF_INLINE void add_multiple(Vec<T> (&sum)[N], const T* a, const Vec<T> (&b)[N]) {
   const Vec<T> factor = broadcast<T>(*a);
-  unrolled<N>([&](auto v) NNF_INLINE_LAMBDA { sum[v] = fma(factor, b[v], sum[v]); });
+  NNF_UNROLL for (int v = 0; v < N; ++v) sum[v] = fma(factor, b[v], sum[v]);
 }
 
 // Makes the compiler forget where a value comes from: it held copies of the one vector that all sums
