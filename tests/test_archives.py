@@ -170,6 +170,22 @@ def test_compressed_archives_with_damage_behind_the_tar(tmp_path: Path) -> None:
         assert len(data.load_images(tmp_path / "a.tar.xz")[0]) == 5
 
 
+def test_the_strongest_compression(tmp_path: Path) -> None:
+    """Its dictionary takes 64 MiB."""
+    (tmp_path / "a.tar.xz").write_bytes(lzma.compress(tar_bytes(numbered()), preset=9 | lzma.PRESET_EXTREME))
+    assert len(data.load_images(tmp_path / "a.tar.xz")[0]) == 5
+
+
+def test_the_limit_of_files_counts_folders(tmp_path: Path) -> None:
+    """Each once; and files of other endings."""
+    folder, _ = file_member("c/", type=tarfile.DIRTYPE)
+    members = [(folder, b""), (folder, b""), file_member("c/notes.txt", b"text"), *numbered(2)]
+    (tmp_path / "a.tar").write_bytes(tar_bytes(members))
+    assert len(data.load_images(tmp_path / "a.tar", max_files=4)[0]) == 2
+    with pytest.raises(ValueError, match=r"member 'd/1\.ppm': expected at most 3 files"):
+        data.load_images(tmp_path / "a.tar", max_files=3)
+
+
 def test_an_archive_that_asks_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tar(tmp_path / "a.tar.xz", FILES)
     monkeypatch.setattr(archive, "_XZ_MEMORY", 2**20)

@@ -170,6 +170,29 @@ def test_wrong_options(options: dict[str, Any], error: type, match: str) -> None
         Augmentation(**options)
 
 
+@pytest.mark.parametrize(
+    ("option", "last", "first"),
+    [
+        ("shift", np.nextafter(32768, 0), 32768.0),
+        ("rotation", 180.0, np.nextafter(180, 181)),
+        ("zoom", np.nextafter(1, 0), 1.0),
+        ("shear", np.nextafter(90, 0), 90.0),
+        ("crop_padding", 32767, 32768),
+        ("cutout", 32767, 32768),
+        ("contrast", 1.0, np.nextafter(1, 2)),
+        ("brightness", 1e308, np.inf),
+    ],
+)
+def test_limits_of_options(option: str, last: float, first: float) -> None:
+    """The last value that is accepted, the first one that is not, and 0."""
+    assert getattr(Augmentation(**{option: last}), option) == last
+    assert getattr(Augmentation(**{option: 0}), option) == 0
+    below = -1 if isinstance(last, int) else np.nextafter(0, -1)
+    for value in (first, below):
+        with pytest.raises(ValueError, match=option):
+            Augmentation(**{option: value})
+
+
 IMAGES = np.zeros((2, 4, 4, 1), np.uint8)
 
 

@@ -156,6 +156,16 @@ def test_write_refuses_other_shapes(tmp_path: Path, shape: tuple[int, ...], matc
     assert not list(tmp_path.iterdir())
 
 
+def test_the_largest_dimension(tmp_path: Path) -> None:
+    """By arrays of many elements and one byte."""
+    largest = 2**32 - 1
+    header = idx._header(np.broadcast_to(np.uint8(0), (2, largest)), "a")
+    assert header == struct.pack(">HBBII", 0, 8, 2, 2, largest)
+    with pytest.raises(ValueError, match=rf"dimensions from 1 to {largest}, got shape \(2, {largest + 1}\)"):
+        data.write_idx(tmp_path / "a", np.broadcast_to(np.uint8(0), (2, largest + 1)))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     path = tmp_path / "a.idx"
@@ -403,6 +413,12 @@ def test_content_of_a_folder(tmp_path: Path, home: Path, suffix: str) -> None:
     assert {array.dtype for array in (x_train, y_train, x_test, y_test)} == {np.dtype(np.uint8)}
     assert x_train.flags.c_contiguous
     assert x_train.flags.writeable
+
+
+def test_a_plain_file_goes_before_a_packed_one(tmp_path: Path, home: Path) -> None:
+    write_digits(tmp_path, 3, ".gz")
+    write_digits(tmp_path, 2)
+    assert len(data.load_mnist(tmp_path)[0][0]) == 2
 
 
 def test_message_when_nothing_works(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

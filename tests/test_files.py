@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 import nnfast as nf
-from nnfast import files, layers
+from nnfast import layers
 from nnfast.files import atomic_writer, open_regular
+
+if os.name == "posix":
+    import fcntl
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and locks of POSIX")
 
@@ -235,21 +238,24 @@ def test_the_temporary_file_of_a_running_save_stays(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_temporary_file_that_is_removed_before_it_is_locked_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("still_locked", [True, False])
+def test_a_temporary_file_that_is_taken_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, still_locked: bool
 ) -> None:
-    """Another process takes it for a leftover, and has the lock or has had it."""
-    lock, calls = files._lock, []
+    """Another process finds it before it is locked, and has the lock or has had it."""
+    flock, taken = fcntl.flock, []
 
-    def late(file: Any) -> bool:
-        calls.append(file.name)
-        if len(calls) < 3:
+    def late(file: Any, operation: int) -> None:
+        if len(taken) < 2:
+            taken.append(file.name)
             os.unlink(file.name)
-        return len(calls) > 1 and lock(file)
+            if still_locked:
+                raise BlockingIOError
+        flock(file, operation)
 
-    monkeypatch.setattr(files, "_lock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     write(tmp_path / "a")
-    assert len(set(calls)) == 3
+    assert len(set(taken)) == 2
     assert ((tmp_path / "a").read_bytes(), names(tmp_path)) == (b"new", ["a"])
 
 

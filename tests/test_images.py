@@ -92,6 +92,43 @@ def test_colours(tmp_path: Path) -> None:
         np.testing.assert_array_equal(image, flat)
 
 
+def in_mode(mode: str, kind: str) -> bytes:
+    stream = io.BytesIO()
+    images.fromarray(picture(0, 6, 8)).convert(mode).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        *((mode, "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
+        *((mode, "JPEG") for mode in ("L", "RGB", "CMYK")),
+        *(("RGB", kind) for kind in ("GIF", "BMP", "PPM", "WEBP")),
+    ],
+)
+def test_modes_and_formats(tmp_path: Path, mode: str, kind: str) -> None:
+    """Of 8 bits a channel or less: converted as Pillow does it, with every ending in any case."""
+    content = in_mode(mode, kind)
+    endings = {"JPEG": ["jpg", "jpeg", "JPG"], "PPM": ["ppm", "pgm"]}.get(kind, [kind.lower(), kind])
+    folder = write_folder(tmp_path, {f"a/{i}.{ending}": content for i, ending in enumerate(endings)})
+    for color, wanted in (("rgb", "RGB"), ("gray", "L")):
+        with images.open(io.BytesIO(content)) as opened:
+            truth = np.asarray(opened.convert(wanted)).reshape(6, 8, -1)
+        pixels = data.load_images(folder, color=color)[0]
+        assert len(pixels) == len(endings)
+        for image in pixels:
+            np.testing.assert_array_equal(image, truth)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I;16", "PNG"), ("I", "PPM"), ("F", "TIFF")])
+def test_more_than_8_bits_a_channel(tmp_path: Path, mode: str, kind: str) -> None:
+    stream = io.BytesIO()
+    images.new(mode, (4, 3), 300).save(stream, kind)
+    write_folder(tmp_path, {f"a/1.{'png' if kind == 'PNG' else 'ppm'}": stream.getvalue()})
+    with pytest.raises(ValueError, match=r"expected 8 bits a channel, got Pillow's mode|expected an image \(BMP, "):
+        data.load_images(tmp_path)
+
+
 def test_resizing(tmp_path: Path) -> None:
     plain = [np.full((h, w, 3), 10 * h + w, np.uint8) for h, w in ((5, 4), (8, 3), (2, 9))]
     folder = write_folder(tmp_path, {f"a/{i}.png": encoded(image) for i, image in enumerate(plain)})
