@@ -39,7 +39,7 @@ NNF_INLINE void sincos_of_turns(double turns, double& sine, double& cosine) {
 
 // An image's offset from its centre goes through flip, zoom, shear, rotation and shift, in this order;
 // the map is the way back, made of products and sums in double that round once each.
-NNF_INLINE DrawnAugmentation draw_augmentation(const uint32_t* words, const AugmentParams& p) {
+NNF_OUTLINE DrawnAugmentation draw_augmentation(const uint32_t* words, const AugmentParams& p) {
   double u[16], w[16];
   for (int k = 0; k < 16; ++k) {
     u[k] = static_cast<double>(words[k]) * 2.3283064365386963e-10;  // 2^-32
@@ -125,8 +125,8 @@ NNF_INLINE bool moves_whole_pixels(const AffineMap& map) {
 
 // y (H, W, C) = x moved by whole pixels, times gain plus bias; row (W, C) is working memory.
 template <class T, class S>
-NNF_INLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, double gain, double bias,
-                           const AugmentParams& p) {
+NNF_OUTLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, double gain,
+                            double bias, const AugmentParams& p) {
   const index_t width = p.width, channels = p.channels, n = width * channels;
   const index_t x0 = static_cast<index_t>(map.x0), y0 = static_cast<index_t>(map.y0);
   const bool mirrored = map.xx < 0;
@@ -258,7 +258,7 @@ NNF_INLINE void prepare_neighbours(const AugmentScratch<T, uint8_t>& scratch,
 }
 
 // y (n <= kSamples) = one stretch of an output row, from the element that column and channel begin at.
-template <class T, class S, Fill FILL>
+template <class T, class S>
 NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel, T xx, T x0, T yx,
                        T y0, double gain, double bias, const AugmentScratch<T, S>& scratch,
                        const AugmentParams& p) {
@@ -267,8 +267,8 @@ NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel,
   T floor_x[kSamples], floor_y[kSamples], part_x[kSamples], part_y[kSamples];
   for (int k = 0; k < count; k += lanes) {
     const Vec<T> j = load(column + k);
-    const Vec<T> x = bounded(fma(broadcast<T>(xx), j, broadcast<T>(x0)), p.width, FILL);
-    const Vec<T> y_ = bounded(fma(broadcast<T>(yx), j, broadcast<T>(y0)), p.height, FILL);
+    const Vec<T> x = bounded(fma(broadcast<T>(xx), j, broadcast<T>(x0)), p.width, p.fill);
+    const Vec<T> y_ = bounded(fma(broadcast<T>(yx), j, broadcast<T>(y0)), p.height, p.fill);
     const Vec<T> fx = floor_of(x), fy = floor_of(y_);
     store(floor_x + k, fx);
     store(floor_y + k, fy);
@@ -297,7 +297,7 @@ NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel,
 }
 
 // y (H, W, C) = x where the map leads, times gain plus bias.
-template <class T, class S, Fill FILL>
+template <class T, class S>
 void resample_image(T* y, const S* x, const AffineMap& map, double gain, double bias,
                     const AugmentScratch<T, S>& scratch, const AugmentParams& p) {
   copy_into_surroundings(scratch.padded, x, p);
@@ -307,9 +307,9 @@ void resample_image(T* y, const S* x, const AffineMap& map, double gain, double 
     const T x0 = static_cast<T>(map.xy * static_cast<double>(i) + map.x0);
     const T y0 = static_cast<T>(map.yy * static_cast<double>(i) + map.y0);
     for (index_t e = 0; e < n; e += kSamples) {
-      sample<T, S, FILL>(y + i * n + e, n - e < kSamples ? n - e : kSamples, scratch.column + e,
-                         scratch.channel + e, static_cast<T>(map.xx), x0, static_cast<T>(map.yx),
-                         y0, gain, bias, scratch, p);
+      sample<T, S>(y + i * n + e, n - e < kSamples ? n - e : kSamples, scratch.column + e,
+                   scratch.channel + e, static_cast<T>(map.xx), x0, static_cast<T>(map.yx), y0,
+                   gain, bias, scratch, p);
     }
   }
 }
@@ -348,12 +348,8 @@ void augment_image(T* y, const S* x, const DrawnAugmentation& drawn,
   bias = bias * p.scale + p.offset;
   if (moves_whole_pixels(drawn.map)) {
     copy_image(y, x, scratch.row, drawn.map, gain, bias, p);
-  } else if (p.fill == Fill::constant) {
-    resample_image<T, S, Fill::constant>(y, x, drawn.map, gain, bias, scratch, p);
-  } else if (p.fill == Fill::nearest) {
-    resample_image<T, S, Fill::nearest>(y, x, drawn.map, gain, bias, scratch, p);
   } else {
-    resample_image<T, S, Fill::reflect>(y, x, drawn.map, gain, bias, scratch, p);
+    resample_image<T, S>(y, x, drawn.map, gain, bias, scratch, p);
   }
   if (p.cutout > 0) cut_out(y, drawn, p);
 }

@@ -35,7 +35,7 @@ NNF_INLINE SeenTaps seen_taps(const TapAxis& a, index_t o) {
 // PIXELS neighbouring outputs, all of which read taps [begin, end). TAPS, unless 0, is their number
 // where outputs and taps are one pixel apart: then each pixel of x is read once for all of them.
 template <class T, int PIXELS, int TAPS>
-NNF_INLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t begin, index_t end) {
+NNF_OUTLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t begin, index_t end) {
   const TapAxis& a = p.axis;
   const index_t pixel = p.channels, step = a.step * pixel, spacing = a.spacing * pixel;
   const T* x = p.x + (begin < end ? a.first + o * a.step + begin * a.spacing : 0) * pixel;
@@ -80,7 +80,7 @@ NNF_INLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t be
 template <class T, int PIXELS, int TAPS>
 NNF_INLINE void depthwise_whole(const DepthwiseRow<T>& p, index_t o, index_t end) {
   for (; o + PIXELS <= end; o += PIXELS) depthwise_pixels<T, PIXELS, TAPS>(p, o, 0, p.axis.taps);
-  for (; o < end; ++o) depthwise_pixels<T, 1, TAPS>(p, o, 0, p.axis.taps);
+  for (; o < end; ++o) depthwise_pixels<T, 1, 0>(p, o, 0, p.axis.taps);
 }
 
 // y (outputs, channels) = start + sum over tap rows and taps of x * kernel, then scaled and max(0, .) if
@@ -111,8 +111,8 @@ void depthwise_row(const DepthwiseRow<T>& p) {
 
 // Taps [tap, tap + TAPS) of one row over outputs [o, end), which see them all; VECTORS of channels.
 template <class T, int TAPS, int VECTORS>
-NNF_INLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, const T* x, index_t tap,
-                               index_t o, index_t end, index_t c, int count) {
+NNF_OUTLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, const T* x, index_t tap,
+                                index_t o, index_t end, index_t c, int count) {
   constexpr int lanes = Vec<T>::lanes;
   const TapAxis& a = p.axis;
   T* to = d_kernel + tap * p.pixel + c;

@@ -185,7 +185,13 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
       NNF_IN_REGISTER(c);
     }
   };
-  !PARTIAL&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
+  // Only whole panels stream: the edge of so large a C is little of it.
+  bool written = false;
+  if constexpr (VECTORS == kGemmVectors && !PARTIAL) {
+    if (p.streams) write(StreamVector<T>());
+    written = p.streams;
+  }
+  if (!written) write(StoreVector<T>());
   return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);
 }
 

@@ -37,7 +37,7 @@ NNF_INLINE void philox_rounds(uint64_t (&number)[4][kPhiloxBlocks], int first, u
   }
 }
 
-NNF_INLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_block) {
+NNF_OUTLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_block) {
   uint64_t number[4][kPhiloxBlocks];
   for (int i = 0; i < kPhiloxBlocks; ++i) {
     const uint64_t block = first_block + static_cast<uint64_t>(i);
