@@ -131,7 +131,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with file:
             yield file
             file.flush()
-            if old is not None and sys.platform != "win32":
+            if old is not None:
                 _take_over(file, old)
             os.fsync(file.fileno())
             if sys.platform != "win32":  # Where an open file may be renamed its lock is kept until that is done.
