@@ -267,6 +267,7 @@ def test_files_that_nobody_could_read_are_not_written(path: Path, monkeypatch: p
     length = int.from_bytes(before[:8], "little")
     monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length)
     network().save(path)
+    assert nf.Network.load(path).name == "saved"
     monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length - 1)
     with pytest.raises(ValueError, match=rf"at most {length - 1} bytes of names and options.*got {length}"):
         network().save(path)
