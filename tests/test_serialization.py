@@ -369,6 +369,14 @@ def test_a_name_is_found_without_a_look_at_all_others() -> None:
     assert configured.choose("name", "b", Endless(a=1, b=2)) == "b"
 
 
+def test_nobody_looks_for_what_is_like_a_long_name() -> None:
+    """The comparison takes the product of the lengths."""
+    with pytest.raises(ValueError, match=r"unknown name 'dense.*'; did you mean 'dense'"):
+        configured.choose("name", "dense" * 40, ["dense"])
+    with pytest.raises(ValueError, match=r"unknown name 'dense.*'; valid names: dense"):
+        configured.choose("name", "dense" * 40 + "x", ["dense"])
+
+
 def test_errors_are_short(path: Path) -> None:
     """Whatever the file shows them, and whatever is printed with them."""
     long = "x" * 10**6
