@@ -54,7 +54,7 @@ ROWS: dict[str, tuple[Any, type[Exception], str]] = {
     "a name": ("x.npy", TypeError, "expected an array as x, got a str$"),
     "masked": (np.ma.masked_array(X, NAN != NAN), ValueError, "without masked elements, got 1, the first in row 6; "),
     "masked rows in a list": (list(np.ma.masked_array(X, NAN != NAN)), ValueError, "without masked elements, got 1"),
-    "ragged": ([[1, 2, 3, 4], [1]], ValueError, "inhomogeneous"),
+    "ragged": ([[1, 2, 3, 4], [1]], ValueError, "one shape in [xy], got lists of different lengths"),
 }
 
 TARGETS: dict[str, tuple[Any, type[Exception], str]] = {
@@ -400,7 +400,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "unknown parameter to train": (
         make(given_input, lambda: layers.Dense(2, trainable=("kernal",))),
         ValueError,
-        "dense: trainable names 'kernal'",
+        "parameter of dense in trainable 'kernal'; did you mean 'kernel'",
     ),
     "unknown dtype": (lambda: nf.Network([given_input()], dtype="float16"), ValueError, "float16"),
     "negative seed": (lambda: nf.Network([given_input()], seed=-1), ValueError, "seed >= 0"),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,77 @@ def test_orthogonal(shape: Shape) -> None:
     np.testing.assert_allclose(gram, np.eye(min(rows, columns)), atol=64 * np.finfo(float).eps)
 
 
+@pytest.mark.parametrize("shape", [(300, 300), (400, 120), (120, 400)])
+def test_orthogonal_to_rounding_where_it_is_large(shape: Shape) -> None:
+    """One projection alone would leave 1e-12 and more: columns that are nearly parallel lose digits."""
+    matrix = initializers.Orthogonal()(shape, 5, 2)
+    gram = matrix.T @ matrix if shape[0] >= shape[1] else matrix @ matrix.T
+    assert abs(gram - np.eye(min(shape))).max() < 1e-13
+
+
+def test_orthogonal_matrices_are_spread_evenly() -> None:
+    """By Haar's measure an element of an n x n matrix has mean 0, variance 1 / n and fourth moment 3 / (n (n + 2))."""
+    n, draws = 3, 4000
+    values = np.stack([initializers.Orthogonal()((n, n), seed, 0) for seed in range(draws)])
+    fourth = 3 / (n * (n + 2))
+    # The spread of a mean of `draws` squares, whose variance is fourth - 1 / n^2; fourth powers are at most 1.
+    assert abs(values.mean(axis=0)).max() < 5 * math.sqrt(1 / n / draws)
+    assert abs((values**2).mean(axis=0) - 1 / n).max() < 5 * math.sqrt((fourth - 1 / n**2) / draws)
+    assert abs((values**4).mean(axis=0) - fourth).max() < 5 * math.sqrt(fourth / draws)
+    assert (np.linalg.det(values) > 0).mean() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(draws))
+
+
+def moments(values: np.ndarray) -> list[float]:
+    return [float(np.mean(values**k)) for k in (1, 2, 3, 4)]
+
+
+def test_uniform_has_the_moments_of_its_bounds() -> None:
+    low, high = -0.5, 2.0
+    values = initializers.RandomUniform(low, high)((200, 1000), 8, 3)
+    assert low <= values.min() < low + 1e-4
+    assert high - 1e-4 < values.max() < high
+    for k, moment in enumerate(moments(values), 1):
+        wanted = (high ** (k + 1) - low ** (k + 1)) / ((k + 1) * (high - low))
+        square = (high ** (2 * k + 1) - low ** (2 * k + 1)) / ((2 * k + 1) * (high - low))
+        assert abs(moment - wanted) < 5 * math.sqrt((square - wanted**2) / values.size)
+
+
+@pytest.mark.parametrize(
+    ("draw", "mean", "deviation"),
+    [
+        (initializers.RandomNormal(0.3, 1.5), 0.3, 1.5),
+        (initializers.RandomNormal(), 0.0, 0.05),
+        (initializers.GlorotNormal(), 0.0, math.sqrt(2 / 1200)),
+        (initializers.HeNormal(), 0.0, math.sqrt(2 / 200)),
+        (initializers.LeCunNormal(), 0.0, math.sqrt(1 / 200)),
+    ],
+)
+def test_normal_has_the_moments_of_its_deviation(draw: initializers.Initializer, mean: float, deviation: float) -> None:
+    values = draw((200, 1000), 8, 3)
+    standard = (values - mean) / deviation
+    for moment, wanted, square in zip(moments(standard), (0, 1, 0, 3), (1, 3, 15, 105), strict=True):
+        assert abs(moment - wanted) < 5 * math.sqrt((square - wanted**2) / values.size)
+    # Not truncated: of 200,000 values some 54 are beyond 3.64 deviations.
+    assert 20 < (abs(standard) > 3.64).sum() < 90
+
+
+def test_documented_defaults() -> None:
+    assert initializers.Constant().value == 0
+    uniform, normal = initializers.RandomUniform(), initializers.RandomNormal()
+    assert (uniform.minval, uniform.maxval) == (-0.05, 0.05)
+    assert (normal.mean, normal.stddev) == (0, 0.05)
+    assert initializers.Orthogonal().gain == 1
+    for layer in (layers.Dense(1), layers.Conv2D(1, 1), layers.DepthwiseConv2D(1), layers.Conv1DTranspose(1, 1)):
+        assert isinstance(layer.initializer("kernel"), initializers.GlorotUniform)
+        assert isinstance(layer.initializer("bias"), initializers.Zeros)
+
+
+@pytest.mark.parametrize("name", ["zeros", "ones", "glorot_uniform", "he_normal", "random_uniform"])
+def test_shapes_of_any_number_of_axes(name: str) -> None:
+    for shape in ((), (0,), (3,), (2, 0, 4), (2, 3, 4)):
+        assert initializers.get(name)(shape, 0, 0).shape == shape
+
+
 def test_streams_and_seeds_differ() -> None:
     draw = initializers.get("glorot_uniform")
     first = draw((4, 4), 0, 0)
@@ -132,6 +204,20 @@ def test_a_given_array_is_copied() -> None:
     layer = layers.Dense(1, kernel_initializer=kernel)
     kernel[...] = 5
     assert (nf.Network([layers.Input((2,)), layer]).parameters["dense.kernel"] == 1).all()
+
+
+@pytest.mark.parametrize("initializer", [1e39, "own"])
+def test_first_values_beyond_the_dtype_are_refused(initializer: Any) -> None:
+    class Own(initializers.Initializer):
+        def __call__(self, shape: Shape, seed: int, stream: int) -> np.ndarray:
+            return np.full(shape, np.nan)
+
+    chosen = Own() if initializer == "own" else initializer
+    with pytest.raises(ValueError, match=r"dense\.kernel: expected finite numbers, got NaN or infinity \(or too large"):
+        nf.Network([layers.Input((2,)), layers.Dense(1, kernel_initializer=chosen)])
+    if initializer != "own":
+        net = nf.Network([layers.Input((2,)), layers.Dense(1, kernel_initializer=chosen)], dtype="float64")
+        assert (net.parameters["dense.kernel"] == 1e39).all()
 
 
 def test_wrong_ones() -> None:

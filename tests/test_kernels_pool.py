@@ -197,7 +197,7 @@ def _network(shape: tuple[int, ...], layer: Callable[[], layers.Layer]) -> nf.Ne
         ((4, 1), lambda: layers.AvgPool1D(2, padding=(1, 1)), ValueError, ("AvgPool1D: ", "1 axes")),
         ((4,), layers.UpSampling1D, ValueError, ("up_sampling1d: ", "(N, T, C)", "(N, 4)")),
         ((4, 4, 1), lambda: layers.UpSampling2D(0), ValueError, ("UpSampling2D: ", "size >= 1")),
-        ((4, 4, 1), lambda: layers.UpSampling2D(2, "cubic"), ValueError, ("UpSampling2D: ", "cubic")),
+        ((4, 4, 1), lambda: layers.UpSampling2D(2, "cubic"), ValueError, ("interpolation of UpSampling2D", "cubic")),
         ((4, 4, 1), lambda: layers.UpSampling2D(2**29), ValueError, ("up_sampling2d: ", "2^30")),
         ((2**20, 2**20, 1), lambda: layers.UpSampling2D(2**9), ValueError, ()),
         ((4, 4), layers.ZeroPadding2D, ValueError, ("zero_padding2d: ", "(N, H, W, C)", "(N, 4, 4)")),

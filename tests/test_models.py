@@ -325,3 +325,38 @@ def test_bad_options(name: str) -> None:
     make, error, message = BAD[name]
     with pytest.raises(error, match=message):
         make()
+
+
+# ---- options ---------------------------------------------------------------
+
+
+def layers_of(net: nf.Network, kind: type) -> list[Any]:
+    return [layer for layer in net.layers if isinstance(layer, kind)]
+
+
+def test_dropout_is_that_of_the_sources() -> None:
+    """Keras's example has a rate of .5, the paper of GoogLeNet 40 %; residual networks have none."""
+    assert [layer.rate for layer in layers_of(nf.models.mnist_convnet(seed=0), layers.Dropout)] == [0.5]
+    assert [layer.rate for layer in layers_of(nf.models.googlenet((64, 64, 3), 10, seed=0), layers.Dropout)] == [0.4]
+    assert layers_of(nf.models.resnet_cifar(seed=0), layers.Dropout) == []
+
+
+def test_normalisation_and_first_values_of_the_blocks() -> None:
+    net = nf.models.resnet_cifar(seed=0)
+    norms, convolutions = layers_of(net, layers.BatchNormalization), layers_of(net, layers.Conv2D)
+    assert len(norms) == len(convolutions) == 19
+    assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
+    assert {repr(layer.kernel_initializer) for layer in convolutions} == {"HeNormal()"}
+    assert not any(layer.use_bias for layer in convolutions)
+    plain = layers.Input((8, 8, 3))
+    bare = nf.Network(inputs=plain, outputs=nf.models.convolution(plain, 4, 3, batch_normalization=False), seed=0)
+    (only,) = layers_of(bare, layers.Conv2D)
+    assert (only.use_bias, only.activation, only.padding) == (True, "relu", ((1, 1), (1, 1)))
+
+
+@pytest.mark.parametrize("make", [nf.models.mnist_convnet, nf.models.lenet5, nf.models.resnet_cifar])
+def test_pixels_are_brought_to_one(make: Callable[..., nf.Network]) -> None:
+    (rescaling,) = layers_of(make(seed=0), layers.Rescaling)
+    assert (rescaling.scale, rescaling.offset) == (1 / 255, 0.0)
+    (rescaling,) = layers_of(make(scale=2.0, offset=-1.0, seed=0), layers.Rescaling)
+    assert (rescaling.scale, rescaling.offset) == (2.0, -1.0)

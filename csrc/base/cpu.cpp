@@ -85,17 +85,34 @@ CpuFeatures detect() {
 #endif
 
 #if defined(__linux__)
+// The least quota of this process's control group and of those that it is part of; 0: none. In a
+// container the group's path is one of the host, and its own root bears the quota.
+double cgroup_v2_quota() {
+  std::string path;
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    if (line.rfind("0::", 0) == 0) path = line.substr(3);
+  }
+  double least = 0;
+  for (;;) {
+    std::ifstream file("/sys/fs/cgroup" + path + "/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (file >> quota >> period && quota != "max" && period > 0) {
+      const double here = std::strtod(quota.c_str(), nullptr) / period;
+      if (here > 0 && (least == 0 || here < least)) least = here;
+    }
+    if (path.empty()) return least;
+    path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));
+  }
+}
+
 // The control group's processor quota, or 0 where there is none.
 double cgroup_quota() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (v2 >> quota >> period) {
-    return quota == "max" || period <= 0 ? 0 : std::strtod(quota.c_str(), nullptr) / period;
-  }
+  if (const double least = cgroup_v2_quota()) return least;
   std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
   std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double value = 0;
+  double value = 0, period = 0;
   if (quota_v1 >> value && period_v1 >> period && value > 0 && period > 0) return value / period;
   return 0;
 }

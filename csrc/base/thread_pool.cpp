@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,7 @@ void pause() {
 }
 
 constexpr int kMostChunks = 1024;
+constexpr int kMostThreads = 1024;
 
 // The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
 // chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks
@@ -55,9 +57,37 @@ struct alignas(64) Job {
 int chunk_count(uint64_t ticket) { return static_cast<int>(ticket & 0xffffu); }
 uint64_t job_number(uint64_t ticket) { return ticket >> 16; }
 
+// The number in the text of an environment variable, or 0 where it is none from 1 to kMostThreads.
+int number_in(const char* text) {
+  char* end = nullptr;
+  const long number = std::strtol(text, &end, 10);
+  while (*end == ' ') ++end;
+  // Of OpenMP's list the first is meant: the others are for regions within regions.
+  const bool ends = *end == '\0' || *end == ',';
+  return end != text && ends && number >= 1 && number <= kMostThreads ? static_cast<int>(number)
+                                                                      : 0;
+}
+
+// NNFAST_NUM_THREADS is an order; OMP_NUM_THREADS, which job runners set so that their processes share
+// the machine, is a limit.
+int default_threads() {
+  const int processors = available_processors();
+  const char* own = std::getenv("NNFAST_NUM_THREADS");
+  if (own && *own) {
+    const int number = number_in(own);
+    require(number > 0 && std::strchr(own, ',') == nullptr,
+            "NNFAST_NUM_THREADS: expected a number of threads from 1 to ", kMostThreads, ", got '",
+            own, "'; unset it for all processors");
+    return number;
+  }
+  const char* openmp = std::getenv("OMP_NUM_THREADS");
+  const int limit = openmp ? number_in(openmp) : 0;
+  return limit > 0 && limit < processors ? limit : processors;
+}
+
 class Pool {
  public:
-  Pool() : threads_(available_processors()) {}
+  Pool() : threads_(default_threads()) {}
 
   // At the end of the process: later jobs, of threads that live on, stay with their callers.
   void shut_down() {
@@ -278,7 +308,8 @@ Pool& pool() {
 int get_num_threads() { return pool().threads(); }
 
 void set_num_threads(int n) {
-  require(n >= 1 && n <= 1024, "set_num_threads: expected 1 to 1024 threads, got ", n);
+  require(n >= 1 && n <= kMostThreads, "set_num_threads: expected 1 to ", kMostThreads,
+          " threads, got ", n);
   pool().resize(n);
 }
 

@@ -1,5 +1,7 @@
 #include "bind/arrays.h"
 
+#include "base/cpu.h"
+
 namespace nnfast::bind {
 
 std::string shape_text(const std::vector<py::ssize_t>& shape) {
@@ -48,6 +50,21 @@ py::array contiguous_array(const py::handle& object, const char* place) {
         ": expected a C-contiguous array, got strides that are not; use numpy.ascontiguousarray"));
   }
   return array;
+}
+
+void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place) {
+  bool fits = true;
+  size_t bytes = element_size;
+  for (const py::ssize_t size : shape) {
+    const size_t extent = size > 0 ? static_cast<size_t>(size) : 1;
+    fits = fits && bytes <= static_cast<size_t>(PTRDIFF_MAX) / extent;
+    bytes = fits ? bytes * extent : bytes;
+  }
+  constexpr size_t kSurelyFits = size_t(1) << 30;
+  if (fits && bytes <= kSurelyFits) return;
+  const size_t memory = machine_memory();
+  require(fits && bytes <= memory, place, ": expected an array of at most the ", memory >> 30,
+          " GiB of this machine's memory, got shape ", shape_text(shape), "; use smaller sizes");
 }
 
 // Whether the bytes that two arrays span have some in common.

@@ -63,11 +63,20 @@ struct Input {
 void require_apart(const py::array& written, const char* place,
                    std::initializer_list<Input> inputs);
 
+// Refuses, naming `place`, an array that does not fit in the machine's memory.
+void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place);
+
+template <class T>
+py::array_t<T> new_array(const std::vector<py::ssize_t>& shape, const char* place) {
+  require_memory(shape, sizeof(T), place);
+  return py::array_t<T>(shape);
+}
+
 // A new array, or `out` when it is given and fits.
 template <class T>
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,
                        const char* place, std::initializer_list<Input> inputs) {
-  if (out.is_none()) return py::array_t<T>(shape);
+  if (out.is_none()) return new_array<T>(shape, place);
   py::array array = contiguous_array_of<T>(out, place);
   if (!array.writeable())
     throw ValueError(text(place, ": expected a writable array, got a read-only one"));

@@ -365,7 +365,7 @@ py::array gather_rows(const py::object& x_object, const py::object& index_object
     index_t n = 1;
     for (size_t i = 1; i < shape.size(); ++i) n *= shape[i];
     shape[0] = indices.size();
-    py::array_t<T> y(shape);
+    py::array_t<T> y = new_array<T>(shape, "gather_rows");
     if (has_type_of<T>(x)) {
       kernels<T>().gather_rows(y.mutable_data(), data_of<T>(x), rows, indices.size(), n, scale,
                                offset);
@@ -433,7 +433,7 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
   require(n >= 0, "random: expected a size of 0 or more, got ", n);
   return with_type(dtype, "random", [&](auto t) -> py::array {
     using T = decltype(t);
-    py::array_t<T> y(n);
+    py::array_t<T> y = new_array<T>({n}, "random");
     T* to = y.mutable_data();
     parallel_ranges(n, 64, 4 * static_cast<double>(n), [&](index_t begin, index_t end) {
       const auto kernel = NORMAL ? kernels<T>().random_normal : kernels<T>().random_uniform;
@@ -447,7 +447,7 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
 py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
   require(n >= 0 && n < (index_t(1) << 36),
           "random_permutation: expected a size of 0 or more, below 2^36, got ", n);
-  py::array_t<int64_t> out(n);
+  py::array_t<int64_t> out = new_array<int64_t>({n}, "random_permutation");
   int64_t* p = out.mutable_data();
   for (index_t i = 0; i < n; ++i) p[i] = i;
   AlignedBuffer<double> uniform(static_cast<size_t>(n));

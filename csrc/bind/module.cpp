@@ -1,5 +1,6 @@
 #include <cstdlib>
 
+#include "base/thread_pool.h"
 #include "bind/bind.h"
 #include "kernels/select.h"
 
@@ -12,6 +13,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   // Here and not in a static initialiser, so that a wrong name is an ImportError.
   try {
     nnfast::select_table(std::getenv("NNFAST_ISA"));
+    nnfast::get_num_threads();  // reads NNFAST_NUM_THREADS
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }

@@ -30,6 +30,14 @@ class Plan<T>::Busy {
   std::atomic<bool>& flag_;
 };
 
+// The first of `rows` with a number that is not finite; there is one.
+template <class T>
+index_t non_finite_row(const T* values, index_t rows, index_t width) {
+  index_t row = 0;
+  while (row + 1 < rows && all_finite(values + row * width, width)) ++row;
+  return row;
+}
+
 // Rows order[first] ... of a dataset, or rows first ... where order is null.
 template <class T>
 struct Plan<T>::Batch {
@@ -233,7 +241,8 @@ template <class T>
 void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
   const Busy busy(busy_);
   const index_t in_size = program_.input->size, out_size = program_.output->size;
-  if (x.values && !all_finite(x.values, n * in_size)) throw ValueError(non_finite_text("x"));
+  if (x.values && !all_finite(x.values, n * in_size))
+    throw ValueError(non_finite_text(non_finite_row(x.values, n, in_size)));
   const bool writes_in_place = !program_.output_is_input;
   const LentOutput<T> output(program_.output_views);
   const index_t most = rows_of_pass(n);
@@ -252,9 +261,11 @@ void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
 }
 
 template <class T>
-std::string Plan<T>::non_finite_text(const char* what) const {
-  return text(layout().nodes()[0].spec.name, ": expected finite numbers in ", what,
-              ", got NaN or infinity; remove or replace them");
+std::string Plan<T>::non_finite_text(index_t row) const {
+  return text(layout().nodes()[0].spec.name,
+              ": expected finite numbers in x, got NaN or infinity (or too large for ",
+              sizeof(T) == 4 ? "float32" : "float64", ") in row ", row,
+              "; remove or replace such rows");
 }
 
 template <class T>
@@ -304,8 +315,16 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
     }
   }
   if (y.values && !all_finite(targets_.data(), batch.rows * width)) {
-    throw ValueError("y: expected finite numbers, got NaN or infinity; remove or replace them");
+    throw ValueError(text("y: expected finite numbers, got NaN or infinity in row ",
+                          batch.row(non_finite_row(targets_.data(), batch.rows, width)),
+                          "; remove or replace such rows"));
   }
+}
+
+// The row of the data with the first of the batch's inputs that is not finite.
+template <class T>
+index_t Plan<T>::non_finite_input(const Batch& batch) const {
+  return batch.row(non_finite_row(program_.input->value, batch.rows, program_.input->size));
 }
 
 template <class T>
@@ -319,13 +338,14 @@ void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   // Rows that come by order were looked at as a whole beforehand.
   if (data.x.values && !batch.order &&
       !all_finite(program_.input->value, batch.rows * program_.input->size)) {
-    throw ValueError(non_finite_text("x"));
+    throw ValueError(non_finite_text(non_finite_input(batch)));
   }
   if (!data.weights) return;
   for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
   if (!all_finite(weights_.data(), batch.rows)) {
-    throw ValueError(
-        "sample_weight: expected finite numbers, got NaN or infinity; remove or replace them");
+    throw ValueError(text("sample_weight: expected finite numbers, got NaN or infinity in row ",
+                          batch.row(non_finite_row(weights_.data(), batch.rows, 1)),
+                          "; remove or replace such rows"));
   }
 }
 
@@ -510,7 +530,7 @@ void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
       "; the parameters are those before it. A smaller learning rate often helps";
   load_batch(data, batch);
   if (!all_finite(program_.input->value, batch.rows * program_.input->size)) {
-    throw ValueError(non_finite_text("x"));
+    throw ValueError(non_finite_text(non_finite_input(batch)));
   }
   const Run run = new_run(batch.rows, true);
   for (const auto& parameter : program_.parameters) {

@@ -101,7 +101,8 @@ class Plan {
   index_t rows_of_pass(index_t n) const;
   void share_work(const Run& run, double passes) const;
   [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
-  std::string non_finite_text(const char* what) const;
+  std::string non_finite_text(index_t row) const;
+  index_t non_finite_input(const Batch& batch) const;
 
   std::shared_ptr<Graph<T>> graph_;
   PlanOptions options_;

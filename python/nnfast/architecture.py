@@ -8,12 +8,16 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nnfast import initializers
+from nnfast.arrays import require_finite
 from nnfast.configured import choose, from_config, own_classes
 from nnfast.graph import Tensor, ancestors
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
 from nnfast.text import shown
-from nnfast.typing import Shape, Spec
+from nnfast.typing import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -113,6 +117,21 @@ class Architecture:
             shapes[layer.place] = tuple(inferred["shape"])
             parameters |= {f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"]}
         return nodes, shapes, parameters
+
+    def initialize(self, parameters: Mapping[str, Array], seed: int) -> None:
+        """Write first values into `parameters`, which are in the order of the layers."""
+        for stream, (name, view) in enumerate(parameters.items()):
+            layer, parameter = self.layer_of(name)
+            try:
+                initializer = initializers.get(layer.initializer(parameter))
+                values = initializer.draw(view.shape, seed, stream, layer.fans(parameter, view.shape))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            if values.shape != view.shape:
+                raise ValueError(f"{name}: expected initial values of shape {view.shape}, got {values.shape}")
+            with np.errstate(over="ignore"):
+                view[...] = values
+            require_finite(view, name)
 
     def callbacks(self) -> dict[str, Any]:
         """The NumPy functions of custom layers, by layer."""

@@ -6,6 +6,7 @@ import math
 import numbers
 import re
 from collections.abc import Mapping
+from itertools import permutations
 from typing import Any, Literal
 
 import numpy as np
@@ -51,7 +52,14 @@ def as_array(value: Any, place: str, name: str) -> Array:
     if type(value) is not np.ndarray:
         refuse_masked(value, place, name)
         value = from_pandas(value, place, name)
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if not isinstance(value, list | tuple):
+            raise
+        raise ValueError(
+            f"{place}: expected rows of one shape in {name}, got lists of different lengths; pad them, or cut them"
+        ) from error
 
 
 def _cast(array: Array, dtype: Any) -> Array:
@@ -64,7 +72,7 @@ def dtype_name(dtype: Any) -> Literal["float32", "float64"]:
     """The name of a network's dtype."""
     try:
         name = "none" if dtype is None else np.dtype(dtype).name
-    except TypeError:
+    except (TypeError, ValueError):
         name = str(dtype)
     if name == "float32":
         return "float32"
@@ -93,11 +101,22 @@ def _for(value: Any, name: str, remedy: str) -> str:
 def _remedy(got: Shape, shape: Shape) -> str:
     if got == shape:
         return "; for one row pass x[None]"
+    if got and sorted(got[1:]) == sorted(shape):  # reshaping would scramble the elements
+        order = (0, *(axis + 1 for axis in _order(got[1:], shape)))
+        return f"; move its axes with x.transpose({', '.join(map(str, order))})"
+    if got and sorted(got) == sorted(shape):
+        return f"; for one row pass x.transpose({', '.join(map(str, _order(got, shape)))})[None]"
     if got and math.prod(got[1:]) == math.prod(shape):
         return f"; reshape it with x.reshape({', '.join(str(size) for size in (-1, *shape))})"
     if math.prod(got[1:]) and len(got) > 1:
         return f"; give each row the shape {shape}, or make the network with layers.Input({got[1:]})"
     return ""
+
+
+def _order(got: Shape, wanted: Shape) -> tuple[int, ...]:
+    """The axes of `got` in the order of `wanted`; channels that stand first before other orders that fit."""
+    orders = [(*range(1, len(got)), 0), *permutations(range(len(got)))]
+    return next(order for order in orders if tuple(got[axis] for axis in order) == wanted)
 
 
 def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) -> Array:

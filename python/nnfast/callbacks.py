@@ -203,7 +203,7 @@ class EarlyStopping(Callback):
         mode: Literal["auto", "min", "max"] = "auto",
         restore_best_weights: bool = True,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(f'EarlyStopping: expected mode "auto", "min" or "max", got {mode!r}')
         self.monitor = _name_of("EarlyStopping", monitor)
         self.patience = integer("EarlyStopping", "patience", patience, least=0)

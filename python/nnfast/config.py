@@ -8,6 +8,9 @@ import numpy as np
 
 from nnfast import _core
 from nnfast.configured import integer
+from nnfast.processes import share_processors
+
+_MOST_THREADS = 1024
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
@@ -15,12 +18,21 @@ __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 def get_num_threads() -> int:
     """Number of threads that a run may use.
 
+    Notes
+    -----
+    At the start it is the environment variable NNFAST_NUM_THREADS, from 1 to 1024; without that, the number of
+    processors that the process's affinity mask and its control group's quota allow, and at most OMP_NUM_THREADS where
+    that is set, as joblib does in its workers. A worker of `multiprocessing.Pool` or of
+    `concurrent.futures.ProcessPoolExecutor` starts with 1 unless one of these variables or `set_num_threads` says
+    otherwise.
+
     Examples
     --------
     >>> import nnfast as nf
     >>> nf.get_num_threads() >= 1
     True
     """
+    share_processors()
     return _core.get_num_threads()
 
 
@@ -30,12 +42,12 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. Results have the same bits for any number.
+        From 1 to 1024. Results have the same bits for any number.
 
     Raises
     ------
     ValueError
-        If `n` is less than 1 or more than the core can serve.
+        For any other number.
     TypeError
         If `n` is not an integer.
 
@@ -48,7 +60,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> nf.set_num_threads(before)
     """
-    _core.set_num_threads(integer("set_num_threads", "n", n))
+    _core.set_num_threads(integer("set_num_threads", "n", n, below=_MOST_THREADS + 1))
 
 
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
@@ -87,7 +99,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
         "cpu features": " ".join(_core.cpu_features()),
         "instruction set": _core.isa_name(),
         "available": " ".join(_core.available_isas()),
-        "threads": _core.get_num_threads(),
+        "threads": get_num_threads(),
     }
     if mode == "dicts":
         return facts

@@ -19,6 +19,7 @@ __all__ = [
     "Configured",
     "choose",
     "description_of",
+    "flag",
     "from_config",
     "function_name",
     "integer",
@@ -220,13 +221,23 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
     return plain[near[0]] if near else None
 
 
+def flag(place: str, name: str, value: Any) -> bool:
+    """`value`, True, False, 1 or 0, as a bool."""
+    if value is True or value is False:
+        return value
+    if not isinstance(value, np.bool_ | numbers.Integral) or value not in (0, 1):
+        raise TypeError(f"{place}: expected True or False as {name}, got {shown(value)}")
+    return bool(value)
+
+
 def integer(place: str, name: str, value: Any, *, least: int = 1, below: int = 2**63) -> int:
     """`value` as an int with ``least <= value < below``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{place}: expected an integer as {name}, got {shown(value)}")
     number = int(value)
     if not least <= number < below:
-        wanted = f"{name} >= {least}" if number < least else f"{name} < 2^{below.bit_length() - 1}"
+        most = f"{name} < 2^{below.bit_length() - 1}" if below & (below - 1) == 0 else f"{name} <= {below - 1}"
+        wanted = f"{name} >= {least}" if number < least else most
         raise ValueError(f"{place}: expected {wanted}, got {shown(number)}")
     return number
 

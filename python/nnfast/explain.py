@@ -175,7 +175,7 @@ def _weights(
                     "dOut/dIn": fact["dOut/dIn"],
                     "dIn/dw": float(d_in),
                     "dLoss/dw": None if d_weight is None else float(d_weight),
-                    "updated": float(weight if d_weight is None else weight - rate * d_weight),
+                    "updated": float(weight) - (0.0 if d_weight is None else rate * float(d_weight)),
                 }
             )
     return rows

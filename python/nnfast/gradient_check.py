@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast.configured import integer, real
+from nnfast.configured import flag, integer, real
 from nnfast.network import Network
 from nnfast.table import Table
 from nnfast.typing import Array
@@ -115,7 +115,7 @@ def check_gradients(
     copy = network.copy("float64")
     rows, targets, _, chosen = copy.as_batch(x, y, loss)
     plan = copy.plan(len(rows), loss=chosen)
-    plan.loss_and_gradients(rows, targets, None, bool(training))
+    plan.loss_and_gradients(rows, targets, None, flag("check_gradients", "training", training))
     exact = {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
     def loss_now() -> float:

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.arrays import as_array, as_numbers
-from nnfast.configured import Configured, choose, from_config, module_names, real
+from nnfast.configured import Configured, choose, from_config, integer, module_names, real, shape_of
 from nnfast.typing import Array, Shape
 
 __all__ = [
@@ -66,6 +66,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     >>> fans((784, 10)), fans((3, 3, 16, 32))
     ((784, 10), (144, 288))
     """
+    shape = shape_of("fans", "shape", shape, least=0)
     if len(shape) < 2:
         return math.prod(shape), math.prod(shape)
     field = math.prod(shape[:-2])
@@ -104,13 +105,30 @@ def _scaled(values: Array, scale: float, offset: float) -> Array:
     return values
 
 
+def _count(shape: Shape) -> int:
+    """The number of elements of a shape that fits in memory."""
+    count = math.prod(shape_of("initializer", "shape", shape, least=0))
+    if count >= 2**48:
+        raise ValueError(f"initializer: expected a shape of fewer than 2^48 elements, got {shape}")
+    return count
+
+
+def _counters(shape: Shape, seed: int, stream: int) -> tuple[int, int, int]:
+    """What the core's generators of random numbers take."""
+    return (
+        _count(shape),
+        integer("initializer", "seed", seed, least=0, below=2**64),
+        integer("initializer", "stream", stream, least=0, below=2**32),
+    )
+
+
 def _uniform(shape: Shape, low: float, high: float, seed: int, stream: int) -> Array:
-    values = _core.random_uniform(math.prod(shape), seed, stream, "float64").reshape(shape)
+    values = _core.random_uniform(*_counters(shape, seed, stream), "float64").reshape(shape)
     return _scaled(values, high - low, low)
 
 
 def _normal(shape: Shape, mean: float, stddev: float, seed: int, stream: int) -> Array:
-    values = _core.random_normal(math.prod(shape), seed, stream, "float64").reshape(shape)
+    values = _core.random_normal(*_counters(shape, seed, stream), "float64").reshape(shape)
     return _scaled(values, stddev, mean)
 
 
@@ -127,7 +145,7 @@ class Zeros(Initializer):
     name = "zeros"
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        return np.zeros(shape)
+        return np.zeros(_count(shape)).reshape(shape)
 
 
 class Ones(Initializer):
@@ -143,7 +161,7 @@ class Ones(Initializer):
     name = "ones"
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        return np.ones(shape)
+        return np.ones(_count(shape)).reshape(shape)
 
 
 class Constant(Initializer):
@@ -173,7 +191,7 @@ class Constant(Initializer):
         self.value = real("Constant", "value", value)
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        return np.full(shape, self.value)
+        return np.full(_count(shape), self.value).reshape(shape)
 
 
 class Given(Initializer):
@@ -314,17 +332,17 @@ class _ScaledNormal(_VarianceScaling):
 
 class _Glorot(_VarianceScaling):
     def variance(self, fan_in: int, fan_out: int) -> float:
-        return 2 / (fan_in + fan_out)
+        return 2 / max(fan_in + fan_out, 1)
 
 
 class _He(_VarianceScaling):
     def variance(self, fan_in: int, fan_out: int) -> float:
-        return 2 / fan_in
+        return 2 / max(fan_in, 1)
 
 
 class _LeCun(_VarianceScaling):
     def variance(self, fan_in: int, fan_out: int) -> float:
-        return 1 / fan_in
+        return 1 / max(fan_in, 1)
 
 
 class GlorotUniform(_Glorot, _ScaledUniform):
@@ -470,7 +488,7 @@ class Orthogonal(Initializer):
         self.gain = real("Orthogonal", "gain", gain)
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        if len(shape) < 2:
+        if len(shape_of("Orthogonal", "shape", shape, least=0)) < 2:
             raise ValueError(
                 f"Orthogonal: expected a shape with two or more axes, got {shape}; use another initializer"
             )

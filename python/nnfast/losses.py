@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
-from nnfast.configured import Configured, choose, from_config, module_names, own_classes, real
+from nnfast.configured import Configured, choose, flag, from_config, module_names, own_classes, real
 from nnfast.elsewhere import LOSSES
 from nnfast.typing import Array, Spec
 
@@ -205,7 +205,7 @@ class BinaryCrossEntropy(Loss):
     targets = "probability"
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(type(self).__name__, "from_logits", from_logits)
 
     def spec(self) -> Spec:
         return {"name": self.name, "from_logits": int(self.from_logits)}
@@ -251,7 +251,7 @@ class CrossEntropy(Loss):
     targets = "classes"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(type(self).__name__, "from_logits", from_logits)
         self.label_smoothing = real("CrossEntropy", "label_smoothing", label_smoothing, least=0.0, below=1.0)
 
     def spec(self) -> Spec:

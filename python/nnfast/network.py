@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast import _core, initializers, losses
+from nnfast import _core, losses
 from nnfast.architecture import Architecture, free_after_an_error
 from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
-from nnfast.configured import choose, integer, named_arguments, unknown_attribute
+from nnfast.configured import choose, flag, integer, named_arguments, unknown_attribute
 from nnfast.elsewhere import NETWORK
 from nnfast.layers.base import Layer
+from nnfast.processes import share_processors
 from nnfast.typing import Array, Shape, Spec
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Network:
         with free_after_an_error(layers):
             made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)
             self._build(made, seed, dtype_name(dtype), name)
-            self._initialize()
+            self.architecture.initialize(self.parameters, self.seed)
 
     @classmethod
     def from_architecture(cls, architecture: Architecture, seed: int, dtype: str, name: str) -> Self:
@@ -120,6 +121,7 @@ class Network:
         return network
 
     def _build(self, architecture: Architecture, seed: int, dtype: str, name: str) -> None:
+        share_processors()
         nodes, _, shapes = architecture.infer()
         self.architecture = architecture
         self.layers = architecture.layers
@@ -135,18 +137,6 @@ class Network:
         self.version = 0
         self._predict_rows = -1
         self._core_predict: Any = None
-
-    def _initialize(self) -> None:
-        for stream, (name, view) in enumerate(self.parameters.items()):
-            layer, parameter = self.architecture.layer_of(name)
-            try:
-                initializer = initializers.get(layer.initializer(parameter))
-                values = initializer.draw(view.shape, self.seed, stream, layer.fans(parameter, view.shape))
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
-            if values.shape != view.shape:
-                raise ValueError(f"{name}: expected initial values of shape {view.shape}, got {values.shape}")
-            view[...] = values
 
     # ---- facts -------------------------------------------------------------
 
@@ -409,7 +399,7 @@ class Network:
         """
         rows, targets, weights, chosen = self.as_batch(x, y, loss, sample_weight)
         plan = self.plan(len(rows), loss=chosen)
-        value = plan.loss_and_gradients(rows, targets, weights, bool(training))
+        value = plan.loss_and_gradients(rows, targets, weights, flag("loss_and_gradients", "training", training))
         return value, {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
     def as_batch(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnfast.graph import Tensor
 from nnfast.typing import Array
 
 __all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
@@ -89,6 +90,8 @@ def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeE
         hint = ""
         if isinstance(value, Iterator):
             hint = "; collect its items with np.stack(list(...)), or train on each batch with Trainer.train_on_batch"
+        if isinstance(value, Tensor):
+            hint = "; a network takes numbers: call its layers on symbolic tensors, one by one"
         kind = type(value).__name__
         got = "None" if value is None else f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
         return TypeError(f"{place}: expected an array as {name}, got {got}{hint}")

@@ -17,6 +17,7 @@ from nnfast.configured import (
     Configured,
     choose,
     description_of,
+    flag,
     from_config,
     function_name,
     module_names,
@@ -149,7 +150,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate: LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         self.learning_rate = learning_rate
         self.momentum = real("SGD", "momentum", momentum, least=0.0, below=1.0)
-        self.nesterov = bool(nesterov)
+        self.nesterov = flag("SGD", "nesterov", nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0; pass momentum=0.9")
 

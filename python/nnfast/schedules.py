@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nnfast.configured import Configured, from_config, integer, module_names, own_classes, real
+from nnfast.configured import Configured, flag, from_config, integer, module_names, own_classes, real
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Piecewise", "Schedule"]
 
@@ -189,7 +189,7 @@ class OneCycle(Schedule):
         final: float = 0.0,
         shape: Literal["cosine", "linear"] = "cosine",
     ) -> None:
-        if shape not in ("cosine", "linear"):
+        if not isinstance(shape, str) or shape not in ("cosine", "linear"):
             raise ValueError(f'OneCycle: expected shape "cosine" or "linear", got {shape!r}')
         self.peak = real("OneCycle", "peak", peak, least=0.0)
         self.steps = integer("OneCycle", "steps", steps)
@@ -239,7 +239,7 @@ class Piecewise(Schedule):
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
         for name, given in (("boundaries", boundaries), ("values", values)):
-            if isinstance(given, str) or not isinstance(given, Iterable):
+            if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "shape", None) == ():
                 raise TypeError(f"Piecewise: expected a sequence of {name}, got {given!r}")
         self.boundaries = tuple(integer("Piecewise", "boundary", boundary) for boundary in boundaries)
         self.values = tuple(real("Piecewise", "value", value, least=0.0) for value in values)
@@ -291,7 +291,7 @@ class Exponential(Schedule):
         self.factor = real("Exponential", "factor", factor, least=0.0)
         if self.factor == 0.0:
             raise ValueError("Exponential: expected factor > 0, got 0.0")
-        self.staircase = bool(staircase)
+        self.staircase = flag("Exponential", "staircase", staircase)
 
     def __call__(self, step: int) -> float:
         exponent = step // self.steps if self.staircase else step / self.steps

@@ -1,9 +1,11 @@
-"""What several kernels are told in the same way: activations, and the counters of random numbers."""
+"""What several kernels are told in the same way, checked: the core itself takes one type for each argument alone."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+import numpy as np
 
 from nnfast import _core
 from nnfast.configured import choose, integer, real
@@ -18,6 +20,17 @@ def activation_of(name: Any, alpha: Any) -> tuple[str, float]:
     if not (isinstance(name, str) and name in _ACTIVATIONS):
         choose("activation", name, _ACTIVATIONS)
     return name, _DEFAULT if alpha is None else real(name, "alpha", alpha)
+
+
+def dtype_of(place: str, value: Any) -> str:
+    """The name of a floating-point dtype."""
+    try:
+        name = "none" if value is None else np.dtype(value).name
+    except (TypeError, ValueError):
+        name = "none"
+    if name not in ("float32", "float64"):
+        raise ValueError(f'{place}: expected dtype "float32" or "float64", got {value!r}')
+    return name
 
 
 def seed_of(place: str, seed: Any) -> int:

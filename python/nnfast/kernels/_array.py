@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import _core
+from nnfast.configured import integer, real
+from nnfast.kernels._arguments import dtype_of
 from nnfast.typing import Array
+
+
+def _axis(place: str, axis: Any) -> int | None:
+    return None if axis is None else integer(place, "axis", axis, least=-(2**31), below=2**31)
 
 
 def reduce_sum(x: Array, axis: int | None = None) -> Any:
@@ -45,7 +51,7 @@ def reduce_sum(x: Array, axis: int | None = None) -> Any:
     >>> kernels.reduce_sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
     """
-    return _core.reduce_sum(x, axis)
+    return _core.reduce_sum(x, _axis("reduce_sum", axis))
 
 
 def reduce_max(x: Array, axis: int | None = None) -> Any:
@@ -81,7 +87,7 @@ def reduce_max(x: Array, axis: int | None = None) -> Any:
     >>> kernels.reduce_max(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     array([2., 4.])
     """
-    return _core.reduce_max(x, axis)
+    return _core.reduce_max(x, _axis("reduce_max", axis))
 
 
 def argmax(x: Array) -> NDArray[np.int32]:
@@ -156,7 +162,9 @@ def gather_rows(
     array([[0.5      , 0.25     ],
            [0.       , 1.9921875]], dtype=float32)
     """
-    return _core.gather_rows(x, indices, scale, offset, dtype)
+    place = "gather_rows"
+    rescaling = real(place, "scale", scale), real(place, "offset", offset)
+    return _core.gather_rows(x, indices, *rescaling, dtype_of(place, dtype))
 
 
 def add(a: Array, b: Array) -> Array:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nnfast import _core
+from nnfast.configured import real
 from nnfast.data.augmentation import Augmentation
-from nnfast.kernels._arguments import counter_of, seed_of
+from nnfast.kernels._arguments import counter_of, dtype_of, seed_of
 from nnfast.typing import Array
 
 
@@ -64,4 +65,5 @@ def augment(
     if not isinstance(augmentation, Augmentation):
         raise TypeError(f"augment: expected an nnfast.data.Augmentation, got {type(augmentation).__name__}")
     counters = seed_of("augment", seed), counter_of("augment", "step", step)
-    return _core.augment(images, augmentation.spec(), *counters, scale, offset, dtype)
+    rescaling = real("augment", "scale", scale), real("augment", "offset", offset)
+    return _core.augment(images, augmentation.spec(), *counters, *rescaling, dtype_of("augment", dtype))

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
+from nnfast.configured import flag, integer
 from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array
 from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 
 def _sliding(
-    place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: int
+    place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: Any
 ) -> tuple[list[int], str | list[int], list[int], int]:
     """How a window slides, as the core takes it."""
     return (
         each(sizes_of(place, "strides", strides, axes), axes),
         plain_padding(padding_of(place, padding, axes)),
         each(sizes_of(place, "dilation_rate", dilation_rate, axes), axes),
-        groups,
+        integer(place, "groups", groups, least=-(2**63)),
     )
 
 
@@ -154,4 +155,4 @@ def conv2d_backward(
            [20., 24.]]), array([4.]))
     """
     sliding = _sliding("conv2d_backward", _axes(x), strides, padding, dilation_rate, groups)
-    return _core.conv_backward(dy, x, kernel, *sliding, input_gradient)
+    return _core.conv_backward(dy, x, kernel, *sliding, flag("conv2d_backward", "input_gradient", input_gradient))

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnfast import _core
+from nnfast.configured import choose, flag, real
 from nnfast.typing import Array
+
+_LOSSES = frozenset(_core.loss_names())
+
+
+def _options(place: str, name: Any, delta: Any, from_logits: Any, label_smoothing: Any) -> dict[str, Any]:
+    """The options of a loss, whose name is checked as well."""
+    choose("loss", name, _LOSSES)
+    return {
+        "delta": real(place, "delta", delta),
+        "from_logits": flag(place, "from_logits", from_logits),
+        "label_smoothing": real(place, "label_smoothing", label_smoothing),
+    }
 
 
 def loss_forward(
@@ -78,7 +93,7 @@ def loss_forward(
     >>> kernels.loss_forward("cross_entropy", np.array([[0.0, 0.0]]), np.array([1]), from_logits=True).round(4)
     array([0.6931])
     """
-    options = {"delta": delta, "from_logits": from_logits, "label_smoothing": label_smoothing}
+    options = _options("loss_forward", name, delta, from_logits, label_smoothing)
     return _core.loss_forward(name, prediction, target, sample_weight, options)
 
 
@@ -121,5 +136,5 @@ def loss_backward(
     >>> kernels.loss_backward("mse", np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))
     array([[1., 2.]])
     """
-    options = {"delta": delta, "from_logits": from_logits, "label_smoothing": label_smoothing}
+    options = _options("loss_backward", name, delta, from_logits, label_smoothing)
     return _core.loss_backward(name, prediction, target, sample_weight, options)

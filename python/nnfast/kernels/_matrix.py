@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnfast import _core
+from nnfast.configured import flag
 from nnfast.kernels._arguments import activation_of
 from nnfast.typing import Array
 
@@ -78,6 +79,12 @@ def matmul(
     array([[ 0.,  0.],
            [16., 11.]], dtype=float32)
     """
+    if not type(transpose_a) is type(transpose_b) is type(accumulate) is bool:
+        transpose_a, transpose_b = (
+            flag("matmul", "transpose_a", transpose_a),
+            flag("matmul", "transpose_b", transpose_b),
+        )
+        accumulate = flag("matmul", "accumulate", accumulate)
     return _core.matmul(a, b, out, transpose_a, transpose_b, bias, *activation_of(activation, alpha), accumulate)
 
 
@@ -119,4 +126,6 @@ def matvec(a: Array, x: Array, transpose: bool = False) -> Array:
         raise TypeError(f"matvec: expected x to be an array, got {type(x).__name__}; use numpy.asarray(x)")
     if x.ndim != 1:
         raise ValueError(f"matvec: expected x of shape (K,), got {x.shape}; use x.reshape(-1), or matmul")
-    return _core.matmul(a, x.reshape(-1, 1), None, transpose, False, None, "identity", 0.0, False).reshape(-1)
+    return _core.matmul(
+        a, x.reshape(-1, 1), None, flag("matvec", "transpose", transpose), False, None, "identity", 0.0, False
+    ).reshape(-1)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnfast import _core
+from nnfast.configured import choose, flag, integer, real
 from nnfast.typing import Array
+
+
+def _batch_options(place: str, epsilon: Any, activation: Any) -> tuple[float, str]:
+    return real(place, "epsilon", epsilon), choose(f"activation of {place}", activation, ("identity", "relu"))
 
 
 def batch_norm_forward(
@@ -66,6 +73,7 @@ def batch_norm_forward(
     (array([[-1.,  1.],
            [ 1., -1.]]), array([2., 3.]), array([1., 4.]))
     """
+    epsilon, activation = _batch_options("batch_norm_forward", epsilon, activation)
     return _core.batch_norm_forward(x, gamma, beta, mean, variance, epsilon, activation, out)
 
 
@@ -121,6 +129,9 @@ def batch_norm_backward(
     >>> bool(np.abs(dx).max() < 1e-12), d_beta
     (True, array([3.]))
     """
+    place = "batch_norm_backward"
+    epsilon, activation = _batch_options(place, epsilon, activation)
+    constant = flag(place, "constant", constant)
     return _core.batch_norm_backward(dy, x, gamma, beta, mean, variance, epsilon, activation, constant, out)
 
 
@@ -167,7 +178,7 @@ def layer_norm_forward(
     array([[-1.,  1.],
            [ 1., -1.]])
     """
-    return _core.layer_norm_forward(x, gamma, beta, epsilon, out)
+    return _core.layer_norm_forward(x, gamma, beta, real("layer_norm_forward", "epsilon", epsilon), out)
 
 
 def layer_norm_backward(
@@ -202,7 +213,7 @@ def layer_norm_backward(
     >>> bool(np.abs(dx).max() < 1e-12), d_beta
     (True, array([1., 1., 1.]))
     """
-    return _core.layer_norm_backward(dy, x, gamma, epsilon)
+    return _core.layer_norm_backward(dy, x, gamma, real("layer_norm_backward", "epsilon", epsilon))
 
 
 def group_norm_forward(
@@ -254,7 +265,14 @@ def group_norm_forward(
     >>> kernels.group_norm_forward(np.array([[1.0, 3.0, 30.0, 10.0]]), groups=2, epsilon=1e-12).round(6)
     array([[-1.,  1.,  1., -1.]])
     """
-    return _core.group_norm_forward(x, gamma, beta, groups, epsilon, out)
+    return _core.group_norm_forward(
+        x,
+        gamma,
+        beta,
+        integer("group_norm_forward", "groups", groups),
+        real("group_norm_forward", "epsilon", epsilon),
+        out,
+    )
 
 
 def group_norm_backward(
@@ -283,4 +301,6 @@ def group_norm_backward(
     >>> bool(np.abs(dx).max() < 1e-12), d_beta
     (True, array([2., 2.]))
     """
-    return _core.group_norm_backward(dy, x, gamma, groups, epsilon)
+    return _core.group_norm_backward(
+        dy, x, gamma, integer("group_norm_backward", "groups", groups), real("group_norm_backward", "epsilon", epsilon)
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnfast import _core
 from nnfast.configured import integer
-from nnfast.kernels._arguments import counter_of, seed_of
+from nnfast.kernels._arguments import counter_of, dtype_of, seed_of
 from nnfast.typing import Array
 
 
@@ -61,7 +61,7 @@ def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32
     >>> bool((0 <= u).all() and (u < 1).all())
     True
     """
-    return _core.random_uniform(*_counters("random_uniform", n, seed, stream), dtype)
+    return _core.random_uniform(*_counters("random_uniform", n, seed, stream), dtype_of("random_uniform", dtype))
 
 
 def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
@@ -94,7 +94,7 @@ def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32"
     >>> abs(float(z.mean())) < 0.05
     True
     """
-    return _core.random_normal(*_counters("random_normal", n, seed, stream), dtype)
+    return _core.random_normal(*_counters("random_normal", n, seed, stream), dtype_of("random_normal", dtype))
 
 
 def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int64]:

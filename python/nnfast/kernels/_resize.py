@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
+from nnfast.configured import choose
 from nnfast.typing import Array
 from nnfast.window import each, margins_of, plain_margins, sizes_of
+
+_INTERPOLATIONS = ("nearest", "bilinear")
 
 
 def _margins(place: str, name: str, value: Any) -> list[int]:
@@ -54,7 +57,7 @@ def upsample2d_forward(
     array([0., 1., 3., 4.])
     """
     factors = each(sizes_of("upsample2d_forward", "size", size, 2), 2)
-    return _core.upsample2d_forward(x, factors, interpolation, out)
+    return _core.upsample2d_forward(x, factors, choose("interpolation", interpolation, _INTERPOLATIONS), out)
 
 
 def upsample2d_backward(
@@ -83,7 +86,7 @@ def upsample2d_backward(
     array([1., 5.])
     """
     factors = each(sizes_of("upsample2d_backward", "size", size, 2), 2)
-    return _core.upsample2d_backward(dy, factors, interpolation, out)
+    return _core.upsample2d_backward(dy, factors, choose("interpolation", interpolation, _INTERPOLATIONS), out)
 
 
 def zero_padding2d_forward(x: Array, padding: Any, out: Array | None = None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnfast import _core
+from nnfast.configured import flag, integer, real
 from nnfast.kernels._arguments import counter_of, seed_of
 from nnfast.typing import Array
 
@@ -52,7 +53,11 @@ def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream:
     >>> np.unique(kernels.dropout_forward(np.ones(100), rate=0.5, seed=1))
     array([0., 2.])
     """
-    return _core.dropout_forward(x, rate, *_counters("dropout_forward", seed, step, stream))
+    return _core.dropout_forward(
+        x,
+        real("dropout_forward", "rate", rate, least=0.0, below=1.0),
+        *_counters("dropout_forward", seed, step, stream),
+    )
 
 
 def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
@@ -77,7 +82,11 @@ def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, strea
     >>> bool((kernels.dropout_backward(x, 0.5, seed=1) == kernels.dropout_forward(x, 0.5, seed=1)).all())
     True
     """
-    return _core.dropout_backward(dy, rate, *_counters("dropout_backward", seed, step, stream))
+    return _core.dropout_backward(
+        dy,
+        real("dropout_backward", "rate", rate, least=0.0, below=1.0),
+        *_counters("dropout_backward", seed, step, stream),
+    )
 
 
 def sgd_update(
@@ -130,7 +139,9 @@ def sgd_update(
     >>> p
     array([0.5, 2.5])
     """
-    _core.sgd_update(parameters, gradients, velocity, learning_rate, momentum, nesterov)
+    place = "sgd_update"
+    rate, momentum = real(place, "learning_rate", learning_rate), real(place, "momentum", momentum)
+    _core.sgd_update(parameters, gradients, velocity, rate, momentum, flag(place, "nesterov", nesterov))
 
 
 def adam_update(
@@ -191,4 +202,8 @@ def adam_update(
     >>> p.round(6)
     array([0.5])
     """
-    _core.adam_update(parameters, gradients, m, v, learning_rate, beta_1, beta_2, epsilon, step)
+    place = "adam_update"
+    rate, epsilon = real(place, "learning_rate", learning_rate), real(place, "epsilon", epsilon)
+    beta_1, beta_2 = real(place, "beta_1", beta_1), real(place, "beta_2", beta_2)
+    step = integer(place, "step", step)
+    _core.adam_update(parameters, gradients, m, v, rate, beta_1, beta_2, epsilon, step)

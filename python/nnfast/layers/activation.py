@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnfast import activations
-from nnfast.configured import real
+from nnfast.configured import flag, real
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec
 
@@ -325,7 +325,7 @@ class GELU(_ActivationLayer):
 
     def __init__(self, approximate: bool = False, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.approximate = bool(approximate)
+        self.approximate = flag("GELU", "approximate", approximate)
         self.function = activations.get("gelu_tanh" if self.approximate else "gelu")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.configured import Configured, unknown_attribute
+from nnfast.configured import Configured, choose, unknown_attribute
 from nnfast.graph import Tensor
 from nnfast.initializers import fans
 from nnfast.typing import Array, Shape, Spec
@@ -173,11 +174,11 @@ class Layer(Configured):
         )
 
     def _declare_trainable(self, trainable: bool | Sequence[str]) -> None:
-        if isinstance(trainable, bool):
-            self._trainable = trainable
+        if isinstance(trainable, bool | np.bool_):
+            self._trainable = bool(trainable)
         elif isinstance(trainable, str):
             self._trainable = (trainable,)
-        elif isinstance(trainable, Iterable):
+        elif isinstance(trainable, list | tuple | set | frozenset):
             self._trainable = tuple(trainable)
         else:
             kind = type(self).__name__
@@ -282,8 +283,7 @@ class Layer(Configured):
         if not isinstance(self._trainable, bool):
             valid = [name for name, _ in inferred["parameters"] if name not in inferred["statistics"]]
             for name in self._trainable:
-                if name not in valid:
-                    raise ValueError(f"{self.place}: trainable names {name!r}; it has {valid}")
+                choose(f"parameter of {self.place} in trainable", name, valid)
         return inferred
 
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:

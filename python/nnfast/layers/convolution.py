@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnfast import activations, initializers
-from nnfast.configured import integer
+from nnfast.configured import flag, integer
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec
@@ -42,7 +42,7 @@ class _Convolution(Layer):
         self.padding = padding_of(place, padding, self.axes)
         self.dilation_rate = sizes_of(place, "dilation_rate", dilation_rate, self.axes)
         self.function = activations.get(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag(place, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

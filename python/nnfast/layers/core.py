@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import activations, initializers
-from nnfast.configured import integer, real, shape_of
+from nnfast.configured import flag, integer, real, shape_of
 from nnfast.graph import Tensor
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
@@ -163,7 +163,7 @@ class Dense(Layer):
         self._declare_trainable(trainable)
         self.units = integer("Dense", "units", units)
         self.function = activations.get(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import initializers
-from nnfast.configured import integer, real
+from nnfast.configured import flag, integer, real
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec
@@ -33,8 +33,8 @@ class _Normalization(Layer):
         self.epsilon = real(kind, "epsilon", epsilon, least=0.0)
         if self.epsilon == 0:
             raise ValueError(f"{kind}: expected epsilon > 0, got 0.0")
-        self.center = bool(center)
-        self.scale = bool(scale)
+        self.center = flag(type(self).__name__, "center", center)
+        self.scale = flag(type(self).__name__, "scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
 

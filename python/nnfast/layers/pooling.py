@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from nnfast.configured import flag
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec
 from nnfast.window import each, padding_of, plain_padding, sizes_of
@@ -192,7 +193,7 @@ class _GlobalPool(Layer):
 
     def __init__(self, keepdims: bool = False, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.keepdims = bool(keepdims)
+        self.keepdims = flag(type(self).__name__, "keepdims", keepdims)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "axes": self.axes, "keepdims": int(self.keepdims)}

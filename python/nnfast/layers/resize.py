@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from nnfast.configured import choose
 from nnfast.layers.base import Layer
 from nnfast.typing import Shape, Spec
 from nnfast.window import each, margins_of, plain_margins, sizes_of
@@ -54,11 +55,7 @@ class UpSampling2D(Layer):
     ) -> None:
         super().__init__(name=name)
         self.size = sizes_of("UpSampling2D", "size", size, 2)
-        if interpolation not in ("nearest", "bilinear"):
-            raise ValueError(
-                f'UpSampling2D: expected an interpolation of "nearest" or "bilinear", got {interpolation!r}'
-            )
-        self.interpolation = interpolation
+        self.interpolation = choose("interpolation of UpSampling2D", interpolation, ("nearest", "bilinear"), {})
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "size": each(self.size, 2), "interpolation": self.interpolation}
