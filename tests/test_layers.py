@@ -443,3 +443,15 @@ def test_named_activations_are_the_functions_of_that_name(rng: np.random.Generat
         fused = [layers.Input((6,)), layers.Dense(5, activation=name)]
         apart, together = nf.Network(chain, seed=1), nf.Network(fused, seed=1)
         assert apart.predict(x).tobytes() == together.predict(x).tobytes(), name
+
+
+@pytest.mark.parametrize("make", [layers.Conv1D, layers.Conv2D, layers.Conv1DTranspose, layers.Conv2DTranspose])
+@pytest.mark.parametrize("activation", [layers.LeakyReLU(0.3), layers.ELU(1.5)])
+def test_a_fused_activation_keeps_its_number(make: Any, activation: layers.Layer) -> None:
+    shape = (6, 2) if make.axes == 1 else (6, 6, 2)
+    x = np.random.default_rng(1).standard_normal((3, *shape))
+    fused = nf.Network([layers.Input(shape), make(4, 3, activation=activation)], dtype="float64", seed=2)
+    apart = nf.Network([layers.Input(shape), make(4, 3)], dtype="float64", seed=2)
+    z, y = apart.predict(x), fused.predict(x)
+    negative = 0.3 * z if isinstance(activation, layers.LeakyReLU) else 1.5 * np.expm1(z)
+    np.testing.assert_allclose(y, np.where(z > 0, z, negative), rtol=1e-14, atol=1e-15)
