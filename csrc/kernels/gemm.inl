@@ -175,23 +175,15 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
       NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
         const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
-        if (PARTIAL && v == VECTORS - 1) {
-          store_partial(c + v * lanes, y, tail);
-        } else {
-          put(c + v * lanes, y);
-        }
+        PARTIAL&& v == VECTORS - 1 ? store_partial(c + v * lanes, y, tail) : put(c + v * lanes, y);
       }
       c += c_row;
       NNF_IN_REGISTER(c);
     }
   };
   // Only whole panels stream: the edge of so large a C is little of it.
-  bool written = false;
-  if constexpr (VECTORS == kGemmVectors && !PARTIAL) {
-    if (p.streams) write(StreamVector<T>());
-    written = p.streams;
-  }
-  if (!written) write(StoreVector<T>());
+  constexpr bool is_whole = VECTORS == kGemmVectors && !PARTIAL;
+  is_whole&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
   return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);
 }
 
