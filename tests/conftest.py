@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def threads() -> Iterator[None]:
     before = _core.get_num_threads()
     yield
     _core.set_num_threads(before)
+
+
+@pytest.fixture
+def in_foreground() -> Iterator[None]:
+    """Ctrl-C interrupts, as in a terminal; what a shell runs in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -432,7 +432,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "complex weights": (
         lambda: network().set_weights([v * 1j for v in network().get_weights()]),
         TypeError,
-        "set_weights: expected weights of real numbers",
+        "set_weights: dense.kernel: expected values of real numbers",
     ),
     "one branch's size": (
         lambda: nf.models.inception_block(layers.Input((8, 8, 3)), 4, wrong((4,)), (4, 4), 4),

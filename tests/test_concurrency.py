@@ -31,7 +31,7 @@ def _product(seed: int) -> Array:
     return kernels.matmul(a, b)
 
 
-def _exit_code_of_child(work: Callable[[], bool]) -> int:
+def exit_code_of_child(work: Callable[[], bool]) -> int:
     """Fork, let the child do the work, and return 0 if it said True; a hung child is killed."""
     child = os.fork()
     if child == 0:
@@ -56,7 +56,7 @@ def _exit_code_of_child(work: Callable[[], bool]) -> int:
 def test_a_forked_child_computes_and_leaves() -> None:
     _core.set_num_threads(4)
     expected = _product(1)
-    assert _exit_code_of_child(lambda: np.array_equal(_product(1), expected)) == 0
+    assert exit_code_of_child(lambda: np.array_equal(_product(1), expected)) == 0
     np.testing.assert_array_equal(_product(1), expected)
 
 
@@ -68,12 +68,12 @@ def test_a_fork_of_a_fork_and_another_thread_count() -> None:
 
     def child() -> bool:
         _core.set_num_threads(3)
-        return np.array_equal(_product(2), expected) and _exit_code_of_child(grandchild) == 0
+        return np.array_equal(_product(2), expected) and exit_code_of_child(grandchild) == 0
 
     def grandchild() -> bool:
         return _core.get_num_threads() == 3 and np.array_equal(_product(2), expected)
 
-    assert _exit_code_of_child(child) == 0
+    assert exit_code_of_child(child) == 0
 
 
 @needs_fork
@@ -91,7 +91,7 @@ def test_a_fork_while_another_thread_computes() -> None:
     thread.start()
     try:
         for _ in range(10):
-            assert _exit_code_of_child(lambda: np.array_equal(_product(3), expected)) == 0
+            assert exit_code_of_child(lambda: np.array_equal(_product(3), expected)) == 0
     finally:
         stop.set()
         thread.join()

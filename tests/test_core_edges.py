@@ -417,3 +417,29 @@ def test_an_unknown_attribute_of_a_plan_is_an_error(options: dict[str, Any], mat
 def test_attributes_of_another_type_are_refused_in_plain_words(node: dict[Any, Any]) -> None:
     with pytest.raises(TypeError, match="expected"):
         _core.infer({"name": "node", **node}, [(3,)])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4])
+def test_a_plan_predicts_evaluates_and_trains_in_any_order(rows: int) -> None:
+    """A prediction writes into its caller's array and reads from it; what comes next must not."""
+    options: dict[str, Any] = {"loss": {"name": "mse"}, "optimizer": {"name": "sgd"}}
+    x, y = X[:rows].copy(), Y[:rows].copy()
+    calls: dict[str, Callable[[_core.Plan], Any]] = {
+        "predict": lambda plan: plan.predict(x),
+        "evaluate": lambda plan: plan.evaluate(x, y, None).tolist(),
+        "gradients": lambda plan: plan.loss_and_gradients(x, y, None, False),
+    }
+    wanted = {name: np.asarray(call(core_plan(**options)[1])).tolist() for name, call in calls.items()}
+    for first in calls:
+        for second in calls:
+            _, plan = core_plan(**options)
+            before = calls[first](plan)
+            kept = np.array(before)
+            assert np.asarray(calls[second](plan)).tolist() == wanted[second]
+            assert np.array_equal(np.asarray(before), kept)
+            assert np.array_equal(x, X[:rows])
+    flat, plan = core_plan(**options)
+    flat_twin, twin = core_plan(**options)
+    plan.predict(x)
+    assert plan.train_step(x, y, None, 0.1) == twin.train_step(x, y, None, 0.1)
+    assert np.array_equal(flat, flat_twin)

@@ -7,8 +7,6 @@ import itertools
 import linecache
 import os
 import pickle
-import re
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ import nnfast as nf
 from nnfast import callbacks, layers
 from nnfast.typing import Array
 
-TRAINING = {inspect.getsourcefile(module) for module in (nf.trainer, nf.fitting, nf.network)}
+TRAINING = {inspect.getsourcefile(module) for module in (nf.trainer, nf.fitting, nf.network, nf.parameters)}
 
 # ---- interruption and resume -----------------------------------------------------------
 
@@ -141,9 +139,8 @@ def interrupt_at(line: int) -> None:
         if event == "call":
             return trace if frame.f_code.co_filename in TRAINING else None
         # Python runs the end of a `with` block and the call of __exit__ without looking for signals in between.
-        if event == "line" and not re.search(
-            r"\bwith .*\block:", linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        ):
+        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
+        if event == "line" and not source.startswith("with "):
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt
@@ -216,14 +213,6 @@ def test_a_refused_augmentation_changes_nothing(rng: np.random.Generator) -> Non
         trainer.fit(x, t, epochs=1, augmentation="shift")  # type: ignore[arg-type]
     assert trainer.fit(x, t, epochs=1).history == nf.Trainer(one, loss="mse").fit(x, t, epochs=1).history
     assert same(one, two)
-
-
-@pytest.fixture
-def in_foreground() -> Iterator[None]:
-    """Ctrl-C interrupts, as in a terminal; what a shell runs in the background inherits that it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

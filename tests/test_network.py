@@ -1,5 +1,6 @@
 """Networks: chains, graphs, parameters, prediction, and what can be seen of them."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -198,6 +199,60 @@ def test_copies_are_apart() -> None:
     double = net.copy("float64")
     assert double.dtype == "float64"
     assert double.predict(np.ones((1, 4))).dtype == np.float64
+
+
+@pytest.mark.parametrize("how", ["copy", "pickle", "deepcopy", "float64 and back"])
+def test_copies_freeze_and_draw_for_themselves(how: str) -> None:
+    """What is frozen and the seed, which dropout draws from, are those of the original; later changes are not."""
+
+    def make(seed: int) -> nf.Network:
+        chain = [layers.Input((4,)), layers.Dense(6, "tanh"), layers.Dropout(0.5), layers.Dense(3)]
+        return nf.Network(chain, seed=seed)
+
+    net = make(1234567)
+    net.freeze("dense.bias", "dense_1")
+    other = {
+        "copy": net.copy,
+        "pickle": lambda: pickle.loads(pickle.dumps(net)),
+        "deepcopy": lambda: copy.deepcopy(net),
+        "float64 and back": lambda: net.copy("float64").copy("float32"),
+    }[how]()
+    assert (other.trainable, other.seed) == (["dense.kernel"], 1234567)
+    x, y = np.ones((8, 4), "float32"), np.ones((8, 3), "float32")
+    other_seed = make(7654321)
+    other_seed.set_weights(net.get_weights())
+    losses = [nf.Trainer(n, loss="mse").train_on_batch(x, y) for n in (net, other, other_seed)]
+    assert losses[0] == losses[1] != losses[2]
+    assert net.flat().tobytes() == other.flat().tobytes()
+    other.unfreeze("dense.bias")
+    assert net.frozen == ["dense.bias", "dense_1.kernel", "dense_1.bias"]
+    net.freeze()
+    assert other.trainable == ["dense.kernel", "dense.bias"]
+
+
+def test_a_trainer_notices_what_is_frozen_and_unfrozen() -> None:
+    """With the gradient of half_squared_error by hand: a step moves a bias by rate times the mean error, or not."""
+    net = nf.Network([layers.Input((1,)), layers.Dense(2)], seed=0)
+    trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
+    x, y = np.zeros((4, 1), "float32"), np.ones((4, 2), "float32")
+    expected = 0.0
+    for change, moves in (
+        (lambda: None, True),
+        (lambda: net.freeze("dense.bias"), False),
+        (lambda: net.unfreeze("dense.bias"), True),
+        (lambda: net.freeze("dense"), False),
+        (lambda: net.unfreeze(), True),
+    ):
+        change()
+        trainer.train_on_batch(x, y)
+        expected += 0.5 * (1 - expected) * moves
+        assert net.parameters["dense.bias"].tolist() == [expected] * 2
+    net.freeze()
+    trainer.fit(x, y, epochs=1, batch_size=4, progress=False)
+    assert net.parameters["dense.bias"].tolist() == [expected] * 2
+    net.unfreeze("dense.bias")
+    trainer.fit(x, y, epochs=1, batch_size=4, progress=False)
+    assert net.parameters["dense.bias"].tolist() == [expected + 0.5 * (1 - expected)] * 2
 
 
 def test_summary_counts() -> None:

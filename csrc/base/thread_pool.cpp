@@ -24,6 +24,7 @@
 #include "base/aligned.h"
 #include "base/check.h"
 #include "base/cpu.h"
+#include "base/interrupt.h"
 
 namespace nnfast {
 namespace {
@@ -39,8 +40,14 @@ void pause() {
 #endif
 }
 
-constexpr int kMostChunks = 1024;
 constexpr int kMostThreads = 1024;
+
+// Why a chunk ends early: another one of its job has thrown.
+struct JobFailed {};
+
+// Set in the job that this thread has a chunk of, once one of its chunks has thrown.
+thread_local const std::atomic<bool>* failed_job = nullptr;
+thread_local bool alone = false;
 
 // The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
 // chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks
@@ -117,13 +124,17 @@ class Pool {
   }
 
   void run(int chunks, ChunkFunction function, void* context) {
-    if (threads() == 1 || chunks > kMostChunks || !busy_.try_lock()) {
-      for (int chunk = 0; chunk < chunks; ++chunk) function(context, chunk);
+    if (threads() == 1 || alone || chunks > kMostChunks || !busy_.try_lock()) {
+      for (int chunk = 0; chunk < chunks; ++chunk) {
+        function(context, chunk);
+        if (chunks > threads()) check_interrupt();
+      }
       return;
     }
     const std::lock_guard<std::mutex> busy(busy_, std::adopt_lock);
     start();
     caller_processor_.store(current_processor(), std::memory_order_relaxed);
+    failed_.store(false, std::memory_order_relaxed);
     job_.done.store(0, std::memory_order_relaxed);
     job_.function.store(function, std::memory_order_relaxed);
     job_.context.store(context, std::memory_order_relaxed);
@@ -137,6 +148,7 @@ class Pool {
         pause();
       } else {
         std::this_thread::yield();
+        guarded([] { check_interrupt(); });
       }
     }
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -190,13 +202,26 @@ class Pool {
   }
 
   // The first exception of a job waits for its end: the others still read the caller's stack.
-  void run_chunk(ChunkFunction function, void* context, int chunk) {
+  template <class Body>
+  void guarded(const Body& body) {
     try {
-      function(context, chunk);
+      body();
+    } catch (const JobFailed&) {
     } catch (...) {
       const std::lock_guard<std::mutex> lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
+      failed_.store(true, std::memory_order_relaxed);
     }
+  }
+
+  void run_chunk(ChunkFunction function, void* context, int chunk, bool in_pieces) {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    failed_job = &failed_;
+    guarded([&] {
+      function(context, chunk);
+      if (in_pieces) check_interrupt();
+    });
+    failed_job = nullptr;
   }
 
   // Claims and runs chunks until none is left; true if there was one. Each thread begins at the
@@ -215,7 +240,7 @@ class Pool {
       if (owner >= number) continue;
       if (!job_.claimed[chunk].compare_exchange_strong(owner, number, std::memory_order_acq_rel))
         continue;
-      run_chunk(function, context, chunk);
+      run_chunk(function, context, chunk, chunks > threads());
       job_.done.fetch_add(1, std::memory_order_release);
       worked = true;
     }
@@ -277,6 +302,7 @@ class Pool {
   std::atomic<int> sleepers_{0};
   std::atomic<int> caller_processor_{-1};
   std::mutex busy_;
+  std::atomic<bool> failed_{false};
   std::mutex error_mutex_;
   std::exception_ptr error_;
   std::mutex sleep_mutex_;
@@ -284,8 +310,6 @@ class Pool {
   uint64_t wakes_ = 0;  // under sleep_mutex_
   std::vector<std::unique_ptr<std::thread>> workers_;
 };
-
-thread_local bool alone = false;
 
 // Never destroyed, because threads of the host may outlive the static objects.
 Pool& pool() {
@@ -311,6 +335,10 @@ void set_num_threads(int n) {
   require(n >= 1 && n <= kMostThreads, "set_num_threads: expected 1 to ", kMostThreads,
           " threads, got ", n);
   pool().resize(n);
+}
+
+void leave_failed_job() {
+  if (failed_job && failed_job->load(std::memory_order_relaxed)) throw JobFailed();
 }
 
 bool works_alone() { return alone; }

@@ -25,6 +25,10 @@ void wake_workers();
 // Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have ended.
 // Rethrows the first exception once all have. Not to be called from within a chunk.
 void run_chunks(int chunks, ChunkFunction function, void* context);
+constexpr int kMostChunks = 1024;  // more are run by the caller alone
+
+// Throws, to be caught by the pool, in a chunk of a job of which another chunk has thrown.
+void leave_failed_job();
 
 template <class Body>
 void parallel_chunks(int chunks, const Body& body) {
@@ -68,11 +72,10 @@ inline int chunks_for(double cost) {
   return most < threads ? most : threads;
 }
 
-// Splits n items, in multiples of `unit`, over chunks and calls body(begin, end) for each.
+// Splits n items, in multiples of `unit`, over `chunks` and calls body(begin, end) for each.
 template <class Body>
-void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
+void split_ranges(ptrdiff_t n, ptrdiff_t unit, ptrdiff_t chunks, const Body& body) {
   const ptrdiff_t units = (n + unit - 1) / unit;
-  ptrdiff_t chunks = chunks_for(cost);
   if (chunks > units) chunks = units;
   if (chunks <= 1) {
     if (n > 0) body(ptrdiff_t(0), n);
@@ -83,6 +86,23 @@ void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body)
     const ptrdiff_t end = units * (chunk + 1) / chunks * unit;
     body(begin, end < n ? end : n);
   });
+}
+
+// Likewise, over one chunk for each thread. For bodies that prepare much for all their items; where
+// they may take long they call check_interrupt().
+template <class Body>
+void parallel_shares(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
+  split_ranges(n, unit, chunks_for(cost), body);
+}
+
+// Likewise, and in pieces between which the caller looks for signals where the work is long.
+template <class Body>
+void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
+  constexpr double kPiece = 1e7;
+  ptrdiff_t chunks = chunks_for(cost);
+  if (cost > kPiece * static_cast<double>(chunks))
+    chunks = static_cast<ptrdiff_t>(cost < kPiece * kMostChunks ? cost / kPiece + 1 : kMostChunks);
+  split_ranges(n, unit, chunks, body);
 }
 
 // This thread's scratch memory, 64-byte aligned, at least `bytes` long; kept and reused. What chunks

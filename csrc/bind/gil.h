@@ -1,4 +1,8 @@
-// Runs without the interpreter's lock.
+// Runs without the interpreter's lock, and with it.
+//
+// In a daemon thread that is still at work when the interpreter ends, taking the lock back ends the thread;
+// with glibc by unwinding its stack, which neither a destructor nor anything that holds Python objects can
+// let through without ending the process. Such a thread waits for the end instead.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -6,14 +10,17 @@
 #include <chrono>
 #include <thread>
 
+#include "base/interrupt.h"
+
 namespace nnfast::bind {
 
-// Like pybind11's gil_scoped_release, but safe in a daemon thread that is still at work when the
-// interpreter ends. Taking the lock back then ends the thread; with glibc by unwinding its stack,
-// which a destructor cannot let through without ending the process. Such a thread waits for the end.
+[[noreturn]] inline void wait_for_the_end() {
+  for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+}
+
 class ReleaseGil {
  public:
-  ReleaseGil() : state_(PyEval_SaveThread()) {}
+  ReleaseGil() : state_(PyEval_SaveThread()) { begin_interruptible_work(); }
   ~ReleaseGil() {
     try {
       PyEval_RestoreThread(state_);
@@ -25,11 +32,37 @@ class ReleaseGil {
   ReleaseGil& operator=(const ReleaseGil&) = delete;
 
  private:
-  [[noreturn]] static void wait_for_the_end() {
-    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
-  }
-
   PyThreadState* state_;
 };
+
+class AcquireGil {
+ public:
+  AcquireGil() {
+    try {
+      state_ = PyGILState_Ensure();
+    } catch (...) {
+      wait_for_the_end();
+    }
+  }
+  ~AcquireGil() { PyGILState_Release(state_); }
+  AcquireGil(const AcquireGil&) = delete;
+  AcquireGil& operator=(const AcquireGil&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+// Calls a user's function, which may give up the lock and take it again. Here stands no Python object of
+// ours between the thread's end and the wait for it.
+inline void call_user(const pybind11::object& function, const pybind11::tuple& arguments) {
+  PyObject* result = nullptr;
+  try {
+    result = PyObject_CallObject(function.ptr(), arguments.ptr());
+  } catch (...) {
+    wait_for_the_end();
+  }
+  if (!result) throw pybind11::error_already_set();
+  Py_DECREF(result);
+}
 
 }  // namespace nnfast::bind

@@ -2,11 +2,14 @@
 
 #include "base/thread_pool.h"
 #include "bind/bind.h"
+#include "bind/signals.h"
 #include "kernels/select.h"
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+// NumPy, pybind11's state and the pool belong to one interpreter; a second one would wait for a lock of the
+// first for ever.
+PYBIND11_MODULE(_core_of_main, module, py::mod_gil_not_used()) {
   module.doc() =
       "The compiled core of nnfast. Private: the public names are in the Python modules.";
   module.attr("__version__") = NNFAST_VERSION;
@@ -17,11 +20,23 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
+  nnfast::bind::watch_signals();
   nnfast::bind::add_machine(module);
   nnfast::bind::add_kernels(module);
   nnfast::bind::add_conv_kernels(module);
   nnfast::bind::add_pool_kernels(module);
   nnfast::bind::add_norm_kernels(module);
   nnfast::bind::add_augment_kernels(module);
+  nnfast::bind::add_graph(module);
   nnfast::bind::add_plan(module);
+}
+
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(
+        PyExc_ImportError,
+        "nnfast: expected the main interpreter, got a subinterpreter; use threads or processes");
+    return nullptr;
+  }
+  return PyInit__core_of_main();
 }

@@ -1,181 +1,77 @@
-// Graphs and plans for Python. Specs are dicts, so a new op needs nothing here.
+// Plans for Python: they run what a graph describes. Specs are dicts, so a new op needs nothing here.
 #include "plan/plan.h"
 
 #include <pybind11/stl.h>
 
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/callbacks.h"
 #include "bind/gil.h"
+#include "bind/graph.h"
+#include "bind/numbers.h"
 #include "bind/spec.h"
+#include "plan/pool.h"
 
 namespace nnfast::bind {
 namespace {
 
-using plan::Callback;
-using plan::CallbackCall;
 using plan::Dataset;
-using plan::Graph;
-using plan::NodeSpec;
 using plan::Plan;
 using plan::PlanOptions;
 using plan::Shape;
 
-py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
+// ---- rows of inputs -------------------------------------------------------------------------------
 
-py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
-  const NodeSpec spec = node_of(node);
-  const plan::Inference result = plan::infer_node(spec, input_shapes);
-  py::list parameters, statistics;
-  for (const plan::ParameterSpec& p : result.parameters) {
-    plan::element_count(p.shape, spec.name + "." + p.name);
-    parameters.append(py::make_tuple(p.name, shape_tuple(p.shape)));
-    if (!p.trains) statistics.append(p.name);
+bool has_rows_of(const Shape& shape, const py::array& x) {
+  return x.ndim() == static_cast<py::ssize_t>(shape.size()) + 1 && x.shape(0) > 0 &&
+         std::equal(shape.begin(), shape.end(), x.shape() + 1);
+}
+
+// Rows as the core takes them, or an error.
+template <class T>
+plan::Rows<T> checked_rows(const plan::GraphLayout& layout, const py::object& object, index_t* n) {
+  const plan::GraphNode& input = layout.nodes()[0];
+  const py::array x = contiguous_array(object, input.spec.name.c_str());
+  if (!has_rows_of(input.shape, x)) {
+    throw ValueError(text(input.spec.name, ": expected input ", plan::batch_shape_text(input.shape),
+                          " with N of 1 or more, got ", shape_text(x)));
   }
-  plan::element_count(result.shape, spec.name);
-  py::dict out;
-  out["shape"] = shape_tuple(result.shape);
-  out["parameters"] = parameters;
-  out["statistics"] = statistics;
-  return out;
+  *n = x.shape(0);
+  plan::Rows<T> rows;
+  if (has_type_of<T>(x)) {
+    rows.values = data_of<T>(x);
+  } else if (has_type(x, 'u', 1)) {
+    rows.bytes = data_of<uint8_t>(x);
+  } else {
+    throw py::type_error(text(input.spec.name, ": expected ", type_name<T>(), " or uint8, got ",
+                              dtype_text(x), "; use .astype(\"", type_name<T>(), "\")"));
+  }
+  return rows;
 }
 
-std::vector<py::ssize_t> with_rows(index_t rows, const Shape& shape) {
-  std::vector<py::ssize_t> out = {rows};
-  out.insert(out.end(), shape.begin(), shape.end());
-  return out;
+// Likewise, but false instead of an error, and with common other types cast.
+template <class T>
+bool fitting_rows(const plan::GraphLayout& layout, const py::object& object, index_t* n,
+                  plan::Rows<T>* rows, Numbers<T>* numbers) {
+  if (!is_plain_array(object)) return false;
+  const py::array x = py::reinterpret_borrow<py::array>(object);
+  if (!has_rows_of(layout.input_shape(), x)) return false;
+  *n = x.shape(0);
+  if (element_type(x).is('u', 1)) {
+    rows->bytes = data_of<uint8_t>(x);
+    return true;
+  }
+  if (!numbers_of(x, numbers)) return false;
+  rows->values = numbers->data;
+  return true;
 }
 
-// ---- graphs ---------------------------------------------------------------------------------------
-
-class PyGraph {
- public:
-  virtual ~PyGraph() = default;
-  virtual const plan::GraphLayout& layout() const = 0;
-  virtual const char* dtype() const = 0;
-  virtual py::array flat(const py::handle& self) const = 0;
-  virtual py::dict parameters(const py::handle& self) const = 0;
+// A batch that the core takes at once, and what was cast for it.
+template <class T>
+struct Fitting {
+  Dataset<T> data;
+  Numbers<T> x, y, weights;
 };
-
-template <class T>
-class PyGraphOf final : public PyGraph {
- public:
-  PyGraphOf(std::vector<NodeSpec> nodes, const std::string& output)
-      : graph(std::make_shared<Graph<T>>(std::move(nodes), output)) {}
-  const plan::GraphLayout& layout() const override { return graph->layout; }
-  const char* dtype() const override { return type_name<T>(); }
-  py::array flat(const py::handle& self) const override {
-    return view_of(graph->flat.data(), {layout().flat_size()}, self);
-  }
-  py::dict parameters(const py::handle& self) const override {
-    py::dict out;
-    for (const plan::GraphNode& node : layout().nodes()) {
-      for (size_t i = 0; i < node.parameters.size(); ++i) {
-        const plan::ParameterSpec& p = node.parameters[i];
-        out[py::str(node.spec.name + "." + p.name)] =
-            view_of(graph->flat.data() + node.offsets[i],
-                    std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
-      }
-    }
-    return out;
-  }
-
-  std::shared_ptr<Graph<T>> graph;
-};
-
-std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string& output,
-                                    const std::string& dtype) {
-  std::vector<NodeSpec> specs;
-  for (const auto& node : nodes) specs.push_back(node_of(node));
-  return with_type(dtype, "network", [&](auto t) -> std::unique_ptr<PyGraph> {
-    return std::make_unique<PyGraphOf<decltype(t)>>(std::move(specs), output);
-  });
-}
-
-// ---- callbacks --------------------------------------------------------------------------------------
-
-template <class T>
-py::array tensor_view(T* data, const plan::Tensor<T>& tensor, index_t rows) {
-  return view_of(data, with_rows(rows, tensor.shape), py::none());
-}
-
-// What a user's function may look at and not change: it may be the caller's own array.
-template <class T>
-py::array read_only_view(const T* data, std::vector<py::ssize_t> shape) {
-  py::array view = view_of(const_cast<T*>(data), std::move(shape), py::none());
-  view.attr("setflags")(false);
-  return view;
-}
-
-// Parameters to read, or their gradients to write.
-template <class T>
-py::dict named_views(const std::vector<plan::Parameter<T>*>& parameters, bool gradients) {
-  py::dict out;
-  for (const plan::Parameter<T>* p : parameters) {
-    if (gradients && !p->gradient) continue;
-    std::vector<py::ssize_t> shape(p->shape.begin(), p->shape.end());
-    const std::string local = p->name.substr(p->name.rfind('.') + 1);
-    out[py::str(local)] = gradients ? view_of(p->gradient, std::move(shape), py::none())
-                                    : read_only_view<T>(p->value, std::move(shape));
-  }
-  return out;
-}
-
-template <class T>
-py::array tensor_to_read(const plan::Tensor<T>& tensor, index_t rows) {
-  return read_only_view<T>(tensor.value, with_rows(rows, tensor.shape));
-}
-
-template <class T>
-Callback<T> layer_callback(const py::sequence& functions) {
-  const py::object forward = functions[0], backward = functions[1];
-  Callback<T> callback;
-  callback.forward = [forward](const CallbackCall<T>& call) {
-    const py::gil_scoped_acquire acquire;
-    const index_t rows = call.run->rows;
-    py::list inputs;
-    for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
-    forward(inputs, tensor_view(call.output->value, *call.output, rows),
-            named_views(call.parameters, false), call.run->training);
-  };
-  callback.backward = [backward](const CallbackCall<T>& call) {
-    const py::gil_scoped_acquire acquire;
-    const index_t rows = call.run->rows;
-    py::list inputs, d_inputs;
-    for (size_t i = 0; i < call.inputs.size(); ++i) {
-      inputs.append(tensor_to_read(*call.inputs[i], rows));
-      // A gradient that nobody wants has a place to be written to all the same.
-      if (call.d_inputs[i]) {
-        d_inputs.append(tensor_view(call.d_inputs[i], *call.inputs[i], rows));
-      } else {
-        d_inputs.append(py::array_t<T>(with_rows(rows, call.inputs[i]->shape)));
-      }
-    }
-    backward(tensor_view(call.d_output, *call.output, rows), d_inputs, inputs,
-             tensor_to_read(*call.output, rows), named_views(call.parameters, false),
-             named_views(call.parameters, true));
-  };
-  return callback;
-}
-
-template <class T>
-plan::LossCallback<T> loss_callback(const py::object& function, const Shape& output_shape) {
-  return [function, output_shape](const LossInputs<T>& in, T* value, T* d_prediction) {
-    const py::gil_scoped_acquire acquire;
-    const std::vector<py::ssize_t> shape = with_rows(in.rows, output_shape);
-    py::object target;
-    if (in.labels) {
-      std::vector<py::ssize_t> labels(shape.begin(), shape.end() - 1);
-      target = py::array_t<int32_t>(labels, in.labels, py::none());
-      target.attr("setflags")(false);
-    } else {
-      target = read_only_view(in.targets, shape);
-    }
-    py::object gradient = py::none();
-    if (d_prediction) gradient = view_of(d_prediction, shape, py::none());
-    function(target, read_only_view(in.prediction, shape), view_of(value, {in.rows}, py::none()),
-             gradient);
-  };
-}
 
 // ---- plans ------------------------------------------------------------------------------------------
 
@@ -185,6 +81,8 @@ class PyPlan {
  public:
   virtual ~PyPlan() = default;
   virtual py::array predict(const py::object& x, const py::object& out) = 0;
+  virtual py::object train_step_if_fits(const py::object& x, const py::object& y,
+                                        const py::object& weight, const py::object& rate) = 0;
   virtual double train_step(const py::object& x, const py::object& y, const py::object& weight,
                             double rate) = 0;
   virtual void train_batches(const py::object& x, const py::object& y, const py::object& weight,
@@ -216,6 +114,8 @@ class PyPlanOf final : public PyPlan {
     y_shape_ = program.prediction ? program.prediction->shape : program.output->shape;
     const std::string loss_name = plan_.options().loss ? plan_.options().loss->op : "";
     takes_labels_ = loss_name == "cross_entropy" || loss_name == "callback";
+    // A user's loss says in Python what it takes.
+    takes_any_numbers_ = !takes_labels_ && loss_name != "binary_cross_entropy";
   }
 
   py::array predict(const py::object& x, const py::object& out) override {
@@ -236,6 +136,28 @@ class PyPlanOf final : public PyPlan {
     const Dataset<T> data = dataset_of(x, y, weight);
     const ReleaseGil release;
     return plan_.train_step(data, rate);
+  }
+
+  // The loss; or None, where the arguments are not such as the core takes at once.
+  py::object train_step_if_fits(const py::object& x, const py::object& y, const py::object& weight,
+                                const py::object& rate) override {
+    Fitting<T> batch;
+    if (!PyFloat_CheckExact(rate.ptr()) ||
+        !fitting_rows(plan_.layout(), x, &batch.data.size, &batch.data.x, &batch.x) ||
+        batch.data.size > plan_.options().capacity || !fitting_targets(y, &batch) ||
+        !fitting_weights(weight, &batch))
+      return py::none();
+    const double learning_rate = PyFloat_AS_DOUBLE(rate.ptr());
+    try {
+      double loss = 0;
+      {
+        const ReleaseGil release;
+        loss = plan_.train_step(batch.data, learning_rate);
+      }
+      return py::float_(loss);
+    } catch (const plan::DataError&) {
+      return py::none();
+    }
   }
 
   void train_batches(const py::object& x, const py::object& y, const py::object& weight,
@@ -358,26 +280,7 @@ class PyPlanOf final : public PyPlan {
 
  private:
   plan::Rows<T> rows_of(const py::object& object, index_t* n) const {
-    const plan::GraphNode& input = plan_.layout().nodes()[0];
-    const py::array x = contiguous_array(object, input.spec.name.c_str());
-    const Shape& shape = input.shape;
-    const bool fits = x.ndim() == static_cast<py::ssize_t>(shape.size()) + 1 && x.shape(0) > 0 &&
-                      std::equal(shape.begin(), shape.end(), x.shape() + 1);
-    if (!fits) {
-      throw ValueError(text(input.spec.name, ": expected input ", plan::batch_shape_text(shape),
-                            " with N of 1 or more, got ", shape_text(x)));
-    }
-    *n = x.shape(0);
-    plan::Rows<T> rows;
-    if (has_type_of<T>(x)) {
-      rows.values = data_of<T>(x);
-    } else if (has_type(x, 'u', 1)) {
-      rows.bytes = data_of<uint8_t>(x);
-    } else {
-      throw py::type_error(text(input.spec.name, ": expected ", type_name<T>(), " or uint8, got ",
-                                dtype_text(x), "; use .astype(\"", type_name<T>(), "\")"));
-    }
-    return rows;
+    return checked_rows<T>(plan_.layout(), object, n);
   }
 
   Dataset<T> dataset_of(const py::object& x, const py::object& y, const py::object& weight) const {
@@ -393,15 +296,9 @@ class PyPlanOf final : public PyPlan {
     return data;
   }
 
-  plan::Targets<T> targets_of(const py::array& y, index_t n) const {
-    plan::Targets<T> targets;
-    const bool integer = has_type(y, 'u', 1) || has_type(y, 'i', 4) || has_type(y, 'i', 8);
-    if (!integer && !has_type_of<T>(y)) {
-      throw py::type_error(text("y: expected ", type_name<T>(), ", int64, int32 or uint8, got ",
-                                dtype_text(y), "; use .astype"));
-    }
-    require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ",
-            shape_text(y));
+  enum class TargetShape { labels, whole, neither };
+
+  TargetShape target_shape(const py::array& y, bool integer) const {
     const size_t extra = static_cast<size_t>(y.ndim()) - 1;
     const size_t rank = y_shape_.size();
     const auto begins_with = [&](size_t axes) {
@@ -411,24 +308,83 @@ class PyPlanOf final : public PyPlan {
     };
     const bool label_shape = begins_with(rank - 1) &&
                              (extra == rank - 1 || (extra == rank && y.shape(y.ndim() - 1) == 1));
-    targets.are_labels = takes_labels_ && y_shape_.back() > 1 && integer && label_shape;
+    if (takes_labels_ && y_shape_.back() > 1 && integer && label_shape) return TargetShape::labels;
     const bool whole = (extra == rank && begins_with(rank)) || (y_shape_ == Shape{1} && extra == 0);
-    if (!targets.are_labels && !whole) {
+    return whole ? TargetShape::whole : TargetShape::neither;
+  }
+
+  static bool is_core_integer(const py::array& y) {
+    const ElementType type = element_type(y);
+    return type.is('u', 1) || type.is('i', 4) || type.is('i', 8);
+  }
+
+  static void set_integers(const py::array& y, TargetShape shape, plan::Targets<T>* targets) {
+    targets->are_labels = shape == TargetShape::labels;
+    targets->integers = y.data();
+    const ElementType type = element_type(y);
+    targets->integer_type = type.size == 1   ? plan::LabelType::int8_unsigned
+                            : type.size == 4 ? plan::LabelType::int32
+                                             : plan::LabelType::int64;
+  }
+
+  plan::Targets<T> targets_of(const py::array& y, index_t n) const {
+    plan::Targets<T> targets;
+    const bool integer = is_core_integer(y);
+    if (!integer && !has_type_of<T>(y)) {
+      throw py::type_error(text("y: expected ", type_name<T>(), ", int64, int32 or uint8, got ",
+                                dtype_text(y), "; use .astype"));
+    }
+    require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ",
+            shape_text(y));
+    const TargetShape shape = target_shape(y, integer);
+    if (shape == TargetShape::neither) {
       Shape labels(y_shape_.begin(), y_shape_.end() - 1);
       throw ValueError(
           text("y: expected shape ", plan::batch_shape_text(y_shape_),
                takes_labels_ ? " or integer labels of shape " + plan::batch_shape_text(labels) : "",
                " with N = ", n, ", got ", shape_text(y), " of ", dtype_text(y)));
     }
-    if (!integer) {
+    if (integer) {
+      set_integers(y, shape, &targets);
+    } else {
       targets.values = data_of<T>(y);
-      return targets;
     }
-    targets.integers = y.data();
-    targets.integer_type = has_type(y, 'u', 1)   ? plan::LabelType::int8_unsigned
-                           : has_type(y, 'i', 4) ? plan::LabelType::int32
-                                                 : plan::LabelType::int64;
     return targets;
+  }
+
+  // What is cast is checked as a whole, as Python does it: where the loss takes probabilities, from 0 to 1.
+  bool fitting_targets(const py::object& object, Fitting<T>* batch) const {
+    if (!is_plain_array(object)) return false;
+    const py::array y = py::reinterpret_borrow<py::array>(object);
+    if (y.ndim() == 0 || y.shape(0) != batch->data.size) return false;
+    const bool integer = is_core_integer(y);
+    const TargetShape shape = target_shape(y, integer);
+    if (shape == TargetShape::neither) return false;
+    if (integer) {
+      set_integers(y, shape, &batch->data.y);
+      return true;
+    }
+    if (element_type(y).kind != 'f' || !numbers_of(y, &batch->y)) return false;
+    batch->data.y.values = batch->y.data;
+    if (!batch->y.cast || takes_any_numbers_) return true;
+    for (index_t i = 0; i < y.size(); ++i) {
+      if (!(batch->y.data[i] >= 0 && batch->y.data[i] <= 1)) return false;
+    }
+    return true;
+  }
+
+  bool fitting_weights(const py::object& object, Fitting<T>* batch) const {
+    if (object.is_none()) return true;
+    if (!is_plain_array(object)) return false;
+    const py::array weights = py::reinterpret_borrow<py::array>(object);
+    if (weights.ndim() != 1 || weights.shape(0) != batch->data.size ||
+        !numbers_of(weights, &batch->weights))
+      return false;
+    batch->data.weights = batch->weights.data;
+    for (index_t i = 0; i < weights.size(); ++i) {
+      if (!(batch->data.weights[i] >= 0)) return false;
+    }
+    return true;
   }
 
   void require_kept() const {
@@ -440,29 +396,18 @@ class PyPlanOf final : public PyPlan {
 
   Plan<T> plan_;
   Shape y_shape_;
-  bool takes_labels_ = false;
+  bool takes_labels_ = false, takes_any_numbers_ = false;
 };
 
 template <class T>
 std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options,
                                      const py::object& callbacks) {
-  plan::Callbacks<T> functions;
-  plan::LossCallback<T> loss;
-  if (!callbacks.is_none()) {
-    for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(callbacks)) {
-      const std::string name = key.template cast<std::string>();
-      if (name == "loss") {
-        loss = loss_callback<T>(py::reinterpret_borrow<py::object>(value),
-                                graph.layout().output_shape());
-      } else {
-        functions[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(value));
-      }
-    }
-  }
+  UserFunctions<T> functions = user_functions<T>(callbacks, graph.layout().output_shape());
   const bool wants_function = options.loss && options.loss->op == "callback";
-  require(wants_function == static_cast<bool>(loss),
+  require(wants_function == static_cast<bool>(functions.loss),
           "loss: expected a function with the loss \"callback\", and only then");
-  return std::make_unique<PyPlanOf<T>>(graph, std::move(options), functions, std::move(loss));
+  return std::make_unique<PyPlanOf<T>>(graph, std::move(options), functions.layers,
+                                       std::move(functions.loss));
 }
 
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::object& loss,
@@ -480,44 +425,76 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
   options.seed = seed;
   options.fuse = fuse;
   options.keep = keep;
-  if (const auto* single = dynamic_cast<const PyGraphOf<float>*>(&graph)) {
-    return make_plan_of(*single, std::move(options), callbacks);
+  return with_graph(
+      graph, [&](const auto& of) { return make_plan_of(of, std::move(options), callbacks); });
+}
+
+// ---- predictions of many threads ----------------------------------------------------------------------
+
+class PyPredictor {
+ public:
+  virtual ~PyPredictor() = default;
+  virtual py::object predict_if_fits(const py::object& x) = 0;
+  virtual py::array predict(const py::object& x) = 0;
+};
+
+template <class T>
+class PyPredictorOf final : public PyPredictor {
+ public:
+  PyPredictorOf(const PyGraphOf<T>& graph, const py::object& callbacks, uint64_t seed)
+      : layout_(graph.layout()),
+        pool_(graph.graph, user_functions<T>(callbacks, graph.layout().output_shape()).layers,
+              seed) {}
+
+  // None where x is not such as the core takes at once.
+  py::object predict_if_fits(const py::object& x) override {
+    index_t n = 0;
+    plan::Rows<T> rows;
+    Numbers<T> numbers;
+    if (!fitting_rows(layout_, x, &n, &rows, &numbers)) return py::none();
+    try {
+      return run(rows, n);
+    } catch (const plan::DataError&) {
+      return py::none();
+    }
   }
-  return make_plan_of(dynamic_cast<const PyGraphOf<double>&>(graph), std::move(options), callbacks);
+
+  py::array predict(const py::object& x) override {
+    index_t n = 0;
+    const plan::Rows<T> rows = checked_rows<T>(layout_, x, &n);
+    return run(rows, n);
+  }
+
+ private:
+  py::array run(const plan::Rows<T>& rows, index_t n) {
+    py::array_t<T> y(with_rows(n, layout_.output_shape()));
+    T* to = y.mutable_data();
+    // Plans are made and freed under the interpreter's lock, because they hold a user's functions.
+    const typename plan::PlanPool<T>::Lease plan(pool_, n);
+    const ReleaseGil release;
+    plan->predict(rows, n, to);
+    return std::move(y);
+  }
+
+  const plan::GraphLayout& layout_;
+  plan::PlanPool<T> pool_;
+};
+
+std::unique_ptr<PyPredictor> make_predictor(const PyGraph& graph, const py::object& callbacks,
+                                            uint64_t seed) {
+  return with_graph(graph, [&](const auto& of) -> std::unique_ptr<PyPredictor> {
+    using T = std::remove_pointer_t<decltype(of.graph->flat.data())>;
+    return std::make_unique<PyPredictorOf<T>>(of, callbacks, seed);
+  });
 }
 
 }  // namespace
 
 void add_plan(py::module_& module) {
-  module.def("infer", &infer, py::arg("node"), py::arg("input_shapes"));
-
-  py::class_<PyGraph>(module, "Graph")
-      .def(py::init(&make_graph), py::arg("nodes"), py::arg("output"), py::arg("dtype"))
-      .def_property_readonly("dtype", &PyGraph::dtype)
-      .def_property_readonly("input_shape",
-                             [](const PyGraph& g) { return shape_tuple(g.layout().input_shape()); })
-      .def_property_readonly(
-          "output_shape", [](const PyGraph& g) { return shape_tuple(g.layout().output_shape()); })
-      .def_property_readonly("num_parameters",
-                             [](const PyGraph& g) { return g.layout().parameter_count(); })
-      .def("flat", [](const py::object& self) { return self.cast<const PyGraph&>().flat(self); })
-      .def("parameters",
-           [](const py::object& self) { return self.cast<const PyGraph&>().parameters(self); })
-      .def("statistics",
-           [](const PyGraph& g) {
-             py::list names;
-             for (const plan::GraphNode& node : g.layout().nodes()) {
-               for (const plan::ParameterSpec& p : node.parameters)
-                 if (!p.trains) names.append(node.spec.name + "." + p.name);
-             }
-             return names;
-           })
-      .def("shapes", [](const PyGraph& g) {
-        py::dict out;
-        for (const plan::GraphNode& node : g.layout().nodes())
-          out[py::str(node.spec.name)] = shape_tuple(node.shape);
-        return out;
-      });
+  py::class_<PyPredictor>(module, "Predictor")
+      .def(py::init(&make_predictor), py::arg("graph"), py::arg("callbacks"), py::arg("seed"))
+      .def("predict_if_fits", &PyPredictor::predict_if_fits, py::arg("x"))
+      .def("predict", &PyPredictor::predict, py::arg("x"));
 
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
@@ -529,6 +506,8 @@ void add_plan(py::module_& module) {
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
       .def("predict", &PyPlan::predict, py::arg("x"), py::arg("out") = py::none())
+      .def("train_step_if_fits", &PyPlan::train_step_if_fits, py::arg("x"), py::arg("y"),
+           py::arg("sample_weight"), py::arg("learning_rate"))
       .def("train_step", &PyPlan::train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"))
       .def("train_batches", &PyPlan::train_batches, py::arg("x"), py::arg("y"),

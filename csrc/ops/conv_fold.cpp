@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/aligned.h"
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/winograd.h"
@@ -123,10 +124,12 @@ void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n,
                                 const ConvShape& s) {
   const double cost =
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
-  parallel_ranges(n, 1, cost, [&](index_t begin, index_t end) {
+  parallel_shares(n, 1, cost, [&](index_t begin, index_t end) {
     const Folder<T> folder(kernel, s);
+    InterruptWatch watch;
     for (index_t image = begin; image < end; ++image) {
       folder.run(dx + image * s.in_size(), dy + image * s.out_size());
+      watch.did(s.operations() / kOperationsPerUnit);
     }
   });
 }

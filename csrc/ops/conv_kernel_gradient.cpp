@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/conv.h"
@@ -46,11 +47,14 @@ class Slab {
     const index_t together = std::max<index_t>(1, kBlockPixels / (w.h.out * w.w.out));
     const index_t rows =
         together > 1 ? w.h.out : std::clamp<index_t>(kBlockPixels / w.w.out, 1, w.h.out);
+    InterruptWatch watch;
     for (index_t image = begin; image < end; image += together) {
       for (index_t row = 0; row < w.h.out; row += rows) {
         const Block block = {image, std::min(together, end - image), row,
                              std::min(rows, w.h.out - row)};
         run_block(block, first, last, !add && image == begin && row == 0);
+        watch.did(2.0 * static_cast<double>(block.images * block.rows * w.w.out) *
+                  static_cast<double>((last - first) * s_.out_channels) / kOperationsPerUnit);
       }
     }
   }

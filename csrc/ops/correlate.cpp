@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
@@ -42,6 +43,7 @@ class Correlator {
     const index_t band = in_place_ ? 0 : band_rows() * band_width() * p_.channels;
     T* scratch = scratch_of<T>(panels * panel_size + band);
     const index_t pixels = (end - begin) * p_.w.outputs;
+    InterruptWatch watch;
     for (index_t left = 0; left < p_.columns; left += panels * width) {
       const index_t right = std::min(p_.columns, left + panels * width);
       const auto for_panels = [&](const auto& run_panel) {
@@ -64,6 +66,8 @@ class Correlator {
           run_rows(panel, lines, y + column, rows);
         });
         row += rows;
+        watch.did(2.0 * static_cast<double>(rows * p_.w.outputs * (right - left)) *
+                  static_cast<double>(depth_) / kOperationsPerUnit);
       }
     }
   }
@@ -207,7 +211,7 @@ void correlate(const Correlation<T>& p) {
                             static_cast<double>(p.columns) *
                             static_cast<double>(p.h.count * p.w.count * p.channels);
   const double cost = operations * (sizeof(T) / 4.0) / kOperationsPerUnit;
-  parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) { correlator.run(begin, end); });
+  parallel_shares(rows, 1, cost, [&](index_t begin, index_t end) { correlator.run(begin, end); });
 }
 
 template void copy_band<float>(float*, const Band<float>&);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
@@ -208,6 +209,7 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   const index_t of_panels = slots * width * depth;
   const index_t scratch = of_panels + (packs_rows ? packed_row<T>(rows) * depth : 0);
   bool finite = true;
+  InterruptWatch watch;
   const auto run_columns = [&](index_t block, index_t k, index_t row) {
     const index_t steps = std::min(depth, p.k - k), end = std::min(part.columns, block + columns);
     const index_t own_rows = std::min(rows, part.rows - row);
@@ -220,6 +222,8 @@ bool run_part(const Gemm<T>& p, const Region& part) {
       finite &= run_region(p, region, k, steps, a,
                            panel_of(p, region, k, steps, part.rows, slot, row > 0));
     }
+    watch.did(2.0 * static_cast<double>(own_rows * (end - block)) * static_cast<double>(steps) /
+              kOperationsPerUnit);
   };
   for (index_t block = 0; block < part.columns; block += columns) {
     index_t k = 0;
@@ -290,10 +294,10 @@ bool run_shared(const Gemm<T>& p) {
   // The longer side is split. A gradient (D, O) is then mostly cut by rows, like the flat vector in
   // the optimiser's pass: each processor updates what stands in its own caches.
   if (p.m >= p.n) {
-    parallel_ranges(p.m, kernels<T>().gemm_rows, cost(p),
+    parallel_shares(p.m, kernels<T>().gemm_rows, cost(p),
                     [&](index_t begin, index_t end) { run({begin, end - begin, 0, p.n}); });
   } else {
-    parallel_ranges(p.n, kernels<T>().lanes, cost(p),
+    parallel_shares(p.n, kernels<T>().lanes, cost(p),
                     [&](index_t begin, index_t end) { run({0, p.m, begin, end - begin}); });
   }
   return finite.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
@@ -50,6 +51,7 @@ class Winograd {
 
   // Rows of tiles [begin, end) of all images, numbered through.
   void run(index_t begin, index_t end) const {
+    InterruptWatch watch;
     for (index_t row = begin; row < end; row += rows_together_) {
       const index_t rows = std::min(rows_together_, end - row);
       for (index_t i = 0; i < rows; ++i) transform_input(in_ + i * tiles_ * p_.channels, row + i);
@@ -59,6 +61,8 @@ class Winograd {
         for (index_t i = 0; i < rows; ++i)
           transform_output(out_ + i * tiles_ * width_, row + i, column, n);
       }
+      watch.did(2.0 * kElements * static_cast<double>(rows * tiles_) *
+                static_cast<double>(p_.channels * p_.columns) / kOperationsPerUnit);
     }
   }
 
@@ -170,7 +174,7 @@ template <class T>
 void correlate_by_winograd(const Correlation<T>& p) {
   const double operations = 8.0 * static_cast<double>(p.n * p.h.outputs * p.w.outputs) *
                             static_cast<double>(p.channels * p.columns);
-  parallel_ranges(p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
+  parallel_shares(p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
                   [&](index_t begin, index_t end) { Winograd<T>(p).run(begin, end); });
 }
 

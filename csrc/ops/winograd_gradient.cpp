@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 
@@ -14,6 +15,7 @@ constexpr index_t kElements = 16;  // of a tile
 constexpr index_t kTileBytes = 256 * 1024, kFewestTiles = 64;
 // So much apart that planes do not compete for the same sets of the caches.
 constexpr index_t kPlaneGap = 16;
+constexpr double kProductsPerUnit = 2;  // of a tile's elements together, in a nanosecond
 
 template <class T>
 class WinogradSums {
@@ -43,6 +45,7 @@ class WinogradSums {
   void run(T* d_kernel, T* d_bias, index_t begin, index_t end) const {
     const index_t last = end * tile_rows_;
     GemmStart start = GemmStart::zero;
+    InterruptWatch watch;
     for (index_t row = begin * tile_rows_; row < last; row += rows_together_) {
       const index_t rows = std::min(rows_together_, last - row);
       for (index_t i = 0; i < rows; ++i) {
@@ -51,6 +54,8 @@ class WinogradSums {
       }
       multiply(rows * tiles_, start);
       start = GemmStart::output;
+      watch.did(static_cast<double>(rows * tiles_) *
+                static_cast<double>(channels_ * s_.out_channels) / kProductsPerUnit);
     }
     const index_t out = s_.out_channels;
     table_.winograd_kernel_gradient(d_kernel + first_ * out, s_.in_channels * out, sums_,

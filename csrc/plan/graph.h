@@ -3,6 +3,7 @@
 
 #include "base/aligned.h"
 #include "plan/op.h"
+#include "plan/use.h"
 
 namespace nnfast::plan {
 
@@ -46,6 +47,7 @@ struct Graph {
 
   const GraphLayout layout;
   AlignedBuffer<T> flat;
+  Use use;  // of the parameters, by the plans and by whoever copies or writes them
 };
 
 }  // namespace nnfast::plan

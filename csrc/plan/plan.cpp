@@ -5,30 +5,14 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "ops/reduce.h"
+#include "plan/busy.h"
 #include "plan/loss.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {
-
-template <class T>
-class Plan<T>::Busy {
- public:
-  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
-    if (flag_.exchange(true, std::memory_order_acquire)) {
-      throw StateError(
-          "network: expected one thread at a time, got a call while another runs; "
-          "give each thread its own network.copy()");
-    }
-  }
-  ~Busy() { flag_.store(false, std::memory_order_release); }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  std::atomic<bool>& flag_;
-};
 
 // The first of `rows` with a number that is not finite; there is one.
 template <class T>
@@ -151,6 +135,19 @@ void Plan<T>::share_work(const Run& run, double passes) const {
     wake_workers();
 }
 
+// Of a pass over all ops, at least: in units of about a nanosecond, as InterruptWatch takes it.
+template <class T>
+double Plan<T>::cost_of_pass(const Run& run) const {
+  constexpr double kOperationsPerUnit = 20, kOverhead = 1000;
+  return kOverhead + program_.cost * static_cast<double>(run.rows) / kOperationsPerUnit;
+}
+
+template <class T>
+bool Plan<T>::looks_between_ops(const Run& run) const {
+  constexpr double kLongWork = 1e7;
+  return program_.cost * static_cast<double>(run.rows) > kLongWork;
+}
+
 template <class T>
 void Plan<T>::read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows) {
   const index_t n = program_.input->size;
@@ -186,14 +183,20 @@ void Plan<T>::read_augmented(const Rows<T>& x, const Batch& batch) {
 
 template <class T>
 void Plan<T>::forward(const Run& run) {
-  for (const auto& op : program_.ops) op->forward(run);
+  const bool is_long = looks_between_ops(run);
+  for (const auto& op : program_.ops) {
+    op->forward(run);
+    if (is_long) check_interrupt();
+  }
   last_rows_ = run.rows;
 }
 
 template <class T>
 void Plan<T>::backward(const Run& run) {
+  const bool is_long = looks_between_ops(run);
   for (const BackwardStep<T>& step : program_.backward) {
     if (step.op) step.op->backward(run);
+    if (is_long) check_interrupt();
     for (const Transfer<T>& t : step.transfers) {
       const index_t n = t.size * run.rows;
       parallel_ranges(n, 64, 0.15 * static_cast<double>(n), [&t](index_t begin, index_t end) {
@@ -239,16 +242,19 @@ index_t Plan<T>::rows_of_pass(index_t n) const {
 
 template <class T>
 void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
-  const Busy busy(busy_);
+  const Use::Reading reading(graph_->use, "predict");
+  const Busy busy(busy_, "predict");
   const index_t in_size = program_.input->size, out_size = program_.output->size;
   if (x.values && !all_finite(x.values, n * in_size))
-    throw ValueError(non_finite_text(non_finite_row(x.values, n, in_size)));
+    throw DataError(non_finite_text(non_finite_row(x.values, n, in_size)));
   const bool writes_in_place = !program_.output_is_input;
   const LentOutput<T> output(program_.output_views);
   const index_t most = rows_of_pass(n);
+  InterruptWatch watch;
   for (index_t first = 0; first < n; first += most) {
     const index_t rows = std::min(most, n - first);
     const Run run = new_run(rows, false);
+    watch.did(cost_of_pass(run));
     share_work(run, 1);
     if (writes_in_place) point_at(program_.output_views, out + first * out_size);
     read_input(x, nullptr, first, rows);
@@ -270,7 +276,8 @@ std::string Plan<T>::non_finite_text(index_t row) const {
 
 template <class T>
 void Plan<T>::run(Rows<T> x, index_t n, bool training) {
-  const Busy busy(busy_);
+  const Use::Reading reading(graph_->use, "trace");
+  const Busy busy(busy_, "trace");
   require_rows(n, "run");
   read_input(x, nullptr, 0, n);
   forward(new_run(n, training));
@@ -280,8 +287,9 @@ void Plan<T>::run(Rows<T> x, index_t n, bool training) {
 
 template <class T>
 void Plan<T>::require_label(int64_t label) const {
-  require(label >= 0 && label < classes_, "y: expected labels of 0 to ", classes_ - 1, " for ",
-          classes_, " classes, got ", label);
+  if (label >= 0 && label < classes_) return;
+  throw DataError(text("y: expected labels of 0 to ", classes_ - 1, " for ", classes_,
+                       " classes, got ", label));
 }
 
 template <class T>
@@ -315,9 +323,9 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
     }
   }
   if (y.values && !all_finite(targets_.data(), batch.rows * width)) {
-    throw ValueError(text("y: expected finite numbers, got NaN or infinity in row ",
-                          batch.row(non_finite_row(targets_.data(), batch.rows, width)),
-                          "; remove or replace such rows"));
+    throw DataError(text("y: expected finite numbers, got NaN or infinity in row ",
+                         batch.row(non_finite_row(targets_.data(), batch.rows, width)),
+                         "; remove or replace such rows"));
   }
 }
 
@@ -338,14 +346,14 @@ void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   // Rows that come by order were looked at as a whole beforehand.
   if (data.x.values && !batch.order &&
       !all_finite(program_.input->value, batch.rows * program_.input->size)) {
-    throw ValueError(non_finite_text(non_finite_input(batch)));
+    throw DataError(non_finite_text(non_finite_input(batch)));
   }
   if (!data.weights) return;
   for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
   if (!all_finite(weights_.data(), batch.rows)) {
-    throw ValueError(text("sample_weight: expected finite numbers, got NaN or infinity in row ",
-                          batch.row(non_finite_row(weights_.data(), batch.rows, 1)),
-                          "; remove or replace such rows"));
+    throw DataError(text("sample_weight: expected finite numbers, got NaN or infinity in row ",
+                         batch.row(non_finite_row(weights_.data(), batch.rows, 1)),
+                         "; remove or replace such rows"));
   }
 }
 
@@ -407,6 +415,7 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   for (const auto& op : program_.ops) {
     if (!op->gradients_are_finite()) explain_non_finite(data, batch);
   }
+  const Use::Changing changing(graph_->use);
   optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable,
                      learning_rate, iteration + 1);
   for (const auto& op : program_.ops) op->commit(run);
@@ -422,7 +431,8 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
 
 template <class T>
 double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
-  const Busy busy(busy_);
+  const Use::Writing writing(graph_->use, "train_on_batch");
+  const Busy busy(busy_, "train_on_batch");
   require_optimizer("train_step");
   require_rows(batch.size, "train_step");
   return step(batch, {nullptr, 0, batch.size, 0}, learning_rate, nullptr);
@@ -432,7 +442,8 @@ template <class T>
 void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                             index_t first, index_t batch_size, const double* learning_rates,
                             index_t steps, double seconds, double* tally) {
-  const Busy busy(busy_);
+  const Use::Writing writing(graph_->use, "fit");
+  const Busy busy(busy_, "fit");
   require_optimizer("train_batches");
   require_rows(batch_size, "train_batches");
   const auto start = std::chrono::steady_clock::now();
@@ -449,13 +460,16 @@ void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_
 
 template <class T>
 void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
-  const Busy busy(busy_);
+  const Use::Reading reading(graph_->use, "evaluate");
+  const Busy busy(busy_, "evaluate");
   require_training("evaluate");
+  InterruptWatch watch;
   for (index_t first = 0; first < data.size; first += options_.capacity) {
     const index_t left = data.size - first;
     const Batch batch{nullptr, first, left < options_.capacity ? left : options_.capacity, 0};
     load_batch(data, batch);
     const Run run = new_run(batch.rows, false);
+    watch.did(cost_of_pass(run));
     share_work(run, 1);
     forward(run);
     const double loss = compute_loss(batch.rows, data.weights != nullptr, false);
@@ -466,7 +480,8 @@ void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
 
 template <class T>
 double Plan<T>::loss_and_gradients(const Dataset<T>& data, bool training) {
-  const Busy busy(busy_);
+  const Use::Reading reading(graph_->use, "loss_and_gradients");
+  const Busy busy(busy_, "loss_and_gradients");
   require_training("loss_and_gradients");
   require_rows(data.size, "loss_and_gradients");
   load_batch(data, {nullptr, 0, data.size, 0});

@@ -1,4 +1,5 @@
-// Runs a compiled network: prediction, evaluation, optimiser steps. One caller at a time.
+// Runs a compiled network: prediction, evaluation, optimiser steps. A plan has one caller at a time; plans of
+// one graph may predict and evaluate at once, and none beside a step (plan/use.h).
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,11 @@ struct Dataset {
   Targets<T> y;
   const T* weights = nullptr;  // a row each, or null for 1
   index_t size = 0;
+};
+
+// x, y or weights that are not finite, or labels out of range, found before anything of a call has run.
+struct DataError : ValueError {
+  using ValueError::ValueError;
 };
 
 // A user's NumPy loss: fills value (rows) and, unless null, d value / d prediction.
@@ -77,7 +83,6 @@ class Plan {
   uint64_t iteration = 0;
 
  private:
-  class Busy;
   struct Batch;  // rows of a dataset
 
   // Into the input tensor: rows order[first] ..., or rows first ... where order is null; these are
@@ -87,6 +92,8 @@ class Plan {
   void load_batch(const Dataset<T>& data, const Batch& batch);
   void load_targets(const Targets<T>& y, const Batch& batch);
   void require_label(int64_t label) const;
+  double cost_of_pass(const Run& run) const;
+  bool looks_between_ops(const Run& run) const;
   void forward(const Run& run);
   void backward(const Run& run);
   LossInputs<T> loss_inputs(const Tensor<T>& prediction, index_t rows) const;
@@ -127,7 +134,7 @@ class Plan {
   index_t last_rows_ = 0;
   index_t row_bytes_ =
       0;  // of a row's values, where predictions go through the ops in passes; else 0
-  std::atomic<bool> busy_{false};
+  std::atomic<uint32_t> busy_{0};  // the process of the call that runs, counted from 1
 };
 
 }  // namespace nnfast::plan

@@ -15,6 +15,7 @@ from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_nam
 from nnfast.configured import choose, flag, integer, named_arguments, unknown_attribute
 from nnfast.elsewhere import NETWORK
 from nnfast.layers.base import Layer
+from nnfast.parameters import Parameters
 from nnfast.processes import share_processors
 from nnfast.typing import Array, Shape, Spec
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from nnfast.table import Table
 
 __all__ = ["Network"]
-
-_LARGEST_BATCH = 256
-"""Rows that prediction takes at a time: enough to keep all cores busy, little enough to stay in the cache."""
 
 
 class Network:
@@ -47,9 +45,9 @@ class Network:
     Attributes
     ----------
     layers : tuple of Layer
-    parameters : dict of str to ndarray
-        Writable views by full name, such as "dense_1.kernel"; write values with
-        ``net.parameters["dense_1.kernel"][...] = values``.
+    parameters : mapping of str to ndarray
+        Writable views by full name, such as "dense_1.kernel". ``net.parameters["dense_1.kernel"] = values`` writes
+        values of the parameter's shape, and a wrong name or shape is an error; see `nnfast.parameters.Parameters`.
     input_shape, output_shape : tuple of int
         Of one row, without the batch axis.
     num_parameters : int
@@ -65,8 +63,10 @@ class Network:
 
     Notes
     -----
-    A network is used by one thread at a time; different networks run in parallel. Two networks over the same tensors
-    share no parameters.
+    Any number of threads may predict, evaluate, copy and save at once, with the bits of one thread. Only one thread at
+    a time trains or writes parameters: it waits for what others have begun, and until it is done they get a
+    RuntimeError. To use a network while it is trained, let the thread that trains make a `copy`, as in a callback.
+    Different networks run in parallel. Two networks over the same tensors share no parameters.
 
     Examples
     --------
@@ -130,15 +130,27 @@ class Network:
         self.dtype = dtype
         self.name = name
         self._graph = _core.Graph(nodes, architecture.output, dtype)
-        self.parameters = self._graph.parameters()
+        self._parameters = Parameters(self._graph)
         owners = {parameter: architecture.layer_of(parameter) for parameter in shapes}
         self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
         self._statistics = frozenset(self._graph.statistics())
         self.version = 0
-        self._predict_rows = -1
-        self._core_predict: Any = None
+        self._predictor = _core.Predictor(self._graph, architecture.callbacks(), seed)
+        self._predict_if_fits = self._predictor.predict_if_fits
 
     # ---- facts -------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Parameters:
+        """Writable views by full name; what is assigned to a name is written."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: Parameters) -> None:
+        if values is not self._parameters:  # which is what |= assigns
+            raise AttributeError(
+                "Network: expected no other parameters; write values with net.parameters.update(values)"
+            )
 
     @property
     def input_shape(self) -> Shape:
@@ -203,7 +215,8 @@ class Network:
 
     def get_weights(self) -> list[Array]:
         """Copies of all parameters, in the order of `parameters`."""
-        return [view.copy() for view in self.parameters.values()]
+        with self.parameters.reading("get_weights"):
+            return [view.copy() for view in self.parameters.values()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Write all parameters, in the order of `parameters`; none is changed if any does not fit.
@@ -220,17 +233,10 @@ class Network:
         TypeError
             For arrays of anything but real numbers.
         """
-        with np.errstate(over="ignore"):  # infinity is found below
-            arrays = [as_numbers(array, "set_weights", "weights").astype(self.dtype) for array in weights]
-        if len(arrays) != len(self.parameters):
-            raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(arrays)}")
-        for (name, view), array in zip(self.parameters.items(), arrays, strict=True):
-            if array.shape != view.shape:
-                raise ValueError(f"set_weights: {name}: expected shape {view.shape}, got {array.shape}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"set_weights: {name}: expected finite numbers, got NaN or infinity")
-        # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
-        any(map(np.ndarray.__setitem__, list(self.parameters.values()), [...] * len(arrays), arrays))
+        given = list(weights)
+        if len(given) != len(self.parameters):
+            raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(given)}")
+        self.parameters.write("set_weights", dict(zip(self.parameters, given, strict=True)))
 
     def freeze(self, *names: str) -> None:
         """Keep parameters as they are in training; trainers notice.
@@ -307,27 +313,21 @@ class Network:
         array([[1., 0.],
                [2., 3.]], dtype=float32)
         """
-        try:
-            if batch_size is None and 0 < len(x) <= self._predict_rows:  # type: ignore[arg-type]
-                result: Array = self._core_predict(x)
-                return result
-        except (TypeError, ValueError):
-            pass
-        return self._predict_checked(x, batch_size)
+        result: Array | None = self._predict_if_fits(x) if batch_size is None else None
+        return self._predict_checked(x, batch_size) if result is None else result
 
     __call__ = predict
 
     def _predict_checked(self, x: ArrayLike, batch_size: int | None) -> Array:
+        if batch_size is None and not isinstance(x, np.ndarray):
+            result = self._predict_if_fits(as_numbers(x, self.layers[0].place, "x"))
+            if result is not None:
+                return result
         rows = self._as_rows(x)
-        if batch_size is not None:
-            return self.plan(min(integer("predict", "batch_size", batch_size), len(rows))).predict(rows)
-        if len(rows) > self._predict_rows:
-            capacity = min(1 << (len(rows) - 1).bit_length(), _LARGEST_BATCH)
-            if capacity > self._predict_rows:
-                self._core_predict = self.plan(capacity).predict
-                self._predict_rows = capacity
-        result: Array = self._core_predict(rows)
-        return result
+        require_finite(rows, "x")
+        if batch_size is None:
+            return self._predictor.predict(rows)
+        return self.plan(min(integer("predict", "batch_size", batch_size), len(rows))).predict(rows)
 
     def _as_rows(self, x: Any) -> Array:
         return as_rows(x, self.input_shape, self.dtype, self.layers[0].place)
@@ -512,7 +512,7 @@ class Network:
         """
         chosen = self.dtype if dtype is None else dtype_name(dtype)
         other = type(self).from_architecture(self.architecture.copy(), self.seed, chosen, self.name)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"), self.parameters.reading("copy"):
             other.set_state(self.parameters, self._frozen)
         for parameter, view in other.parameters.items() if chosen != self.dtype else ():
             require_finite(view, parameter)
@@ -520,17 +520,17 @@ class Network:
 
     def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
         """Take over parameters by name and the set of frozen ones."""
-        for name, view in self.parameters.items():
-            view[...] = values[name]
+        with self.parameters.writing("set_state"):
+            for name, view in self.parameters.items():
+                view[...] = values[name]
         self._frozen = set(frozen)
         self.version += 1
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "made": (self.architecture, self.seed, self.dtype, self.name),
-            "values": {name: view.copy() for name, view in self.parameters.items()},
-            "frozen": sorted(self._frozen),
-        }
+        with self.parameters.reading("pickle"):
+            values = {name: view.copy() for name, view in self.parameters.items()}
+        made = self.architecture, self.seed, self.dtype, self.name
+        return {"made": made, "values": values, "frozen": sorted(self._frozen)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(*state["made"])

@@ -48,7 +48,9 @@ _MOST_EPOCHS = 2**31
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network; see `Network.save`."""
     names = names_to_keep(network.layers)
-    _write(path, dict(network.parameters), {"network": _describe(network, names)})
+    with network.parameters.reading("save"):
+        content = _content(dict(network.parameters), {"network": _describe(network, names)})
+    _write(path, content)
 
 
 def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None) -> Network:
@@ -60,9 +62,15 @@ def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
 
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     """Write a checkpoint; see `Trainer.save_checkpoint`."""
+    of_network = names_to_keep(trainer.network.layers)
+    of_all = names_to_keep([*trainer.network.layers, trainer.loss, trainer.optimizer, *trainer.metrics])
+    with trainer.network.parameters.reading("save_checkpoint"):
+        content = _checkpoint(trainer, of_network, of_all)
+    _write(path, content)
+
+
+def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
     network, position = trainer.network, trainer.position
-    of_network = names_to_keep(network.layers)
-    of_all = names_to_keep([*network.layers, trainer.loss, trainer.optimizer, *trainer.metrics])
     tensors = dict(network.parameters)
     for kind, vector in trainer.plan.state().items():
         tensors |= {f"{_STATE}{kind}/{name}": part for name, part in _parts(network, vector).items()}
@@ -77,7 +85,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         else position.describe(trainer.iteration),
         **({_CUSTOM: of_all} if of_all else {}),
     }
-    _write(path, tensors, {"network": _describe(network, of_network), "training": training})
+    return _content(tensors, {"network": _describe(network, of_network), "training": training})
 
 
 def load_trainer(
@@ -215,7 +223,7 @@ def _parts(network: Network, vector: Array) -> dict[str, Array]:
 # ---- files -----------------------------------------------------------------------
 
 
-def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
+def _content(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ValueError(
@@ -223,7 +231,10 @@ def _write(path: str | os.PathLike[str], tensors: Mapping[str, Array], descripti
             )
     # One key with sorted JSON: safetensors writes several keys in random order, and the same network should give the
     # same bytes.
-    content = tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
+    return tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
+
+
+def _write(path: str | os.PathLike[str], content: bytes) -> None:
     with atomic_writer(path) as file:
         file.write(content)
 

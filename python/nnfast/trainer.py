@@ -33,7 +33,7 @@ _SMALLEST_BYTES = 1 << 24
 """... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
 _FIXED = ("network", "loss", "optimizer", "metrics")
 """Attributes that a plan is made of: another value would have no effect."""
-_MADE_ANEW = ("plan", "_train_step", "_version", "_augmentation", "_fitting")
+_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting")
 """Attributes that copies do not take over. Each `fit` is given its augmentation."""
 
 
@@ -91,7 +91,7 @@ class Trainer:
     """
 
     plan: _core.Plan
-    _train_step: Callable[[Any, Any, Any, float], float]
+    _train_step_if_fits: Callable[[Any, Any, Any, Any], float | None]
     _capacity: int
     _augmentation: Augmentation | None
     _version: int
@@ -122,10 +122,13 @@ class Trainer:
         raise unknown_attribute("Trainer", name, dir(self), TRAINER)
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
-        if self.position is not None:
-            fields["position"] = replace(self.position, tally=self.position.tally.copy())
-        return {"fields": fields, "progress": _progress_of(self.plan)}
+        with self.network.parameters.reading("pickle"):
+            fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+            if self.position is not None:
+                fields["position"] = replace(self.position, tally=self.position.tally.copy())
+            progress = _progress_of(self.plan)
+            state = {name: vector.copy() for name, vector in progress["state"].items()}
+        return {"fields": fields, "progress": {**progress, "state": state}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["fields"], _fitting=(os.getpid(), threading.Lock()))
@@ -163,7 +166,7 @@ class Trainer:
             _go_on(plan, progress)
         vars(self).update(
             plan=plan,
-            _train_step=plan.train_step,
+            _train_step_if_fits=plan.train_step_if_fits,
             _capacity=capacity,
             _augmentation=augmentation,
             _version=version,
@@ -218,19 +221,15 @@ class Trainer:
         >>> trainer.train_on_batch([[1.0]], [[0.0]]), trainer.train_on_batch([[1.0]], [[0.0]])
         (0.5, 0.0)
         """
-        rate = self.optimizer.learning_rate
-        try:
-            if (
-                sample_weight is None
-                and len(x) <= self._capacity  # type: ignore[arg-type]
-                and self._version == self.network.version
-            ):
-                return self._train_step(x, y, None, rate)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            pass
+        if self._version == self.network.version:
+            # None where the arguments are no such arrays, or the rate is a function.
+            loss = self._train_step_if_fits(x, y, sample_weight, self.optimizer.learning_rate)
+            if loss is not None:
+                return loss
         batch = self._batches(x, y, sample_weight)
-        self.require_plan(len(batch.x))
-        return self._train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
+        with self.network.parameters.training("train_on_batch"):
+            self.require_plan(len(batch.x))
+            return self.plan.train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
 
     def _batches(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batches:
         return Batches.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
@@ -341,7 +340,7 @@ class Trainer:
                 "fit: expected no other fit of this trainer at work, got a call from one of its callbacks or from "
                 "another thread; make further steps with train_on_batch, or train a copy"
             )
-        with lock:
+        with self.network.parameters.training("fit"), lock:
             self._require(size, augmentation)
             loop = FitLoop(
                 self,
@@ -398,8 +397,9 @@ class Trainer:
 
     def evaluate_batches(self, data: Batches) -> dict[str, float]:
         """`evaluate` on data that are already checked."""
-        self.require_plan(1)
-        totals = self.plan.evaluate(data.x, data.y, data.weight)
+        with self.network.parameters.reading("evaluate"):
+            self.require_plan(1)
+            totals = self.plan.evaluate(data.x, data.y, data.weight)
         logs = self.core_logs(totals, len(data.x))
         in_python = [metric for metric in self.metrics if metric.spec() is None]
         if in_python:

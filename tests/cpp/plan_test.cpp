@@ -3,6 +3,8 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +18,7 @@
 #include "base/thread_pool.h"
 #include "check.h"
 #include "numbers.h"
+#include "plan/pool.h"
 #include "tables.h"
 
 using namespace nnfast;
@@ -324,6 +327,48 @@ void test_one_plan_in_two_threads() {
   CHECK(plan.iteration == static_cast<uint64_t>(done.load()));
 }
 
+// Predictions of several threads on one graph have the bits of one thread; beside steps they are refused, or
+// those of a whole step.
+void test_one_graph_in_many_threads() {
+  set_num_threads(2);
+  const Problem<float> problem(kRows, kFeatures);
+  const auto predicted = [&](PlanPool<float>& pool, index_t rows) {
+    std::vector<float> out(static_cast<size_t>(rows * kClasses));
+    const PlanPool<float>::Lease plan(pool, rows);
+    plan->predict({problem.x.data(), nullptr}, rows, out.data());
+    return hash_of(out.data(), out.size());
+  };
+  const auto graph = make_graph<float>(kFeatures, kHidden);
+  PlanPool<float> pool(graph, {}, 0);
+  const uint64_t one = predicted(pool, 1), all = predicted(pool, kRows);
+  std::atomic<bool> training{false}, stop{false};
+  std::atomic<int> wrong{0}, refused{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int i = 0; i < 50 || !stop; ++i) {
+        const bool beside = training;
+        const index_t rows = (caller + i) % 2 ? 1 : kRows;
+        try {
+          const uint64_t bits = predicted(pool, rows);
+          if (!beside && !training) wrong += bits != (rows == 1 ? one : all);
+        } catch (const StateError&) {
+          ++refused;
+          wrong += !training;
+        }
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  training = true;
+  Plan<float> plan(graph, training_options(kBatch), {}, nullptr);
+  for (int i = 0; i < 50; ++i) plan.train_step(problem.data(kBatch), 1e-3);
+  stop = true;
+  for (auto& caller : callers) caller.join();
+  CHECK(wrong == 0);
+  CHECK(plan.iteration == 50);
+}
+
 // What is not finite, or out of range, is an error and leaves the parameters as they were.
 void test_bad_data_changes_nothing() {
   Problem<float> problem(kRows, kFeatures);
@@ -359,6 +404,7 @@ int main() {
     test_steps_do_not_allocate();
     test_networks_side_by_side();
     test_one_plan_in_two_threads();
+    test_one_graph_in_many_threads();
     test_bad_data_changes_nothing();
     return test_bits_for_any_number_of_threads<float>() ^
            test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps();

@@ -2,6 +2,7 @@
 #include "base/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #endif
 
+#include "base/interrupt.h"
 #include "check.h"
 
 using namespace nnfast;
@@ -114,6 +116,42 @@ void test_little_work_stays_with_the_caller() {
   CHECK(chunks_for(1e9) == 4);
 }
 
+// Long work is cut in pieces, between which its caller looks whether to end it; then the others leave too.
+void test_long_work_can_be_ended() {
+  struct Ended {};
+  static std::atomic<bool> wanted{false};
+  static std::thread::id caller;
+  caller = std::this_thread::get_id();
+  set_interrupt_check([] {
+    if (wanted && std::this_thread::get_id() == caller) throw Ended();
+  });
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const bool end : {false, true}) {
+      wanted = end;
+      begin_interruptible_work();
+      std::atomic<int> pieces{0};
+      bool ended = false;
+      try {
+        parallel_ranges(300, 1, 9e9, [&](ptrdiff_t, ptrdiff_t) {
+          ++pieces;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        });
+      } catch (const Ended&) {
+        ended = true;
+      }
+      CHECK(ended == end);
+      CHECK(end ? pieces < 300 : pieces == 300);
+      CHECK(each_chunk_once(9));
+    }
+    const Uninterrupted whole;
+    parallel_ranges(300, 1, 9e9, [](ptrdiff_t, ptrdiff_t) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    });
+  }
+  set_interrupt_check(nullptr);
+}
+
 void test_scratch_memory() {
   void* here = thread_scratch(100);
   CHECK(reinterpret_cast<uintptr_t>(here) % 64 == 0);
@@ -166,6 +204,7 @@ int main(int count, char** arguments) {
   test_several_callers();
   test_ranges_cover_everything_once();
   test_little_work_stays_with_the_caller();
+  test_long_work_can_be_ended();
   test_scratch_memory();
   test_wrong_sizes_are_refused();
   const bool without_fork = count > 1 && std::strcmp(arguments[1], "--without-fork") == 0;

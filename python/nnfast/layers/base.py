@@ -123,7 +123,9 @@ class Layer(Configured):
         RuntimeError
             If the layer is part of no network, or of several.
         """
-        return [view.copy() for view in self._parameters(self._network()).values()]
+        network = self._network()
+        with network.parameters.reading("get_weights"):
+            return [view.copy() for view in self._parameters(network).values()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Write the layer's parameters; none is changed if any does not fit.

@@ -1,0 +1,117 @@
+// A user's layers and losses, called from the core.
+#pragma once
+
+#include "bind/gil.h"
+#include "bind/graph.h"
+#include "plan/plan.h"
+
+namespace nnfast::bind {
+
+template <class T>
+py::array tensor_view(T* data, const plan::Tensor<T>& tensor, index_t rows) {
+  return view_of(data, with_rows(rows, tensor.shape), py::none());
+}
+
+// What a user's function may look at and not change: it may be the caller's own array.
+template <class T>
+py::array read_only_view(const T* data, std::vector<py::ssize_t> shape) {
+  py::array view = view_of(const_cast<T*>(data), std::move(shape), py::none());
+  view.attr("setflags")(false);
+  return view;
+}
+
+// Parameters to read, or their gradients to write.
+template <class T>
+py::dict named_views(const std::vector<plan::Parameter<T>*>& parameters, bool gradients) {
+  py::dict out;
+  for (const plan::Parameter<T>* p : parameters) {
+    if (gradients && !p->gradient) continue;
+    std::vector<py::ssize_t> shape(p->shape.begin(), p->shape.end());
+    const std::string local = p->name.substr(p->name.rfind('.') + 1);
+    out[py::str(local)] = gradients ? view_of(p->gradient, std::move(shape), py::none())
+                                    : read_only_view<T>(p->value, std::move(shape));
+  }
+  return out;
+}
+
+template <class T>
+py::array tensor_to_read(const plan::Tensor<T>& tensor, index_t rows) {
+  return read_only_view<T>(tensor.value, with_rows(rows, tensor.shape));
+}
+
+template <class T>
+plan::Callback<T> layer_callback(const py::sequence& functions) {
+  const py::object forward = functions[0], backward = functions[1];
+  plan::Callback<T> callback;
+  callback.forward = [forward](const plan::CallbackCall<T>& call) {
+    const AcquireGil acquire;
+    const index_t rows = call.run->rows;
+    py::list inputs;
+    for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
+    call_user(forward, py::make_tuple(inputs, tensor_view(call.output->value, *call.output, rows),
+                                      named_views(call.parameters, false), call.run->training));
+  };
+  callback.backward = [backward](const plan::CallbackCall<T>& call) {
+    const AcquireGil acquire;
+    const index_t rows = call.run->rows;
+    py::list inputs, d_inputs;
+    for (size_t i = 0; i < call.inputs.size(); ++i) {
+      inputs.append(tensor_to_read(*call.inputs[i], rows));
+      // A gradient that nobody wants has a place to be written to all the same.
+      if (call.d_inputs[i]) {
+        d_inputs.append(tensor_view(call.d_inputs[i], *call.inputs[i], rows));
+      } else {
+        d_inputs.append(py::array_t<T>(with_rows(rows, call.inputs[i]->shape)));
+      }
+    }
+    call_user(backward, py::make_tuple(tensor_view(call.d_output, *call.output, rows), d_inputs,
+                                       inputs, tensor_to_read(*call.output, rows),
+                                       named_views(call.parameters, false),
+                                       named_views(call.parameters, true)));
+  };
+  return callback;
+}
+
+template <class T>
+plan::LossCallback<T> loss_callback(const py::object& function, const plan::Shape& output_shape) {
+  return [function, output_shape](const LossInputs<T>& in, T* value, T* d_prediction) {
+    const AcquireGil acquire;
+    const std::vector<py::ssize_t> shape = with_rows(in.rows, output_shape);
+    py::object target;
+    if (in.labels) {
+      std::vector<py::ssize_t> labels(shape.begin(), shape.end() - 1);
+      target = py::array_t<int32_t>(labels, in.labels, py::none());
+      target.attr("setflags")(false);
+    } else {
+      target = read_only_view(in.targets, shape);
+    }
+    py::object gradient = py::none();
+    if (d_prediction) gradient = view_of(d_prediction, shape, py::none());
+    call_user(function, py::make_tuple(target, read_only_view(in.prediction, shape),
+                                       view_of(value, {in.rows}, py::none()), gradient));
+  };
+}
+
+template <class T>
+struct UserFunctions {
+  plan::Callbacks<T> layers;
+  plan::LossCallback<T> loss;
+};
+
+// From a dict: the layers' pairs of functions by name, and under "loss" that of the loss; or None.
+template <class T>
+UserFunctions<T> user_functions(const py::object& callbacks, const plan::Shape& output_shape) {
+  UserFunctions<T> functions;
+  if (callbacks.is_none()) return functions;
+  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(callbacks)) {
+    const std::string name = key.template cast<std::string>();
+    if (name == "loss") {
+      functions.loss = loss_callback<T>(py::reinterpret_borrow<py::object>(value), output_shape);
+    } else {
+      functions.layers[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(value));
+    }
+  }
+  return functions;
+}
+
+}  // namespace nnfast::bind

@@ -1,0 +1,149 @@
+#include "bind/graph.h"
+
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <set>
+
+#include "bind/bind.h"
+#include "bind/gil.h"
+#include "bind/spec.h"
+
+namespace nnfast::bind {
+
+using plan::NodeSpec;
+using plan::Shape;
+using plan::Use;
+
+template <class T>
+py::array PyGraphOf<T>::flat(const py::handle& self) const {
+  return view_of(graph->flat.data(), {layout().flat_size()}, self);
+}
+
+template <class T>
+py::dict PyGraphOf<T>::parameters(const py::handle& self) const {
+  py::dict out;
+  for (const plan::GraphNode& node : layout().nodes()) {
+    for (size_t i = 0; i < node.parameters.size(); ++i) {
+      const plan::ParameterSpec& p = node.parameters[i];
+      out[py::str(node.spec.name + "." + p.name)] =
+          view_of(graph->flat.data() + node.offsets[i],
+                  std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
+    }
+  }
+  return out;
+}
+
+namespace {
+
+py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
+  const NodeSpec spec = node_of(node);
+  const plan::Inference result = plan::infer_node(spec, input_shapes);
+  py::list parameters, statistics;
+  for (const plan::ParameterSpec& p : result.parameters) {
+    plan::element_count(p.shape, spec.name + "." + p.name);
+    parameters.append(py::make_tuple(p.name, shape_tuple(p.shape)));
+    if (!p.trains) statistics.append(p.name);
+  }
+  plan::element_count(result.shape, spec.name);
+  py::dict out;
+  out["shape"] = shape_tuple(result.shape);
+  out["parameters"] = parameters;
+  out["statistics"] = statistics;
+  return out;
+}
+
+std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string& output,
+                                    const std::string& dtype) {
+  std::vector<NodeSpec> specs;
+  for (const auto& node : nodes) specs.push_back(node_of(node));
+  return with_type(dtype, "network", [&](auto t) -> std::unique_ptr<PyGraph> {
+    return std::make_unique<PyGraphOf<decltype(t)>>(std::move(specs), output);
+  });
+}
+
+// A `with` block that reads or writes the parameters. Entering and leaving are each one call of C, so
+// that Ctrl-C leaves no block half entered.
+class UseBlock {
+ public:
+  enum class Kind { reading, writing, calls };
+  UseBlock(PyGraph& graph, const std::string& what, Kind kind)
+      : use_(graph.use()), what_(kept(what)), kind_(kind) {}
+
+  void enter() {
+    const ReleaseGil release;
+    if (kind_ == Kind::reading) {
+      reading_.emplace(use_, what_);
+    } else {
+      writing_.emplace(use_, what_, kind_ == Kind::calls ? Use::Span::calls : Use::Span::step);
+    }
+  }
+  void exit() {
+    reading_.reset();
+    writing_.reset();
+  }
+
+ private:
+  // Names outlive the blocks; there are few.
+  static const char* kept(const std::string& what) {
+    static auto& names = *new std::set<std::string>;
+    return names.insert(what).first->c_str();
+  }
+
+  Use& use_;
+  const char* what_;
+  Kind kind_;
+  std::optional<Use::Reading> reading_;
+  std::optional<Use::Writing> writing_;
+};
+
+template <UseBlock::Kind kind>
+std::unique_ptr<UseBlock> use_block(PyGraph& graph, const std::string& what) {
+  return std::make_unique<UseBlock>(graph, what, kind);
+}
+
+}  // namespace
+
+void add_graph(py::module_& module) {
+  module.def("infer", &infer, py::arg("node"), py::arg("input_shapes"));
+
+  py::class_<UseBlock>(module, "UseBlock")
+      .def("__enter__", &UseBlock::enter)
+      .def("__exit__", [](UseBlock& block, const py::args&) { block.exit(); });
+
+  py::class_<PyGraph>(module, "Graph")
+      .def(py::init(&make_graph), py::arg("nodes"), py::arg("output"), py::arg("dtype"))
+      .def_property_readonly("dtype", &PyGraph::dtype)
+      .def_property_readonly("input_shape",
+                             [](const PyGraph& g) { return shape_tuple(g.layout().input_shape()); })
+      .def_property_readonly(
+          "output_shape", [](const PyGraph& g) { return shape_tuple(g.layout().output_shape()); })
+      .def_property_readonly("num_parameters",
+                             [](const PyGraph& g) { return g.layout().parameter_count(); })
+      .def("flat", [](const py::object& self) { return self.cast<const PyGraph&>().flat(self); })
+      .def("parameters",
+           [](const py::object& self) { return self.cast<const PyGraph&>().parameters(self); })
+      .def("statistics",
+           [](const PyGraph& g) {
+             py::list names;
+             for (const plan::GraphNode& node : g.layout().nodes()) {
+               for (const plan::ParameterSpec& p : node.parameters)
+                 if (!p.trains) names.append(node.spec.name + "." + p.name);
+             }
+             return names;
+           })
+      .def("reading", &use_block<UseBlock::Kind::reading>, py::arg("what"), py::keep_alive<0, 1>())
+      .def("writing", &use_block<UseBlock::Kind::writing>, py::arg("what"), py::keep_alive<0, 1>())
+      .def("training", &use_block<UseBlock::Kind::calls>, py::arg("what"), py::keep_alive<0, 1>())
+      .def("shapes", [](const PyGraph& g) {
+        py::dict out;
+        for (const plan::GraphNode& node : g.layout().nodes())
+          out[py::str(node.spec.name)] = shape_tuple(node.shape);
+        return out;
+      });
+}
+
+template class PyGraphOf<float>;
+template class PyGraphOf<double>;
+
+}  // namespace nnfast::bind

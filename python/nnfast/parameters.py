@@ -1,0 +1,160 @@
+"""The mapping behind `Network.parameters`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nnfast import _core
+from nnfast.arrays import as_numbers
+from nnfast.configured import choose
+from nnfast.typing import Array
+
+__all__ = ["Parameters"]
+
+
+class Parameters(Mapping[str, Array]):
+    """Views of a network's parameters by full name; what is assigned is written into the network.
+
+    The names are fixed: there is nothing to add and nothing to delete. A pickle or a copy of it is a plain dict.
+
+    Parameters
+    ----------
+    graph : _core.Graph
+        That of the network.
+
+    Raises
+    ------
+    KeyError
+        For an unknown name; the text gives the nearest valid one.
+    ValueError
+        On assignment, for another shape, NaN, infinity, or numbers too large for the network's dtype; then nothing is
+        written.
+    TypeError
+        On assignment, for anything but real numbers; and where an entry is to be deleted.
+    RuntimeError
+        On assignment while another thread trains the network.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> net = nf.Network([nf.layers.Input((2,)), nf.layers.Dense(1)], seed=0)
+    >>> net.parameters["dense.kernel"] = [[1.0], [2.0]]
+    >>> net.parameters["dense.bias"] += 0.5
+    >>> net.predict([[1.0, 1.0]])
+    array([[3.5]], dtype=float32)
+    """
+
+    def __init__(self, graph: _core.Graph) -> None:
+        self._graph = graph
+        self._views: dict[str, Array] = graph.parameters()
+
+    def __getitem__(self, name: str) -> Array:
+        try:
+            return self._views[name]
+        except KeyError:
+            raise self._unknown(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._views
+
+    def __repr__(self) -> str:
+        return f"Parameters({self._views!r})"
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def update(self, *values: Any, **more: Any) -> None:
+        """Write values by name, as `dict.update` takes them; none is written if any does not fit.
+
+        Parameters
+        ----------
+        *values, **more
+            A mapping, or pairs of name and array_like, of the parameter's shape.
+        """
+        self.write("", dict(*values, **more))
+
+    def write(self, place: str, values: Mapping[str, Any]) -> None:
+        """`update`, with the name of the call for its errors."""
+        for name in values:
+            if name not in self._views:
+                raise self._unknown(name)
+        start = f"{place}: " if place else ""
+        arrays = [_values_for(f"{start}{name}", self._views[name], value) for name, value in values.items()]
+        views = [self._views[name] for name in values]
+        with self.writing(place or "assignment to parameters"):
+            # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
+            any(map(np.ndarray.__setitem__, views, [...] * len(arrays), arrays))
+
+    def reading(self, what: str) -> _core.UseBlock:
+        """A ``with`` block of the call `what` in which no other thread writes the parameters."""
+        return self._graph.reading(what)
+
+    def writing(self, what: str) -> _core.UseBlock:
+        """A ``with`` block of the call `what` in which nobody else reads or writes the parameters."""
+        return self._graph.writing(what)
+
+    def training(self, what: str) -> _core.UseBlock:
+        """A ``with`` block like `writing`, in which this thread may go on to read and write by other calls."""
+        return self._graph.training(what)
+
+    def __ior__(self, values: Any) -> "Parameters":  # type: ignore[misc]  # where __or__ gives a dict
+        self.update(values)
+        return self
+
+    def __or__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return self._views | dict(values)
+
+    def __ror__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(values) | self._views
+
+    def copy(self) -> dict[str, Array]:
+        """A plain dict of the same views."""
+        return dict(self._views)
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Array]]]:
+        return dict, (self.copy(),)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "parameters: expected the network to keep its parameters, got one to delete or to add; use "
+            "dict(net.parameters), a mapping of your own"
+        )
+
+    __delitem__ = pop = popitem = clear = setdefault = _refuse
+
+    def _unknown(self, name: object) -> KeyError:
+        try:
+            choose("parameter", name, self._views)
+        except (TypeError, ValueError) as error:
+            return KeyError(str(error))
+        raise AssertionError(name)
+
+
+def _values_for(name: str, view: Array, value: Any) -> Array:
+    """`value` as an array of its own for the parameter `view`: of its shape and dtype, and finite."""
+    numbers = as_numbers(value, name, "values")
+    if numbers.shape != view.shape:
+        raise ValueError(f"{name}: expected shape {view.shape}, got {numbers.shape}{_shape_remedy(view, numbers)}")
+    with np.errstate(over="ignore"):  # infinity is found below
+        array = np.array(numbers, dtype=view.dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity, or too large for {view.dtype}")
+    return array
+
+
+def _shape_remedy(view: Array, numbers: Array) -> str:
+    if numbers.ndim == 0:
+        return "; write one number everywhere with net.parameters[name][...] = number"
+    if numbers.T.shape == view.shape:
+        return "; transpose it with .T"
+    return ""
