@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 
+#include "base/thread_local.h"
 #include "base/thread_pool.h"
 
 namespace nnfast {
@@ -11,8 +12,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::atomic<InterruptCheck> installed{nullptr};
-thread_local Clock::time_point last_look{};
-thread_local bool off = false;
+NNF_THREAD_LOCAL Clock::time_point last_look{};
+NNF_THREAD_LOCAL bool off = false;
 
 }  // namespace
 

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/cpu.h"
 #include "base/interrupt.h"
+#include "base/thread_local.h"
 
 namespace nnfast {
 namespace {
@@ -46,8 +47,8 @@ constexpr int kMostThreads = 1024;
 struct JobFailed {};
 
 // Set in the job that this thread has a chunk of, once one of its chunks has thrown.
-thread_local const std::atomic<bool>* failed_job = nullptr;
-thread_local bool alone = false;
+NNF_THREAD_LOCAL const std::atomic<bool>* failed_job = nullptr;
+NNF_THREAD_LOCAL bool alone = false;
 
 // The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
 // chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks

@@ -12,9 +12,19 @@ namespace nnfast::plan {
 // the child: whatever a call reads there it writes first.
 class Busy {
  public:
-  Busy(std::atomic<uint32_t>& flag, const char* what) : flag_(flag) {
+  // A step excludes the graph's other users, and so needs no exchange: only its own callbacks may come.
+  enum class Others { come, are_excluded };
+
+  Busy(std::atomic<uint32_t>& flag, const char* what, Others others = Others::come) : flag_(flag) {
     const uint32_t mine = Use::process() + 1;
-    if (flag_.exchange(mine, std::memory_order_acquire) == mine) {
+    uint32_t before;
+    if (others == Others::are_excluded) {
+      before = flag_.load(std::memory_order_relaxed);
+      flag_.store(mine, std::memory_order_relaxed);
+    } else {
+      before = flag_.exchange(mine, std::memory_order_acquire);
+    }
+    if (before == mine) {
       throw StateError(text(what,
                             ": expected one call at a time, got one while another runs; give each ",
                             "thread a Trainer of its own, on a network.copy()"));

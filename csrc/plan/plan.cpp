@@ -432,7 +432,7 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
 template <class T>
 double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
   const Use::Writing writing(graph_->use, "train_on_batch");
-  const Busy busy(busy_, "train_on_batch");
+  const Busy busy(busy_, "train_on_batch", Busy::Others::are_excluded);
   require_optimizer("train_step");
   require_rows(batch.size, "train_step");
   return step(batch, {nullptr, 0, batch.size, 0}, learning_rate, nullptr);
@@ -443,7 +443,7 @@ void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_
                             index_t first, index_t batch_size, const double* learning_rates,
                             index_t steps, double seconds, double* tally) {
   const Use::Writing writing(graph_->use, "fit");
-  const Busy busy(busy_, "fit");
+  const Busy busy(busy_, "fit", Busy::Others::are_excluded);
   require_optimizer("train_batches");
   require_rows(batch_size, "train_batches");
   const auto start = std::chrono::steady_clock::now();

@@ -18,8 +18,9 @@ namespace nnfast::plan {
 struct Forks {
   std::mutex mutex;
   std::vector<Use*> uses;
-  std::atomic<bool> forking{false};
-  std::atomic<uint32_t> process{0};  // how many forks lie between this process and the first
+  inline static std::atomic<bool> forking{false};
+  inline static std::atomic<uint32_t> process{
+      0};  // how many forks lie between this process and the first
 
   static Forks& all() {
     static Forks& forks = *new Forks;
@@ -68,7 +69,7 @@ void Use::forget_all() {
   span_ = Span::step;
 }
 
-uint32_t Use::process() { return Forks::all().process.load(std::memory_order_relaxed); }
+uint32_t Use::process() { return Forks::process.load(std::memory_order_relaxed); }
 
 void Use::refuse(const char* what) const {
   const char* other = what_.load(std::memory_order_relaxed);
@@ -145,7 +146,7 @@ Use::Writing::~Writing() {
 }
 
 Use::Changing::Changing(Use& use) : use_(use) {
-  const std::atomic<bool>& forking = Forks::all().forking;
+  const std::atomic<bool>& forking = Forks::forking;
   for (;;) {
     use.changing_.store(true, std::memory_order_seq_cst);
     if (!forking.load(std::memory_order_seq_cst)) return;
