@@ -46,7 +46,7 @@ function(nnfast_add_isa name gnu_flags msvc_flags)
     endif()
     target_compile_options(${library} PRIVATE ${optimization} -fno-exceptions -fno-rtti -fno-lto ${gnu_flags})
     # GCC 12 warns at every use of its own AVX-512 header, which begins with undefined registers on purpose (PR 105593).
-    target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>)
   endif()
   string(TOUPPER ${name} upper)
   set(NNFAST_ISA_OBJECTS ${NNFAST_ISA_OBJECTS} $<TARGET_OBJECTS:${library}> PARENT_SCOPE)
