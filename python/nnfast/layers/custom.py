@@ -12,6 +12,7 @@ from nnfast.typing import Array, Shape, Spec
 
 __all__ = ["CustomLayer"]
 
+
 class CustomLayer(Layer):
     """Base of layers whose forward and backward pass are written in NumPy.
 
