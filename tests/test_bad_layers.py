@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnfast as nf
-from nnfast import layers
+from nnfast import _core, kernels, layers
 from nnfast.typing import Shape
 
 FLAT, SEQUENCE, IMAGE = (4,), (8, 4), (8, 9, 4)
@@ -159,3 +159,51 @@ def test_normalization_of_rows_without_images() -> None:
     net = nf.Network([layers.Input(FLAT), layers.BatchNormalization(name="the_layer")])
     with pytest.raises(ValueError, match=r"expected input \(N, 4\), got \(3, 5\)"):
         net.predict(np.zeros((3, 5), "float32"))
+
+
+LARGE = 2**62
+SIZES: dict[str, tuple[dict[str, Any], list[Shape]]] = {
+    "a sum of axes": ({"op": "concatenate"}, [(LARGE,), (LARGE,)]),
+    "a sum of many axes": ({"op": "concatenate"}, [(2**47, 2)] * 9),
+    "a sum of other axes": ({"op": "concatenate", "axis": 0}, [(LARGE, 1), (LARGE, 1), (LARGE, 1)]),
+    "padding": ({"op": "zero_padding", "padding": [2**29] * 4}, [(2**63 - 1, 1, 1)]),
+    "up-sampling": ({"op": "upsampling", "size": [2**29, 2], "interpolation": "nearest"}, [(LARGE, 2, 1)]),
+    "reshaping": ({"op": "reshape", "shape": [-1, LARGE]}, [(LARGE, LARGE)]),
+    "reshaping to much": ({"op": "reshape", "shape": [2**32, 2**32]}, [(4,)]),
+    "flattening": ({"op": "flatten"}, [(LARGE, 4)]),
+    "a transposed convolution": (
+        {"op": "conv_transpose", "kernel_size": [3], "strides": [2**29], "filters": 1, "padding": "same"},
+        [(2**40, 1)],
+    ),
+    "a kernel": ({"op": "dense", "units": LARGE}, [(4,)]),
+    "filters": ({"op": "conv", "kernel_size": [3, 3], "filters": LARGE}, [(4, 4, 4)]),
+    "pooling": ({"op": "max_pool", "pool_size": [2, 2]}, [(LARGE, LARGE, 1)]),
+    "pooling of all": ({"op": "global_avg_pool", "axes": 2}, [(LARGE, LARGE, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_that_overflow_are_refused(name: str) -> None:
+    node, shapes = SIZES[name]
+    with pytest.raises(ValueError, match=r"^node\S*: expected .*(fits in memory|less than 2\^30|elements in all)"):
+        _core.infer({"name": "node", "inputs": [str(i) for i in range(len(shapes))], **node}, shapes)
+
+
+ABSURD: dict[str, Callable[[], Any]] = {
+    "zero_padding2d": lambda: kernels.zero_padding2d_forward(np.ones((1, 1, 1, 1)), 2**24),
+    "upsample2d": lambda: kernels.upsample2d_forward(np.ones((1, 1, 1, 1)), 2**24),
+    "global_avg_pool2d": lambda: kernels.global_avg_pool2d_backward(np.ones((1, 1)), size=2**24),
+    "random_uniform": lambda: kernels.random_uniform(2**40),
+    "random_uniform, 2^61": lambda: kernels.random_uniform(2**61),
+    "an empty image": lambda: kernels.upsample2d_forward(np.ones((0, 1, 1, 2**20), "f4"), 2**29),
+    "an empty margin": lambda: kernels.zero_padding2d_forward(np.ones((0, 1, 1, 2**20), "f4"), 2**29),
+    "a row of nothing": lambda: kernels.reduce_sum(np.ones((2**40, 0), "f4"), 1),
+    "columns of nothing": lambda: kernels.reduce_sum(np.ones((0, 2**40), "f4"), 0),
+    "rows of nothing": lambda: kernels.gather_rows(np.ones((0, 2**40, 2**20), "f4"), np.zeros(0, "i8")),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_arrays_beyond_memory_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^\w+: expected an array of at most the \d+ GiB .*use smaller sizes"):
+        ABSURD[name]()

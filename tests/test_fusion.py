@@ -87,6 +87,50 @@ def test_a_normalization_runs_in_the_product_before_it(product: str, bias: bool,
             assert (net.predict(batch(net, rows)[0]) < 0).any() == (not tail)
 
 
+IMAGE, SEQUENCE = (7, 8, 4), (9, 4)
+ACTIVE: dict[str, tuple[tuple[int, ...], Callable[..., layers.Layer]]] = {
+    **{
+        name: (IMAGE, lambda activation, use_bias, make=make: make(use_bias, activation=activation))
+        for name, make in {
+            "conv": lambda bias, **more: layers.Conv2D(9, 3, use_bias=bias, **more),
+            "many filters": lambda bias, **more: layers.Conv2D(70, 3, strides=2, padding="same", use_bias=bias, **more),
+            "few filters": lambda bias, **more: layers.Conv2D(2, 3, use_bias=bias, **more),
+            "dilated": lambda bias, **more: layers.Conv2D(5, 3, dilation_rate=2, use_bias=bias, **more),
+            "pointwise": lambda bias, **more: layers.Conv2D(37, 1, use_bias=bias, **more),
+            "groups": lambda bias, **more: layers.Conv2D(8, 3, groups=2, padding="same", use_bias=bias, **more),
+            "depthwise": lambda bias, **more: layers.DepthwiseConv2D(3, use_bias=bias, **more),
+            "multiplied": lambda bias, **more: layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=bias, **more),
+            "dense": lambda bias, **more: layers.Dense(21, use_bias=bias, **more),
+            "transposed": lambda bias, **more: layers.Conv2DTranspose(3, 3, use_bias=bias, **more),
+            "transposed by 2": lambda bias, **more: layers.Conv2DTranspose(3, 3, 2, "same", use_bias=bias, **more),
+            "transposed, gaps": lambda bias, **more: layers.Conv2DTranspose(3, 2, 3, use_bias=bias, **more),
+            "transposed, wide": lambda bias, **more: layers.Conv2DTranspose(20, 4, 2, "same", use_bias=bias, **more),
+        }.items()
+    },
+    "Winograd's": ((6, 7, 16), lambda **options: layers.Conv2D(16, 3, padding="same", **options)),
+    "Winograd's, transposed": ((6, 7, 16), lambda **options: layers.Conv2DTranspose(16, 3, **options)),
+    "in time": (SEQUENCE, lambda **options: layers.Conv1D(5, 3, **options)),
+    "in time, transposed": (SEQUENCE, lambda **options: layers.Conv1DTranspose(3, 3, 2, **options)),
+    "a row": ((600,), lambda **options: layers.Dense(70, **options)),
+    "a unit": ((600,), lambda **options: layers.Dense(1, **options)),
+}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", ACTIVE)
+def test_an_activation_of_a_layer_has_the_bits_of_one_of_its_own(name: str, bias: bool) -> None:
+    shape, make = ACTIVE[name]
+    for activation in nf.activations.names():
+        for dtype in DTYPES:
+            net = chain(shape, make(activation=activation, use_bias=bias), dtype=dtype)
+            for rows in (1, 5):
+                check_prediction(net, rows)
+            x, _ = batch(net, 4)
+            assert net.predict(x).tobytes() == list(net.trace(x).values())[-1].tobytes()
+            if activation != "heaviside" and not (activation.endswith("softmax") and net.output_shape == (1,)):
+                check_training(net, 4)  # others have no gradient
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize("units", [3, 70, 200])
 def test_a_normalization_runs_in_a_dense_layer_on_rows(units: int, rows: int) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import Array, assert_close, eps
-from reference.convolution import conv_backward, conv_forward
+from reference.convolution import conv_backward, conv_forward, conv_transpose_forward
 from reference.matmul import matmul_fma_chain
 
 import nnfast as nf
-from nnfast import kernels
+from nnfast import kernels, layers
 
 sizes = st.integers(1, 9)
 pairs = st.tuples(st.integers(0, 4), st.integers(0, 4))
@@ -150,3 +150,44 @@ def test_a_gradient_of_another_shape_is_refused() -> None:
 def test_dtypes_do_not_mix() -> None:
     with pytest.raises(TypeError, match="kernel: expected float64, got float32"):
         kernels.conv2d_forward(np.zeros((1, 6, 6, 4)), np.zeros((3, 3, 4, 6), np.float32))
+
+
+@pytest.mark.parametrize("pads", [(2, 0), (0, 1), (1, 2)])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_a_transposed_convolution_is_cut_where_it_is_padded(strides: int, pads: tuple[int, int], rng: Any) -> None:
+    """As in PyTorch: what the padding of the convolution covers is cut off the transposed one's output."""
+    x, kernel = rng.standard_normal((2, 7, 3)), rng.standard_normal((4, 5, 3))
+    uncut = (7 - 1) * strides + 4
+    whole = conv_transpose_forward(x, kernel, None, (uncut,), (strides,), "valid")
+    for layer, shape, how in (
+        (layers.Conv1DTranspose, (7, 3), (pads,)),
+        (layers.Conv2DTranspose, (1, 7, 3), ((0, 0), pads)),
+    ):
+        size = 4 if len(shape) == 2 else (1, 4)
+        made = layer(5, size, strides if len(shape) == 2 else (1, strides), how, use_bias=False)
+        net = nf.Network([layers.Input(shape), made], dtype="float64")
+        net.set_weights([kernel.reshape(net.get_weights()[0].shape)])
+        y = net.predict(x.reshape(2, *shape)).reshape(2, -1, 5)
+        assert y.shape[1] == uncut - sum(pads)
+        np.testing.assert_allclose(y, whole[:, pads[0] : uncut - pads[1]], rtol=0, atol=1e-13)
+        report = nf.check_gradients(net, x.reshape(2, *shape), np.ones((2, *net.output_shape)), "mse")
+        assert report, f"\n{report}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("image", [(6, 6, 2), (30, 29, 1), (1, 1500, 1), (2, 400, 2)])
+def test_gradients_of_few_filters_are_those_of_more(image: tuple[int, ...], dtype: Any, rng: Any) -> None:
+    """Bit for bit, though vectors hold two images of few filters and one of more: which, the instruction set says."""
+    kernel_size = (1, 2) if image[0] == 1 else (2, 2)
+    most = 8 if dtype == "float32" else 4  # of half the widest vector
+    for n in (1, 2, 9, 21, 40):
+        x = rng.standard_normal((n, *image)).astype(dtype)
+        kernel = np.zeros((*kernel_size, image[-1], most), dtype)
+        y = kernels.conv2d_forward(x, kernel)
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        _, d_kernel, d_bias = kernels.conv2d_backward(dy, x, kernel)
+        for filters in range(1, most):
+            few = [np.ascontiguousarray(array[..., :filters]) for array in (dy, kernel)]
+            _, some, bias = kernels.conv2d_backward(few[0], x, few[1])
+            np.testing.assert_array_equal(some, d_kernel[..., :filters])
+            np.testing.assert_array_equal(bias, d_bias[:filters])

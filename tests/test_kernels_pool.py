@@ -216,3 +216,46 @@ def test_bad_layers_say_what_is_wrong(
         _network(shape, layer)
     for word in words:
         assert word in str(caught.value)
+
+
+@dtypes
+@pytest.mark.parametrize("channels", [1, 6, 16, 35])
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (2, 4), (4, 4)])
+def test_a_window_with_a_nan_is_nan(size: tuple[int, int], channels: int, dtype: str) -> None:
+    """Wherever it stands, with and without winners, and as the largest of the network's pooling layers."""
+    rng = np.random.default_rng(8)
+    for place in np.ndindex(*size):
+        x = rng.standard_normal((2, 2 * size[0], 2 * size[1], channels)).astype(dtype)
+        x[0, place[0], size[1] + place[1], ::2] = np.nan
+        wanted = x.reshape(2, 2, size[0], 2, size[1], channels).max(axis=(2, 4))
+        assert np.isnan(wanted).sum() == (channels + 1) // 2
+        winners = np.full(wanted.shape, -7, dtype)
+        np.testing.assert_array_equal(kernels.max_pool2d_forward(x, size), wanted)
+        np.testing.assert_array_equal(kernels.max_pool2d_forward(x, size, winners=winners), wanted)
+        assert (winners[0, 0, 1, ::2] == place[0] * size[1] + place[1]).all()
+        whole = x.max(axis=(1, 2))
+        np.testing.assert_array_equal(kernels.global_max_pool2d_forward(x), whole)
+        shape = x.shape[1:]
+        for layer, y in ((layers.MaxPool2D(size), wanted), (layers.GlobalMaxPool2D(), whole)):
+            noise = nf.Network([layers.Input(shape), Spoilt(x), layer], dtype=dtype)
+            np.testing.assert_array_equal(noise.predict(np.zeros_like(x)), y)
+
+
+class Spoilt(layers.CustomLayer):
+    """Gives the numbers of `values`, which no input may have."""
+
+    def __init__(self, values: Array, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.values = values
+
+    def forward(self, inputs: list[Array], output: Array, *more: object) -> None:
+        output[...] = self.values[: len(output)]
+
+
+@dtypes
+def test_the_gradient_of_a_window_with_nans_goes_to_the_last(dtype: str) -> None:
+    x = np.array([[1, np.nan, 3, 4], [np.nan, 2, 7, 5]], dtype).reshape(1, 2, 4, 1)
+    winners = np.empty((1, 1, 2, 1), dtype)
+    kernels.max_pool2d_forward(x, 2, winners=winners)
+    dx = kernels.max_pool2d_backward(np.array([[[[2.0], [3.0]]]], dtype), winners, (2, 4), 2)
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[0, 0, 0, 0], [2, 0, 3, 0]])

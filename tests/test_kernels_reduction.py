@@ -55,6 +55,15 @@ def test_argmax_takes_the_first_of_equals(dtype: str) -> None:
 
 
 @dtypes
+def test_argmax_takes_the_first_nan(dtype: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((400, 13)).astype(dtype)
+    x[rng.random(x.shape) < 0.15] = np.nan
+    x[:3], x[3, 1:], x[4, -1] = np.nan, np.nan, np.inf
+    assert np.isnan(x).any(axis=1).mean() > 0.7
+    np.testing.assert_array_equal(kernels.argmax(x), x.argmax(axis=1))
+
+
+@dtypes
 def test_gathered_rows_keep_their_shape_and_bits(dtype: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((6, 3, 5)).astype(dtype)
     rows = np.array([5, 0, 0, 3])

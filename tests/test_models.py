@@ -1,4 +1,4 @@
-"""Ready-made networks: published numbers of parameters, shapes, values against PyTorch, training, bad options."""
+"""Ready-made networks: numbers of parameters, shapes, values in NumPy and PyTorch, training, bad options."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference.convolution import conv_forward
+from reference.pooling import max_pool
 
 import nnfast as nf
 from nnfast import layers, models
+from nnfast.typing import Array
 
 # ---- numbers of parameters -------------------------------------------------------
 
@@ -152,6 +155,17 @@ def test_saved_and_loaded(name: str, tmp_path: Path, rng: np.random.Generator) -
     assert np.array_equal(nf.Network.load(tmp_path / "net.safetensors").predict(x), net.predict(x))
 
 
+def test_numbers_that_only_training_shows() -> None:
+    """Momentum and epsilon of torchvision's normalisations; dropout of GoogLeNet's paper and of Keras's example."""
+    for name, make in SMALL.items():
+        normal = [layer for layer in make(seed=0).layers if isinstance(layer, layers.BatchNormalization)]
+        assert bool(normal) == (name.startswith("resnet") or name.endswith("normalised"))
+        assert {(layer.momentum, layer.epsilon) for layer in normal} <= {(0.9, 1e-5)}
+    for net, rate in ((SMALL["googlenet"](seed=0), 0.4), (models.mnist_convnet(seed=0), 0.5)):
+        *_, before, last = net.layers
+        assert (type(before), before.rate, type(last)) == (layers.Dropout, rate, layers.Dense)
+
+
 # ---- values ----------------------------------------------------------------------
 
 
@@ -176,23 +190,30 @@ def test_same_maps_are_passed_on(rng: np.random.Generator) -> None:
         assert np.array_equal(net.predict(image), np.maximum(image, 0))
 
 
-class InTorch:
-    """The blocks in PyTorch's functions on (N, C, H, W), with an nnfast network's parameters."""
+class InNumpy:
+    """The blocks in NumPy, with an nnfast network's parameters."""
 
     def __init__(self, net: nf.Network) -> None:
-        self.torch = pytest.importorskip("torch")
-        self.F = self.torch.nn.functional
-        self.values = {name: self.torch.from_numpy(np.array(view)) for name, view in net.parameters.items()}
+        self.values = {name: np.array(view) for name, view in net.parameters.items()}
 
-    def convolution(self, x: Any, name: str, strides: int = 1, relu: bool = True) -> Any:
-        kernel = self.values[f"{name}.kernel"].permute(3, 2, 0, 1)
-        x = self.F.conv2d(x, kernel, self.values.get(f"{name}.bias"), strides, kernel.shape[-1] // 2)
+    def filtered(self, x: Array, kernel: Array, bias: Array | None, strides: int) -> Array:
+        half = len(kernel) // 2
+        return conv_forward(x, kernel, bias, (strides, strides), ((half, half), (half, half)), (1, 1), 1)
+
+    def normalized(self, x: Array, mean: Array, variance: Array, gamma: Array, beta: Array) -> Array:
+        return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
+
+    def largest(self, x: Array, strides: int, padding: Any) -> Array:
+        return max_pool(x, (3, 3), (strides, strides), padding)
+
+    def convolution(self, x: Array, name: str, strides: int = 1, relu: bool = True) -> Array:
+        x = self.filtered(x, self.values[f"{name}.kernel"], self.values.get(f"{name}.bias"), strides)
         if f"{name}_norm.gamma" in self.values:
             parts = ("moving_mean", "moving_variance", "gamma", "beta")
-            x = self.F.batch_norm(x, *(self.values[f"{name}_norm.{part}"] for part in parts), eps=1e-5)
-        return self.F.relu(x) if relu else x
+            x = self.normalized(x, *(self.values[f"{name}_norm.{part}"] for part in parts))
+        return np.maximum(x, 0) if relu else x
 
-    def residual(self, x: Any, name: str, strides: int, parts: str) -> Any:
+    def residual(self, x: Array, name: str, strides: int, parts: str) -> Array:
         y = x
         for part in parts:
             moves = strides if part == parts[-2 if len(parts) == 3 else 0] else 1
@@ -200,60 +221,86 @@ class InTorch:
         if f"{name}_shortcut.kernel" in self.values:
             x = self.convolution(x, f"{name}_shortcut", strides, relu=False)
         elif x.shape != y.shape:
-            x = self.F.pad(x[:, :, ::strides, ::strides], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
-        return self.F.relu(x + y)
+            x = np.pad(x[:, ::strides, ::strides], ((0, 0), (0, 0), (0, 0), (0, y.shape[-1] - x.shape[-1])))
+        return np.maximum(x + y, 0)
 
-    def inception(self, x: Any, name: str) -> Any:
+    def inception(self, x: Array, name: str) -> Array:
         branches = (("1x1",), ("3x3_reduce", "3x3"), ("5x5_reduce", "5x5"), ("pool_1x1",))
         found = []
         for parts in branches:
-            y = self.F.max_pool2d(x, 3, 1, 1) if parts[0].startswith("pool") else x
+            y = self.largest(x, 1, "same") if parts[0].startswith("pool") else x
             for part in parts:
                 y = self.convolution(y, f"{name}_{part}")
             found.append(y)
-        return self.torch.cat(found, 1)
+        return np.concatenate(found, axis=-1)
 
-    def classify(self, x: Any) -> Any:
-        logits = x.mean((2, 3)) @ self.values["dense.kernel"] + self.values["dense.bias"]
-        return self.F.softmax(logits, 1).numpy()
+    def classify(self, x: Array) -> Array:
+        return x.mean(axis=(1, 2)) @ self.values["dense.kernel"] + self.values["dense.bias"]
 
 
-def in_torch_resnet_cifar(t: InTorch, x: Any) -> Any:
+class InTorch(InNumpy):
+    """Likewise, with PyTorch's functions on (N, C, H, W)."""
+
+    def __init__(self, net: nf.Network) -> None:
+        super().__init__(net)
+        self.torch = pytest.importorskip("torch")
+
+    def _call(self, function: str, x: Array, *others: Any, **options: Any) -> Array:
+        images = self.torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+        tensors = [self.torch.from_numpy(o) if isinstance(o, np.ndarray) else o for o in others]
+        y: Array = getattr(self.torch.nn.functional, function)(images, *tensors, **options).numpy()
+        return y.transpose(0, 2, 3, 1)
+
+    def filtered(self, x: Array, kernel: Array, bias: Array | None, strides: int) -> Array:
+        return self._call("conv2d", x, kernel.transpose(3, 2, 0, 1).copy(), bias, strides, len(kernel) // 2)
+
+    def normalized(self, x: Array, mean: Array, variance: Array, gamma: Array, beta: Array) -> Array:
+        return self._call("batch_norm", x, mean, variance, gamma, beta, eps=1e-5)
+
+    def largest(self, x: Array, strides: int, padding: Any) -> Array:
+        """As torchvision's networks have it."""
+        if padding == "same" and strides == 2:
+            return self._call("max_pool2d", x, 3, 2, ceil_mode=True)
+        return self._call("max_pool2d", x, 3, strides, 1)
+
+
+def resnet_cifar(t: InNumpy, x: Array) -> Array:
     x = t.convolution(x, "conv1")
     for stage in (2, 3, 4):
         x = t.residual(x, f"conv{stage}_1", 1 if stage == 2 else 2, "ab")
     return t.classify(x)
 
 
-def in_torch_resnet(t: InTorch, x: Any, blocks: tuple[int, ...], parts: str) -> Any:
-    x = t.F.max_pool2d(t.convolution(x, "conv1", 2), 3, 2, 1)
+def resnet(t: InNumpy, x: Array, blocks: tuple[int, ...], parts: str) -> Array:
+    x = t.largest(t.convolution(x, "conv1", 2), 2, ((1, 1), (1, 1)))
     for stage, count in enumerate(blocks, 2):
         for block in range(1, count + 1):
             x = t.residual(x, f"conv{stage}_{block}", 2 if stage > 2 and block == 1 else 1, parts)
     return t.classify(x)
 
 
-def in_torch_googlenet(t: InTorch, x: Any) -> Any:
-    x = t.F.max_pool2d(t.convolution(x, "conv1", 2), 3, 2, ceil_mode=True)
+def googlenet(t: InNumpy, x: Array) -> Array:
+    x = t.largest(t.convolution(x, "conv1", 2), 2, "same")
     x = t.convolution(t.convolution(x, "conv2_reduce"), "conv2")
     for stage, letters in ((3, "ab"), (4, "abcde"), (5, "ab")):
-        x = t.F.max_pool2d(x, 3, 2, ceil_mode=True)
+        x = t.largest(x, 2, "same")
         for letter in letters:
             x = t.inception(x, f"inception_{stage}{letter}")
     return t.classify(x)
 
 
-IN_TORCH: dict[str, Callable[..., Any]] = {
-    "resnet_cifar": in_torch_resnet_cifar,
-    "resnet": lambda t, x: in_torch_resnet(t, x, (2, 2, 2, 2), "ab"),
-    "resnet of bottlenecks": lambda t, x: in_torch_resnet(t, x, (3, 4, 6, 3), "abc"),
-    "googlenet": in_torch_googlenet,
-    "googlenet, normalised": in_torch_googlenet,
+WRITTEN_AGAIN: dict[str, Callable[[InNumpy, Array], Array]] = {
+    "resnet_cifar": resnet_cifar,
+    "resnet": lambda t, x: resnet(t, x, (2, 2, 2, 2), "ab"),
+    "resnet of bottlenecks": lambda t, x: resnet(t, x, (3, 4, 6, 3), "abc"),
+    "googlenet": googlenet,
+    "googlenet, normalised": googlenet,
 }
 
 
-@pytest.mark.parametrize("name", IN_TORCH)
-def test_values_against_pytorch(name: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("library", [InNumpy, InTorch])
+@pytest.mark.parametrize("name", WRITTEN_AGAIN)
+def test_values(name: str, library: type[InNumpy], rng: np.random.Generator) -> None:
     net = SMALL[name](seed=0, dtype="float64", scale=1)
     for parameter, view in net.parameters.items():
         if parameter.endswith(("gamma", "moving_variance")):
@@ -261,10 +308,11 @@ def test_values_against_pytorch(name: str, rng: np.random.Generator) -> None:
         elif parameter.endswith(("beta", "moving_mean", "bias")):
             view[...] = rng.normal(0, 0.1, view.shape)
     x = rng.normal(size=(2, *net.input_shape))
-    t = InTorch(net)
-    expected = IN_TORCH[name](t, t.torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+    logits = WRITTEN_AGAIN[name](library(net), x)
+    assert logits.std() > 0.01
     # Sums of up to 4,608 terms in some 50 layers, each relative to its own size: 50 * 4608 * eps is 5e-11.
-    np.testing.assert_allclose(net.predict(x), expected, rtol=5e-11, atol=1e-14)
+    got = net.trace(x)["dense.preactivation"]
+    np.testing.assert_allclose(got, logits, rtol=0, atol=5e-11 * np.abs(logits).max())
 
 
 # ---- training --------------------------------------------------------------------

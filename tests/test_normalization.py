@@ -79,6 +79,85 @@ def test_a_batch_of_one_row_has_variance_0() -> None:
     assert (moving(net)[1] == 0.5).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(4, 3, 3, 2), (5, 70), (300, 16), (2, 9, 9, 33)])
+@pytest.mark.parametrize("value", [0.3, -255.0, 1e4 + 0.3, 123456.7, 1e8 + 8, 1.23456e10])
+def test_equal_numbers_become_beta(value: float, shape: tuple[int, ...], dtype: str) -> None:
+    """x - mean = 0, however large x is beside the deviation that epsilon leaves."""
+    x = np.full(shape, value, dtype)
+    n = shape[-1]
+    beta = np.linspace(-1, 1, n, dtype=dtype)
+    gamma = np.linspace(0.5, 3, n, dtype=dtype)
+    wanted = np.broadcast_to(beta, shape)
+    mean, none = np.full(n, value, dtype), np.zeros(n, dtype)
+    for options in ({}, {"mean": mean, "variance": none}):
+        y = nf.kernels.batch_norm_forward(x, gamma, beta, **options)
+        np.testing.assert_array_equal(y[0] if isinstance(y, tuple) else y, wanted)
+    np.testing.assert_array_equal(nf.kernels.group_norm_forward(x, gamma, beta, groups=1), wanted)
+    np.testing.assert_array_equal(nf.kernels.layer_norm_forward(x, gamma, beta), wanted)
+
+
+PRODUCTS: dict[str, Callable[[], layers.Layer]] = {
+    "dense": lambda: layers.Dense(5, use_bias=False),
+    "pointwise": lambda: layers.Conv2D(5, 1, use_bias=False),
+    "few filters": lambda: layers.Conv2D(2, 3, use_bias=False),
+    "many filters": lambda: layers.Conv2D(40, 3, use_bias=False),
+    "Winograd's": lambda: layers.Conv2D(16, 3, use_bias=False),
+    "depthwise": lambda: layers.DepthwiseConv2D(3, use_bias=False),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_equal_numbers_become_beta_in_the_product_before(name: str, rows: int) -> None:
+    channels = 16 if name in ("Winograd's", "depthwise") else 4
+    net = nf.Network([layers.Input((7, 6, channels)), PRODUCTS[name](), layers.BatchNormalization()], seed=0)
+    product = next(n for n in net.parameters if n.endswith("kernel"))
+    net.parameters[product][...] = 0
+    net.parameters[product][0] = 1e5 / 3  # the taps of one row, all alike
+    x = np.ones((rows, 7, 6, channels), "float32")
+    values = net.trace(x)
+    sums = next(v for n, v in values.items() if n == product.split(".")[0])
+    assert (sums == sums.flat[0]).all()
+    assert abs(sums.flat[0]) > 1e4
+    net.parameters["batch_normalization.moving_mean"][...] = sums.flat[0]
+    net.parameters["batch_normalization.moving_variance"][...] = 0
+    net.parameters["batch_normalization.beta"][...] = 0.375
+    assert "batch_normalization" not in [row["op"] for row in net.plan(rows).describe()]
+    assert (net.predict(x) == 0.375).all()
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_gradients_where_the_mean_is_large(relu: bool) -> None:
+    """d_gamma sums g (x - mean), and float32's rounding of a mean of 1e5 is a thousandth of the deviation."""
+    rng = np.random.default_rng(2)
+    x = (1e5 + rng.standard_normal((4000, 3))).astype("float32")
+    dy = (1 + rng.random((4000, 3))).astype("float32")  # whose sum makes the rounding count
+    gamma, beta = np.array([0.5, 1, 2], "float32"), np.array([0.25, -0.25, 1], "float32")
+    wide, activation = x.astype("float64"), "relu" if relu else "identity"
+    deviation = np.sqrt(wide.var(axis=0) + 1e-3)
+    unit = (wide - wide.mean(axis=0)) / deviation
+    g = np.where(gamma * unit + beta > 0, dy, 0) if relu else dy.astype("float64")
+    dx, d_gamma, d_beta = nf.kernels.batch_norm_backward(dy, x, gamma, beta, activation=activation)
+    np.testing.assert_allclose(d_beta, g.sum(axis=0), rtol=1e-5)
+    # A sign that rounding turns moves a sum by one dy at most, where y is 0; the rounding itself is of each term.
+    rounding = 4000 * 2 * 2**-23 * 4
+    np.testing.assert_allclose(d_gamma, (g * unit).sum(axis=0), atol=rounding)
+    g_gamma = g * gamma
+    wanted = (g_gamma - g_gamma.mean(axis=0) - unit * (g_gamma * unit).mean(axis=0)) / deviation
+    np.testing.assert_allclose(dx, wanted, atol=1e-4)
+
+
+def test_epsilon_is_added_to_the_variance() -> None:
+    """By default .001, Keras's, in the layer and in the ready-made networks' blocks."""
+    x = np.array([[0.0], [2.0]])
+    for options, epsilon in (({}, 1e-3), ({"epsilon": 0.25}, 0.25)):
+        net = nf.Network([layers.Input((1,)), layers.BatchNormalization(**options)], dtype="float64")
+        values = training_values(net, x)["batch_normalization"]
+        np.testing.assert_allclose(values, (x - 1) / np.sqrt(1 + epsilon), rtol=4 * EPS)
+        np.testing.assert_allclose(net.predict(x), x / np.sqrt(1 + epsilon), rtol=4 * EPS)
+
+
 LAYERS: dict[str, tuple[Callable[[], list[layers.Layer]], Sequence[int]]] = {
     "batch": (lambda: [layers.BatchNormalization()], (6,)),
     "batch, relu": (lambda: [layers.Dense(5), layers.BatchNormalization(), layers.ReLU()], (6,)),

@@ -291,3 +291,132 @@ def test_options_that_json_cannot_hold_are_named(tmp_path: Path, value: Any, err
     with pytest.raises(error, match=r"^network\.layers\[1\]\.config\.by\.deep\[1\]: expected what JSON can hold"):
         net.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- what custom layers must write ------------------------------------------------------------------
+
+Forward = Callable[[list[Array], Array], Any]
+Backward = Callable[[Array, list[Array], list[Array], dict[str, Array]], Any]
+
+
+def twice(inputs: list[Array], output: Array) -> None:
+    np.multiply(inputs[0], 2, out=output)
+
+
+def half(output: Array, values: Array) -> None:
+    output[:, : values.shape[1] // 2] = values[:, : values.shape[1] // 2]
+
+
+class Given(Scale):
+    """A layer with the given forward and backward pass, which nothing saves."""
+
+    def __init__(self, forward: Forward = twice, backward: Backward | None = None) -> None:
+        super().__init__()
+        self.given = forward, backward
+
+    def forward(self, inputs: list[Array], output: Array, *more: Any) -> Any:
+        return self.given[0](inputs, output)
+
+    def backward(self, d_output: Array, d_inputs: list[Array], inputs: list[Array], *more: Any) -> Any:
+        assert self.given[1] is not None
+        return self.given[1](d_output, d_inputs, inputs, more[-1])
+
+
+LEFT = "given.forward: expected every element of output to be written, got {} of 12 left"
+FORWARD = {
+    "returned": (
+        lambda x, y: x[0] * 2,
+        r"given.forward: .*one returned, of type ndarray; write output\[\.\.\.\] = \.\.\.",
+    ),
+    "a number returned": (lambda x, y: 0, "given.forward: .*one returned, of type int"),
+    "nothing": (lambda x, y: None, LEFT.format(12)),
+    "a part": (lambda x, y: half(y, x[0]), LEFT.format(8)),
+    "all but the last element": (lambda x, y: y.reshape(-1).__setitem__(slice(11), 1), LEFT.format(1)),
+    "added to what was there": (lambda x, y: np.add(y, x[0], out=y), LEFT.format(12)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", FORWARD)
+def test_a_custom_layer_that_does_not_fill_its_output_is_refused(case: str, dtype: Any) -> None:
+    forward, match = FORWARD[case]
+    net = nf.Network([layers.Input((3,)), layers.Dense(3), Given(forward), layers.Dense(2)], dtype=dtype, seed=0)
+    with pytest.raises(ValueError, match=match):
+        net.predict(X)
+    before = net.flat().copy()
+    trainer = nf.Trainer(net, loss="mse")
+    with pytest.raises(ValueError, match=match):
+        trainer.train_on_batch(X, Y)
+    np.testing.assert_array_equal(net.flat(), before)
+
+
+def test_a_custom_layer_may_return_its_own_output_and_write_nans() -> None:
+    def fill(inputs: list[Array], output: Array) -> Array:
+        output[...] = np.nan
+        output[:, 0] = np.inf - np.inf
+        output[:, 1] = -np.nan
+        return output
+
+    net = nf.Network([layers.Input((3,)), Given(fill)])
+    assert np.isnan(net.predict(X)).all()
+
+
+def replace(target: Any, key: Any, value: Any) -> None:
+    target[key] = value
+
+
+BACKWARD: dict[str, tuple[Backward, str]] = {
+    "returned": (lambda dy, dx, x, dp: [2 * dy], r"given.backward: .*returned, of type list; write d_inputs\[0\]"),
+    "nothing": (lambda dy, dx, x, dp: None, r"of d_inputs\[0\] to be written, got 12 of 12 left"),
+    "a part": (lambda dy, dx, x, dp: half(dx[0], dy), r"of d_inputs\[0\] to be written, got 8 of 12 left"),
+    "replaced": (lambda dy, dx, x, dp: replace(dx, 0, dy), r"of d_inputs\[0\] to be written, got 12 of 12 left"),
+    "parameter replaced": (
+        lambda dy, dx, x, dp: np.copyto(dx[0], dy) or replace(dp, "factor", np.ones(1, "f4")),
+        r"given.backward: expected a gradient added into the array d_parameters\['factor'\], got another",
+    ),
+    "parameter dropped": (
+        lambda dy, dx, x, dp: np.copyto(dx[0], dy) or dp.clear(),
+        r"given.backward: expected a gradient added into the array d_parameters\['factor'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BACKWARD)
+def test_a_custom_layer_that_does_not_fill_its_gradients_is_refused(case: str) -> None:
+    backward, match = BACKWARD[case]
+    net = nf.Network([layers.Input((3,)), layers.Dense(3), Given(twice, backward), layers.Dense(2)], seed=0)
+    before = net.flat().copy()
+    with pytest.raises(ValueError, match=match):
+        nf.Trainer(net, loss="mse").train_on_batch(X, Y)
+    np.testing.assert_array_equal(net.flat(), before)
+
+
+def test_a_gradient_that_nobody_wants_may_stay_unwritten() -> None:
+    def of_the_parameter(dy: Array, dx: list[Array], x: list[Array], dp: dict[str, Array]) -> None:
+        dp["factor"] += (dy * x[0]).sum()
+
+    net = nf.Network([layers.Input((3,)), Given(twice, of_the_parameter)], seed=0)
+    y = np.ones((4, 3), "f4")
+    net.loss_and_gradients(X, y, "half_squared_error")
+    _, gradients = net.loss_and_gradients(X, y, "half_squared_error")
+    wanted = ((2 * X.astype("f8") - 1) * X).sum() / 4
+    np.testing.assert_allclose(gradients["given.factor"], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["value", "gradient"])
+@pytest.mark.parametrize("wrong", ["nothing", "a part", "too few axes"])
+def test_a_custom_loss_returns_all_of_its_result(method: str, wrong: str) -> None:
+    class Wrong(Quartic):
+        pass
+
+    def result(target: Array, prediction: Array) -> Any:
+        right = getattr(Quartic, method)(self_, target, prediction)
+        return {"nothing": None, "a part": right[:-1], "too few axes": right.sum()}[wrong]
+
+    self_ = Wrong()
+    setattr(Wrong, method, staticmethod(result))
+    net = nf.Network([layers.Input((3,)), layers.Dense(2)], seed=0)
+    before = net.flat().copy()
+    with pytest.raises(ValueError, match=rf"Wrong.{method}: expected shape \(4,"):
+        nf.Trainer(net, loss=self_).train_on_batch(X, Y)
+    np.testing.assert_array_equal(net.flat(), before)

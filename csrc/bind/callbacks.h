@@ -3,6 +3,7 @@
 
 #include "bind/gil.h"
 #include "bind/graph.h"
+#include "bind/results.h"
 #include "plan/plan.h"
 
 namespace nnfast::bind {
@@ -48,26 +49,35 @@ plan::Callback<T> layer_callback(const py::sequence& functions) {
     const index_t rows = call.run->rows;
     py::list inputs;
     for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
-    call_user(forward, py::make_tuple(inputs, tensor_view(call.output->value, *call.output, rows),
-                                      named_views(call.parameters, false), call.run->training));
+    Results<T> results(call.output->name + ".forward");
+    const py::array output = tensor_view(call.output->value, *call.output, rows);
+    results.expect("output", output);
+    results.check(call_user(
+        forward,
+        py::make_tuple(inputs, output, named_views(call.parameters, false), call.run->training)));
   };
   callback.backward = [backward](const plan::CallbackCall<T>& call) {
     const AcquireGil acquire;
     const index_t rows = call.run->rows;
     py::list inputs, d_inputs;
+    Results<T> results(call.output->name + ".backward");
     for (size_t i = 0; i < call.inputs.size(); ++i) {
       inputs.append(tensor_to_read(*call.inputs[i], rows));
       // A gradient that nobody wants has a place to be written to all the same.
       if (call.d_inputs[i]) {
-        d_inputs.append(tensor_view(call.d_inputs[i], *call.inputs[i], rows));
+        const py::array d_input = tensor_view(call.d_inputs[i], *call.inputs[i], rows);
+        results.expect("d_inputs[" + std::to_string(i) + "]", d_input);
+        d_inputs.append(d_input);
       } else {
         d_inputs.append(py::array_t<T>(with_rows(rows, call.inputs[i]->shape)));
       }
     }
-    call_user(backward, py::make_tuple(tensor_view(call.d_output, *call.output, rows), d_inputs,
-                                       inputs, tensor_to_read(*call.output, rows),
-                                       named_views(call.parameters, false),
-                                       named_views(call.parameters, true)));
+    const py::dict d_parameters = named_views(call.parameters, true);
+    results.expect_sums(d_parameters);
+    results.check(
+        call_user(backward, py::make_tuple(tensor_view(call.d_output, *call.output, rows), d_inputs,
+                                           inputs, tensor_to_read(*call.output, rows),
+                                           named_views(call.parameters, false), d_parameters)));
   };
   return callback;
 }

@@ -54,7 +54,8 @@ class AcquireGil {
 
 // Calls a user's function, which may give up the lock and take it again. Here stands no Python object of
 // ours between the thread's end and the wait for it.
-inline void call_user(const pybind11::object& function, const pybind11::tuple& arguments) {
+inline pybind11::object call_user(const pybind11::object& function,
+                                  const pybind11::tuple& arguments) {
   PyObject* result = nullptr;
   try {
     result = PyObject_CallObject(function.ptr(), arguments.ptr());
@@ -62,7 +63,7 @@ inline void call_user(const pybind11::object& function, const pybind11::tuple& a
     wait_for_the_end();
   }
   if (!result) throw pybind11::error_already_set();
-  Py_DECREF(result);
+  return pybind11::reinterpret_steal<pybind11::object>(result);
 }
 
 }  // namespace nnfast::bind

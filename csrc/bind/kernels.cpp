@@ -310,11 +310,11 @@ py::object reduce_of(Reduction kind, const py::array& x, const py::object& axis)
           which);
   const index_t rows = x.shape(0), n = x.shape(1);
   if (which == 1 || which == -1) {
-    py::array_t<T> out(rows);
+    py::array_t<T> out = new_array<T>({rows}, "x");
     if (rows > 0) reduce_rows(kind, out.mutable_data(), data, {rows, n});
     return std::move(out);
   }
-  py::array_t<T> out(n);
+  py::array_t<T> out = new_array<T>({n}, "x");
   if (sum) {
     sum_columns(out.mutable_data(), data, rows, n);
   } else {
@@ -337,7 +337,7 @@ py::array argmax(const py::object& object) {
             " elements, got shape ", shape_text(x));
     std::vector<py::ssize_t> shape = shape_of(x);
     shape.pop_back();
-    py::array_t<int32_t> out(shape);
+    py::array_t<int32_t> out = new_array<int32_t>(shape, "x");
     kernels<T>().argmax_rows(out.mutable_data(), data_of<T>(x), s.rows, s.n);
     return py::array(std::move(out));
   });
@@ -362,10 +362,10 @@ py::array gather_rows(const py::object& x_object, const py::object& index_object
   return with_type(dtype, "gather_rows", [&](auto t) -> py::array {
     using T = decltype(t);
     std::vector<py::ssize_t> shape = shape_of(x);
-    index_t n = 1;
-    for (size_t i = 1; i < shape.size(); ++i) n *= shape[i];
     shape[0] = indices.size();
     py::array_t<T> y = new_array<T>(shape, "gather_rows");
+    index_t n = 1;
+    for (size_t i = 1; i < shape.size(); ++i) n *= shape[i];
     if (has_type_of<T>(x)) {
       kernels<T>().gather_rows(y.mutable_data(), data_of<T>(x), rows, indices.size(), n, scale,
                                offset);

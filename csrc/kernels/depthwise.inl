@@ -67,9 +67,10 @@ NNF_OUTLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t b
       }
     }
     if (p.scaled.scale) {
+      const Vec<T> center = load_n(p.scaled.center + c, count);
       const Vec<T> scale = load_n(p.scaled.scale + c, count);
       const Vec<T> shift = load_n(p.scaled.shift + c, count);
-      for (int i = 0; i < PIXELS; ++i) sum[i] = fma(sum[i], scale, shift);
+      for (int i = 0; i < PIXELS; ++i) sum[i] = fma(sum[i] - center, scale, shift);
     }
     for (int i = 0; i < PIXELS; ++i) {
       store_n(y + i * p.y_pixel + c, p.relu ? max(zero<T>(), sum[i]) : sum[i], count);
@@ -118,7 +119,7 @@ NNF_OUTLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, cons
   T* to = d_kernel + tap * p.pixel + c;
   Vec<T> sum[TAPS][VECTORS];
   for (int t = 0; t < TAPS; ++t) {
-    for (int v = 0; v < VECTORS; ++v) sum[t][v] = load_n(to + t * p.pixel + v * lanes, count);
+    for (int v = 0; v < VECTORS; ++v) sum[t][v] = zero<T>();
   }
   const T* dy = p.dy + o * p.pixel + c;
   const T* from = x + (a.first + o * a.step + tap * a.spacing) * p.pixel + c;
@@ -132,9 +133,15 @@ NNF_OUTLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, cons
     }
   }
   for (int t = 0; t < TAPS; ++t) {
-    for (int v = 0; v < VECTORS; ++v) store_n(to + t * p.pixel + v * lanes, sum[t][v], count);
+    for (int v = 0; v < VECTORS; ++v) {
+      T* at = to + t * p.pixel + v * lanes;
+      store_n(at, load_n(at, count) + sum[t][v], count);
+    }
   }
 }
+
+// Outputs of a row whose products are one chain.
+constexpr index_t kDepthwiseChain = 256;
 
 // Three taps at a time: with four vectors their sums take 12 registers.
 template <class T, int VECTORS>
@@ -152,19 +159,19 @@ NNF_INLINE void depthwise_sums_of(const DepthwiseGradient<T>& p, index_t c, int 
       }
     };
     border(0, whole.begin);
-    if (whole.begin < whole.end) {
+    for (index_t o = whole.begin; o < whole.end; o += kDepthwiseChain) {
+      const index_t end = whole.end - o < kDepthwiseChain ? whole.end : o + kDepthwiseChain;
       index_t t = 0;
       for (; t + 3 <= a.taps; t += 3)
-        depthwise_sums<T, 3, VECTORS>(p, d_kernel, x, t, whole.begin, whole.end, c, count);
-      for (; t < a.taps; ++t)
-        depthwise_sums<T, 1, VECTORS>(p, d_kernel, x, t, whole.begin, whole.end, c, count);
+        depthwise_sums<T, 3, VECTORS>(p, d_kernel, x, t, o, end, c, count);
+      for (; t < a.taps; ++t) depthwise_sums<T, 1, VECTORS>(p, d_kernel, x, t, o, end, c, count);
     }
     border(whole.end, a.outputs);
   }
 }
 
-// d_kernel (rows, taps, channels) += sum over a row's outputs of x * dy: each element one chain of fma
-// over the outputs in order. d_kernel apart from x and dy.
+// d_kernel (rows, taps, channels) += sum over a row's outputs of x * dy: chains of fma over the outputs in
+// order, of 256 at most, each added as a whole. d_kernel apart from x and dy.
 template <class T>
 void depthwise_gradient(const DepthwiseGradient<T>& p) {
   constexpr int lanes = Vec<T>::lanes;

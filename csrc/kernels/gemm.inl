@@ -31,14 +31,32 @@ NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, 
   }
 }
 
+// The sums' way out where they are added to C.
+template <class T, int ROWS, int VECTORS, class Load>
+NNF_INLINE void add_tile(Vec<T> (&sum)[ROWS][VECTORS], const T* c, index_t c_row,
+                         Load load_columns) {
+  NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
+    NNF_UNROLL for (int v = 0; v < VECTORS; ++v) sum[r][v] =
+        load_columns(c + r * c_row, v) + sum[r][v];
+  }
+}
+
 // The sums' way out where they are scaled.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p,
                            Load load_columns) {
   NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
+    const Vec<T> center = load_columns(p.center, v);
     const Vec<T> scale = load_columns(p.scale, v), shift = load_columns(p.shift, v);
-    NNF_UNROLL for (int r = 0; r < ROWS; ++r) sum[r][v] = fma(sum[r][v], scale, shift);
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) sum[r][v] = fma(sum[r][v] - center, scale, shift);
   }
+}
+
+template <class T, int ROWS, int VECTORS, class Load>
+NNF_INLINE void finish_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, const T* c,
+                            Load load_columns) {
+  if (p.start == GemmStart::added) add_tile<T, ROWS, VECTORS>(sum, c, p.c_row, load_columns);
+  if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
 }
 
 // Chains of this length give the memory of a tile's sums time to arrive before they are stored: 512^3
@@ -170,7 +188,7 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     } while (--i != 0);
   }
 
-  if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
+  finish_tile<T, ROWS, VECTORS>(sum, p, c, load_columns);
   const bool relu = p.relu;
   const auto write = [&](auto put) NNF_INLINE_LAMBDA {
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
@@ -294,9 +312,9 @@ NNF_INLINE void gemv_columns(const Gemv<T>& p, index_t column) {
   Vec<T> sum[VECTORS];
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; ++v) {
-    sum[v] = p.start == GemmStart::zero   ? zero<T>()
-             : p.start == GemmStart::bias ? load_columns(p.bias + column, v)
-                                          : load_columns(p.y + column, v);
+    sum[v] = p.start == GemmStart::bias     ? load_columns(p.bias + column, v)
+             : p.start == GemmStart::output ? load_columns(p.y + column, v)
+                                            : zero<T>();
   }
   const T* NNF_RESTRICT x = p.x;
   const T* NNF_RESTRICT b = p.b + column;
@@ -310,6 +328,7 @@ NNF_INLINE void gemv_columns(const Gemv<T>& p, index_t column) {
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; ++v) {
     T* to = p.y + column + v * lanes;
+    if (p.start == GemmStart::added) sum[v] = load_columns(p.y + column, v) + sum[v];
     if (PARTIAL && v == VECTORS - 1) {
       store_partial(to, sum[v], tail);
     } else {

@@ -38,13 +38,15 @@ enum class Loss : int {
 
 enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, softplus };
 
-// What a chain of a matrix product starts from.
-enum class GemmStart : int { zero, bias, output };
+// What a chain of a matrix product starts from. `added`: from 0, and its sum is added to the output, so that
+// a long sum is made of the sums of its parts.
+enum class GemmStart : int { zero, bias, output, added };
 
-// y (rows, n) = fma(x, scale, shift), column by column; null: y = x.
+// y (rows, n) = fma(x - center, scale, shift), column by column; null: y = x. The difference is exact where x
+// is near the center, and so y is `shift` where x is constant, however large.
 template <class T>
 struct ColumnScale {
-  const T *scale, *shift;  // (n)
+  const T *center, *scale, *shift;  // (n)
 };
 
 // C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns.
@@ -239,7 +241,7 @@ struct DropoutParams {
   double scale;        // of what is kept
 };
 
-// A batch's gradient through y = fma(x, scale, shift), the columns' normalisation, with g = dy, or 0
+// A batch's gradient through y = fma(x - mean, scale, shift), the columns' normalisation, with g = dy, or 0
 // where relu is set and y is not above 0.
 template <class T>
 struct NormGradient {

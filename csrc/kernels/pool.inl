@@ -2,7 +2,8 @@
 //
 // A kernel does the output rows `first` to `end` of all N * OH. Padding never wins and is not counted:
 // a window is what it sees of the image, at least one element. Elements of a window are taken row by
-// row; a sum is a chain in that order.
+// row; a sum is a chain in that order, and for large windows made of those of tiles. The largest is NaN where one
+// element is.
 //
 // Where C is no multiple of the vector's lanes, the last vector of a pixel is written whole over the
 // pixel after it, which comes later and puts its own there. Only the last pixels of a kernel's rows need
@@ -83,23 +84,24 @@ NNF_INLINE void for_vectors(index_t channels, const Body& body) {
 
 // Rules of a window: start with its first element, join the others, numbered by `tap`, and finish.
 
-// The first of equals stays. A NaN stays only where it comes first. With a ReLU the floor is 0, which
-// stands where a ReLU of each element would have put it; without, NaN: any number is as good.
+// The first of equals stays; a NaN stays where it comes, and of several the last. With a ReLU the floor is 0,
+// which stands where a ReLU of each element would have put it; without, NaN: any number is as good.
 template <class T>
 struct Largest {
-  static constexpr bool kTellsWinner = false;
+  static constexpr bool kTellsWinner = false, kSums = false;
   static NNF_INLINE T parameter(index_t, bool relu) { return relu ? T(0) : MathConstants<T>::nan; }
   Vec<T> most;
   NNF_INLINE void start(Vec<T> v, T floor) { most = max(broadcast<T>(floor), v); }
-  NNF_INLINE void join(Vec<T> v, T) { most = max(v, most); }
+  NNF_INLINE void join(Vec<T> v, T) { most = select(is_nan(v), v, max(v, most)); }
   NNF_INLINE Vec<T> finish(T) { return most; }
   NNF_INLINE Vec<T> winner() { return most; }
 };
 
-// And which of the window's elements it is, by their numbers; -1: none, but the floor.
+// And which of the window's elements it is, by their numbers; -1: none, but the floor, or NaN, which no ReLU lets
+// a gradient through.
 template <class T>
 struct LargestAndWinner {
-  static constexpr bool kTellsWinner = true;
+  static constexpr bool kTellsWinner = true, kSums = false;
   static NNF_INLINE T parameter(index_t count, bool relu) {
     return Largest<T>::parameter(count, relu);
   }
@@ -109,11 +111,13 @@ struct LargestAndWinner {
     place = zero<T>();
   }
   NNF_INLINE void join(Vec<T> v, T tap) {
-    place = select(less(most, v), broadcast<T>(tap), place);
-    most = max(v, most);
+    const Mask<T> wins = less(most, v) | is_nan(v);
+    place = select(wins, broadcast<T>(tap), place);
+    most = select(wins, v, most);
   }
   NNF_INLINE Vec<T> finish(T floor) {
-    place = select(less_equal(most, broadcast<T>(floor)), broadcast<T>(T(-1)), place);
+    const Vec<T> least = broadcast<T>(floor);
+    place = select(less(least, most) | is_nan(least), place, broadcast<T>(T(-1)));
     return most;
   }
   NNF_INLINE Vec<T> winner() { return place; }
@@ -121,7 +125,7 @@ struct LargestAndWinner {
 
 template <class T>
 struct Mean {
-  static constexpr bool kTellsWinner = false;
+  static constexpr bool kTellsWinner = false, kSums = true;
   static NNF_INLINE T parameter(index_t count, bool) { return T(1) / static_cast<T>(count); }
   Vec<T> sum;
   NNF_INLINE void start(Vec<T> v, T) { sum = v; }
@@ -129,6 +133,39 @@ struct Mean {
   NNF_INLINE Vec<T> finish(T share) { return sum * broadcast<T>(share); }
   NNF_INLINE Vec<T> winner() { return sum; }
 };
+
+// Windows of more elements are summed in tiles: parts of rows, of so many columns at most.
+constexpr index_t kLongWindow = 128, kTileColumns = 64;
+
+// The mean of a large window, whose rows are `columns` taps. What the sum of the tiles' sums loses to rounding is
+// kept and added to the next (Kahan 1965, DOI 10.1145/363707.363723).
+template <class T, int VECTORS>
+NNF_INLINE void mean_of_tiles(T* y, const T* x, index_t row, index_t rows, index_t columns,
+                              index_t channels, T share, int count) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> total[VECTORS], lost[VECTORS];
+  for (int k = 0; k < VECTORS; ++k) total[k] = lost[k] = zero<T>();
+  for (index_t i = 0; i < rows; ++i) {
+    for (index_t begin = 0; begin < columns; begin += kTileColumns) {
+      const index_t end = columns - begin < kTileColumns ? columns : begin + kTileColumns;
+      Vec<T> sum[VECTORS];
+      for (int k = 0; k < VECTORS; ++k) sum[k] = zero<T>();
+      const T* tap = x + i * row + begin * channels;
+      for (index_t j = begin; j < end; ++j, tap += channels) {
+        for (int k = 0; k < VECTORS; ++k) sum[k] = sum[k] + load_n(tap + k * lanes, count);
+      }
+      for (int k = 0; k < VECTORS; ++k) {
+        const Vec<T> more = sum[k] - lost[k], next = total[k] + more;
+        const Vec<T> error = (next - total[k]) - more;
+        lost[k] = select(is_nan(error), zero<T>(), error);  // of an infinite sum
+        total[k] = next;
+      }
+    }
+  }
+  for (int k = 0; k < VECTORS; ++k) {
+    store_n(y + k * lanes, total[k] * broadcast<T>(share), count);
+  }
+}
 
 // VECTORS vectors of a window's output, from `rows` x `columns` taps.
 template <class T, class Rule, int VECTORS>
@@ -172,8 +209,13 @@ NNF_OUTLINE void fold_any(const FoldedRow<T>& r, index_t from, index_t end, cons
     const T* window = r.x + taps.begin * channels;
     const index_t out = o * channels;
     for_vectors<T>(channels, [&](index_t c, auto vectors, int count) {
-      fold<T, Rule, vectors>(r.y + out + c, r.winners + out + c, window + c, row, r.rows, width,
-                             channels, parameter, count);
+      if (Rule::kSums && r.rows * width > kLongWindow) {
+        mean_of_tiles<T, vectors>(r.y + out + c, window + c, row, r.rows, width, channels,
+                                  parameter, count);
+      } else {
+        fold<T, Rule, vectors>(r.y + out + c, r.winners + out + c, window + c, row, r.rows, width,
+                               channels, parameter, count);
+      }
     });
   }
 }

@@ -1,5 +1,6 @@
 // Reductions. Sums along a row go through 16 (float) or 8 (double) virtual lanes and one tree
-// (simd/vec.h); sums down columns are one chain over the rows in ascending order.
+// (simd/vec.h); sums down columns are one chain over the rows in ascending order, which ops/reduce.cpp keeps
+// short.
 #pragma once
 
 // out (rows) = sum over j of x (rows, n)
@@ -40,24 +41,60 @@ void max_rows(T* out, const T* x, index_t rows, index_t n) {
   for (index_t r = 0; r < rows; ++r) out[r] = row_max(x + r * n, n);
 }
 
-// out (rows) = the first position of the largest of x (rows, n), n >= 1
+// Whether running sums of x (n) times scale stay finite. With a scale of 0: whether none of x is infinite
+// or NaN. With one of 2^e: true only where all are below MAX / 2^(e - 1), and false where one times scale
+// overflows, or sums do that come near it.
+template <class T>
+bool all_below(const T* x, index_t n, T scale) {
+  const Vec<T> s = broadcast<T>(scale);
+  Vec<T> sum = zero<T>();
+  for_each_vector<T>(n, [&](index_t i, int count) { sum = fma(load_n(x + i, count), s, sum); });
+  return !any(is_nan(sum * zero<T>()));
+}
+
+// The first NaN of n >= 1 numbers, or the first of the largest.
+template <class T>
+index_t careful_argmax(const T* row, index_t n) {
+  index_t best = 0;
+  for (index_t i = 0; i < n; ++i) {
+    if (row[i] != row[i]) return i;
+    if (row[i] > row[best]) best = i;
+  }
+  return best;
+}
+
+// out (rows) = the first position of the largest of x (rows, n), n >= 1; of the first NaN where there is one. A look
+// at all numbers beforehand spares the rows a question for each.
 template <class T>
 void argmax_rows(int32_t* out, const T* x, index_t rows, index_t n) {
+  const bool plain = all_below(x, rows * n, T(0));  // all finite
   for (index_t r = 0; r < rows; ++r) {
     const T* row = x + r * n;
     index_t best = 0;
-    for (index_t i = 1; i < n; ++i) best = row[i] > row[best] ? i : best;
+    if (plain) {
+      for (index_t i = 1; i < n; ++i) best = row[i] > row[best] ? i : best;
+    } else {
+      best = careful_argmax(row, n);
+    }
     out[r] = static_cast<int32_t>(best);
   }
 }
 
-// out (n) += sum over rows of x (rows, n), whose rows stand `row` elements apart
+// out (n) += sum over rows of x (rows, n), whose rows stand `row` elements apart: one chain, then added
 template <class T>
 void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n) {
-  for_each_vector<T>(n, [=](index_t j, int count) {
-    Vec<T> sum = load_n(out + j, count);
-    for (index_t r = 0; r < rows; ++r) sum = sum + load_n(x + r * row + j, count);
-    store_n(out + j, sum, count);
+  for_each_strip<T>(n, [=](index_t j, auto vectors, int count) {
+    constexpr int V = decltype(vectors)::value, lanes = Vec<T>::lanes;
+    Vec<T> sum[V];
+    for (int v = 0; v < V; ++v) sum[v] = zero<T>();
+    for (index_t r = 0; r < rows; ++r) {
+      const T* from = x + r * row + j;
+      for (int v = 0; v < V; ++v) sum[v] = sum[v] + load_n(from + v * lanes, count);
+    }
+    for (int v = 0; v < V; ++v) {
+      T* to = out + j + v * lanes;
+      store_n(to, load_n(to, count) + sum[v], count);
+    }
   });
 }
 
@@ -71,15 +108,4 @@ void max_columns(T* out, const T* x, index_t rows, index_t n) {
     }
     store_n(out + j, most, count);
   });
-}
-
-// Whether running sums of x (n) times scale stay finite. With a scale of 0: whether none of x is infinite
-// or NaN. With one of 2^e: true only where all are below MAX / 2^(e - 1), and false where one times scale
-// overflows, or sums do that come near it.
-template <class T>
-bool all_below(const T* x, index_t n, T scale) {
-  const Vec<T> s = broadcast<T>(scale);
-  Vec<T> sum = zero<T>();
-  for_each_vector<T>(n, [&](index_t i, int count) { sum = fma(load_n(x + i, count), s, sum); });
-  return !any(is_nan(sum * zero<T>()));
 }

@@ -45,11 +45,12 @@ void winograd_output(const WinogradOutput<T>& p) {
   for_each_vector<T>(p.columns, [&](index_t c, auto count) {
     const Vec<T> bias = p.bias ? load_n(p.bias + c, count) : zero<T>();
     const bool scaled = p.scaled.scale != nullptr;
+    const Vec<T> center = scaled ? load_n(p.scaled.center + c, count) : zero<T>();
     const Vec<T> scale = scaled ? load_n(p.scaled.scale + c, count) : zero<T>();
     const Vec<T> shift = scaled ? load_n(p.scaled.shift + c, count) : zero<T>();
     const auto put = [&](T* y, Vec<T> sum) {
       sum = sum + bias;
-      if (scaled) sum = fma(sum, scale, shift);
+      if (scaled) sum = fma(sum - center, scale, shift);
       store_n(y, p.relu ? max(zero<T>(), sum) : sum, count);
     };
     for (index_t tile = 0; tile < p.tiles; ++tile) {

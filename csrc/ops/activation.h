@@ -25,6 +25,12 @@ template <class T>
 void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t rows, index_t n,
                          const ActivationParams& p);
 
+// The scaling of the columns from `column` on.
+template <class T>
+ColumnScale<T> from_column(const ColumnScale<T>& p, index_t column) {
+  return p.scale ? ColumnScale<T>{p.center + column, p.scale + column, p.shift + column} : p;
+}
+
 // What is left of an activation after a kernel that does ReLU itself: y = f(y) for `rows` rows of `columns`,
 // `row` apart, on the calling thread. Nothing for the identity and ReLU.
 template <class T>

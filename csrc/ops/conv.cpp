@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/activation.h"
 #include "ops/conv_fold.h"
 #include "ops/conv_pairs.h"
 #include "ops/correlate.h"
@@ -90,7 +91,7 @@ void correlate_groups(Correlation<T> p, const ConvShape& s) {
     p.kernel += s.out_channels / s.groups;
     p.y += p.columns;
     if (p.bias) p.bias += p.columns;
-    if (p.scaled.scale) p.scaled = {p.scaled.scale + p.columns, p.scaled.shift + p.columns};
+    p.scaled = from_column(p.scaled, p.columns);
   }
 }
 
@@ -177,8 +178,8 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
     gemm(p);
     return;
   }
-  if (!bias && activation.kind == Activation::identity && folding_pays(s)) {
-    conv_input_gradient_folded(dx, dy, kernel, n, s);
+  if (!bias && folding_pays(s)) {
+    conv_input_gradient_folded(dx, dy, kernel, n, s, activation);
     return;
   }
   const index_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;

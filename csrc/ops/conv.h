@@ -33,8 +33,7 @@ void require_bounded_padding(const std::string& place, const Window& window);
 // row, tap column, channel), from the bias.
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
-                  const ActivationParams& activation,
-                  const ColumnScale<T>& scaled = {nullptr, nullptr});
+                  const ActivationParams& activation, const ColumnScale<T>& scaled = {});
 
 // dx = f(dy spread back through the kernel + bias): the gradient at the input, and with bias and
 // activation the forward pass of a transposed convolution.

@@ -120,23 +120,26 @@ bool folding_pays(const ConvShape& s) {
 }
 
 template <class T>
-void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n,
-                                const ConvShape& s) {
+void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s,
+                                const ActivationParams& activation) {
   const double cost =
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
   parallel_shares(n, 1, cost, [&](index_t begin, index_t end) {
     const Folder<T> folder(kernel, s);
     InterruptWatch watch;
     for (index_t image = begin; image < end; ++image) {
-      folder.run(dx + image * s.in_size(), dy + image * s.out_size());
+      T* to = dx + image * s.in_size();
+      folder.run(to, dy + image * s.out_size());
+      if (activation.kind != Activation::identity)
+        kernels<T>().activation_forward(to, to, s.in_size(), activation);
       watch.did(s.operations() / kOperationsPerUnit);
     }
   });
 }
 
 template void conv_input_gradient_folded<float>(float*, const float*, const float*, index_t,
-                                                const ConvShape&);
+                                                const ConvShape&, const ActivationParams&);
 template void conv_input_gradient_folded<double>(double*, const double*, const double*, index_t,
-                                                 const ConvShape&);
+                                                 const ConvShape&, const ActivationParams&);
 
 }  // namespace nnfast

@@ -9,9 +9,10 @@ namespace nnfast {
 // Whether it does less work than a correlation of dy with the kernel. By the shape alone.
 bool folding_pays(const ConvShape& s);
 
-// dx = dy spread back through the kernel. For one group and no dilation. Each element is a sum over
+// dx = f(dy spread back through the kernel). For one group and no dilation. Each element is a sum over
 // (tap row, tap column) of chains over the filters.
 template <class T>
-void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s);
+void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s,
+                                const ActivationParams& activation);
 
 }  // namespace nnfast

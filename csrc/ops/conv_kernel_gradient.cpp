@@ -17,9 +17,6 @@ namespace {
 
 // Partial sums take no more than this many elements, and the batch is cut into no more slabs.
 constexpr index_t kPartialElements = 1 << 20, kMostSlabs = 8;
-// Pixels of dy that a pass over the kernel's taps keeps in the nearer caches; with fewer, more of a band's
-// rows are copied twice: 16-32@32 with a stride of 2 took 3.9 ms with 128 pixels and 3.4 with 256.
-constexpr index_t kBlockPixels = 256;
 constexpr double kOperationsPerUnit = 80;
 
 index_t slabs_of(index_t n, const ConvShape& s) {
@@ -44,9 +41,8 @@ class Slab {
   // earlier images left.
   void run(index_t begin, index_t end, index_t first, index_t last, bool add = false) const {
     const Window& w = s_.window;
-    const index_t together = std::max<index_t>(1, kBlockPixels / (w.h.out * w.w.out));
-    const index_t rows =
-        together > 1 ? w.h.out : std::clamp<index_t>(kBlockPixels / w.w.out, 1, w.h.out);
+    const index_t rows = rows_of_chain(w);
+    const index_t together = images_of_chain(w);
     InterruptWatch watch;
     for (index_t image = begin; image < end; image += together) {
       for (index_t row = 0; row < w.h.out; row += rows) {
@@ -63,7 +59,7 @@ class Slab {
   void run_block(const Block& block, index_t first, index_t last, bool is_first) const {
     const Window& w = s_.window;
     const index_t c = s_.in_channels, out = s_.out_channels;
-    const index_t pixels = block.images * block.rows * w.w.out;
+    const index_t piece = columns_of_chain(w);
     const T* dy = dy_ + (block.image * w.h.out + block.row) * w.w.out * out;
     GemmPanel<T> panel{};
     const T* x = source(block, panel);
@@ -71,10 +67,23 @@ class Slab {
     panel.a_k = w.w.stride * c;
     panel.inner = block.rows;
     panel.outer = block.images;
-    panel.k = w.w.out;
     panel.b_k = out;
     panel.c_row = out;
-    panel.start = is_first ? GemmStart::zero : GemmStart::output;
+    for (index_t column = 0; column < w.w.out; column += piece) {
+      panel.k = std::min(piece, w.w.out - column);
+      panel.start = is_first && column == 0 ? GemmStart::zero : GemmStart::added;
+      const T* from = dy + column * out;
+      run_chain(panel, x + column * panel.a_k, from, first, last);
+      if (!d_bias_ || first != 0) continue;
+      if (panel.start == GemmStart::zero)
+        std::memset(d_bias_, 0, sizeof(T) * static_cast<size_t>(out));
+      table_.accumulate_columns(d_bias_, from, out, block.images * block.rows * panel.k, out);
+    }
+  }
+
+  void run_chain(GemmPanel<T>& panel, const T* x, const T* dy, index_t first, index_t last) const {
+    const Window& w = s_.window;
+    const index_t c = s_.in_channels, out = s_.out_channels;
     const index_t line = panel.a_inner / w.h.stride;
     const index_t group_in = c / s_.groups, group_out = out / s_.groups;
     // Neighbouring taps of a row read neighbouring memory: one tall product.
@@ -90,10 +99,6 @@ class Slab {
         multiply(panel, dy + g * group_out, d_kernel_ + m * out + g * group_out, group_out);
       }
       m += panel.m;
-    }
-    if (d_bias_ && first == 0) {
-      if (is_first) std::memset(d_bias_, 0, sizeof(T) * static_cast<size_t>(out));
-      table_.accumulate_columns(d_bias_, dy, out, pixels, out);
     }
   }
 
@@ -152,21 +157,22 @@ index_t units_of(Way way, const ConvShape& s) {
   return way == Way::winograd ? blocks(kWinogradBlock) : s.kernel_rows();
 }
 
-// Two slabs in the halves of vectors; what one has more than the other comes afterwards.
+// Two slabs in the halves of vectors, as far as both have whole chains; the rest comes afterwards.
 template <class T>
 void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
                    const index_t* bounds, const ConvShape& s) {
   const index_t size = s.kernel_size();
-  const index_t images = std::min(bounds[1] - bounds[0], bounds[2] - bounds[1]);
+  const index_t both = std::min(bounds[1] - bounds[0], bounds[2] - bounds[1]);
+  const index_t images = both - both % images_of_chain(s.window);
   const auto part = [&](index_t slab) {
     T* d_kernel = to + slab * each;
     return PairGradient<T>{d_kernel, with_bias ? d_kernel + size : nullptr,
                            x + bounds[slab] * s.in_size(), dy + bounds[slab] * s.out_size()};
   };
-  conv_kernel_gradient_pair(part(0), part(1), images, s);
+  if (images > 0) conv_kernel_gradient_pair(part(0), part(1), images, s);
   for (index_t slab = 0; slab < 2; ++slab) {
     Slab<T>(part(slab).kernel, part(slab).bias, x, dy, s)
-        .run(bounds[slab] + images, bounds[slab + 1], 0, s.kernel_rows(), true);
+        .run(bounds[slab] + images, bounds[slab + 1], 0, s.kernel_rows(), images > 0);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "ops/conv_pairs.h"
 
+#include <algorithm>
+
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
@@ -14,6 +16,19 @@ void spread(T* to, const T* x, const T* other, const ConvShape& s) {
 }
 
 }  // namespace
+
+index_t rows_of_chain(const Window& window) {
+  return std::clamp<index_t>(kChainPixels / window.w.out, 1, window.h.out);
+}
+
+index_t columns_of_chain(const Window& window) {
+  const index_t parts = (window.w.out + 2 * kChainPixels - 1) / (2 * kChainPixels);
+  return (window.w.out + parts - 1) / parts;
+}
+
+index_t images_of_chain(const Window& window) {
+  return std::max<index_t>(1, kChainPixels / (window.h.out * window.w.out));
+}
 
 template <class T>
 bool fits_pairs(const ConvShape& s) {
@@ -34,9 +49,10 @@ void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_
   const Window& w = s.window;
   const index_t lanes = table.lanes, depth = s.kernel_rows(), out = s.out_channels;
   const index_t line = w.w.in * s.in_channels * lanes;
-  T* doubled = scratch_of<T>((depth + 4 + s.window.w.out + s.in_size()) * lanes);
+  T* doubled = scratch_of<T>((depth + 5 + s.window.w.out + s.in_size()) * lanes);
   T* start = doubled + depth * lanes;
-  T* scale = start + lanes;
+  T* center = start + lanes;
+  T* scale = center + lanes;
   T* shift = scale + lanes;
   T* row = shift + lanes;
   T* image = row + (w.w.out + 1) * lanes;
@@ -56,9 +72,10 @@ void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_
   panel.bias = start;
   panel.start = bias ? GemmStart::bias : GemmStart::zero;
   if (scaled.scale) {
+    table.join_pairs(center, scaled.center, scaled.center, 1, out);
     table.join_pairs(scale, scaled.scale, scaled.scale, 1, out);
     table.join_pairs(shift, scaled.shift, scaled.shift, 1, out);
-    panel.scaled = {scale, shift};
+    panel.scaled = {center, scale, shift};
   }
   panel.relu = activation.kind == Activation::relu;
   for (index_t pair = 0; pair < pairs; ++pair) {
@@ -75,49 +92,99 @@ void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_
   }
 }
 
+// One pair's image and gradient, and the sums of their products, in vectors.
+template <class T>
+class PairChains {
+ public:
+  explicit PairChains(const ConvShape& s)
+      : s_(s), table_(kernels<T>()), lanes_(table_.lanes), depth_(s.kernel_rows()) {
+    const index_t pixels = s.window.h.out * s.window.w.out;
+    sums_ = scratch_of<T>((2 * (depth_ + 1) + 1 + pixels + 1 + s.in_size()) * lanes_);
+    chain_ = sums_ + (depth_ + 1) * lanes_;  // both: of the kernel, then of the bias
+    ones_ = chain_ + (depth_ + 1) * lanes_;
+    gradient_ = ones_ + lanes_;
+    image_ = gradient_ + (pixels + 1) * lanes_;
+    const T one = 1;
+    table_.spread_pairs(ones_, &one, &one, 1);
+  }
+
+  // Image `i` of both, into the sums. Small images share a chain, which is added when the last of them is there.
+  void run(const PairGradient<T>& d, const PairGradient<T>& other, index_t i) const {
+    const Window& w = s_.window;
+    const index_t together = images_of_chain(w), rows = rows_of_chain(w);
+    const index_t columns = columns_of_chain(w), place = i % together;
+    spread(image_, d.x + i * s_.in_size(), other.x + i * s_.in_size(), s_);
+    table_.join_pairs(gradient_, d.dy + i * s_.out_size(), other.dy + i * s_.out_size(),
+                      w.h.out * w.w.out, s_.out_channels);
+    if (together > 1) {
+      multiply(0, 0, chain_, place == 0 ? GemmStart::zero : GemmStart::output);
+      if (place + 1 == together) add_chain(i == place);
+      return;
+    }
+    GemmStart start = i == 0 ? GemmStart::zero : GemmStart::added;
+    for (index_t row = 0; row < w.h.out; row += rows) {
+      for (index_t column = 0; column < w.w.out; column += columns) {
+        multiply(row, column, sums_, start);
+        start = GemmStart::added;
+      }
+    }
+  }
+
+  void store(const PairGradient<T>& d, const PairGradient<T>& other) const {
+    const index_t out = s_.out_channels;
+    table_.part_pairs(d.kernel, other.kernel, sums_, depth_, out);
+    if (d.bias) table_.part_pairs(d.bias, other.bias, sums_ + depth_ * lanes_, 1, out);
+  }
+
+ private:
+  void add_chain(bool is_first) const {
+    const index_t count = (depth_ + 1) * lanes_;
+    if (is_first) {
+      std::copy_n(chain_, count, sums_);
+    } else {
+      table_.add(sums_, sums_, chain_, count);
+    }
+  }
+
+  // The products of the pixels of a chain from (row, column) on.
+  void multiply(index_t row, index_t column, T* sums, GemmStart start) const {
+    const Window& w = s_.window;
+    const index_t line = w.w.in * s_.in_channels * lanes_;
+    GemmPanel<T> panel{};
+    panel.outer = 1;
+    panel.b = gradient_ + (row * w.w.out + column) * lanes_;
+    panel.b_k = panel.c_row = panel.n = panel.a_row = lanes_;
+    panel.a_k = w.w.stride * s_.in_channels * lanes_;
+    panel.inner = std::min(rows_of_chain(w), w.h.out - row);
+    panel.a_inner = w.h.stride * line;
+    panel.k = std::min(columns_of_chain(w), w.w.out - column);
+    panel.m = w.w.kernel * s_.in_channels;
+    panel.start = start;
+    for (index_t tap = 0; tap < w.h.kernel; ++tap) {
+      panel.a = image_ + row * panel.a_inner + column * panel.a_k + tap * line;
+      panel.c = sums + tap * panel.m * lanes_;
+      table_.gemm_spread(panel);
+    }
+    panel.a = ones_;
+    panel.a_row = panel.a_k = panel.a_inner = 0;
+    panel.k *= panel.inner;
+    panel.inner = panel.m = 1;
+    panel.c = sums + depth_ * lanes_;
+    table_.gemm_spread(panel);
+  }
+
+  const ConvShape& s_;
+  const Kernels<T>& table_;
+  index_t lanes_, depth_;
+  T *sums_, *chain_, *ones_, *gradient_, *image_;
+};
+
 template <class T>
 void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t images,
                                const ConvShape& s) {
-  const Kernels<T>& table = kernels<T>();
-  const Window& w = s.window;
-  const index_t lanes = table.lanes, depth = s.kernel_rows(), out = s.out_channels;
-  const index_t line = w.w.in * s.in_channels * lanes, pixels = w.h.out * w.w.out;
-  T* sums = scratch_of<T>((depth + 2 + pixels + 1 + s.in_size()) * lanes);
-  T* bias = sums + depth * lanes;
-  T* ones = bias + lanes;
-  T* gradient = ones + lanes;
-  T* image = gradient + (pixels + 1) * lanes;
-  const T one = 1;
-  table.spread_pairs(ones, &one, &one, 1);
-  GemmPanel<T> panel{};
-  panel.outer = 1;
-  panel.b = gradient;
-  panel.b_k = panel.c_row = panel.n = lanes;
-  panel.start = GemmStart::zero;
-  for (index_t i = 0; i < images; ++i) {
-    spread(image, d.x + i * s.in_size(), other.x + i * s.in_size(), s);
-    table.join_pairs(gradient, d.dy + i * s.out_size(), other.dy + i * s.out_size(), pixels, out);
-    panel.a_row = lanes;
-    panel.a_k = w.w.stride * s.in_channels * lanes;
-    panel.inner = w.h.out;
-    panel.a_inner = w.h.stride * line;
-    panel.k = w.w.out;
-    panel.m = w.w.kernel * s.in_channels;
-    for (index_t tap = 0; tap < w.h.kernel; ++tap) {
-      panel.a = image + tap * line;
-      panel.c = sums + tap * panel.m * lanes;
-      table.gemm_spread(panel);
-    }
-    panel.a = ones;
-    panel.a_row = panel.a_k = panel.a_inner = 0;
-    panel.inner = panel.m = 1;
-    panel.k = pixels;
-    panel.c = bias;
-    table.gemm_spread(panel);
-    panel.start = GemmStart::output;
-  }
-  table.part_pairs(d.kernel, other.kernel, sums, depth, out);
-  if (d.bias) table.part_pairs(d.bias, other.bias, bias, 1, out);
+  const PairChains<T> chains(s);
+  for (index_t i = 0; i < images; ++i) chains.run(d, other, i);
+  chains.store(d, other);
 }
 
 template bool fits_pairs<float>(const ConvShape&);

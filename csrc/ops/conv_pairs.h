@@ -23,7 +23,15 @@ struct PairGradient {
   const T *x, *dy;
 };
 
-// The sums over `images` images of each of two sequences.
+// Sums over pixels are chains of about so many, added up: whole rows of an image, several images, or, of very long
+// rows, parts. A pass over the kernel's taps keeps the pixels in the nearer caches; with fewer, more of a band's rows
+// are copied twice: 16-32@32 with a stride of 2 took 3.9 ms with 128 pixels and 3.4 with 256.
+constexpr index_t kChainPixels = 256;
+index_t images_of_chain(const Window& window);
+index_t rows_of_chain(const Window& window);
+index_t columns_of_chain(const Window& window);
+
+// The sums over `images` images, whole chains, of each of two sequences.
 template <class T>
 void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t images,
                                const ConvShape& s);

@@ -102,7 +102,7 @@ class Correlator {
     panel.k = merges_ ? p_.w.count * p_.channels : p_.channels;
     panel.bias = p_.bias ? p_.bias + column : nullptr;
     panel.start = p_.bias ? GemmStart::bias : GemmStart::zero;
-    if (p_.scaled.scale) panel.scaled = {p_.scaled.scale + column, p_.scaled.shift + column};
+    panel.scaled = from_column(p_.scaled, column);
     panel.relu = p_.activation.kind == Activation::relu;
     panel.n = columns;
     panel.m = p_.w.outputs;

@@ -32,7 +32,7 @@ struct Correlation {
   T* y;
   index_t y_image, y_row, y_pixel, columns;
   const T* bias = nullptr;  // (columns)
-  ColumnScale<T> scaled = {nullptr, nullptr};
+  ColumnScale<T> scaled = {};
   ActivationParams activation = {Activation::identity, 0};
 };
 

@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
+#include "ops/reduce.h"
 
 namespace nnfast {
 namespace {
@@ -99,7 +100,7 @@ void depthwise_kernel_gradient(T* d_kernel, T* d_bias, const T* x, const T* dy, 
         p.x = x + image * s.in_size() + (at + taps.begin * h.dilation) * line + first;
         kernels<T>().depthwise_gradient(p);
       }
-      if (d_bias) kernels<T>().accumulate_columns(d_bias + first, p.dy, c, w.out, p.channels);
+      if (d_bias) add_columns(d_bias + first, p.dy, c, w.out, p.channels);
     }
   }
 }

@@ -17,7 +17,7 @@ void correlate_depthwise(const Correlation<T>& p);
 constexpr index_t kDepthwiseBlock = 64;
 
 // Channels [first, last) of d_kernel (KH, KW, C), and of d_bias (C) unless null, = the sums over images
-// [begin, end): each one chain over images, rows and columns.
+// [begin, end): those of rows of outputs, added up in order.
 template <class T>
 void depthwise_kernel_gradient(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s,
                                index_t begin, index_t end, index_t first, index_t last);

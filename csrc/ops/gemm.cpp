@@ -57,9 +57,20 @@ double cost(const Gemm<T>& p) {
 }
 
 template <class T>
+bool is_tiled(const Gemm<T>& p) {
+  return p.tiled && p.k > kTiledDepth;
+}
+
+template <class T>
 GemmStart start_of(const Gemm<T>& p) {
   if (p.accumulate) return GemmStart::output;
   return p.bias ? GemmStart::bias : GemmStart::zero;
+}
+
+// And where there are steps of k before.
+template <class T>
+GemmStart start_of_more(const Gemm<T>& p) {
+  return is_tiled(p) ? GemmStart::added : GemmStart::output;
 }
 
 // Rows [row, row + rows) of the panel of columns [column, column + columns).
@@ -67,14 +78,9 @@ struct Region {
   index_t row, rows, column, columns;
 };
 
-// That of the columns from `column` on.
-template <class T>
-ColumnScale<T> scaled_from(const ColumnScale<T>& p, index_t column) {
-  return p.scale ? ColumnScale<T>{p.scale + column, p.shift + column} : p;
-}
-
 template <class T>
 index_t most_depth(const Gemm<T>& p) {
+  if (is_tiled(p)) return kTiledDepth;
   const bool narrow = static_cast<size_t>(kernels<T>().gemm_columns) * sizeof(T) <= kNarrow;
   return narrow && p.m >= kRowsForDeeper ? kDeeperBlock : kDepthBlock;
 }
@@ -178,8 +184,8 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.m = region.rows;
   panel.n = region.columns;
   panel.k = depth;
-  panel.start = first ? start_of(p) : GemmStart::output;
-  panel.scaled = last ? scaled_from(p.scaled, region.column) : ColumnScale<T>{nullptr, nullptr};
+  panel.start = first ? start_of(p) : start_of_more(p);
+  panel.scaled = last ? from_column(p.scaled, region.column) : ColumnScale<T>{};
   panel.relu = last && p.activation.kind == Activation::relu;
   panel.check = last && p.check;
   panel.streams = streams(p);
@@ -244,9 +250,18 @@ void multiply_row(const Gemm<T>& p, index_t begin, index_t end) {
   const auto multiply = [&](index_t column, index_t columns, index_t k, index_t steps, const T* b,
                             index_t b_k) {
     table.gemv({p.a + k * p.a_k, p.a_k, b, b_k, p.c + column, p.bias ? p.bias + column : nullptr,
-                columns, steps, k == 0 ? start_of(p) : GemmStart::output});
+                columns, steps, k == 0 ? start_of(p) : start_of_more(p)});
   };
-  if (p.b_n == 1) return multiply(begin, end - begin, 0, p.k, p.b + begin, p.b_k);
+  if (p.b_n == 1) {
+    const index_t depth = is_tiled(p) ? block_of(p.k, kTiledDepth, 1) : p.k;
+    index_t k = 0;
+    do {
+      const index_t steps = std::min(depth, p.k - k);
+      multiply(begin, end - begin, k, steps, p.b + k * p.b_k + begin, p.b_k);
+      k += depth;
+    } while (k < p.k);
+    return;
+  }
   constexpr index_t kSteps = 64;
   const index_t most = kRowVectors * table.lanes;
   T* turned = scratch_of<T>(most * kSteps);
@@ -274,9 +289,8 @@ bool run_one_row(const Gemm<T>& p) {
   parallel_ranges(p.n, kRowVectors * table.lanes, cost, [&](index_t begin, index_t end) {
     multiply_row(p, begin, end);
     if (p.scaled.scale) {
-      const ColumnScale<T> own = scaled_from(p.scaled, begin);
-      table.normalize_columns(p.c + begin, p.c + begin, own.scale, own.shift, 1, end - begin,
-                              false);
+      const ColumnScale<T> own = from_column(p.scaled, begin);
+      table.normalize_columns(p.c + begin, p.c + begin, own, 1, end - begin, false);
     }
     if (p.activation.kind != Activation::identity) {
       table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);

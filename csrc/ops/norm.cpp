@@ -227,7 +227,8 @@ double gamma_of(const Normalization<T>& p, index_t c) {
 template <class T>
 void find_scale(const Workspace<T>& w, const double* mean, const double* variance, const Cut& cut,
                 const Normalization<T>& p) {
-  batch_norm_scale(w.scale, w.shift, mean, variance, p);
+  batch_norm_scale(w.center, w.scale, w.shift, mean, variance, p);
+  repeat(w.center, cut);
   repeat(w.scale, cut);
   repeat(w.shift, cut);
 }
@@ -249,7 +250,7 @@ void for_each_stretch(const Cut& cut, bool share, double cost, const Body& body)
 template <class T>
 void normalize(T* y, const T* x, const Workspace<T>& w, const Cut& cut, bool relu, bool share) {
   for_each_stretch(cut, share, cut.cost(kApplyCost), [&](index_t at, index_t rows, index_t width) {
-    kernels<T>().normalize_columns(y + at, x + at, w.scale, w.shift, rows, width, relu);
+    kernels<T>().normalize_columns(y + at, x + at, {w.center, w.scale, w.shift}, rows, width, relu);
   });
 }
 
@@ -321,14 +322,6 @@ void gradient_sums(const Source<T>& in, const Workspace<T>& w, const Cut& cut, b
   }
 }
 
-template <class T>
-void prepare_gradient(const Source<T>& in, const Workspace<T>& w, const Cut& cut,
-                      const Normalization<T>& p) {
-  find_scale(w, in.mean, in.variance, cut, p);
-  for (index_t c = 0; c < cut.n; ++c) w.center[c] = static_cast<T>(in.mean[c]);
-  repeat(w.center, cut);
-}
-
 // With u = (x - mean) inverse and the means over a group of `together` channels and all rows:
 // dx = inverse (gamma g - mean(gamma g) - u mean(gamma g u)).
 template <class T>
@@ -371,14 +364,16 @@ void store_rounded(T* to, const double* from, index_t n) {
 
 }  // namespace
 
-// shift makes up for the rounding of scale.
+// shift makes up for the rounding of the mean.
 template <class T>
-void batch_norm_scale(T* scale, T* shift, const double* mean, const double* variance,
+void batch_norm_scale(T* center, T* scale, T* shift, const double* mean, const double* variance,
                       const Normalization<T>& p) {
   for (index_t c = 0; c < p.n; ++c) {
+    center[c] = static_cast<T>(mean[c]);
     scale[c] = static_cast<T>(gamma_of(p, c) * inverse_deviation(variance[c], p.epsilon));
     const double beta = p.beta ? static_cast<double>(p.beta[c]) : 0;
-    shift[c] = static_cast<T>(beta - mean[c] * static_cast<double>(scale[c]));
+    const double rounding = mean[c] - static_cast<double>(center[c]);
+    shift[c] = static_cast<T>(beta - rounding * static_cast<double>(scale[c]));
   }
 }
 
@@ -403,7 +398,7 @@ void batch_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
   const Cut cut(p.rows, p.n);
   const Workspace<T> w = workspace<T>(p.n);
   const Source<T> in{dy, x, mean, variance};
-  prepare_gradient(in, w, cut, p);
+  find_scale(w, in.mean, in.variance, cut, p);
   if (out.d_gamma || out.d_beta || (out.dx && !constant)) gradient_sums(in, w, cut, p.relu, true);
   if (out.dx) {
     find_factors(in, w, cut, 1, constant, p);
@@ -493,7 +488,7 @@ void group_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
     for (index_t i = images * block / blocks; i < images * (block + 1) / blocks; ++i) {
       const Source<T> in{dy + i * size, x + i * size, w.mean, w.variance};
       group_statistics(in.x, w, cut, groups, inside);
-      prepare_gradient(in, w, cut, p);
+      find_scale(w, in.mean, in.variance, cut, p);
       gradient_sums(in, w, cut, p.relu, inside);
       for (index_t c = 0; c < p.n; ++c) {
         totals[c] += w.product[c] * inverse_deviation(w.variance[c], p.epsilon);
@@ -532,7 +527,8 @@ void dropout_channels(T* y, const T* x, index_t images, index_t rows, index_t n,
       repeat(factors, cut);
       for_each_stretch(cut, false, 0, [&](index_t at, index_t count, index_t w) {
         const index_t from = i * rows * n + at;
-        kernels<T>().normalize_columns(y + from, x + from, factors, zeros, count, w, false);
+        kernels<T>().normalize_columns(y + from, x + from, {zeros, factors, zeros}, count, w,
+                                       false);
       });
     }
   });
@@ -540,7 +536,7 @@ void dropout_channels(T* y, const T* x, index_t images, index_t rows, index_t n,
 
 #define NNF_INSTANTIATE(T)                                                                      \
   template void batch_statistics<T>(double*, double*, const T*, index_t, index_t);              \
-  template void batch_norm_scale<T>(T*, T*, const double*, const double*,                       \
+  template void batch_norm_scale<T>(T*, T*, T*, const double*, const double*,                   \
                                     const Normalization<T>&);                                   \
   template void batch_norm_forward<T>(T*, const T*, const double*, const double*,               \
                                       const Normalization<T>&);                                 \

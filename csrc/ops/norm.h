@@ -31,14 +31,14 @@ struct NormalizationGradients {
 template <class T>
 void batch_statistics(double* mean, double* variance, const T* x, index_t rows, index_t n);
 
-// scale = gamma / sqrt(variance + epsilon), shift = beta - mean scale (n): those of
+// center = mean in T, scale = gamma / sqrt(variance + epsilon), shift = beta - (mean - center) scale (n): those of
 // batch_norm_forward. NaN in channels whose variance is not finite.
 template <class T>
-void batch_norm_scale(T* scale, T* shift, const double* mean, const double* variance,
+void batch_norm_scale(T* center, T* scale, T* shift, const double* mean, const double* variance,
                       const Normalization<T>& p);
 
-// y (rows, n) = (x - mean) / sqrt(variance + epsilon) gamma + beta, as fma(x, scale, shift). NaN in
-// channels whose variance is not finite. y may be x.
+// y (rows, n) = (x - mean) / sqrt(variance + epsilon) gamma + beta, as fma(x - center, scale, shift): beta
+// exactly where x is the mean. NaN in channels whose variance is not finite. y may be x.
 template <class T>
 void batch_norm_forward(T* y, const T* x, const double* mean, const double* variance,
                         const Normalization<T>& p);

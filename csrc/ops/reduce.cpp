@@ -1,5 +1,6 @@
 #include "ops/reduce.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -25,7 +26,7 @@ void sum_columns(T* out, const T* x, index_t rows, index_t n) {
   constexpr double cost = 0.1;
   parallel_ranges(n, 64, cost * static_cast<double>(rows * n), [&](index_t begin, index_t end) {
     std::memset(out + begin, 0, sizeof(T) * static_cast<size_t>(end - begin));
-    kernels<T>().accumulate_columns(out + begin, x + begin, n, rows, end - begin);
+    add_columns(out + begin, x + begin, n, rows, end - begin);
   });
 }
 
@@ -43,6 +44,14 @@ bool all_below(const T* x, index_t n, double scale) {
 }
 
 }  // namespace
+
+template <class T>
+void add_columns(T* out, const T* x, index_t row, index_t rows, index_t n) {
+  constexpr index_t tile = 256;
+  for (index_t r = 0; r < rows; r += tile) {
+    kernels<T>().accumulate_columns(out, x + r * row, row, std::min(tile, rows - r), n);
+  }
+}
 
 template <class T>
 bool all_finite(const T* x, index_t n) {
@@ -63,6 +72,8 @@ template double sum_all<float>(const float*, index_t);
 template double sum_all<double>(const double*, index_t);
 template void sum_columns<float>(float*, const float*, index_t, index_t);
 template void sum_columns<double>(double*, const double*, index_t, index_t);
+template void add_columns<float>(float*, const float*, index_t, index_t, index_t);
+template void add_columns<double>(double*, const double*, index_t, index_t, index_t);
 template bool all_finite<float>(const float*, index_t);
 template bool all_finite<double>(const double*, index_t);
 template bool all_moderate<float>(const float*, index_t);

@@ -8,9 +8,12 @@ namespace nnfast {
 // The sum of x (n), in tiles of 4096 whose sums are added up in float64.
 template <class T>
 double sum_all(const T* x, index_t n);
-// out (n) = sum over rows of x (rows, n): each one chain over the rows, starting at 0.
+// out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added up in order.
 template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n);
+// out (n) += likewise, on the calling thread; `row` elements from one row to the next.
+template <class T>
+void add_columns(T* out, const T* x, index_t row, index_t rows, index_t n);
 // Whether none of x (n) is infinite or NaN.
 template <class T>
 bool all_finite(const T* x, index_t n);

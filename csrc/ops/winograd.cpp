@@ -128,8 +128,7 @@ class Winograd {
     out.width = width_;
     out.tiles = tiles_;
     out.bias = p_.bias ? p_.bias + column : nullptr;
-    out.scaled = {nullptr, nullptr};
-    if (p_.scaled.scale) out.scaled = {p_.scaled.scale + column, p_.scaled.shift + column};
+    out.scaled = from_column(p_.scaled, column);
     out.relu = p_.activation.kind == Activation::relu;
     table_.winograd_output(out);
     for (index_t i = 0; i < out.rows; ++i) {

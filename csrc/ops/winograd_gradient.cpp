@@ -6,12 +6,13 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/reduce.h"
 
 namespace nnfast {
 namespace {
 
 constexpr index_t kElements = 16;  // of a tile
-// Tiles that are multiplied together: their numbers stay in the second-level cache.
+// Tiles that are multiplied together, in chains that are added up: their numbers stay in the second-level cache.
 constexpr index_t kTileBytes = 256 * 1024, kFewestTiles = 64;
 // So much apart that planes do not compete for the same sets of the caches.
 constexpr index_t kPlaneGap = 16;
@@ -29,8 +30,9 @@ class WinogradSums {
         channels_(last - first),
         tiles_((s.window.w.out + 1) / 2),
         tile_rows_((s.window.h.out + 1) / 2) {
+    // A chain's length, and so by the shape, not by how many channels this thread has.
     const index_t bytes =
-        kElements * (channels_ + s.out_channels) * static_cast<index_t>(sizeof(T));
+        kElements * (s.in_channels + s.out_channels) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
     const index_t most = rows_together_ * tiles_;
     in_plane_ = most * channels_ + kPlaneGap;
@@ -53,7 +55,7 @@ class WinogradSums {
         transform_gradient(gradient_ + i * tiles_ * s_.out_channels, d_bias, row + i);
       }
       multiply(rows * tiles_, start);
-      start = GemmStart::output;
+      start = GemmStart::added;
       watch.did(static_cast<double>(rows * tiles_) *
                 static_cast<double>(channels_ * s_.out_channels) / kProductsPerUnit);
     }
@@ -89,7 +91,7 @@ class WinogradSums {
     const T* at = dy_ + (image * h.out + line) * w.out * columns;
     const T* below = lines == 2 ? at + w.out * columns : nullptr;
     table_.winograd_gradient({out, {at, below}, w.out, columns, gradient_plane_, tiles_});
-    if (d_bias) table_.accumulate_columns(d_bias, at, columns, lines * w.out, columns);
+    if (d_bias) add_columns(d_bias, at, columns, lines * w.out, columns);
   }
 
   // For each element, sums (channels, O) += in (tiles, channels)^T gradient (tiles, O).

@@ -67,7 +67,11 @@ Window transposed_window(const NodeSpec& node, const Shape& input) {
   Shape generous = input;
   require(input.size() == kernel.size() + 1, node.name, ": expected an input of ",
           kernel.size() == 2 ? "(N, H, W, C)" : "(N, T, C)", ", got ", batch_shape_text(input));
-  for (size_t i = 0; i < kernel.size(); ++i) generous[i] = 1 << 29;
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    require(input[i] < int64_t(1) << 30, node.name,
+            ": expected an input of less than 2^30 along each axis, got ", batch_shape_text(input));
+    generous[i] = 1 << 29;
+  }
   const Window free = window_of(node, generous, kSize);
   const bool named =
       node.has("padding") && std::holds_alternative<std::string>(node.attributes.at("padding"));
@@ -178,7 +182,7 @@ class ConvOp final : public ConvBase<T> {
             this->filters(), static_cast<index_t>(this->node_.integer_or("groups", 1))};
   }
   void multiply(index_t rows) override {
-    const ColumnScale<T> scaled = this->scaled ? this->scaled() : ColumnScale<T>{nullptr, nullptr};
+    const ColumnScale<T> scaled = this->scaled ? this->scaled() : ColumnScale<T>{};
     conv_forward(this->output->value, this->inputs[0]->value, this->kernel().value,
                  this->bias_value(), rows, this->geometry_, this->activation_, scaled);
   }

@@ -87,7 +87,7 @@ class DenseOp final : public Op<T> {
     p.b_n = 1;
     p.c = kernel().gradient;
     p.c_row = units();
-    p.check = true;
+    p.check = p.tiled = true;
     return p;
   }
   Gemm<T> input_gradient(const T* dz, index_t m) const {  // (M, D) = dz kernel^T

@@ -35,6 +35,7 @@ Inference infer_concatenate(const NodeSpec& node, const std::vector<Shape>& inpu
             ": expected inputs that agree but for one axis, got ", batch_shape_text(inputs[0]),
             " and ", batch_shape_text(inputs[i]));
     shape[axis] += extent;
+    element_count(shape, node.name);  // so that the sum of many stays in range
   }
   return {shape, {}};
 }

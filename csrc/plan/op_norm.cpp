@@ -209,7 +209,7 @@ std::function<ColumnScale<T>()> moving_scale(const NodeSpec& node,
                                              const std::vector<Parameter<T>*>& parameters) {
   struct Memory {
     std::vector<double> mean, variance;
-    AlignedBuffer<T> scale, shift;
+    AlignedBuffer<T> center, scale, shift;
   };
   const Parameter<T>& moving_mean = *parameters[parameters.size() - 2];
   const Parameter<T>& moving_variance = *parameters.back();
@@ -222,13 +222,15 @@ std::function<ColumnScale<T>()> moving_scale(const NodeSpec& node,
   const auto memory = std::make_shared<Memory>();
   memory->mean.resize(n);
   memory->variance.resize(n);
+  memory->center = AlignedBuffer<T>(n);
   memory->scale = AlignedBuffer<T>(n);
   memory->shift = AlignedBuffer<T>(n);
   return [p, memory, &moving_mean, &moving_variance]() -> ColumnScale<T> {
     Memory& m = *memory;
     take_moving_averages(m.mean, m.variance, moving_mean, moving_variance);
-    batch_norm_scale(m.scale.data(), m.shift.data(), m.mean.data(), m.variance.data(), p);
-    return {m.scale.data(), m.shift.data()};
+    batch_norm_scale(m.center.data(), m.scale.data(), m.shift.data(), m.mean.data(),
+                     m.variance.data(), p);
+    return {m.center.data(), m.scale.data(), m.shift.data()};
   };
 }
 template std::function<ColumnScale<float>()> moving_scale(const NodeSpec&,

@@ -60,6 +60,8 @@ const OpKind& find_op_kind(const NodeSpec& node) {
 Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
   const OpKind& kind = find_op_kind(node);
   require_known(node, kind.attributes);
+  // Sizes that are known to be in range may be added up and doubled by what infers.
+  for (const Shape& shape : inputs) element_count(shape, node.name);
   return kind.infer(node, inputs);
 }
 

@@ -16,7 +16,7 @@
 //   abs, sqrt, copysign(magnitude, sign)
 //   less, less_equal, equal -> Mask<T> false for NaN; not_equal: true for it
 //   select(mask, a, b)                 mask ? a : b, lane by lane
-//   any(mask)
+//   mask | mask, any(mask)
 //   move_down<half>(v)                 lane i + half in lane i, for i < half; half = lanes / 2, ..., 2, 1
 //   pow2(n)                            2^n for integral n in the normal range
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
@@ -154,6 +154,22 @@ NNF_INLINE void for_each_vector(index_t n, Body body) {
   if (i < n) body(i, static_cast<int>(n - i));
 }
 
+template <int N>
+struct VectorCount {
+  static constexpr int value = N;
+};
+
+// Calls body(offset, VectorCount, lanes of the last vector) for strips of n columns: of 4 vectors,
+// whose sums do not wait for each other, then of one.
+template <class T, class Body>
+NNF_INLINE void for_each_strip(index_t n, Body body) {
+  constexpr int lanes = Vec<T>::lanes;
+  index_t j = 0;
+  for (; j + 4 * lanes <= n; j += 4 * lanes) body(j, VectorCount<4>(), lanes);
+  for (; j + lanes <= n; j += lanes) body(j, VectorCount<1>(), lanes);
+  if (j < n) body(j, VectorCount<1>(), static_cast<int>(n - j));
+}
+
 // load_partial and store_partial without their cost when the count is the compile-time width.
 template <class T>
 NNF_INLINE Vec<T> load_n(const T* p, int n) {
@@ -180,7 +196,10 @@ NNF_INLINE Vec<T> keep_first(Vec<T> v, int n) {
 }
 
 // A sum in 16 (float) or 8 (double) virtual lanes, folded by one fixed tree, so that it is the
-// same on every width: lane j sums elements j, j + 16, j + 32, ...
+// same on every width: lane j sums elements j, j + 16, j + 32, ... Sums of more than kSumTile elements are made of
+// those of tiles, in float64: the errors of a chain grow with its length.
+constexpr index_t kSumTile = 4096;
+
 template <class T>
 struct LaneSum {
   static constexpr int virtual_lanes = VirtualLanes<T>::value;
@@ -202,16 +221,22 @@ struct LaneSum {
 template <class T, class Term>
 NNF_INLINE T lane_sum(index_t n, Term term) {
   constexpr int lanes = Vec<T>::lanes;
-  LaneSum<T> sum;
-  index_t i = 0;
-  for (; i + LaneSum<T>::virtual_lanes <= n; i += LaneSum<T>::virtual_lanes) {
-    for (int p = 0; p < LaneSum<T>::parts; ++p) {
-      sum.part[p] = sum.part[p] + term(i + p * lanes, lanes);
+  double total = 0;
+  for (index_t i = 0;;) {
+    const bool first = i == 0, last = n - i <= kSumTile;
+    const index_t end = last ? n : i + kSumTile;
+    LaneSum<T> sum;
+    for (; i + LaneSum<T>::virtual_lanes <= end; i += LaneSum<T>::virtual_lanes) {
+      for (int p = 0; p < LaneSum<T>::parts; ++p) {
+        sum.part[p] = sum.part[p] + term(i + p * lanes, lanes);
+      }
     }
+    for (int p = 0; p < LaneSum<T>::parts && i < end; ++p, i += lanes) {
+      const int count = end - i < lanes ? static_cast<int>(end - i) : lanes;
+      sum.part[p] = sum.part[p] + term(i, count);
+    }
+    if (first && last) return sum.total();
+    total += static_cast<double>(sum.total());
+    if (last) return static_cast<T>(total);
   }
-  for (int p = 0; p < LaneSum<T>::parts && i < n; ++p, i += lanes) {
-    const int count = n - i < lanes ? static_cast<int>(n - i) : lanes;
-    sum.part[p] = sum.part[p] + term(i, count);
-  }
-  return sum.total();
 }

@@ -141,6 +141,8 @@ NNF_INLINE Mf not_equal(Vf a, Vf b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_NEQ_U
 NNF_INLINE Md not_equal(Vd a, Vd b) { return {_mm256_cmp_pd(a.v, b.v, _CMP_NEQ_UQ)}; }
 NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm256_blendv_ps(b.v, a.v, m.m)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm256_blendv_pd(b.v, a.v, m.m)}; }
+NNF_INLINE Mf operator|(Mf a, Mf b) { return {_mm256_or_ps(a.m, b.m)}; }
+NNF_INLINE Md operator|(Md a, Md b) { return {_mm256_or_pd(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return _mm256_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm256_movemask_pd(m.m) != 0; }
 template <int half>

@@ -98,6 +98,8 @@ NNF_INLINE Mf not_equal(Vf a, Vf b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_
 NNF_INLINE Md not_equal(Vd a, Vd b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_NEQ_UQ)}; }
 NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm512_mask_blend_ps(m.m, b.v, a.v)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm512_mask_blend_pd(m.m, b.v, a.v)}; }
+NNF_INLINE Mf operator|(Mf a, Mf b) { return {static_cast<__mmask16>(a.m | b.m)}; }
+NNF_INLINE Md operator|(Md a, Md b) { return {static_cast<__mmask8>(a.m | b.m)}; }
 NNF_INLINE bool any(Mf m) { return m.m != 0; }
 NNF_INLINE bool any(Md m) { return m.m != 0; }
 template <int half>

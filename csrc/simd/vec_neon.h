@@ -107,6 +107,8 @@ NNF_INLINE Mf not_equal(Vf a, Vf b) { return {vmvnq_u32(vceqq_f32(a.v, b.v))}; }
 NNF_INLINE Md not_equal(Vd a, Vd b) { return {veorq_u64(vceqq_f64(a.v, b.v), vdupq_n_u64(~0ull))}; }
 NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {vbslq_f32(m.m, a.v, b.v)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {vbslq_f64(m.m, a.v, b.v)}; }
+NNF_INLINE Mf operator|(Mf a, Mf b) { return {vorrq_u32(a.m, b.m)}; }
+NNF_INLINE Md operator|(Md a, Md b) { return {vorrq_u64(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return vmaxvq_u32(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return vmaxvq_u32(vreinterpretq_u32_u64(m.m)) != 0; }
 template <int half>

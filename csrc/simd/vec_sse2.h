@@ -114,6 +114,8 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) {
 NNF_INLINE Vd select(Md m, Vd a, Vd b) {
   return {_mm_or_pd(_mm_and_pd(m.m, a.v), _mm_andnot_pd(m.m, b.v))};
 }
+NNF_INLINE Mf operator|(Mf a, Mf b) { return {_mm_or_ps(a.m, b.m)}; }
+NNF_INLINE Md operator|(Md a, Md b) { return {_mm_or_pd(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return _mm_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm_movemask_pd(m.m) != 0; }
 template <int half>

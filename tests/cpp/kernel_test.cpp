@@ -368,7 +368,8 @@ void test_column_norms(Numbers& numbers, index_t rows, index_t n) {
     for (index_t j = 0; j < n; ++j) out->data()[j] = T(0.5);
   for (index_t i = 0; i < rows * row; ++i) dx.data()[i] = 0;
   kernels<T>().column_moments(sum.data(), square.data(), x.data(), mean.data(), row, rows, n);
-  kernels<T>().normalize_columns(y.data(), x.data(), scale.data(), shift.data(), rows, n, true);
+  kernels<T>().normalize_columns(y.data(), x.data(), {mean.data(), scale.data(), shift.data()},
+                                 rows, n, true);
   NormGradient<T> p{};
   p.dx = dx.data(), p.dy = dy.data(), p.x = x.data(), p.mean = mean.data();
   p.scale = scale.data(), p.shift = shift.data(), p.x_factor = factor.data();
@@ -383,10 +384,11 @@ void test_column_norms(Numbers& numbers, index_t rows, index_t n) {
     for (index_t r = 0; r < rows; ++r) {
       const size_t at = static_cast<size_t>(r * row) + j, flat = static_cast<size_t>(r * n) + j;
       const Exact d = static_cast<Exact>(x[at]) - mean[j];
-      const T unit = std::fma(x[at], scale[j], shift[j]);
+      const T unit = std::fma(x[at] - mean[j], scale[j], shift[j]);
       const Exact g = unit > 0 ? dy[at] : 0;
       s += d, q += d * d, g_s += g, g_q += g * d;
-      const Exact value = std::fmax(0.0L, static_cast<Exact>(x[flat]) * scale[j] + shift[j]);
+      const Exact value =
+          std::fmax(0.0L, (static_cast<Exact>(x[flat]) - mean[j]) * scale[j] + shift[j]);
       good = good && close(got_y[flat], value, 4, 5) &&
              close(got_dx[at], d * factor[j] + g * scale[j] + shift[j], 8, 5);
     }

@@ -111,7 +111,7 @@ def argmax(x: Array) -> NDArray[np.int32]:
 
     Notes
     -----
-    Exact; one pass.
+    Exact; one pass. Of equals the first; of NaNs too, before any number, as in NumPy.
 
     Examples
     --------

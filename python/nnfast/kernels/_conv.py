@@ -142,7 +142,7 @@ def conv2d_backward(
     Notes
     -----
     Twice the operations of the forward pass. The sums over the batch are taken in at most 8 slabs of images, a number
-    that depends on the shapes alone; within a slab pixels follow in order.
+    that depends on the shapes alone; within a slab sums over about 256 pixels are added up in order.
 
     Examples
     --------

@@ -56,8 +56,9 @@ def batch_norm_forward(
     Notes
     -----
     Two passes over x. The variance is summed around the mean of a tile of rows and the tiles are merged in float64, so
-    a mean that is large beside the deviation does no harm. y = fma(x, scale, shift) with scale = gamma / sqrt(variance
-    + epsilon) and shift = beta - mean scale.
+    a mean that is large beside the deviation does no harm. y = fma(x - center, scale, shift) with the mean in the dtype
+    of x as center, scale = gamma / sqrt(variance + epsilon) and shift = beta - (mean - center) scale: a channel of
+    equal numbers becomes beta.
 
     References
     ----------

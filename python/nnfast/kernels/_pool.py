@@ -60,7 +60,7 @@ def max_pool2d_forward(
 
     Notes
     -----
-    Exact; one pass. The first of equals is taken. A NaN counts only where it is the first element of its window.
+    Exact; one pass. The first of equals is taken. A window with a NaN gives NaN, and the last one is its winner.
 
     Examples
     --------
@@ -144,7 +144,8 @@ def avg_pool2d_forward(
 
     Notes
     -----
-    A sum is a chain over the window, row by row; it is multiplied by 1 / count.
+    A sum is a chain over the window, row by row; it is multiplied by 1 / count. Windows of more than 128 elements are
+    summed in parts.
 
     Examples
     --------
@@ -294,7 +295,8 @@ def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
 
     Notes
     -----
-    A sum is a chain over the pixels, row by row; it is multiplied by 1 / (H W).
+    A sum is a chain over the pixels, row by row; it is multiplied by 1 / (H W). Images of more than 128 pixels are
+    summed in parts.
 
     Examples
     --------

@@ -39,9 +39,10 @@ class CustomLayer(Layer):
     Notes
     -----
     The arrays that `forward` and `backward` get have rows first, are in the network's dtype, and are valid during the
-    call only; inputs, and the output in `backward`, are read-only, because they may be the caller's own. The rest of
-    the step runs without the interpreter lock; these two calls take it. An exception in them voids the step: it
-    propagates, and all parameters are as before.
+    call only; inputs, and the output in `backward`, are read-only, because they may be the caller's own. Results go
+    into the arrays given for them: a method that leaves a part unwritten, or returns its result, is a ValueError. The
+    rest of the step runs without the interpreter lock; these two calls take it. An exception in them voids the step:
+    it propagates, and all parameters are as before.
 
     `Network.load` needs the class by name: ``Network.load(path, custom_objects={"Scale": Scale})``.
 
