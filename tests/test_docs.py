@@ -44,6 +44,7 @@ PUBLIC = [nf, *(value for name in nf.__all__ if inspect.ismodule(value := getatt
 INTERNAL = {
     "as_batch",
     "callbacks",
+    "check_targets",
     "core_logs",
     "default_name",
     "draw",

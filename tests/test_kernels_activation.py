@@ -47,11 +47,26 @@ def test_limits(name: str, dtype: str) -> None:
         "selu": (-1.0507009873554805 * 1.6732632423543772, np.inf),
         "softplus": (0, np.inf),
         "hard_sigmoid": (0, 1),
+        "gelu": (0, np.inf),
+        "gelu_tanh": (0, np.inf),
+        "silu": (0, np.inf),
+        "softsign": (-1, 1),
     }
-    if name not in limits:
-        pytest.skip("infinity times 0 or infinity over infinity: the formula has no limit to compute")
-    got = kernels.activation_forward(name, np.array([-np.inf, np.inf], dtype), ALPHA.get(name, 0.0))
-    assert_close(got, np.array(limits[name], np.float64), 4 * eps(dtype) * 2)
+    slopes = {
+        **dict.fromkeys(("heaviside", "sigmoid", "tanh", "softsign", "hard_sigmoid"), (0, 0)),
+        **dict.fromkeys(("relu", "elu", "gelu", "gelu_tanh", "silu", "softplus"), (0, 1)),
+        "identity": (1, 1),
+        "leaky_relu": (ALPHA["leaky_relu"], 1),
+        "selu": (0, 1.0507009873554805),
+    }
+    alpha = ALPHA.get(name, 0.0)
+    for size in (np.inf, np.finfo(dtype).max):
+        x = np.array([-size, size], dtype)
+        y = kernels.activation_forward(name, x, alpha)
+        if size == np.inf:
+            assert_close(y, np.array(limits[name], np.float64), 4 * eps(dtype) * 2)
+        dx = kernels.activation_backward(name, np.ones_like(x), x, y, alpha)
+        assert_close(dx, np.array(slopes[name], np.float64), 4 * eps(dtype))
 
 
 @dtypes

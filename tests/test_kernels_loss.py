@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_cases import DTYPES, assert_close, eps
+from kernel_cases import DTYPES, assert_close, eps, tiny
 from kernel_table import LOSSES
 from reference.losses import loss_backward, loss_forward
 
@@ -112,6 +112,105 @@ def test_logits_of_any_size_give_finite_losses(dtype: str) -> None:
         assert_close(got, value, 8 * eps(dtype) * value)
         gradient = loss_backward(name, z.astype(np.float64), t, None, {"from_logits": True})
         assert_close(kernels.loss_backward(name, z, t, from_logits=True), gradient, 4 * eps(dtype))
+
+
+LOGITS = [0.0, 1e-6, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 80.0, 87.0, 1e3, 1e9, 3e38]
+
+
+@dtypes
+@pytest.mark.parametrize("t", [0.0, 0.25, 0.5, 0.9375, 1.0])
+def test_binary_cross_entropy_of_logits_keeps_all_digits(t: float, dtype: str) -> None:
+    """-t log s(z) - (1 - t) log(1 - s(z)), s the logistic function: log s(z) = -log(1 + exp(-z)), in all of z."""
+    z = np.array([[sign * size] for size in LOGITS for sign in (1, -1)], dtype)
+    target, wide = np.full_like(z, t), z.astype(np.float64)
+    value = t * np.logaddexp(0, -wide) + (1 - t) * np.logaddexp(0, wide)
+    got = kernels.loss_forward("binary_cross_entropy", z, target, from_logits=True)
+    assert_close(got, value[:, 0], 4 * eps(dtype) * value[:, 0] + 2 * tiny(dtype))
+    slope = (1 - t) * np.exp(-np.logaddexp(0, -wide)) - t * np.exp(-np.logaddexp(0, wide))
+    got = len(z) * kernels.loss_backward("binary_cross_entropy", z, target, from_logits=True)
+    # For answers between yes and no, slopes are differences of like numbers; for others they have no larger parts.
+    size = np.abs(slope) if t in (0, 1) else np.ones_like(slope)
+    assert_close(got, slope, 8 * eps(dtype) * size + 2 * len(z) * tiny(dtype))
+
+
+@dtypes
+def test_a_row_and_its_mirror_image_have_the_same_bits(dtype: str, rng: np.random.Generator) -> None:
+    z, t = (20 * rng.standard_normal((7, 5))).astype(dtype), (rng.random((7, 5)) < 0.5).astype(dtype)
+    value = kernels.loss_forward("binary_cross_entropy", z, t, from_logits=True)
+    gradient = kernels.loss_backward("binary_cross_entropy", z, t, from_logits=True)
+    np.testing.assert_array_equal(kernels.loss_forward("binary_cross_entropy", -z, 1 - t, from_logits=True), value)
+    np.testing.assert_array_equal(kernels.loss_backward("binary_cross_entropy", -z, 1 - t, from_logits=True), -gradient)
+
+
+@dtypes
+def test_binary_cross_entropy_of_small_probabilities(dtype: str) -> None:
+    """-log(1 - p) = p + p^2 / 2 + ... for p far below the distance of 1 to its neighbour."""
+    p = np.array([[1e-30], [1e-12], [1e-6], [1e-3]], dtype)
+    value = -np.log1p(-p.astype(np.float64))[:, 0]
+    got = kernels.loss_forward("binary_cross_entropy", p, np.zeros_like(p))
+    assert_close(got, value, 4 * eps(dtype) * value)
+
+
+INF = np.inf
+
+
+@dtypes
+@pytest.mark.parametrize(
+    ("name", "logits", "target", "value", "gradient"),
+    [
+        ("cross_entropy", [-INF, 0.0], [0.0, 1.0], 0.0, [0.0, 0.0]),
+        ("cross_entropy", [-INF, 0.0, 0.0], [0.0, 1.0, 0.0], np.log(2), [0.0, -0.5, 0.5]),
+        ("cross_entropy", [-INF, 0.0, 0.0], [0.0, 0.5, 0.5], np.log(2), [0.0, 0.0, 0.0]),
+        ("cross_entropy", [-INF, 0.0], [1.0, 0.0], INF, [-1.0, 1.0]),
+        ("cross_entropy", [3e38, -3e38], [1.0, 0.0], 0.0, [0.0, 0.0]),
+        ("cross_entropy", [-3e38, 3e38, 3e38], [0.0, 1.0, 0.0], np.log(2), [0.0, -0.5, 0.5]),
+        ("binary_cross_entropy", [INF], [1.0], 0.0, [0.0]),
+        ("binary_cross_entropy", [-INF], [0.0], 0.0, [0.0]),
+        ("binary_cross_entropy", [INF], [0.0], INF, [1.0]),
+        ("binary_cross_entropy", [-INF], [1.0], INF, [-1.0]),
+        ("binary_cross_entropy", [INF], [0.5], INF, [0.5]),
+    ],
+)
+def test_infinite_and_huge_logits(
+    name: str, logits: list[float], target: list[float], value: float, gradient: list[float], dtype: str
+) -> None:
+    """Limits: a class of probability 0 that is not wanted costs nothing; logits of -inf come from masks."""
+    z, t = np.array([logits] * 2, dtype), np.array([target] * 2, dtype)
+    assert_close(kernels.loss_forward(name, z, t, from_logits=True), [value] * 2, 4 * eps(dtype))
+    got = 2 * kernels.loss_backward(name, z, t, from_logits=True)
+    assert_close(got, np.array([gradient] * 2), 4 * eps(dtype))
+    if name == "cross_entropy" and sorted(target) == [0.0] * (len(target) - 1) + [1.0]:
+        labels = t.argmax(axis=1)
+        assert_close(kernels.loss_forward(name, z, labels, from_logits=True), [value] * 2, 4 * eps(dtype))
+
+
+@dtypes
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+def test_nan_passes_through(name: str, options: dict[str, Any], dtype: str) -> None:
+    for t in ([0.0, 1.0], [1.0, 0.0]):
+        for place in (0, 1):
+            p = np.array([[0.5, 0.5]], dtype)
+            p[0, place] = np.nan
+            target = np.array([t], dtype)
+            assert np.isnan(kernels.loss_forward(name, p, target, **options)).all(), (t, place)
+
+
+@dtypes
+@pytest.mark.parametrize(("name", "options"), LOSSES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, "largest"])
+def test_a_row_of_weight_zero_counts_for_nothing(
+    bad: Any, name: str, options: dict[str, Any], dtype: str, rng: np.random.Generator
+) -> None:
+    p, t = rng.dirichlet(np.ones(5), (2, 3)).astype(dtype)
+    weight = np.array([1.5, 0, 2], dtype)
+    value = kernels.loss_forward(name, p, t, weight, **options)
+    gradient = kernels.loss_backward(name, p, t, weight, **options)
+    p[1, :4] = np.finfo(dtype).max if bad == "largest" else bad
+    t[1, 3:] = -np.finfo(dtype).max
+    np.testing.assert_array_equal(kernels.loss_forward(name, p, t, weight, **options), value)
+    np.testing.assert_array_equal(kernels.loss_backward(name, p, t, weight, **options), gradient)
+    assert value[1] == 0
+    assert not gradient[1].any()
 
 
 @dtypes

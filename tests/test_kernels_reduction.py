@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from kernel_cases import DTYPES
+from kernel_cases import DTYPES, assert_close, eps, tiny
 
 from nnfast import kernels
 
@@ -134,3 +134,33 @@ def test_an_update_refuses_numbers_out_of_range(name: str) -> None:
         with pytest.raises(ValueError, match=f"{name}.*, got {value:g}".replace("+", r"\+")):
             update(*vectors, **{name: value})
         assert all((vector == 1).all() for vector in vectors)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("epsilon", [1e-7, 1.2e-38])
+def test_the_first_step_of_adam_is_no_larger_than_the_rate(epsilon: float, dtype: str) -> None:
+    """rate g / (|g| + epsilon), whatever g is; 0 where its square overflows."""
+    sizes = [
+        0.0,
+        1e-35,
+        1e-10,
+        1.0,
+        1e10,
+        1e18,
+        1e19,
+        1e25,
+        1e35,
+        1e38,
+        *([1e40, 1e100, 1e200] if dtype == "float64" else []),
+    ]
+    for g in (np.array(sizes, dtype), -np.array(sizes, dtype)):
+        p, m, v = (np.zeros(len(g), dtype) for _ in range(3))
+        kernels.adam_update(p, g, m, v, learning_rate=1e-3, epsilon=epsilon)
+        wide = g.astype(np.float64)
+        with np.errstate(over="ignore"):
+            square = (g * g).astype(np.float64)
+        exact = np.where(np.isinf(square), 0, 1e-3 * wide / (np.abs(wide) + epsilon))
+        # Where the square is subnormal or 0, the root is too small: v takes a thousandth of it.
+        known = (square > 1e4 * tiny(dtype)) | np.isinf(square) | (g == 0)
+        assert_close(p[known], -exact[known], 1e-3 * 16 * eps(dtype))
+        assert np.isfinite(p).all()

@@ -259,7 +259,7 @@ py::array loss_forward_py(const std::string& name, const py::object& prediction,
     py::array_t<T> value(arrays.inputs.rows);
     T* to = value.mutable_data();
     loss_values<T>(to, nullptr, arrays.inputs, nullptr, 1, arrays.options);
-    if (arrays.weights) kernels<T>().multiply(to, to, arrays.weights, arrays.inputs.rows);
+    if (arrays.weights) weigh_rows(to, arrays.weights, arrays.inputs.rows);
     return py::array(std::move(value));
   });
 }

@@ -97,6 +97,8 @@ class PyPlan {
   virtual py::dict values() = 0;
   virtual py::dict value_gradients() = 0;
   virtual py::dict state(const py::handle& self) = 0;
+  virtual py::dict steps() = 0;
+  virtual void set_steps(const py::dict& steps) = 0;
   virtual py::list describe() = 0;
   virtual index_t capacity() const = 0;
   virtual size_t arena_bytes() const = 0;
@@ -246,6 +248,25 @@ class PyPlanOf final : public PyPlan {
       out[py::str(name)] = view_of(data, {plan_.layout().flat_size()}, self);
     }
     return out;
+  }
+
+  py::dict steps() override {
+    py::dict out;
+    if (!plan_.optimizer()) return out;
+    const std::vector<uint64_t> steps = plan_.optimizer()->steps();
+    for (size_t i = 0; i < steps.size(); ++i)
+      out[py::str(plan_.program().parameters[i]->name)] = steps[i];
+    return out;
+  }
+
+  void set_steps(const py::dict& values) override {
+    if (!plan_.optimizer()) return;
+    std::vector<uint64_t> steps;
+    for (const auto& p : plan_.program().parameters) {
+      require(values.contains(p->name), "steps: expected a number for ", p->name, ", got none");
+      steps.push_back(values[py::str(p->name)].cast<uint64_t>());
+    }
+    plan_.optimizer()->set_steps(std::move(steps));
   }
 
   py::list describe() override {
@@ -521,6 +542,7 @@ void add_plan(py::module_& module) {
       .def("values", &PyPlan::values)
       .def("value_gradients", &PyPlan::value_gradients)
       .def("state", [](const py::object& self) { return self.cast<PyPlan&>().state(self); })
+      .def_property("steps", &PyPlan::steps, &PyPlan::set_steps)
       .def("describe", &PyPlan::describe);
 }
 

@@ -1,6 +1,12 @@
 // Activations that work element by element. For each: the function and its derivative, in terms of
 // the input x and the output y, times dy. derivative_reads_input() in ops/activation.h says which
-// derivatives read x. All pass NaN on.
+// derivatives read x. All pass NaN on, and take their limits at infinities.
+
+// x, but the largest number for infinity: where a factor of 0 meets it.
+template <class T>
+NNF_INLINE Vec<T> finite_part(Vec<T> x) {
+  return clamp(x, -MathConstants<T>::largest, MathConstants<T>::largest);
+}
 
 struct Identity {
   template <class T>
@@ -108,12 +114,12 @@ struct Gelu {
   }
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    return x * normal(x, bell(x));
+    return max(broadcast<T>(-MathConstants<T>::largest), x) * normal(x, bell(x));
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
     const Vec<T> b = bell(x);
-    return dy * fma(x, broadcast<T>(T(density_at_0)) * b, normal(x, b));
+    return dy * fma(finite_part(x), broadcast<T>(T(density_at_0)) * b, normal(x, b));
   }
 };
 
@@ -128,7 +134,7 @@ struct GeluTanh {
   }
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    const Vec<T> half = x * broadcast<T>(T(0.5));
+    const Vec<T> half = max(broadcast<T>(-MathConstants<T>::largest), x) * broadcast<T>(T(0.5));
     return fma(half, inner_tanh(x), half);
   }
   template <class T>
@@ -147,12 +153,12 @@ struct GeluTanh {
 struct Silu {
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    return x * sigmoid(x);
+    return max(broadcast<T>(-MathConstants<T>::largest), x) * sigmoid(x);
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
     const Vec<T> s = sigmoid(x), one = broadcast<T>(T(1));
-    return dy * (s * fma(x, one - s, one));
+    return dy * (s * fma(finite_part(x), one - s, one));
   }
 };
 
@@ -172,7 +178,8 @@ struct Softplus {
 struct Softsign {
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    return x / (broadcast<T>(T(1)) + abs(x));
+    const Vec<T> finite = finite_part(x);
+    return finite / (broadcast<T>(T(1)) + abs(finite));
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {

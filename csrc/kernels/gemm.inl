@@ -1,17 +1,18 @@
 // Matrix product. Every element of C is one chain of fma over k in ascending order, whatever the
 // tile, the panel or the width of the vectors, so its bits depend on none of them.
 
-// 0 * y is 0 or, for infinities and NaN, NaN. On registers it costs a few operations; a pass over C
-// afterwards took a twelfth of a training step of 784-128-10. Lanes past n are 0 times A.
+// The check of all_moderate(). On registers it costs a few operations; a pass over C afterwards took a
+// twelfth of a training step of 784-128-10. Lanes past n are 0 times A.
 template <class T, int ROWS, int VECTORS>
-NNF_INLINE bool tile_is_finite(const Vec<T> (&sum)[ROWS][VECTORS]) {
-  Vec<T> zeros = zero<T>();
+NNF_INLINE bool tile_is_moderate(const Vec<T> (&sum)[ROWS][VECTORS]) {
+  const Vec<T> scale = broadcast<T>(MathConstants<T>::moderate);
+  Vec<T> total = zero<T>();
   NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
     Vec<T> column = zero<T>();  // chains that do not wait for each other
-    NNF_UNROLL for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], zero<T>(), column);
-    zeros = zeros + column;
+    NNF_UNROLL for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], scale, column);
+    total = total + column;
   }
-  return !any(is_nan(zeros));
+  return !any(is_nan(total * zero<T>()));
 }
 
 // What the chains start from.
@@ -103,7 +104,7 @@ struct StreamVector {
 // A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
 // element of A is a whole vector, each of its numbers for a column of its own. STEPS of k, which divide it,
 // are a turn of the loop. PACKS: it copies B to p.packed.
-// False where the check is asked for and a result is not finite.
+// False where the check is asked for and the results are not all moderate.
 // GCC 12 keeps the sums in registers as long as what works on all of them stands in the tile itself: the loops
 // or the writing as a function of their own made tiles a twentieth to a half slower.
 template <class T, int ROWS, int VECTORS, bool PARTIAL, bool SPREAD = false, Walk WALK = Walk::any,
@@ -184,7 +185,7 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   // Only whole panels stream: the edge of so large a C is little of it.
   constexpr bool is_whole = VECTORS == kGemmVectors && !PARTIAL;
   is_whole&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
-  return !p.check || tile_is_finite<T, ROWS, VECTORS>(sum);
+  return !p.check || tile_is_moderate<T, ROWS, VECTORS>(sum);
 }
 
 template <class T, int ROWS, int VECTORS, bool PARTIAL, Walk WALK, int STEPS>
@@ -203,13 +204,13 @@ template <class T, int VECTORS, bool PARTIAL, Walk WALK, int STEPS>
 bool gemm_rows_from(const GemmPanel<T>& p, index_t row) {
   constexpr int most = gemm_rows(VECTORS);
   const index_t tiles = (p.m - row + most - 1) / most;
-  bool finite = true;
+  bool moderate = true;
   for (index_t tile = 0; tile < tiles; ++tile) {
     const index_t rows = (p.m - row) / (tiles - tile);
-    finite &= gemm_rows_dispatch<T, most, VECTORS, PARTIAL, WALK, STEPS>(p, row, rows);
+    moderate &= gemm_rows_dispatch<T, most, VECTORS, PARTIAL, WALK, STEPS>(p, row, rows);
     row += rows;
   }
-  return finite;
+  return moderate;
 }
 
 template <class T, int VECTORS, bool PARTIAL, Walk WALK = Walk::any, int STEPS = 1>
@@ -217,11 +218,11 @@ bool gemm_panel_of(const GemmPanel<T>& p) {
   if constexpr (VECTORS == kGemmVectors && !PARTIAL) {
     if (p.packed) {
       constexpr int most = gemm_rows(VECTORS);
-      const bool finite = gemm_tile<T, most, VECTORS, false, false, WALK, STEPS, true>(p, 0);
+      const bool moderate = gemm_tile<T, most, VECTORS, false, false, WALK, STEPS, true>(p, 0);
       GemmPanel<T> rest = p;
       rest.b = p.packed;
       rest.b_k = VECTORS * Vec<T>::lanes;
-      return gemm_rows_from<T, VECTORS, false, WALK, STEPS>(rest, most) && finite;
+      return gemm_rows_from<T, VECTORS, false, WALK, STEPS>(rest, most) && moderate;
     }
   }
   return gemm_rows_from<T, VECTORS, PARTIAL, WALK, STEPS>(p, 0);
@@ -252,13 +253,13 @@ NNF_INLINE bool gemm_panel_dispatch(const GemmPanel<T>& p, int vectors) {
 }
 
 // C (M, n) = start + A (M, K) B (K, n), then scaled and max(0, .) if asked. C must not overlap A or B.
-// False where the check is asked for and finds an infinity or NaN before max(0, .).
+// False where the check is asked for and C before max(0, .) is not all moderate: ops/reduce.h.
 template <class T>
 bool gemm_panel(const GemmPanel<T>& p) {
   const int vectors = static_cast<int>((p.n + Vec<T>::lanes - 1) / Vec<T>::lanes);
-  const bool finite = gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
+  const bool moderate = gemm_panel_dispatch<T, kGemmVectors>(p, vectors);
   if (p.streams) finish_streams();
-  return finite;
+  return moderate;
 }
 
 template <class T, int ROWS>

@@ -53,17 +53,21 @@ struct HuberError {
   }
 };
 
-// -(t log p + (1 - t) log(1 - p)). Probabilities are kept at least the smallest normal number away
-// from 0 inside the logarithm, so that 0 log 0 is 0.
+// -(t log p + (1 - t) log(1 - p)). The logarithms are at least that of the smallest normal number, so that
+// 0 log 0 is 0.
 struct BinaryCrossEntropy {
   template <class T>
   static NNF_INLINE Vec<T> floor() {
     return broadcast<T>(sizeof(T) == 4 ? T(1.1754943508222875e-38) : T(2.2250738585072014e-308));
   }
   template <class T>
+  static NNF_INLINE Vec<T> log_floor() {
+    return broadcast<T>(sizeof(T) == 4 ? T(-87.3365447505531) : T(-708.3964185322641));
+  }
+  template <class T>
   static NNF_INLINE Vec<T> term(Vec<T> p, Vec<T> t, T) {
-    const Vec<T> one = broadcast<T>(T(1)), rest = one - p;
-    const Vec<T> yes = t * log(max(floor<T>(), p)), no = (one - t) * log(max(floor<T>(), rest));
+    const Vec<T> one = broadcast<T>(T(1)), rest = max(log_floor<T>(), log1p(-min(one, p)));
+    const Vec<T> yes = t * log(max(floor<T>(), p)), no = (one - t) * rest;
     return -(yes + no);
   }
   template <class T>
@@ -73,15 +77,25 @@ struct BinaryCrossEntropy {
   }
 };
 
-// The same of z with p = sigmoid(z): softplus(z) - t z; its derivative is p - t.
+// The same of z with p = sigmoid(z): softplus(z) - t z, with the derivative p - t. Both in terms of |z| and
+// the share w of the other answer, 1 - t for z > 0 and t otherwise, as softplus(-|z|) + w |z| and
+// +-(sigmoid(-|z|) - w): differences of large numbers would leave nothing of the tail of positive rows.
 struct BinaryCrossEntropyLogits {
   template <class T>
+  static NNF_INLINE Vec<T> other_share(Vec<T> z, Vec<T> t) {
+    return select(less(zero<T>(), z), broadcast<T>(T(1)) - t, t);
+  }
+  template <class T>
   static NNF_INLINE Vec<T> term(Vec<T> z, Vec<T> t, T) {
-    return fnma(t, z, softplus(z));
+    const Vec<T> w = other_share(z, t), size = abs(z);
+    const Vec<T> wrong =
+        select(equal(w, zero<T>()), zero<T>(), w * size);  // also where z is infinite
+    return wrong + log1p_finite(exp_nonpositive(-size));
   }
   template <class T>
   static NNF_INLINE Vec<T> slope(Vec<T> z, Vec<T> t, T) {
-    return sigmoid(z) - t;
+    const Vec<T> d = sigmoid(-abs(z)) - other_share(z, t);
+    return select(less(zero<T>(), z), -d, d);
   }
 };
 
@@ -119,7 +133,13 @@ void loss_slopes(T* d, const T* prediction, const T* target, const T* row_scale,
     const T* p = prediction + r * n;
     const T* t = target + r * n;
     T* to = d + r * n;
-    const Vec<T> s = broadcast<T>(row_scale ? scale * row_scale[r] : scale);
+    const T row = row_scale ? row_scale[r] : T(1);
+    // A row of no weight counts for nothing, though its slope overflow.
+    if (row == 0) {
+      fill_zero(to, n);
+      continue;
+    }
+    const Vec<T> s = broadcast<T>(scale * row);
     for_each_vector<T>(n, [=](index_t i, int count) {
       const Vec<T> slope = F::template slope<T>(load_n(p + i, count), load_n(t + i, count), delta);
       store_n(to + i, slope * s, count);
@@ -153,7 +173,7 @@ void loss_forward(T* value, const T* prediction, const T* target, index_t rows, 
 }
 
 // d_prediction (rows, n) = d value / d prediction * scale * row_scale (rows, or null for 1).
-// d_prediction may be prediction.
+// d_prediction may be prediction. 0 in rows whose row_scale is 0, whatever they hold.
 template <class T>
 void loss_backward(T* d_prediction, const T* prediction, const T* target, const T* row_scale,
                    double scale, index_t rows, index_t n, const LossParams& p) {

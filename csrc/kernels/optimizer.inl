@@ -23,13 +23,16 @@ void sgd(T* parameters, T* velocity, const T* gradients, index_t n, const SgdPar
   });
 }
 
-// a / b for b in the range of reciprocal_estimate(), to 2 ULP. The divider is the bottleneck of Adam
-// (it also takes the square root); three steps of Newton's method leave it free, and are the same
-// bits on every instruction set. 0.0505^8 = 4e-11 is what remains of the estimate's error.
+// a / b for b > 0, to 2 ULP. The divider is the bottleneck of Adam (it also takes the square root); three
+// steps of Newton's method leave it free, and are the same bits on every instruction set. 0.0505^8 = 4e-11
+// is what remains of the estimate's error. It has a range: an epsilon outside is as good as one at its end,
+// and beyond is what overflowed, which gives 0.
 NNF_INLINE Vf divide(Vf a, Vf b) {
-  Vf r = reciprocal_estimate(b);
-  for (int i = 0; i < 3; ++i) r = fma(r, fnma(b, r, broadcast<float>(1.0f)), r);
-  return a * r;
+  const Vf least = broadcast<float>(1e-30f), most = broadcast<float>(1e30f);
+  const Vf one = broadcast<float>(1.0f), inside = max(least, min(most, b));
+  Vf r = reciprocal_estimate(inside);
+  for (int i = 0; i < 3; ++i) r = fma(r, fnma(inside, r, one), r);
+  return select(less(most, b), zero<float>(), a * r);
 }
 NNF_INLINE Vd divide(Vd a, Vd b) { return a / b; }
 
@@ -44,16 +47,13 @@ void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamPa
   const Vec<T> rate = broadcast<T>(static_cast<T>(p.rate));
   const Vec<T> second = broadcast<T>(static_cast<T>(p.second));
   const Vec<T> epsilon = broadcast<T>(static_cast<T>(p.epsilon));
-  const Vec<T> least = broadcast<T>(T(1e-30)), most = broadcast<T>(T(1e30));
   for_each_vector<T>(n, [=](index_t i, int count) {
     const Vec<T> g = load_n(gradients + i, count);
     const Vec<T> m_new = fma(b1, load_n(m + i, count), r1 * g);
     const Vec<T> v_new = fma(b2, load_n(v + i, count), r2 * (g * g));
     store_n(m + i, m_new, count);
     store_n(v + i, v_new, count);
-    // The bounds touch nothing but overflowed squares and an epsilon below 1e-30.
-    const Vec<T> root = sqrt(v_new * second) + epsilon;
-    const Vec<T> move = divide(rate * m_new, max(least, min(most, root)));
+    const Vec<T> move = divide(rate * m_new, sqrt(v_new * second) + epsilon);
     store_n(parameters + i, load_n(parameters + i, count) - move, count);
   });
 }

@@ -88,7 +88,8 @@ void softmax_backward(T* dx, const T* dy, const T* y, index_t rows, index_t n, b
 }
 
 // value = (log sum exp(x)) sum t - sum t x; d = (softmax(x) sum t - t) scale, with the targets
-// smoothed: t = (1 - e) t + e / K. d_logits may be logits.
+// smoothed: t = (1 - e) t + e / K. A class of t = 0 adds nothing to the value, though x be -inf. d_logits may
+// be logits; it is 0 in rows whose row_scale is 0, whatever they hold.
 template <class T>
 void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
   const index_t n = p.classes;
@@ -112,15 +113,21 @@ void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
     const T sum = lane_sum<T>(n, [=](index_t i, int count) { return shifted_exp(x, i, count, s); });
     const T mass = lane_sum<T>(n, target);
     if (p.value) {
-      const T fit = lane_sum<T>(
-          n, [&](index_t i, int count) { return target(i, count) * (load_n(x + i, count) - s); });
+      const T fit = lane_sum<T>(n, [&](index_t i, int count) {
+        const Vec<T> t = target(i, count);
+        return select(equal(t, zero<T>()), zero<T>(), t * (load_n(x + i, count) - s));
+      });
       p.value[r] = log_of(sum) * mass - fit;
     }
     if (p.d_logits) {
-      const T factor = static_cast<T>(p.scale);
-      const Vec<T> scale = broadcast<T>(p.row_scale ? factor * p.row_scale[r] : factor);
-      const Vec<T> weight = broadcast<T>(mass / sum);
+      const T factor = static_cast<T>(p.scale), row = p.row_scale ? p.row_scale[r] : T(1);
       T* d = p.d_logits + r * n;
+      if (factor * row == 0) {
+        fill_zero(d, n);
+        continue;
+      }
+      const Vec<T> scale = broadcast<T>(factor * row);
+      const Vec<T> weight = broadcast<T>(mass / sum);
       for_each_vector<T>(n, [&](index_t i, int count) {
         const Vec<T> e = shifted_exp(x, i, count, s);
         store_n(d + i, fma(e, weight, -target(i, count)) * scale, count);

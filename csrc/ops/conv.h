@@ -47,7 +47,7 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
 template <class T>
 class ConvKernelGradient {
  public:
-  // d_kernel = sum over the batch; d_bias too, unless null. Whether d_kernel is finite.
+  // d_kernel = sum over the batch; d_bias too, unless null. Whether d_kernel is moderate: ops/reduce.h.
   // Allocates with the first call and where the batch grows.
   bool operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n, const ConvShape& s);
 

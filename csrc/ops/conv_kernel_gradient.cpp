@@ -231,7 +231,7 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
         [&](index_t begin, index_t end) { combine(d_kernel + begin, begin, end - begin); });
     if (d_bias) combine(d_bias, size, s.out_channels);
   }
-  return all_finite(d_kernel, size);
+  return all_moderate(d_kernel, size);
 }
 
 template class ConvKernelGradient<float>;

@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
+#include "ops/reduce.h"
 
 namespace nnfast {
 namespace {
@@ -182,9 +183,9 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   panel.relu = last && p.activation.kind == Activation::relu;
   panel.check = last && p.check;
   panel.streams = streams(p);
-  const bool finite = kernels<T>().gemm_panel(panel);
+  const bool moderate = kernels<T>().gemm_panel(panel);
   if (last) activate_rows(panel.c, panel.m, panel.c_row, panel.n, p.activation);
-  return finite;
+  return moderate;
 }
 
 // The size of `count` blocks that make up n, as few as have at most `most`: equal, but for rounding up to
@@ -208,7 +209,7 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   const bool packs_rows = packing_rows_pays(p, panels);
   const index_t of_panels = slots * width * depth;
   const index_t scratch = of_panels + (packs_rows ? packed_row<T>(rows) * depth : 0);
-  bool finite = true;
+  bool moderate = true;
   InterruptWatch watch;
   const auto run_columns = [&](index_t block, index_t k, index_t row) {
     const index_t steps = std::min(depth, p.k - k), end = std::min(part.columns, block + columns);
@@ -219,8 +220,8 @@ bool run_part(const Gemm<T>& p, const Region& part) {
       const Region region = {part.row + row, own_rows, part.column + column,
                              std::min(width, end - column)};
       const Slot slot = {scratch, keeps_panels ? (column - block) * depth : 0};
-      finite &= run_region(p, region, k, steps, a,
-                           panel_of(p, region, k, steps, part.rows, slot, row > 0));
+      moderate &= run_region(p, region, k, steps, a,
+                             panel_of(p, region, k, steps, part.rows, slot, row > 0));
     }
     watch.did(2.0 * static_cast<double>(own_rows * (end - block)) * static_cast<double>(steps) /
               kOperationsPerUnit);
@@ -232,7 +233,7 @@ bool run_part(const Gemm<T>& p, const Region& part) {
       k += depth;
     } while (k < p.k);
   }
-  return finite;
+  return moderate;
 }
 
 // Columns [begin, end) of a C of one row. A B whose columns are contiguous is turned block by block in the
@@ -281,15 +282,15 @@ bool run_one_row(const Gemm<T>& p) {
       table.activation_forward(p.c + begin, p.c + begin, end - begin, p.activation);
     }
   });
-  return !p.check || table.all_finite(p.c, p.n);
+  return !p.check || all_moderate(p.c, p.n);
 }
 
 // All of C, its parts shared by the threads.
 template <class T>
 bool run_shared(const Gemm<T>& p) {
-  std::atomic<bool> finite{true};
+  std::atomic<bool> moderate{true};
   const auto run = [&](const Region& part) {
-    if (!run_part(p, part)) finite.store(false, std::memory_order_relaxed);
+    if (!run_part(p, part)) moderate.store(false, std::memory_order_relaxed);
   };
   // The longer side is split. A gradient (D, O) is then mostly cut by rows, like the flat vector in
   // the optimiser's pass: each processor updates what stands in its own caches.
@@ -300,7 +301,7 @@ bool run_shared(const Gemm<T>& p) {
     parallel_shares(p.n, kernels<T>().lanes, cost(p),
                     [&](index_t begin, index_t end) { run({0, p.m, begin, end - begin}); });
   }
-  return finite.load(std::memory_order_relaxed);
+  return moderate.load(std::memory_order_relaxed);
 }
 
 // Whether a narrow C, which leaves lanes of every vector empty, is better made as C^T = B^T A^T: its
@@ -335,9 +336,9 @@ bool run_turned(const Gemm<T>& p) {
   turned.bias = nullptr;
   turned.accumulate = p.bias != nullptr;
   for (index_t j = 0; p.bias && j < p.n; ++j) std::fill_n(c + j * p.m, p.m, p.bias[j]);
-  const bool finite = run_shared(turned);
+  const bool moderate = run_shared(turned);
   kernels<T>().pack_panel({p.c, p.n, c, 1, p.m, p.m, p.n});
-  return finite;
+  return moderate;
 }
 
 }  // namespace

@@ -19,12 +19,12 @@ struct Gemm {
   bool accumulate = false;                     // the chains start from C; not with a bias
   ColumnScale<T> scaled = {nullptr, nullptr};  // on the way out
   ActivationParams activation = {Activation::identity, 0};  // after that, element by element
-  bool check = false;  // whether C is finite before the activation
+  bool check = false;  // whether C is moderate before the activation: ops/reduce.h
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
 // number of threads, nor on M, nor on the instruction set where that has fma. C overlaps neither A
-// nor B. Scratch: one panel of B for each thread. False where the check finds an infinity or NaN.
+// nor B. Scratch: one panel of B for each thread. False where the check says no.
 template <class T>
 bool gemm(const Gemm<T>& p);
 

@@ -129,6 +129,13 @@ void loss_values(T* value, T* d_prediction, const LossInputs<T>& in, const T* ro
   });
 }
 
+template <class T>
+void weigh_rows(T* value, const T* weights, index_t rows) {
+  for (index_t r = 0; r < rows; ++r) value[r] = weights[r] == 0 ? T(0) : value[r] * weights[r];
+}
+
+template void weigh_rows<float>(float*, const float*, index_t);
+template void weigh_rows<double>(double*, const double*, index_t);
 template void loss_values<float>(float*, float*, const LossInputs<float>&, const float*, double,
                                  const LossOptions&);
 template void loss_values<double>(double*, double*, const LossInputs<double>&, const double*,

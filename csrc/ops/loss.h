@@ -31,9 +31,13 @@ struct LossInputs {
 };
 
 // value (rows), not weighted, or null; d_prediction, or null: d value / d prediction times scale and
-// row_scale (rows, or null for 1).
+// row_scale (rows, or null for 1); 0 in rows of a row_scale of 0, whatever they hold.
 template <class T>
 void loss_values(T* value, T* d_prediction, const LossInputs<T>& inputs, const T* row_scale,
                  double scale, const LossOptions& options);
+
+// value (rows) *= weights, but 0 where the weight is 0, whatever the value: such rows are left out.
+template <class T>
+void weigh_rows(T* value, const T* weights, index_t rows);
 
 }  // namespace nnfast

@@ -29,15 +29,34 @@ void sum_columns(T* out, const T* x, index_t rows, index_t n) {
   });
 }
 
+namespace {
+
+template <class T>
+bool all_below(const T* x, index_t n, double scale) {
+  constexpr double cost = 0.05;
+  std::atomic<bool> below{true};
+  parallel_ranges(n, 64, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
+    if (!kernels<T>().all_below(x + begin, end - begin, static_cast<T>(scale)))
+      below.store(false, std::memory_order_relaxed);
+  });
+  return below.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
 template <class T>
 bool all_finite(const T* x, index_t n) {
-  constexpr double cost = 0.05;
-  std::atomic<bool> finite{true};
-  parallel_ranges(n, 64, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
-    if (!kernels<T>().all_finite(x + begin, end - begin))
-      finite.store(false, std::memory_order_relaxed);
-  });
-  return finite.load(std::memory_order_relaxed);
+  return all_below(x, n, 0);
+}
+
+template <class T>
+bool all_moderate(const T* x, index_t n) {
+  return all_below(x, n, sizeof(T) == 4 ? 0x1p88 : 0x1p624);
+}
+
+template <class T>
+bool all_moderate_squares(const T* x, index_t n) {
+  return all_below(x, n, sizeof(T) == 4 ? 0x1p47 : 0x1p223);
 }
 
 template double sum_all<float>(const float*, index_t);
@@ -46,5 +65,9 @@ template void sum_columns<float>(float*, const float*, index_t, index_t);
 template void sum_columns<double>(double*, const double*, index_t, index_t);
 template bool all_finite<float>(const float*, index_t);
 template bool all_finite<double>(const double*, index_t);
+template bool all_moderate<float>(const float*, index_t);
+template bool all_moderate<double>(const double*, index_t);
+template bool all_moderate_squares<float>(const float*, index_t);
+template bool all_moderate_squares<double>(const double*, index_t);
 
 }  // namespace nnfast

@@ -15,4 +15,16 @@ void sum_columns(T* out, const T* x, index_t rows, index_t n);
 template <class T>
 bool all_finite(const T* x, index_t n);
 
+// Numbers far from where sums, squares and an optimiser's update overflow: below 2^41 (float) or 2^401
+// (double), and their squares. A check costs what one for infinity and NaN costs: products with a constant
+// that overflows with half of that are added up. So it may also say no where numbers almost as large add up.
+template <class T>
+constexpr double kModerate = sizeof(T) == 4 ? 0x1p41 : 0x1p401;
+
+template <class T>
+bool all_moderate(const T* x, index_t n);
+// Likewise for squares of moderate numbers.
+template <class T>
+bool all_moderate_squares(const T* x, index_t n);
+
 }  // namespace nnfast

@@ -71,26 +71,12 @@ class Builder {
         parameter->moves = learns && changes && !node.parameters[i].trains;
         if (learns && changes && node.parameters[i].trains) {
           parameter->gradient = program_.gradients.data() + node.offsets[i];
-          add_range(node.offsets[i], parameter->size);
         }
         program_.parameters.push_back(std::move(parameter));
       }
     }
     require(wanted.empty(), "trainable: expected names of parameters, got '",
             wanted.empty() ? "" : *wanted.begin(), "'");
-  }
-
-  // Ranges that touch (but for the padding between parameters, which stays 0) become one.
-  void add_range(index_t begin, index_t size) {
-    if (!program_.trainable.empty()) {
-      Range& last = program_.trainable.back();
-      constexpr index_t padding = 64 / sizeof(float);
-      if (begin - (last.begin + last.size) < padding) {
-        last.size = begin + size - last.begin;
-        return;
-      }
-    }
-    program_.trainable.push_back({begin, size});
   }
 
   void find_needed_nodes() {

@@ -54,6 +54,9 @@ struct Callback {
   std::function<void(const CallbackCall<T>&)> forward, backward;
 };
 
+// Moderate ones (ops/reduce.h) overflow in no update.
+enum class Numbers { moderate, finite, not_finite };
+
 template <class T>
 class Op {
  public:
@@ -67,8 +70,8 @@ class Op {
   // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed.
   virtual void backward(const Run& run) = 0;
 
-  // Whether a step left only finite numbers in the parameter gradients and in what commit() takes over.
-  virtual bool gradients_are_finite() const;
+  // What a step left in the parameter gradients and in what commit() takes over.
+  virtual Numbers check_gradients() const;
   // Takes over what the last forward() in training found, once the step's parameters are updated.
   virtual void commit(const Run&) {}
 

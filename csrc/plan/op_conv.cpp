@@ -122,18 +122,20 @@ class ConvBase : public Op<T> {
                           filters(), activation_);
     }
     T* d_bias = bias() ? bias()->gradient : nullptr;
-    kernel_gradient_is_finite_ = true;
+    kernel_gradient_is_moderate_ = true;
     if (kernel().gradient) {
-      kernel_gradient_is_finite_ = differentiate_kernel(d_bias, dz, run.rows);
+      kernel_gradient_is_moderate_ = differentiate_kernel(d_bias, dz, run.rows);
     } else if (d_bias) {
       sum_columns(d_bias, dz, pixels, filters());
     }
     if (this->d_inputs[0]) differentiate_input(dz, run.rows);
   }
 
-  bool gradients_are_finite() const override {
+  Numbers check_gradients() const override {
     const bool has_bias = bias() && bias()->gradient;
-    return kernel_gradient_is_finite_ && (!has_bias || all_finite(bias()->gradient, bias()->size));
+    const bool moderate =
+        kernel_gradient_is_moderate_ && (!has_bias || all_moderate(bias()->gradient, bias()->size));
+    return moderate ? Numbers::moderate : Op<T>::check_gradients();
   }
   bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
   bool backward_reads_output() const override { return activation_.kind != Activation::identity; }
@@ -162,7 +164,7 @@ class ConvBase : public Op<T> {
 
  private:
   bool has_bias_;
-  bool kernel_gradient_is_finite_ = true;
+  bool kernel_gradient_is_moderate_ = true;
 };
 
 template <class T>

@@ -56,14 +56,16 @@ class DenseOp final : public Op<T> {
     if (activation_.kind != Activation::identity) {
       activation_backward(dz, dz, static_cast<const T*>(nullptr), y, m, units(), activation_);
     }
-    kernel_gradient_is_finite_ = !kernel().gradient || gemm(kernel_gradient(dz, m));
+    kernel_gradient_is_moderate_ = !kernel().gradient || gemm(kernel_gradient(dz, m));
     if (bias() && bias()->gradient) sum_columns(bias()->gradient, dz, m, units());
     if (this->d_inputs[0]) gemm(input_gradient(dz, m));
   }
 
-  bool gradients_are_finite() const override {
+  Numbers check_gradients() const override {
     const bool has_bias = bias() && bias()->gradient;
-    return kernel_gradient_is_finite_ && (!has_bias || all_finite(bias()->gradient, bias()->size));
+    const bool moderate =
+        kernel_gradient_is_moderate_ && (!has_bias || all_moderate(bias()->gradient, bias()->size));
+    return moderate ? Numbers::moderate : Op<T>::check_gradients();
   }
   bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
   bool backward_reads_output() const override { return activation_.kind != Activation::identity; }
@@ -112,7 +114,7 @@ class DenseOp final : public Op<T> {
 
   ActivationParams activation_;
   bool has_bias_;
-  bool kernel_gradient_is_finite_ = true;
+  bool kernel_gradient_is_moderate_ = true;
 };
 
 }  // namespace

@@ -130,9 +130,10 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
                         variance_.data(), !takes_statistics(run), settings(run));
   }
 
-  bool gradients_are_finite() const override {
-    return Op<T>::gradients_are_finite() && all_finite(mean_.data(), this->channels()) &&
-           all_finite(variance_.data(), this->channels());
+  Numbers check_gradients() const override {
+    const bool finite = all_finite(mean_.data(), this->channels()) &&
+                        all_finite(variance_.data(), this->channels());
+    return finite ? Op<T>::check_gradients() : Numbers::not_finite;
   }
 
   void commit(const Run& run) override {

@@ -1,7 +1,9 @@
 #include "plan/optimizer.h"
 
 #include <cmath>
+#include <cstring>
 
+#include "ops/reduce.h"
 #include "ops/update.h"
 
 namespace nnfast::plan {
@@ -12,8 +14,16 @@ const std::vector<std::string>& optimizer_names() {
 }
 
 template <class T>
-Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op == "adam") {
+Optimizer<T>::Optimizer(const NodeSpec& spec,
+                        const std::vector<std::unique_ptr<Parameter<T>>>& parameters, T* values,
+                        const T* gradients, index_t flat_size)
+    : parameters_(parameters),
+      values_(values),
+      gradients_(gradients),
+      flat_size_(flat_size),
+      adam_(spec.op == "adam") {
   const size_t size = static_cast<size_t>(flat_size);
+  set_steps(std::vector<uint64_t>(parameters.size(), 0));
   const auto within = [&](const char* key, double value) {
     require(value >= 0 && value < 1, spec.op, ": expected 0 <= ", key, " < 1, got ", value);
     return value;
@@ -39,23 +49,120 @@ Optimizer<T>::Optimizer(const NodeSpec& spec, index_t flat_size) : adam_(spec.op
 }
 
 template <class T>
-void Optimizer<T>::update(T* parameters, const T* gradients, const std::vector<Range>& ranges,
-                          double learning_rate, uint64_t step) {
-  for (const Range& range : ranges) {
-    T* p = parameters + range.begin;
-    const T* g = gradients + range.begin;
+std::vector<uint64_t> Optimizer<T>::steps() const {
+  std::vector<uint64_t> steps = steps_;
+  size_t range = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i]->gradient) continue;
+    const index_t begin = parameters_[i]->value - values_;
+    while (range + 1 < ranges_.size() && begin >= ranges_[range + 1].begin) ++range;
+    steps[i] = ranges_[range].steps;
+  }
+  return steps;
+}
+
+// Neighbours of as many steps become one range, with the padding between them, which stays 0.
+template <class T>
+void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
+  steps_ = std::move(steps);
+  ranges_.clear();
+  bool continues = false;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter<T>& parameter = *parameters_[i];
+    if (!parameter.gradient) {
+      continues = false;
+      continue;
+    }
+    const index_t begin = parameter.value - values_;
+    if (continues && ranges_.back().steps == steps_[i]) {
+      ranges_.back().size = begin + parameter.size - ranges_.back().begin;
+    } else {
+      ranges_.push_back({begin, parameter.size, steps_[i]});
+    }
+    continues = true;
+  }
+}
+
+template <class T>
+void Optimizer<T>::apply(double learning_rate) {
+  for (const Range& range : ranges_) {
+    T* p = values_ + range.begin;
+    const T* g = gradients_ + range.begin;
     T* first = first_.data() ? first_.data() + range.begin : nullptr;
     if (adam_) {
       adam_update(p, first, second_.data() + range.begin, g, range.size, learning_rate, beta_1_,
-                  beta_2_, epsilon_, step);
+                  beta_2_, epsilon_, range.steps + 1);
     } else {
       sgd_update(p, first, g, range.size, {learning_rate, momentum_, nesterov_});
     }
   }
 }
 
+// Whether moderate gradients leave any finite parameter and the state finite. An addend below half a unit of
+// the largest number takes no finite number to infinity. A velocity grows by rate * gradient in a step, so
+// that it stays small enough for all of a plan's 2^32 steps. Adam's m is a mean of gradients, v one of
+// squares, neither beyond the largest, and it moves by rate / (1 - beta_1) * m / epsilon at most.
 template <class T>
-std::vector<std::pair<std::string, T*>> Optimizer<T>::state() const {
+bool Optimizer<T>::cannot_overflow(double learning_rate) const {
+  constexpr double half_unit = sizeof(T) == 4 ? 0x1p103 : 0x1p970, slack = 4;
+  if (!state_is_moderate_) return false;
+  if (!adam_) return learning_rate * 0x1p32 * slack * kModerate<T> < half_unit;
+  return learning_rate / (1 - beta_1_) * slack * kModerate<T> < half_unit * epsilon_;
+}
+
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::update(double learning_rate, bool moderate) {
+  if (!state_is_moderate_) {  // a new plan, or after numbers that were not moderate
+    state_is_moderate_ =
+        (!first_.data() || (adam_ ? all_moderate(first_.data(), flat_size_)
+                                  : all_moderate_squares(first_.data(), flat_size_))) &&
+        (!second_.data() || all_moderate_squares(second_.data(), flat_size_));
+  }
+  if (moderate && cannot_overflow(learning_rate)) {
+    apply(learning_rate);
+  } else {
+    const Overflow found = apply_carefully(learning_rate);
+    if (found.parameter) return found;
+  }
+  for (Range& range : ranges_) ++range.steps;
+  return {};
+}
+
+// On the way back from an overflow everything is as it was. This takes three passes over memory and more of
+// it: it is for numbers that training which goes well does not have.
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::apply_carefully(double learning_rate) {
+  const size_t size = static_cast<size_t>(flat_size_), bytes = size * sizeof(T);
+  std::vector<std::pair<T*, AlignedBuffer<T>>> kept;
+  for (T* vector : {values_, first_.data(), second_.data()}) {
+    if (!vector) continue;
+    kept.emplace_back(vector, AlignedBuffer<T>(size));
+    std::memcpy(kept.back().second.data(), vector, bytes);
+  }
+  apply(learning_rate);
+  const Overflow found = find_overflow();
+  if (found.parameter) {
+    for (const auto& [vector, copy] : kept) std::memcpy(vector, copy.data(), bytes);
+  }
+  state_is_moderate_ = false;
+  return found;
+}
+
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::find_overflow() const {
+  auto vectors = state();
+  vectors.insert(vectors.begin(), {"value", values_});
+  for (const auto& [what, vector] : vectors) {
+    for (const auto& parameter : parameters_) {
+      const T* part = vector + (parameter->value - values_);
+      if (parameter->gradient && !all_finite(part, parameter->size)) return {parameter.get(), what};
+    }
+  }
+  return {};
+}
+
+template <class T>
+std::vector<std::pair<const char*, T*>> Optimizer<T>::state() const {
   if (adam_) return {{"m", first_.data()}, {"v", second_.data()}};
   if (momentum_ > 0) return {{"velocity", first_.data()}};
   return {};

@@ -75,12 +75,16 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
     }
     metrics_.push_back(made);
   }
-  if (options_.optimizer) optimizer_.emplace(*options_.optimizer, layout().flat_size());
+  if (options_.optimizer) {
+    optimizer_.emplace(*options_.optimizer, program_.parameters, graph_->flat.data(),
+                       program_.gradients.data(), layout().flat_size());
+  }
   if (options_.augmentation) {
     augmentation_ = parse_augmentation(*options_.augmentation, program_.input->shape);
     augmentation_->scale = program_.input_scale;
     augmentation_->offset = program_.input_offset;
   }
+  answers_apart_ = loss.op == "binary_cross_entropy";
   classes_ = static_cast<index_t>(program_.prediction->shape.back());
   positions_ = program_.prediction->size / classes_;
   const size_t rows = static_cast<size_t>(options_.capacity);
@@ -377,19 +381,24 @@ double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
     const index_t n = program_.prediction->size;
     for (index_t r = 0; gradient && r < rows; ++r) {
       const double factor = weights ? scale * static_cast<double>(weights[r]) : scale;
-      kernels<T>().scale_shift(gradient + r * n, gradient + r * n, n, factor, 0);
+      T* row = gradient + r * n;
+      if (factor == 0) {  // whatever the row holds
+        std::fill(row, row + n, T(0));
+      } else {
+        kernels<T>().scale_shift(row, row, n, factor, 0);
+      }
     }
   } else {
     loss_values(value, gradient, inputs, weights, scale, loss_);
   }
-  if (weights) kernels<T>().multiply(value, value, weights, rows);
+  if (weights) weigh_rows(value, weights, rows);
   return sum_all(value, rows) * scale;
 }
 
 template <class T>
 double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate,
                      double* tally) {
-  // Random numbers and Adam's corrections are functions of the step's number.
+  // Random numbers are a function of the step's number.
   if (iteration >= UINT32_MAX - 1)
     throw StateError("network: expected fewer than 2^32 - 1 steps, got as many");
   load_batch(data, batch);
@@ -412,12 +421,15 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     add_metrics(batch.rows, sums_.data() + 1);
   }
   backward(run);
+  bool moderate = true;
   for (const auto& op : program_.ops) {
-    if (!op->gradients_are_finite()) explain_non_finite(data, batch);
+    const Numbers found = op->check_gradients();
+    if (found == Numbers::not_finite) explain_non_finite(data, batch);
+    moderate = moderate && found == Numbers::moderate;
   }
   const Use::Changing changing(graph_->use);
-  optimizer_->update(graph_->flat.data(), program_.gradients.data(), program_.trainable,
-                     learning_rate, iteration + 1);
+  const auto overflow = optimizer_->update(learning_rate, moderate);
+  if (overflow.parameter) explain_overflow(overflow, batch);
   for (const auto& op : program_.ops) op->commit(run);
   ++iteration;
   if (tally) {
@@ -493,54 +505,27 @@ double Plan<T>::loss_and_gradients(const Dataset<T>& data, bool training) {
 }
 
 template <class T>
-double Plan<T>::accuracy(index_t rows) {
-  const T* p = program_.output->value;
-  const index_t n = program_.output->size;
-  if (classes_ == 1) {
-    // One number a position: yes or no, at probability 1/2 or logit 0.
-    const T threshold = program_.output_is_logits ? T(0) : T(0.5);
-    double right = 0;
-    for (index_t i = 0; i < rows * n; ++i) {
-      const T target = has_labels_ ? static_cast<T>(labels_.data()[i]) : targets_.data()[i];
-      right += (p[i] > threshold) == (target > T(0.5));
-    }
-    return right / static_cast<double>(n);
-  }
-  const index_t all = rows * positions_;
-  kernels<T>().argmax_rows(best_.data(), p, all, classes_);
-  const int32_t* truth = labels_.data();
-  if (!has_labels_) {
-    kernels<T>().argmax_rows(best_target_.data(), targets_.data(), all, classes_);
-    truth = best_target_.data();
-  }
-  index_t right = 0;
-  for (index_t i = 0; i < all; ++i) right += best_.data()[i] == truth[i];
-  return static_cast<double>(right) / static_cast<double>(positions_);
+std::string Plan<T>::place_of(const Batch& batch) {
+  if (!batch.order) return text("a batch of ", batch.rows, " rows");
+  return text("batch ", batch.number, " (rows ", batch.first, " to ", batch.first + batch.rows - 1,
+              " of the epoch's order)");
 }
 
 template <class T>
-void Plan<T>::add_metrics(index_t rows, double* totals) {
-  for (size_t i = 0; i < metrics_.size(); ++i) {
-    const Metric& metric = metrics_[i];
-    if (metric.accuracy) {
-      totals[1 + i] += accuracy(rows);
-      continue;
-    }
-    require(!has_labels_ || metric.loss.softmax, options_.metrics[i].op,
-            ": expected y of the output's shape for this metric, got labels; use one-hot rows");
-    const Tensor<T>& prediction = metric.of_prediction ? *program_.prediction : *program_.output;
-    loss_values<T>(values_.data(), nullptr, loss_inputs(prediction, rows), nullptr, 1, metric.loss);
-    totals[1 + i] += sum_all(values_.data(), rows);
-  }
+void Plan<T>::explain_overflow(const typename Optimizer<T>::Overflow& found, const Batch& batch) {
+  const std::string what = found.what;
+  const bool of_gradients = what == "m" || what == "v";  // Adam's, whatever the learning rate
+  throw StateError(text(found.parameter->name, ": expected an update to a finite ", what,
+                        ", got NaN or infinity, in ", place_of(batch),
+                        "; the parameters are those before it. ",
+                        of_gradients ? "Scale inputs and targets to sizes near 1"
+                                     : "A smaller learning rate often helps"));
 }
 
 // Finds where the numbers stopped being finite, by running the step once more op by op.
 template <class T>
 void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
-  const std::string where = batch.order
-                                ? text("batch ", batch.number, " (rows ", batch.first, " to ",
-                                       batch.first + batch.rows - 1, " of the epoch's order)")
-                                : text("a batch of ", batch.rows, " rows");
+  const std::string where = place_of(batch);
   const std::string remedy =
       "; the parameters are those before it. A smaller learning rate often helps";
   load_batch(data, batch);

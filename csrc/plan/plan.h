@@ -54,8 +54,8 @@ class Plan {
   // out (n, outputs)
   void predict(Rows<T> x, index_t n, T* out);
 
-  // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss or a
-  // gradient is not finite it throws, parameters and optimiser as before.
+  // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss, a gradient
+  // or what the update makes is not finite it throws, parameters and optimiser as before.
   double train_step(const Dataset<T>& batch, double learning_rate);
 
   // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Once a step
@@ -79,7 +79,7 @@ class Plan {
   const GraphLayout& layout() const { return graph_->layout; }
   index_t rows_of_last_run() const { return last_rows_; }
   index_t metric_count() const { return static_cast<index_t>(options_.metrics.size()); }
-  const std::optional<Optimizer<T>>& optimizer() const { return optimizer_; }
+  std::optional<Optimizer<T>>& optimizer() { return optimizer_; }
   uint64_t iteration = 0;
 
  private:
@@ -108,6 +108,9 @@ class Plan {
   index_t rows_of_pass(index_t n) const;
   void share_work(const Run& run, double passes) const;
   [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
+  [[noreturn]] static void explain_overflow(const typename Optimizer<T>::Overflow& found,
+                                            const Batch& batch);
+  static std::string place_of(const Batch& batch);
   std::string non_finite_text(index_t row) const;
   index_t non_finite_input(const Batch& batch) const;
 
@@ -130,6 +133,7 @@ class Plan {
   AlignedBuffer<int32_t> labels_, best_, best_target_;
   AlignedBuffer<T> targets_, values_, weights_;
   std::vector<double> sums_;  // of a step: 1, and losses and metrics summed over its rows
+  bool answers_apart_ = false;  // the loss takes each output as an answer of its own
   bool has_labels_ = false;
   index_t last_rows_ = 0;
   index_t row_bytes_ =

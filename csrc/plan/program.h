@@ -52,7 +52,6 @@ struct Program {
   std::vector<BackwardStep<T>> backward;
   std::map<std::string, T*> gradients_of;  // of tensors, by name
   std::vector<Placement> placements;       // of the ops' outputs
-  std::vector<Range> trainable;            // of the flat vectors
 
   Tensor<T>* input = nullptr;
   Tensor<T>* output = nullptr;      // the network's, or its logits where nothing needs more

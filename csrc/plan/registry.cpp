@@ -4,11 +4,14 @@
 namespace nnfast::plan {
 
 template <class T>
-bool Op<T>::gradients_are_finite() const {
+Numbers Op<T>::check_gradients() const {
+  Numbers found = Numbers::moderate;
   for (const Parameter<T>* parameter : parameters) {
-    if (parameter->gradient && !all_finite(parameter->gradient, parameter->size)) return false;
+    if (!parameter->gradient || all_moderate(parameter->gradient, parameter->size)) continue;
+    if (!all_finite(parameter->gradient, parameter->size)) return Numbers::not_finite;
+    found = Numbers::finite;
   }
-  return true;
+  return found;
 }
 template class Op<float>;
 template class Op<double>;

@@ -33,6 +33,8 @@ struct MathConstants<float> {
   static constexpr float exp_high = 89.0f;    // exp is infinite
   static constexpr float exp_low = -88.0f;    // exp < 2^-126.5, and -exp_low < ln(2^127.5)
   static constexpr float tanh_limit = 10.0f;  // tanh rounds to 1
+  static constexpr float largest = 3.40282347e+38f;
+  static constexpr float moderate = 0x1p88f;  // overflows with 2^40: see ops/reduce.h
   static constexpr float subnormal_bits = 24.0f;
   static constexpr float subnormal_scale = 16777216.0f;  // 2^24
 };
@@ -49,6 +51,8 @@ struct MathConstants<double> {
   static constexpr double exp_high = 710.0;
   static constexpr double exp_low = -709.0;
   static constexpr double tanh_limit = 20.0;
+  static constexpr double largest = 1.7976931348623157e+308;
+  static constexpr double moderate = 0x1p624;  // with 2^400
   static constexpr double subnormal_bits = 54.0;
   static constexpr double subnormal_scale = 18014398509481984.0;  // 2^54
 };

@@ -80,6 +80,7 @@ class Plan:
     @property
     def arena_bytes(self) -> int: ...
     iteration: int
+    steps: dict[str, int]
     def predict(self, x: Array, out: Array | None = None) -> Array: ...
     def train_step_if_fits(
         self, x: object, y: object, sample_weight: object, learning_rate: object

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnfast import metrics
 from nnfast.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
+from nnfast.metrics import Metric
 from nnfast.typing import Array
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Batches:
         cls,
         network: Network,
         loss: Loss,
-        measured: list[metrics.Metric],
+        measured: list[Metric],
         x: Any,
         y: Any,
         sample_weight: Any = None,
@@ -44,15 +44,7 @@ class Batches:
         require_finite(rows, "x")
         targets = as_targets(y, len(rows), network.output_shape, network.dtype, loss.targets)
         for metric in measured:
-            if (
-                targets.dtype.kind != "f"
-                and isinstance(metric, metrics.LossMetric)
-                and metric.loss.targets != "classes"
-            ):
-                raise ValueError(
-                    f"y: expected one-hot targets because of the metric {metric.name}, got class numbers; make them "
-                    f"one-hot with np.eye({network.output_shape[-1]})[y]"
-                )
+            metric.check_targets(targets, network.output_shape, loss)
         weights = as_weights(sample_weight, len(rows), network.dtype)
         if class_weight is not None:
             by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)

@@ -1,7 +1,8 @@
 """Losses: what training makes small.
 
 A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i / N`` with sample weights of 1 by
-default. In the formulas t is the target and p the prediction, with j running over all O outputs of a row.
+default. A row of weight 0 counts for nothing, even where its value overflows or is NaN. In the formulas t is the target
+and p the prediction, with j running over all O outputs of a row.
 """
 
 from __future__ import annotations
@@ -272,7 +273,7 @@ class CrossEntropy(Loss):
         each = target.reshape((-1, classes) if target.dtype.kind == "f" else -1)
         values = _core.loss_forward(self.name, prediction.reshape(-1, classes), each, None, {"from_logits": 0})
         means: Array = values.reshape(rows, -1).mean(axis=1)
-        return means if weight is None else means * weight
+        return _weighted(means, weight)
 
 
 class CustomLoss(Loss):
@@ -358,7 +359,12 @@ class CustomLoss(Loss):
         target, prediction = target.view(), prediction.view()
         target.flags.writeable = prediction.flags.writeable = False  # they may be the caller's
         values = self._checked("value", self.value(target, prediction), np.empty(len(prediction)))
-        return values if weight is None else values * weight
+        return _weighted(values, weight)
+
+
+def _weighted(values: Array, weight: Array | None) -> Array:
+    """Values times weights; 0 where the weight is 0, whatever the value."""
+    return values if weight is None else np.multiply(values, weight, out=np.zeros_like(values), where=weight != 0)
 
 
 CLASSES: dict[str, type[Loss]] = {

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from nnfast import losses
 from nnfast.configured import Configured, choose, description_of, from_config, function_name, module_names, own_classes
-from nnfast.typing import Array, Spec
+from nnfast.typing import Array, Shape, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
 
@@ -34,6 +36,9 @@ class Metric(Configured):
     def spec(self) -> Spec | None:
         """The core's description of this metric; None for one that runs in Python, in evaluation alone."""
         return None
+
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
+        """Refuse targets, in the core's form, of which the metric says nothing. For nnfast's own metrics."""
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
         """The metric of some rows; not for `Accuracy`, which the core alone computes.
@@ -64,8 +69,19 @@ class Accuracy(Metric):
 
     The predicted class is the place of the largest output, the true one a class number or the place of the largest
     target. One output means class 1 where it is more than .5, or more than 0 where the loss takes it as a logit
-    (``from_logits=True``), and a target of more than .5 means class 1. Where a row has several positions, as (N, T, K)
-    has, their mean counts. Not differentiable, hence a metric and no loss. Sample weights do not matter.
+    (``from_logits=True``), and a target of more than .5 means class 1. Several outputs beside "binary_cross_entropy"
+    are as many answers of that kind, and the share of right ones counts (Keras calls it binary accuracy). Where a row
+    has several positions, as (N, T, K) has, their mean counts.
+
+    Raises
+    ------
+    ValueError
+        From `fit` and `evaluate`, with a loss for any numbers such as "mse": if the targets are neither of two values
+        nor rows of probabilities, as in a regression.
+
+    Notes
+    -----
+    NaN where an output is NaN. Not differentiable, hence a metric and no loss. Sample weights do not matter.
 
     Examples
     --------
@@ -81,6 +97,24 @@ class Accuracy(Metric):
 
     def spec(self) -> Spec | None:
         return {"name": "accuracy"}
+
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
+        if loss.targets != "real" or _are_classes(targets, output_shape[-1]):
+            return
+        least, most = targets.min(), targets.max()
+        other = targets[(targets != least) & (targets != most)][0]
+        raise ValueError(
+            f"accuracy: expected classes, as one-hot rows or as 0 and 1, got targets such as {least:.6g}, {other:.6g} "
+            f'and {most:.6g}; for a regression pass metrics=["mae"] instead'
+        )
+
+
+def _are_classes(targets: Array, outputs: int) -> bool:
+    """Whether targets have two values, or are rows of probabilities, which add up to 1."""
+    least, most = targets.min(), targets.max()
+    if ((targets == least) | (targets == most)).all():
+        return True
+    return outputs > 1 and bool(least >= 0 and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))
 
 
 class LossMetric(Metric):
@@ -119,6 +153,13 @@ class LossMetric(Metric):
     def spec(self) -> Spec | None:
         of_probabilities = isinstance(self.loss, losses.CrossEntropy) and not self.loss.from_logits
         return None if of_probabilities else self.loss.spec()
+
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
+        if targets.dtype.kind != "f" and self.loss.targets != "classes":
+            raise ValueError(
+                f"y: expected one-hot targets because of the metric {self.name}, got class numbers; make them one-hot "
+                f"with np.eye({output_shape[-1]})[y]"
+            )
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
         return self.loss(y_true, y_pred)

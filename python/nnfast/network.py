@@ -371,12 +371,12 @@ class Network:
 
         Parameters
         ----------
-        x : array_like (N, *input_shape)
-        y : array_like (N, ...)
+        x, y : array_like (N, *input_shape) and (N, ...)
         loss : str or Loss
         sample_weight : array_like (N,), optional
         training : bool, default False
-            Compute as a training step does: with the first step's dropout and the batch's own statistics.
+            Compute as the first training step does: with the batch's own statistics, and in all calls the same dropout
+            and noise. Moving averages stay: loops by hand never move them; `Trainer.train_on_batch` does.
 
         Returns
         -------

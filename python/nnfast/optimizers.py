@@ -183,7 +183,9 @@ class Adam(Optimizer):
 
     Notes
     -----
-    Two numbers of state, m and v, per parameter.
+    Two numbers of state, m and v, per parameter. The correction counts the steps of each parameter itself: one that was
+    frozen at first starts as a new one does. Squares of gradients that overflow (above 1e19 in float32) void the step
+    with an error.
 
     References
     ----------

@@ -79,6 +79,7 @@ def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
         "optimizer": optimizers.describe(trainer.optimizer),
         "metrics": [metrics.describe(metric) for metric in trainer.metrics],
         "iteration": trainer.iteration,
+        "steps": trainer.plan.steps,
         "epoch": trainer.epoch,
         "position": None
         if position is None or position.epoch != trainer.epoch
@@ -108,6 +109,7 @@ def load_trainer(
             metrics=[metrics.from_description(item, own) for item in training.get("metrics", [])],
         )
         trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), least=0)
+        trainer.plan.steps = _steps(training.get("steps"), trainer)
         trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0, below=_MOST_EPOCHS)
         trainer.position = _position(training.get("position"), trainer)
         _read_state(file, trainer)
@@ -187,6 +189,19 @@ def _mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"expected a description of the {key}, got {shown(value)}")
     return value
+
+
+def _steps(stored: Any, trainer: Trainer) -> dict[str, int]:
+    """Number of steps that each parameter has made; files without them count as if none had ever been frozen."""
+    names = list(trainer.plan.steps)
+    if stored is None:
+        return dict.fromkeys(names, trainer.iteration)
+    if not isinstance(stored, dict) or set(stored) != set(names):
+        raise ValueError(f"expected steps of the parameters {_listed(names)}, got {shown(stored)}")
+    steps = {name: integer("steps", name, stored[name], least=0) for name in names}
+    if max(steps.values(), default=0) > trainer.iteration:
+        raise ValueError(f"expected at most {trainer.iteration} steps of each parameter, got {shown(stored)}")
+    return steps
 
 
 def _position(stored: Any, trainer: Trainer) -> Position | None:

@@ -203,7 +203,7 @@ class Trainer:
         ValueError, TypeError
             For arrays that do not fit, or a learning rate function that gives no rate; nothing has changed then.
         RuntimeError
-            If the loss or a gradient is not finite; parameters and optimiser are as before.
+            If the loss, a gradient or an updated parameter is not finite; parameters and optimiser are as before.
 
         Notes
         -----
@@ -292,8 +292,9 @@ class Trainer:
         ValueError, TypeError
             For data or options that do not fit; nothing has changed then.
         RuntimeError
-            If the loss or a gradient becomes not finite; the network keeps the last good parameters. Or if the trainer
-            is at work in another `fit`, such as the one that runs the callback that calls this.
+            If the loss, a gradient or an updated parameter becomes not finite; the network and the optimiser keep the
+            last good state. Or if the trainer is at work in another `fit`, such as the one that runs the callback that
+            calls this.
         Exception
             Whatever a callback, a metric or a custom loss or layer raises; the network stays as the last step left it.
 
@@ -376,7 +377,8 @@ class Trainer:
         Returns
         -------
         dict of str to float
-            "loss" and the metrics by name; infinity or NaN where the network's output is so.
+            "loss" and the metrics by name; infinity or NaN where the network's output is so, "accuracy" NaN where an
+            output is NaN.
 
         Raises
         ------
@@ -506,11 +508,12 @@ class Trainer:
 
 def _progress_of(plan: _core.Plan) -> dict[str, Any]:
     """What an optimiser has counted and kept, which another plan can go on from."""
-    return {"iteration": plan.iteration, "state": plan.state()}
+    return {"iteration": plan.iteration, "steps": plan.steps, "state": plan.state()}
 
 
 def _go_on(plan: _core.Plan, progress: Mapping[str, Any]) -> None:
     plan.iteration = progress["iteration"]
+    plan.steps = progress["steps"]
     for name, vector in plan.state().items():
         vector[...] = progress["state"][name]
 

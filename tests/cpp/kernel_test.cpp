@@ -323,7 +323,18 @@ void test_reductions() {
     kernels<T>().argmax_rows(position.data(), x.data(), rows, n);
     kernels<T>().accumulate_columns(columns.data(), x.data(), n, rows, n);
     const auto got_sum = sum.take(), got_most = most.take(), got_columns = columns.take();
-    bool good = kernels<T>().all_finite(x.data(), rows * n);
+    bool good = kernels<T>().all_below(x.data(), rows * n, T(0));
+    // A number that its product with the scale takes to infinity, of either sign and anywhere.
+    const T scale = static_cast<T>(sizeof(T) == 4 ? 0x1p88 : 0x1p624), large = T(4) / scale;
+    good = good && kernels<T>().all_below(x.data(), rows * n, scale);
+    for (const index_t at : {index_t(0), n, rows * n - 1}) {
+      for (const T sign : {T(1), T(-1)}) {
+        auto with_large = x;
+        with_large[static_cast<size_t>(at)] = sign * std::numeric_limits<T>::max() * large;
+        good = good && kernels<T>().all_below(with_large.data(), rows * n, T(0)) &&
+               !kernels<T>().all_below(with_large.data(), rows * n, scale);
+      }
+    }
     for (index_t r = 0; r < rows; ++r) {
       const T* row = x.data() + r * n;
       const auto at = static_cast<size_t>(r);
