@@ -488,10 +488,11 @@ class PyPredictorOf final : public PyPredictor {
 
  private:
   py::array run(const plan::Rows<T>& rows, index_t n) {
-    py::array_t<T> y(with_rows(n, layout_.output_shape()));
-    T* to = y.mutable_data();
-    // Plans are made and freed under the interpreter's lock, because they hold a user's functions.
+    // Plans are made and freed under the interpreter's lock, because they hold a user's functions. A layer whose
+    // output fits no memory is named here, before there is an array for it.
     const typename plan::PlanPool<T>::Lease plan(pool_, n);
+    py::array_t<T> y = new_array<T>(with_rows(n, layout_.output_shape()), "predict");
+    T* to = y.mutable_data();
     const ReleaseGil release;
     plan->predict(rows, n, to);
     return std::move(y);

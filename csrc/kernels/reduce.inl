@@ -109,14 +109,3 @@ void max_columns(T* out, const T* x, index_t rows, index_t n) {
     store_n(out + j, most, count);
   });
 }
-
-// Whether running sums of x (n) times scale stay finite. With a scale of 0: whether none of x is infinite
-// or NaN. With one of 2^e: true only where all are below MAX / 2^(e - 1), and false where one times scale
-// overflows, or sums do that come near it.
-template <class T>
-bool all_below(const T* x, index_t n, T scale) {
-  const Vec<T> s = broadcast<T>(scale);
-  Vec<T> sum = zero<T>();
-  for_each_vector<T>(n, [&](index_t i, int count) { sum = fma(load_n(x + i, count), s, sum); });
-  return !any(is_nan(sum * zero<T>()));
-}

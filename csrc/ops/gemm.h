@@ -20,11 +20,14 @@ struct Gemm {
   ColumnScale<T> scaled = {};  // on the way out
   ActivationParams activation = {Activation::identity, 0};  // after that, element by element
   bool check = false;  // whether C is moderate before the activation: ops/reduce.h
+  bool tiled = false;  // k is rows or pixels of a batch: see below
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
-// number of threads, nor on M, nor on the instruction set where that has fma. C overlaps neither A
+// number of threads, nor on M, nor on the instruction set where that has fma. Where it is tiled and K is larger
+// than kTiledDepth, it is a sum of chains of nearly equal length, as few as may be. C overlaps neither A
 // nor B. Scratch: one panel of B for each thread. False where the check says no.
+constexpr index_t kTiledDepth = 1024;
 template <class T>
 bool gemm(const Gemm<T>& p);
 

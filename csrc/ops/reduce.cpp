@@ -46,6 +46,14 @@ bool all_below(const T* x, index_t n, double scale) {
 }  // namespace
 
 template <class T>
+void add_columns(T* out, const T* x, index_t row, index_t rows, index_t n) {
+  constexpr index_t tile = 256;
+  for (index_t r = 0; r < rows; r += tile) {
+    kernels<T>().accumulate_columns(out, x + r * row, row, std::min(tile, rows - r), n);
+  }
+}
+
+template <class T>
 bool all_finite(const T* x, index_t n) {
   return all_below(x, n, 0);
 }

@@ -55,7 +55,7 @@ struct Callback {
 };
 
 // Moderate ones (ops/reduce.h) overflow in no update.
-enum class Numbers { moderate, finite, not_finite };
+enum class Magnitude { moderate, finite, not_finite };
 
 template <class T>
 class Op {
@@ -71,7 +71,7 @@ class Op {
   virtual void backward(const Run& run) = 0;
 
   // What a step left in the parameter gradients and in what commit() takes over.
-  virtual Numbers check_gradients() const;
+  virtual Magnitude check_gradients() const;
   // Takes over what the last forward() in training found, once the step's parameters are updated.
   virtual void commit(const Run&) {}
 

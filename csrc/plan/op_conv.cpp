@@ -135,11 +135,11 @@ class ConvBase : public Op<T> {
     if (this->d_inputs[0]) differentiate_input(dz, run.rows);
   }
 
-  Numbers check_gradients() const override {
+  Magnitude check_gradients() const override {
     const bool has_bias = bias() && bias()->gradient;
     const bool moderate =
         kernel_gradient_is_moderate_ && (!has_bias || all_moderate(bias()->gradient, bias()->size));
-    return moderate ? Numbers::moderate : Op<T>::check_gradients();
+    return moderate ? Magnitude::moderate : Op<T>::check_gradients();
   }
   bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
   bool backward_reads_output() const override { return activation_.kind != Activation::identity; }

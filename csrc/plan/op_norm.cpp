@@ -130,10 +130,10 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
                         variance_.data(), !takes_statistics(run), settings(run));
   }
 
-  Numbers check_gradients() const override {
+  Magnitude check_gradients() const override {
     const bool finite = all_finite(mean_.data(), this->channels()) &&
                         all_finite(variance_.data(), this->channels());
-    return finite ? Op<T>::check_gradients() : Numbers::not_finite;
+    return finite ? Op<T>::check_gradients() : Magnitude::not_finite;
   }
 
   void commit(const Run& run) override {

@@ -423,9 +423,9 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   backward(run);
   bool moderate = true;
   for (const auto& op : program_.ops) {
-    const Numbers found = op->check_gradients();
-    if (found == Numbers::not_finite) explain_non_finite(data, batch);
-    moderate = moderate && found == Numbers::moderate;
+    const Magnitude found = op->check_gradients();
+    if (found == Magnitude::not_finite) explain_non_finite(data, batch);
+    moderate = moderate && found == Magnitude::moderate;
   }
   const Use::Changing changing(graph_->use);
   const auto overflow = optimizer_->update(learning_rate, moderate);

@@ -132,7 +132,7 @@ class Plan {
           classes_ = 1;  // of the prediction: the axes before the last, and the last
   AlignedBuffer<int32_t> labels_, best_, best_target_;
   AlignedBuffer<T> targets_, values_, weights_;
-  std::vector<double> sums_;  // of a step: 1, and losses and metrics summed over its rows
+  std::vector<double> sums_;    // of a step: 1, and losses and metrics summed over its rows
   bool answers_apart_ = false;  // the loss takes each output as an answer of its own
   bool has_labels_ = false;
   index_t last_rows_ = 0;

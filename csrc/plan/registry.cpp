@@ -4,12 +4,12 @@
 namespace nnfast::plan {
 
 template <class T>
-Numbers Op<T>::check_gradients() const {
-  Numbers found = Numbers::moderate;
+Magnitude Op<T>::check_gradients() const {
+  Magnitude found = Magnitude::moderate;
   for (const Parameter<T>* parameter : parameters) {
     if (!parameter->gradient || all_moderate(parameter->gradient, parameter->size)) continue;
-    if (!all_finite(parameter->gradient, parameter->size)) return Numbers::not_finite;
-    found = Numbers::finite;
+    if (!all_finite(parameter->gradient, parameter->size)) return Magnitude::not_finite;
+    found = Magnitude::finite;
   }
   return found;
 }
