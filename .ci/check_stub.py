@@ -48,6 +48,8 @@ def built_parameters(function: object, name: str) -> list[str] | None:
 def stub_parameters(function: ast.FunctionDef) -> list[str]:
     arguments = function.args
     names = [a.arg for a in arguments.posonlyargs + arguments.args]
+    if arguments.vararg:
+        names.append(f"*{arguments.vararg.arg}")
     if arguments.kwonlyargs:
         names += ["*"] + [a.arg for a in arguments.kwonlyargs]
     return names
