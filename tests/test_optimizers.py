@@ -342,6 +342,18 @@ def test_a_velocity_that_overflows_after_some_steps_changes_nothing(dtype: str) 
 
 
 @DTYPES
+def test_a_state_that_is_huge_from_the_start_is_looked_at(dtype: str) -> None:
+    """As a checkpoint may have it, beside gradients and a rate of ordinary size."""
+    most = float(np.finfo(dtype).max)
+    x, y = np.ones((4, 3), dtype), np.zeros((4, 2), dtype)
+    trainer = nf.Trainer(chain(dtype), loss=Given(), optimizer=optimizers.SGD(0.1, momentum=0.99))
+    trainer.network.parameters["b.bias"][...] = -most / 2
+    trainer.plan.state()["velocity"][...] = -0.9 * most
+    trainer.network.freeze("a", "b.kernel")
+    unchanged(trainer, lambda: trainer.train_on_batch(x, y), "b.bias: expected an update to a finite value")
+
+
+@DTYPES
 def test_squares_of_gradients_that_overflow_change_nothing(dtype: str) -> None:
     x, y = np.ones((4, 3), dtype), np.zeros((4, 2), dtype)
     trainer = nf.Trainer(chain(dtype), loss=Given(1.0))
