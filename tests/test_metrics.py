@@ -96,8 +96,8 @@ X = np.linspace(-1, 1, 12).reshape(4, 3)
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber", "half_squared_error", "sum_absolute_error"])
 @pytest.mark.parametrize(
     "y",
-    [[[0.1], [0.7], [2.5], [-1.0]], [0, 1, 2, 3], [0.0, 0.25, 0.5, 1.0]],
-    ids=["numbers", "counts", "from 0 to 1"],
+    [[[0.1], [0.7], [2.5], [-1.0]], [0, 1, 2, 3], [0.0, 0.25, 0.5, 1.0], [[0.9998], [1.0], [1.0002], [1.0]]],
+    ids=["numbers", "counts", "from 0 to 1", "near 1"],
 )
 def test_a_regression_has_no_accuracy(loss: str, y: Any) -> None:
     network = nf.Network([layers.Input((3,)), layers.Dense(1)], seed=0)
