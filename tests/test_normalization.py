@@ -479,3 +479,34 @@ def test_errors_of_kernels(name: str) -> None:
     make, kind, text = KERNEL_ERRORS[name]
     with pytest.raises(kind, match=text):
         make()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+def test_a_variance_that_overflows_gives_no_number_that_passes_for_one(kind: str, dtype: str) -> None:
+    """Either the formula's result, computed in units in which nothing overflows, or NaN; and no step is made of it."""
+    made = {
+        "batch": layers.BatchNormalization(),
+        "layer": layers.LayerNormalization(),
+        "group": layers.GroupNormalization(2),
+    }
+    z = np.random.default_rng(1).normal(size=(5, 6))
+    net = nf.Network([layers.Input((6,)), made[kind], layers.Dense(1)], seed=0, dtype=dtype)
+    trainer = nf.Trainer(net, loss="mse")
+    groups = {"batch": z.T[:, None], "layer": z[:, None], "group": z.reshape(5, 2, 3)}[kind]
+    truth = (groups - groups.mean(axis=-1, keepdims=True)) / groups.std(axis=-1, keepdims=True)
+    truth = truth[:, 0].T if kind == "batch" else truth.reshape(5, 6)
+    largest = float(np.finfo(dtype).max)
+    for scale in (largest**0.3, largest**0.49, largest**0.5, largest**0.52, largest**0.7, largest / 8):
+        x = (scale * z).astype(dtype)
+        plan = net.plan(5, loss=nf.losses.get("mse"), keep=True)
+        plan.run(x, True)
+        y = plan.values()[made[kind].place]
+        known = np.isfinite(y)
+        np.testing.assert_allclose(y[known], truth[known], rtol=0, atol=1e-4 if dtype == "float32" else 1e-12)
+        assert known.all() or scale > largest**0.48
+        if not known.all():
+            before = net.flat().copy()
+            with pytest.raises(RuntimeError, match="finite"):
+                trainer.train_on_batch(x, np.zeros((5, 1), dtype))
+            np.testing.assert_array_equal(net.flat(), before)

@@ -178,7 +178,9 @@ NNF_INLINE RowMoments<T> row_moments(const T* x, index_t n, double epsilon) {
   const T rest = sum * share, variance = square * share - rest * rest;
   const T positive = variance > T(0) || variance != variance ? variance : T(0);
   const T deviation = first_lane(sqrt(broadcast<T>(positive + static_cast<T>(epsilon))));
-  return {broadcast<T>(rough + rest), broadcast<T>(T(1) / deviation)};
+  // NaN where the variance overflows, as in the other normalisations: a row of zeros would pass for a result.
+  const T nan_or_zero = deviation - deviation;
+  return {broadcast<T>(rough + rest), broadcast<T>(T(1) / deviation + nan_or_zero)};
 }
 
 template <class T>
