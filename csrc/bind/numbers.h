@@ -23,16 +23,37 @@ inline bool is_plain_array(const py::handle& object) {
   return order == '=' || order == '|';
 }
 
-// Kind and size of an element: 'f', 8 for float64.
+// Kind and size of an element: 'f', 8 for float64; '?' for what is none of the common real numbers. Asking
+// pybind11 for the size takes longer than all other checks of a small batch.
 struct ElementType {
   char kind;
   py::ssize_t size;
   bool is(char k, py::ssize_t s) const { return kind == k && size == s; }
 };
 inline ElementType element_type(const py::array& array) {
+  using api = py::detail::npy_api;
   const auto* descr =
       py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
-  return {descr->kind, array.itemsize()};
+  switch (descr->type_num) {
+    case api::NPY_UBYTE_:
+      return {'u', 1};
+    case api::NPY_SHORT_:
+      return {'i', sizeof(short)};
+    case api::NPY_USHORT_:
+      return {'u', sizeof(unsigned short)};
+    case api::NPY_INT_:
+      return {'i', sizeof(int)};
+    case api::NPY_LONG_:
+      return {'i', sizeof(long)};
+    case api::NPY_LONGLONG_:
+      return {'i', sizeof(long long)};
+    case api::NPY_FLOAT_:
+      return {'f', sizeof(float)};
+    case api::NPY_DOUBLE_:
+      return {'f', sizeof(double)};
+    default:
+      return {'?', 0};
+  }
 }
 
 // Elements of another type as T, as NumPy casts them; none where there is something else than finite

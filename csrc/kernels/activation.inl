@@ -114,12 +114,13 @@ struct Gelu {
   }
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T) {
-    return max(broadcast<T>(-MathConstants<T>::largest), x) * normal(x, bell(x));
+    const Vec<T> above = max(broadcast<T>(-MathConstants<T>::largest), x);
+    return above * normal(min(broadcast<T>(MathConstants<T>::largest), above), bell(x));
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> x, Vec<T>, T) {
-    const Vec<T> b = bell(x);
-    return dy * fma(finite_part(x), broadcast<T>(T(density_at_0)) * b, normal(x, b));
+    const Vec<T> b = bell(x), finite = finite_part(x);
+    return dy * fma(finite, broadcast<T>(T(density_at_0)) * b, normal(finite, b));
   }
 };
 

@@ -189,14 +189,22 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   }
 
   finish_tile<T, ROWS, VECTORS>(sum, p, c, load_columns);
-  const bool relu = p.relu;
+  const Vec<T> least = broadcast<T>(p.relu ? T(0) : -MathConstants<T>::infinity);
+  // Numbers from c on that may be written. Where C has no other columns, a whole vector may spill over the end of
+  // a row: the rows below write there again.
+  index_t room = PARTIAL && c_row == p.n ? (ROWS - 1) * c_row + p.n : p.n;
   const auto write = [&](auto put) NNF_INLINE_LAMBDA {
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
       NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
-        const Vec<T> y = relu ? max(zero<T>(), sum[r][v]) : sum[r][v];
-        PARTIAL&& v == VECTORS - 1 ? store_partial(c + v * lanes, y, tail) : put(c + v * lanes, y);
+        const Vec<T> y = max(least, sum[r][v]);
+        if (PARTIAL && v == VECTORS - 1 && room < VECTORS * lanes) {
+          store_partial(c + v * lanes, y, tail);
+        } else {
+          put(c + v * lanes, y);
+        }
       }
       c += c_row;
+      room -= c_row;
       NNF_IN_REGISTER(c);
     }
   };

@@ -115,6 +115,12 @@ struct CrossEntropy {
 template <class T, class F>
 void loss_values(T* value, const T* prediction, const T* target, index_t rows, index_t n, T delta,
                  bool mean) {
+  if (n == 1) {  // the same as below; 0 makes a sum of -0
+    return for_each_vector<T>(rows, [=](index_t i, int count) {
+      const Vec<T> p = load_n(prediction + i, count), t = load_n(target + i, count);
+      store_n(value + i, F::template term<T>(p, t, delta) + zero<T>(), count);
+    });
+  }
   for (index_t r = 0; r < rows; ++r) {
     const T* p = prediction + r * n;
     const T* t = target + r * n;
@@ -129,6 +135,10 @@ void loss_values(T* value, const T* prediction, const T* target, index_t rows, i
 template <class T, class F>
 void loss_slopes(T* d, const T* prediction, const T* target, const T* row_scale, T scale,
                  index_t rows, index_t n, T delta) {
+  if (!row_scale) {
+    n *= rows;
+    rows = rows > 0;
+  }
   for (index_t r = 0; r < rows; ++r) {
     const T* p = prediction + r * n;
     const T* t = target + r * n;

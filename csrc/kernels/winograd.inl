@@ -25,7 +25,7 @@ void winograd_input(const WinogradInput<T>& p) {
       const index_t x = p.first + 2 * tile;
       column(x + 2, d[2]);
       column(x + 3, d[3]);
-      NNF_UNROLL for (int i = 0; i < 4; ++i) {
+      const auto row = [&](int i) NNF_INLINE_LAMBDA {
         T* to = out + 4 * i * p.plane;
         store_n(to, d[0][i] - d[2][i], count);
         store_n(to + p.plane, d[1][i] + d[2][i], count);
@@ -33,7 +33,8 @@ void winograd_input(const WinogradInput<T>& p) {
         store_n(to + 3 * p.plane, d[1][i] - d[3][i], count);
         d[0][i] = d[2][i];
         d[1][i] = d[3][i];
-      }
+      };
+      row(0), row(1), row(2), row(3);
       out += p.channels;
     }
   });

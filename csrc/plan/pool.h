@@ -2,21 +2,19 @@
 #pragma once
 
 #include <algorithm>
-#include <mutex>
 #include <new>
 
 #include "plan/plan.h"
 
 namespace nnfast::plan {
 
-// Keeps as many plans as were in use at once, and the last one where it costs no lock. After a fork those of
-// the parent's other threads are gone.
+// Keeps as many plans as were in use at once. Leases begin and end under a lock of the caller's, as the
+// interpreter's is: a lock or an exchange here would be a twentieth of a small network's prediction.
 template <class T>
 class PlanPool {
  public:
   PlanPool(std::shared_ptr<Graph<T>> graph, Callbacks<T> callbacks, uint64_t seed)
       : graph_(std::move(graph)), callbacks_(std::move(callbacks)), seed_(seed) {}
-  ~PlanPool() { delete last_.load(); }
   PlanPool(const PlanPool&) = delete;
   PlanPool& operator=(const PlanPool&) = delete;
 
@@ -45,13 +43,10 @@ class PlanPool {
   }
 
   std::unique_ptr<Plan<T>> take(index_t rows) {
-    std::unique_ptr<Plan<T>> plan(last_.exchange(nullptr, std::memory_order_acquire));
-    if (!plan) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!others_.empty()) {
-        plan = std::move(others_.back());
-        others_.pop_back();
-      }
+    std::unique_ptr<Plan<T>> plan;
+    if (!free_.empty()) {
+      plan = std::move(free_.back());
+      free_.pop_back();
     }
     if (plan && plan->options().capacity >= std::min(rows, kMostRows)) return plan;
     PlanOptions options;
@@ -61,14 +56,8 @@ class PlanPool {
   }
 
   void give_back(std::unique_ptr<Plan<T>> plan) {
-    Plan<T>* none = nullptr;
-    if (last_.compare_exchange_strong(none, plan.get(), std::memory_order_release)) {
-      plan.release();
-      return;
-    }
-    const std::lock_guard<std::mutex> lock(mutex_);
     try {
-      others_.push_back(std::move(plan));
+      free_.push_back(std::move(plan));
     } catch (const std::bad_alloc&) {
       // It goes; the next call makes another one, or says that it cannot.
     }
@@ -77,9 +66,7 @@ class PlanPool {
   std::shared_ptr<Graph<T>> graph_;
   Callbacks<T> callbacks_;
   uint64_t seed_;
-  std::atomic<Plan<T>*> last_{nullptr};
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Plan<T>>> others_;
+  std::vector<std::unique_ptr<Plan<T>>> free_;
 };
 
 }  // namespace nnfast::plan

@@ -264,13 +264,13 @@ struct NormalTable<double> {
       -0.041829391037412254,  0.004101838007619242};
 };
 
-// Phi(x), the normal distribution function, given bell = exp(-x^2 / 2). Error: 2.2, 1.8, in units of
+// Phi(x), the normal distribution function, of finite x, given bell = exp(-x^2 / 2). Error: 2.2, 1.8, in units of
 // 2^-24 and 2^-53 here; in ULP it grows, where Phi is small, with x^2: 90 (float) at x = -12.
 template <class T>
 NNF_INLINE Vec<T> normal(Vec<T> x, Vec<T> bell) {
-  constexpr T slope = T(0.3), bell_is_0 = T(100);
+  constexpr T slope = T(0.3);
   const Vec<T> one = broadcast<T>(T(1)), half = broadcast<T>(T(0.5));
-  const Vec<T> a = min(broadcast<T>(bell_is_0), abs(x)) * broadcast<T>(slope);
+  const Vec<T> a = abs(x) * broadcast<T>(slope);
   const Vec<T> u = a / (a + one);
   const Vec<T> tail = bell * fma(polynomial<NormalTable<T>>(u), u, half);
   return select(less(x, zero<T>()), tail, one - tail);

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from nnfast import _core, losses
 from nnfast.architecture import Architecture, free_after_an_error
 from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
-from nnfast.configured import choose, flag, integer, named_arguments, unknown_attribute
+from nnfast.configured import choose, flag, integer, named_arguments, with_advice
 from nnfast.elsewhere import NETWORK
 from nnfast.layers.base import Layer
 from nnfast.parameters import Parameters
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Network"]
 
 
+@with_advice(NETWORK)
 class Network:
     """A neural network: what it computes, and its parameters.
 
@@ -201,9 +202,6 @@ class Network:
         name : str
         """
         return {layer.place: layer for layer in self.layers}[choose("layer", name, [x.place for x in self.layers])]
-
-    def __getattr__(self, name: str) -> Any:
-        raise unknown_attribute("Network", name, dir(type(self)), NETWORK)
 
     def __repr__(self) -> str:
         return (

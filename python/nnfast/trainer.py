@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from nnfast import _core, losses, metrics, optimizers
 from nnfast.batches import Batches
 from nnfast.callbacks import Callback, as_callbacks
-from nnfast.configured import integer, named_arguments, real, unknown_attribute
+from nnfast.configured import integer, named_arguments, real, with_advice
 from nnfast.elsewhere import TRAINER
 from nnfast.fitting import FitLoop, Position
 from nnfast.history import History
@@ -37,6 +37,7 @@ _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitt
 """Attributes that copies do not take over. Each `fit` is given its augmentation."""
 
 
+@with_advice(TRAINER)
 class Trainer:
     """Trains a network: loss, optimiser and metrics, and the optimiser's state.
 
@@ -94,7 +95,7 @@ class Trainer:
     _train_step_if_fits: Callable[[Any, Any, Any, Any], float | None]
     _capacity: int
     _augmentation: Augmentation | None
-    _version: int
+    _version: int | None
 
     @named_arguments
     def __init__(
@@ -114,12 +115,9 @@ class Trainer:
         self._make_plan(_smallest_capacity(network), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _FIXED and name in vars(self):
+        if name in _FIXED and hasattr(self, name):
             raise AttributeError(f"Trainer: {name} is fixed; make a new Trainer of the same network")
         super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        raise unknown_attribute("Trainer", name, dir(self), TRAINER)
 
     def __getstate__(self) -> dict[str, Any]:
         with self.network.parameters.reading("pickle"):
@@ -131,7 +129,9 @@ class Trainer:
         return {"fields": fields, "progress": {**progress, "state": state}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state["fields"], _fitting=(os.getpid(), threading.Lock()))
+        for name, value in state["fields"].items():
+            setattr(self, name, value)
+        self._fitting = os.getpid(), threading.Lock()
         self._make_plan(self._capacity, None, state["progress"])
 
     def __repr__(self) -> str:
@@ -152,7 +152,8 @@ class Trainer:
     ) -> None:
         """Make a plan that goes on from the progress of another.
 
-        All that belongs together is assigned by one call: whatever interrupts this, the old plan stays as it is.
+        Whatever interrupts this, the next step makes a plan again: that of the version None is out of date. To assign
+        through ``vars(self)`` at once would make the attributes slower to read from then on.
         """
         version = self.network.version
         plan = self.network.plan(
@@ -164,13 +165,12 @@ class Trainer:
         )
         if progress is not None:
             _go_on(plan, progress)
-        vars(self).update(
-            plan=plan,
-            _train_step_if_fits=plan.train_step_if_fits,
-            _capacity=capacity,
-            _augmentation=augmentation,
-            _version=version,
-        )
+        self._version = None
+        self.plan = plan
+        self._train_step_if_fits = plan.train_step_if_fits
+        self._capacity = capacity
+        self._augmentation = augmentation
+        self._version = version
 
     def require_plan(self, rows: int) -> None:
         """Make a new plan, with the optimiser's state, if the present one is too small or parameters were frozen."""
