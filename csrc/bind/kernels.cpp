@@ -11,7 +11,7 @@
 #include "bind/gil.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
 #include "ops/update.h"

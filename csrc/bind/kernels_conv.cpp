@@ -5,7 +5,7 @@
 #include "bind/bind.h"
 #include "bind/gil.h"
 #include "ops/activation.h"
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 namespace nnfast::bind {
 namespace {

@@ -5,7 +5,7 @@
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/gil.h"
-#include "ops/norm.h"
+#include "ops/norm/norm.h"
 
 namespace nnfast::bind {
 namespace {

@@ -6,9 +6,9 @@
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/gil.h"
-#include "ops/pad.h"
-#include "ops/pool.h"
-#include "ops/resample.h"
+#include "ops/image/pad.h"
+#include "ops/image/pool.h"
+#include "ops/image/resample.h"
 
 namespace nnfast::bind {
 namespace {

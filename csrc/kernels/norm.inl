@@ -1,5 +1,5 @@
 // Normalisation. Batch and group normalisation see a matrix (rows, n) whose columns are channels;
-// ops/norm.cpp lays several rows with few channels side by side, as one row of a wider matrix.
+// ops/norm/norm.cpp lays several rows with few channels side by side, as one row of a wider matrix.
 // Layer normalisation works along rows.
 
 // sum (n) += sum over rows of x - shift, square (n) += that of (x - shift)^2, one chain a column.

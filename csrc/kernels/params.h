@@ -293,7 +293,7 @@ struct AugmentParams {
   double scale, offset;  // of the rescaling afterwards
 };
 
-// Working memory of the augmentation, for sources of type S. Sizes: ops/augment.cpp.
+// Working memory of the augmentation, for sources of type S. Sizes: ops/image/augment.cpp.
 template <class T, class S>
 struct AugmentScratch {
   T* column;         // (W, C): each element's column

@@ -1,7 +1,7 @@
 // Augmentation as an option of a plan: a spec like a loss's or an optimizer's.
 #pragma once
 
-#include "ops/augment.h"
+#include "ops/image/augment.h"
 #include "plan/spec.h"
 
 namespace nnfast::plan {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ops/activation.h"
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 #include "ops/reduce.h"
 #include "plan/ops.h"
 #include "plan/window.h"

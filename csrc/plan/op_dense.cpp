@@ -1,6 +1,6 @@
 // Dense: y (M, O) = f(x (M, D) kernel (D, O) + bias (O)), M = rows times the axes before the last.
 #include "ops/activation.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "ops/reduce.h"
 #include "plan/ops.h"
 

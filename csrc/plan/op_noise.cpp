@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
-#include "ops/norm.h"
+#include "ops/norm/norm.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {

@@ -1,11 +1,11 @@
-// Batch, layer and group normalisation over the last axis; ops/norm.h has the sources.
+// Batch, layer and group normalisation over the last axis; ops/norm/norm.h has the sources.
 #include <cmath>
 #include <memory>
 #include <vector>
 
 #include "base/aligned.h"
 #include "ops/activation.h"
-#include "ops/norm.h"
+#include "ops/norm/norm.h"
 #include "ops/reduce.h"
 #include "plan/ops.h"
 

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "ops/activation.h"
-#include "ops/pool.h"
+#include "ops/image/pool.h"
 #include "plan/ops.h"
 #include "plan/window.h"
 

@@ -1,8 +1,8 @@
 // Images (and sequences) of another size: up-sampling, zeros around, margins cut off.
 #include <optional>
 
-#include "ops/pad.h"
-#include "ops/resample.h"
+#include "ops/image/pad.h"
+#include "ops/image/resample.h"
 #include "plan/ops.h"
 
 namespace nnfast::plan {

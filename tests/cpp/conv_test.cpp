@@ -1,7 +1,7 @@
 // Convolution and its gradients on every instruction set of this machine: small integers, whose sums
 // are exact, against plain loops; random numbers into a hash, as kernel_test prints it; and a network
 // of convolutions whose steps allocate nothing.
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 #include <cmath>
 #include <cstdint>

@@ -11,8 +11,8 @@
 #include "kernel_reference.h"
 #include "kernels/select.h"
 #include "numbers.h"
-#include "ops/augment.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
+#include "ops/image/augment.h"
 #include "tables.h"
 
 using namespace nnfast;

@@ -4,13 +4,13 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
-#include "ops/conv.h"
-#include "ops/conv_pairs.h"
-#include "ops/correlate.h"
-#include "ops/depthwise.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/correlate.h"
+#include "ops/conv/depthwise.h"
+#include "ops/conv/pairs.h"
+#include "ops/conv/winograd.h"
+#include "ops/conv/winograd_gradient.h"
 #include "ops/reduce.h"
-#include "ops/winograd.h"
-#include "ops/winograd_gradient.h"
 
 namespace nnfast {
 namespace {

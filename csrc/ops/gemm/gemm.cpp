@@ -1,4 +1,4 @@
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,8 +1,8 @@
 // Convolution in which every channel has one filter of its own: groups = channels = filters.
 #pragma once
 
-#include "ops/conv.h"
-#include "ops/correlate.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/correlate.h"
 
 namespace nnfast {
 

@@ -1,4 +1,4 @@
-#include "ops/pool.h"
+#include "ops/image/pool.h"
 
 #include "base/check.h"
 #include "base/thread_pool.h"

@@ -1,4 +1,4 @@
-#include "ops/resample.h"
+#include "ops/image/resample.h"
 
 #include <utility>
 

@@ -1,8 +1,8 @@
 // 3 x 3 correlations with 16 multiplications for 4 outputs instead of 36.
 #pragma once
 
-#include "ops/conv.h"
-#include "ops/correlate.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/correlate.h"
 
 namespace nnfast {
 

@@ -1,4 +1,4 @@
-#include "ops/conv_fold.h"
+#include "ops/conv/fold.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
-#include "ops/winograd.h"
+#include "ops/conv/winograd.h"
 
 namespace nnfast {
 namespace {

@@ -2,7 +2,7 @@
 // images at a time, on instruction sets whose vectors hold both. The bits are those of one at a time.
 #pragma once
 
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 namespace nnfast {
 

@@ -1,4 +1,4 @@
-#include "ops/winograd_gradient.h"
+#include "ops/conv/winograd_gradient.h"
 
 #include <algorithm>
 #include <cstring>

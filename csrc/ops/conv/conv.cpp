@@ -1,15 +1,15 @@
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
 #include "ops/activation.h"
-#include "ops/conv_fold.h"
-#include "ops/conv_pairs.h"
-#include "ops/correlate.h"
-#include "ops/depthwise.h"
-#include "ops/gemm.h"
+#include "ops/conv/correlate.h"
+#include "ops/conv/depthwise.h"
+#include "ops/conv/fold.h"
+#include "ops/conv/pairs.h"
+#include "ops/gemm/gemm.h"
 
 namespace nnfast {
 namespace {

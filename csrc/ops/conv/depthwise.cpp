@@ -1,4 +1,4 @@
-#include "ops/depthwise.h"
+#include "ops/conv/depthwise.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "ops/conv_pairs.h"
+#include "ops/conv/pairs.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "ops/augment.h"
+#include "ops/image/augment.h"
 
 #include <cmath>
 

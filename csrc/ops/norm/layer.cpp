@@ -3,7 +3,7 @@
 #include "base/aligned.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
-#include "ops/norm.h"
+#include "ops/norm/norm.h"
 
 namespace nnfast {
 namespace {

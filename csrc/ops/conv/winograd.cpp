@@ -1,4 +1,4 @@
-#include "ops/winograd.h"
+#include "ops/conv/winograd.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "ops/correlate.h"
+#include "ops/conv/correlate.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
-#include "ops/winograd.h"
+#include "ops/conv/winograd.h"
 
 namespace nnfast {
 namespace {

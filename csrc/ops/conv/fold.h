@@ -2,7 +2,7 @@
 // overlapping windows. It wastes nothing on padding and fills whole vectors where channels are few.
 #pragma once
 
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 namespace nnfast {
 

@@ -1,4 +1,4 @@
-#include "ops/pad.h"
+#include "ops/image/pad.h"
 
 #include <cstring>
 
