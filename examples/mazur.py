@@ -15,7 +15,7 @@ from drawing import BLUE, ORANGE, draw_units, draw_weights, new_figure, node_pos
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.explain import Explanation
+from nnfast.inspect.explain import Explanation
 
 X, TARGET = np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]])
 LOSS, LEARNING_RATE = "half_squared_error", 0.5

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from nnfast import _core
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 # The same examples in every run: a failure is a failure of the change at hand.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=60)

@@ -8,7 +8,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers, losses
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 X = np.array([[-3, 0, 7], [1, 2, -1], [100, -5, 3], [0, 0, 1]])
 Y = np.array([[0.25, 1.0], [0.5, 0.0], [0.125, 0.75], [1.0, 0.0]])

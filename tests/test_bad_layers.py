@@ -8,7 +8,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import _core, kernels, layers
-from nnfast.typing import Shape
+from nnfast.core.typing import Shape
 
 FLAT, SEQUENCE, IMAGE = (4,), (8, 4), (8, 9, 4)
 CONVOLUTIONS = {

@@ -15,7 +15,7 @@ from small_networks import classifier, line, same
 
 import nnfast as nf
 from nnfast import callbacks
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 # ---- callbacks -----------------------------------------------------------------------
 

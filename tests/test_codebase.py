@@ -120,6 +120,70 @@ def test_every_family_is_listed() -> None:
     assert sorted(listed) == sorted(families)
 
 
+# Each part of the package may import those before it, and itself.
+PARTS = [
+    ("_core",),
+    ("core",),
+    ("activations", "initializers", "schedules", "data"),
+    ("layers", "losses", "optimizers"),
+    ("metrics",),
+    ("graph",),
+    ("network",),
+    ("io", "inspect"),
+    ("training",),
+    ("callbacks", "kernels", "models"),
+    ("__init__", "__main__"),
+]
+RANKS = {part: rank for rank, parts in enumerate(PARTS) for part in parts}
+# Methods that are there for convenience alone import what implements them when they are called.
+CONVENIENCE = {"network": {"inspect", "io"}}
+
+
+def part_of(module: str) -> str:
+    """That of "nnfast.io.container" is "io"."""
+    return [*module.split("."), "__init__"][1]
+
+
+def imported_parts(path: Path) -> set[tuple[str, bool]]:
+    """Parts that a file imports, and whether inside of a function; imports for annotations alone are left out."""
+    tree = ast.parse(path.read_text())
+    inner = {id(node) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
+    typing = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nnfast":
+            whole = node.module == "nnfast"
+            names = [f"nnfast.{name.name}" for name in node.names] if whole else [node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [name.name for name in node.names if name.name.split(".")[0] == "nnfast"]
+        found |= {(part_of(name), id(node) in inner) for name in names}
+    return found
+
+
+@needs_sources
+def test_imports_point_one_way() -> None:
+    package = ROOT / "python" / "nnfast"
+    parts = {path.stem if path.is_file() else path.name for path in package.iterdir() if path.suffix in {"", ".py"}}
+    assert parts - {"__pycache__", "py"} == set(RANKS) - {"_core"} | ({"py"} & parts)
+    wrong = []
+    for path in sources(package, ".py"):
+        own = path.relative_to(package).parts[0].removesuffix(".py")
+        for other, inside in imported_parts(path):
+            if own == "__init__" or other == own or (inside and other in CONVENIENCE.get(own, set())):
+                continue
+            if other not in RANKS or RANKS[other] >= RANKS[own]:
+                wrong.append(f"{path.relative_to(package)} imports {other}")
+    assert not wrong
+
+
 @needs_sources
 def test_files_are_short() -> None:
     long = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnfast import callbacks, data, initializers, layers, losses, metrics, optimizers, schedules
-from nnfast.configured import choose, flag, integer, real, shape_of
+from nnfast.core.options import choose, flag, integer, real, shape_of
 
 
 def test_limits_of_integers() -> None:

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save
 
 import nnfast as nf
-from nnfast.container import TensorFile
+from nnfast.io.container import TensorFile
 
 
 def raw(header: Any, body: bytes = b"", length: int | None = None) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import _core, kernels, layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
 Y = np.linspace(0, 1, 8, dtype="float32").reshape(4, 2)

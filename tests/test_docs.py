@@ -48,7 +48,7 @@ INTERNAL = {
     "core_logs",
     "default_name",
     "draw",
-    "evaluate_batches",
+    "evaluate_dataset",
     "from_architecture",
     "get_config",
     "infer",

@@ -15,7 +15,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.files import atomic_writer, open_regular
+from nnfast.core.files import atomic_writer, open_regular
 
 if os.name == "posix":
     import fcntl
@@ -209,7 +209,7 @@ def test_all_bytes_are_there_when_the_file_is_synchronized(old: Path, monkeypatc
 def test_leftovers_of_kills_are_removed_by_the_next_save(tmp_path: Path) -> None:
     script = f"""
         import os, signal
-        from nnfast.files import atomic_writer
+        from nnfast.core.files import atomic_writer
         with atomic_writer({str(tmp_path / "net")!r}) as file:
             file.write(bytes(1000))
             file.flush()
@@ -228,7 +228,7 @@ def test_leftovers_of_kills_are_removed_by_the_next_save(tmp_path: Path) -> None
 @posix
 def test_the_temporary_file_of_a_running_save_stays(tmp_path: Path) -> None:
     """Another process saves into the same folder, and so does this one."""
-    script = f"from nnfast.files import atomic_writer\nwith atomic_writer({str(tmp_path / 'b')!r}): pass"
+    script = f"from nnfast.core.files import atomic_writer\nwith atomic_writer({str(tmp_path / 'b')!r}): pass"
     with atomic_writer(tmp_path / "a") as file:
         file.write(b"a")
         subprocess.run([sys.executable, "-c", script], check=True)

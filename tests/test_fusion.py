@@ -7,7 +7,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 DTYPES = ["float32", "float64"]
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.graph import Tensor
-from nnfast.typing import Array
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Array
 
 ROWS = 3
 

@@ -10,7 +10,7 @@ from reference.philox import random_uniform
 
 import nnfast as nf
 from nnfast import initializers, layers
-from nnfast.typing import Shape
+from nnfast.core.typing import Shape
 
 SCALED = {"glorot": lambda i, o: 2 / (i + o), "he": lambda i, o: 2 / i, "lecun": lambda i, o: 1 / i}
 

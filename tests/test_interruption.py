@@ -20,10 +20,12 @@ import pytest
 from small_networks import classifier, line, same
 
 import nnfast as nf
-from nnfast import callbacks, layers
-from nnfast.typing import Array
+from nnfast import callbacks, layers, network
+from nnfast.core.typing import Array
+from nnfast.graph import parameters
+from nnfast.training import fit_loop, trainer
 
-TRAINING = {inspect.getsourcefile(module) for module in (nf.trainer, nf.fitting, nf.network, nf.parameters)}
+TRAINING = {inspect.getsourcefile(module) for module in (trainer, fit_loop, network, parameters)}
 
 # ---- interruption and resume -----------------------------------------------------------
 

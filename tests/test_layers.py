@@ -17,7 +17,7 @@ from reference.softmax import log_softmax_forward, softmax_forward
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.typing import Array, Shape
+from nnfast.core.typing import Array, Shape
 
 EPS = np.finfo(np.float64).eps
 

@@ -7,7 +7,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers, losses
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

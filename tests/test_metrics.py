@@ -7,7 +7,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 LOGITS = nf.losses.BinaryCrossEntropy(from_logits=True)
 

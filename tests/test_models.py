@@ -11,7 +11,7 @@ from reference.pooling import max_pool
 
 import nnfast as nf
 from nnfast import layers, models
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 # ---- numbers of parameters -------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 EPS32 = float(np.finfo(np.float32).eps)
 

@@ -14,7 +14,7 @@ from reference.philox import random_normal
 
 import nnfast as nf
 from nnfast import _core, layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 EPS = np.finfo(np.float64).eps
 FIRST_STREAM = 1 << 30  # of a network's nodes; see csrc/plan/build.cpp

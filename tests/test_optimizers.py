@@ -11,7 +11,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import kernels, layers, losses, optimizers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

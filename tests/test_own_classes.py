@@ -10,7 +10,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import initializers, layers, losses, metrics, optimizers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
 Y = np.linspace(0, 1, 8, dtype="float32").reshape(4, 2)

@@ -10,7 +10,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 X = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
 

@@ -18,8 +18,12 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 import nnfast as nf
-from nnfast import architecture, configured, container, layers, serialization
-from nnfast.typing import Array
+from nnfast import layers
+from nnfast.core import options
+from nnfast.core.typing import Array
+from nnfast.graph import architecture
+from nnfast.io import container
+from nnfast.training import checkpoints
 
 
 def network(seed: int = 0) -> nf.Network:
@@ -325,8 +329,8 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, monkeypatch: py
     # By default so many bytes are free, and so many times the file's size.
     size = (tmp_path / "run").stat().st_size
     for free, times, fits in ((1600, 0, True), (1599, 0, False), (0, -(-1600 // size), True), (0, 1599 // size, False)):
-        monkeypatch.setattr(serialization, "_FREE_BYTES", free)
-        monkeypatch.setattr(serialization, "_BYTES_OF_A_BYTE", times)
+        monkeypatch.setattr(checkpoints, "_FREE_BYTES", free)
+        monkeypatch.setattr(checkpoints, "_BYTES_OF_A_BYTE", times)
         with contextlib.nullcontext() if fits else pytest.raises(ValueError, match=r"run: .*max_bytes"):
             nf.Trainer.resume(tmp_path / "run")
     for wrong, error in ((0, ValueError), ("1", TypeError), (1.5, TypeError)):
@@ -366,15 +370,15 @@ class Endless(dict[str, int]):
 
 def test_a_name_is_found_without_a_look_at_all_others() -> None:
     """Or a file of many layers takes the square of their number."""
-    assert configured.choose("name", "b", Endless(a=1, b=2)) == "b"
+    assert options.choose("name", "b", Endless(a=1, b=2)) == "b"
 
 
 def test_nobody_looks_for_what_is_like_a_long_name() -> None:
     """The comparison takes the product of the lengths."""
     with pytest.raises(ValueError, match=r"unknown name 'dense.*'; did you mean 'dense'"):
-        configured.choose("name", "dense" * 40, ["dense"])
+        options.choose("name", "dense" * 40, ["dense"])
     with pytest.raises(ValueError, match=r"unknown name 'dense.*'; valid names: dense"):
-        configured.choose("name", "dense" * 40 + "x", ["dense"])
+        options.choose("name", "dense" * 40 + "x", ["dense"])
 
 
 def test_errors_are_short(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import kernels, layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 pytestmark = [
     pytest.mark.usefixtures("threads"),

@@ -9,7 +9,7 @@ import pytest
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.table import Table, format_table
+from nnfast.core.table import Table, format_table
 
 
 def test_columns_of_a_table() -> None:

@@ -10,7 +10,8 @@ from small_networks import classifier, line, same
 
 import nnfast as nf
 from nnfast import callbacks, layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
+from nnfast.training import fit_loop
 
 # ---- steps ---------------------------------------------------------------------------
 
@@ -322,7 +323,7 @@ def test_a_rate_advances_with_every_step_however_the_steps_are_cut(
         by_hand.optimizer.learning_rate = rate(step)
         by_hand.train_on_batch(x[step % 10 * 3 :][:3], t[step % 10 * 3 :][:3])
     for seconds in (0.0, 60.0):
-        monkeypatch.setattr(nf.fitting, "_CHUNK_SECONDS", seconds)
+        monkeypatch.setattr(fit_loop, "_CHUNK_SECONDS", seconds)
         for watched in (False, True):
             trainer = nf.Trainer(line(), loss="mse", optimizer=nf.optimizers.SGD(rate))
             options: dict[str, Any] = {"epochs": 2, "batch_size": 3, "shuffle": False}

@@ -18,7 +18,7 @@ from test_concurrency import PATIENCE, exit_code_of_child, expect_fork_warning, 
 
 import nnfast as nf
 from nnfast import callbacks, layers
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
 Y = np.linspace(0, 1, 8, dtype="float32").reshape(4, 2)

@@ -119,6 +119,13 @@ struct StreamVector {
   NNF_INLINE void operator()(T* to, Vec<T> y) const { stream(to, y); }
 };
 
+// How many numbers a tile may write from the start of its first row on. Where C has no other columns, a whole
+// vector may spill over the end of a row: the rows below write there again.
+template <class T, int ROWS, bool PARTIAL>
+NNF_INLINE index_t writable_numbers(const GemmPanel<T>& p) {
+  return PARTIAL && p.c_row == p.n ? (ROWS - 1) * p.c_row + p.n : p.n;
+}
+
 // A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
 // element of A is a whole vector, each of its numbers for a column of its own. STEPS of k, which divide it,
 // are a turn of the loop. PACKS: it copies B to p.packed.
@@ -190,26 +197,20 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
 
   finish_tile<T, ROWS, VECTORS>(sum, p, c, load_columns);
   const Vec<T> least = broadcast<T>(p.relu ? T(0) : -MathConstants<T>::infinity);
-  // Numbers from c on that may be written. Where C has no other columns, a whole vector may spill over the end of
-  // a row: the rows below write there again.
-  index_t room = PARTIAL && c_row == p.n ? (ROWS - 1) * c_row + p.n : p.n;
+  index_t room = writable_numbers<T, ROWS, PARTIAL>(p);
   const auto write = [&](auto put) NNF_INLINE_LAMBDA {
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
       NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
         const Vec<T> y = max(least, sum[r][v]);
-        if (PARTIAL && v == VECTORS - 1 && room < VECTORS * lanes) {
-          store_partial(c + v * lanes, y, tail);
-        } else {
-          put(c + v * lanes, y);
-        }
+        const bool part = PARTIAL && v == VECTORS - 1 && room < VECTORS * lanes;
+        part ? store_partial(c + v * lanes, y, tail) : put(c + v * lanes, y);
       }
-      c += c_row;
-      room -= c_row;
+      c += c_row, room -= c_row;
       NNF_IN_REGISTER(c);
     }
   };
-  // Only whole panels stream: the edge of so large a C is little of it.
-  constexpr bool is_whole = VECTORS == kGemmVectors && !PARTIAL;
+  constexpr bool is_whole =
+      VECTORS == kGemmVectors && !PARTIAL;  // the edge of a large C is little of it
   is_whole&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
   return !p.check || tile_is_moderate<T, ROWS, VECTORS>(sum);
 }

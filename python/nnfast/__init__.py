@@ -12,13 +12,13 @@ from types import ModuleType
 
 from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast._core import __version__
-from nnfast.config import get_num_threads, set_num_threads, show_config
-from nnfast.configured import unknown_attribute
-from nnfast.elsewhere import PACKAGE
-from nnfast.gradient_check import check_gradients
-from nnfast.history import History
+from nnfast.core.advice import PACKAGE
+from nnfast.core.machine import get_num_threads, set_num_threads, show_config
+from nnfast.core.options import unknown_attribute
+from nnfast.inspect.gradient_check import check_gradients
 from nnfast.network import Network
-from nnfast.trainer import Trainer
+from nnfast.training.history import History
+from nnfast.training.trainer import Trainer
 
 __all__ = [
     "History",

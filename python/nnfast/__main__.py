@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from nnfast import _core, config
+from nnfast import _core
+from nnfast.core import machine
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -13,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="show version, processor, instruction set and threads")
     parser.parse_args(arguments)
-    config.show_config()
+    machine.show_config()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import Configured, choose, module_names, real
+from nnfast.core.options import Configured, choose, module_names, real
 
 __all__ = ["ActivationFunction", "get", "names"]
 

@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.arrays import as_array, as_numbers
-from nnfast.configured import Configured, choose, from_config, integer, module_names, real, shape_of
-from nnfast.typing import Array, Shape
+from nnfast.core.arrays import as_array, as_numbers
+from nnfast.core.options import Configured, choose, from_config, integer, module_names, real, shape_of
+from nnfast.core.typing import Array, Shape
 
 __all__ = [
     "Constant",

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
-from nnfast.configured import Configured, choose, flag, from_config, module_names, own_classes, real
-from nnfast.elsewhere import LOSSES
-from nnfast.typing import Array, Spec
+from nnfast.core.advice import LOSSES
+from nnfast.core.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
+from nnfast.core.options import Configured, choose, flag, from_config, module_names, own_classes, real
+from nnfast.core.typing import Array, Spec
 
 __all__ = [
     "BinaryCrossEntropy",

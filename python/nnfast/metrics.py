@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from nnfast import losses
-from nnfast.configured import Configured, choose, description_of, from_config, function_name, module_names, own_classes
-from nnfast.typing import Array, Shape, Spec
+from nnfast.core.options import (
+    Configured,
+    choose,
+    description_of,
+    from_config,
+    function_name,
+    module_names,
+    own_classes,
+)
+from nnfast.core.typing import Array, Shape, Spec
 
 __all__ = ["Accuracy", "FunctionMetric", "LossMetric", "Metric", "get"]
 

@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, losses
-from nnfast.architecture import Architecture, free_after_an_error
-from nnfast.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
-from nnfast.configured import choose, flag, integer, named_arguments, with_advice
-from nnfast.elsewhere import NETWORK
+from nnfast.core.advice import NETWORK
+from nnfast.core.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
+from nnfast.core.options import choose, flag, integer, named_arguments, with_advice
+from nnfast.core.processes import share_processors
+from nnfast.core.table import Table
+from nnfast.core.typing import Array, Shape, Spec
+from nnfast.graph.architecture import Architecture, free_after_an_error
+from nnfast.graph.parameters import Parameters
+from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
-from nnfast.parameters import Parameters
-from nnfast.processes import share_processors
-from nnfast.typing import Array, Shape, Spec
 
 if TYPE_CHECKING:
-    from nnfast.explain import Explanation
-    from nnfast.graph import Tensor
-    from nnfast.table import Table
+    from nnfast.core.tensor import Tensor
+    from nnfast.inspect.explain import Explanation
 
 __all__ = ["Network"]
 
@@ -48,7 +49,7 @@ class Network:
     layers : tuple of Layer
     parameters : mapping of str to ndarray
         Writable views by full name, such as "dense_1.kernel". ``net.parameters["dense_1.kernel"] = values`` writes
-        values of the parameter's shape, and a wrong name or shape is an error; see `nnfast.parameters.Parameters`.
+        values of the parameter's shape, and a wrong name or shape is an error.
     input_shape, output_shape : tuple of int
         Of one row, without the batch axis.
     num_parameters : int
@@ -451,9 +452,8 @@ class Network:
         dense (Dense)  (N, 3)                15
         Parameters: 15 (60 bytes), trainable 15, frozen 0
         """
-        from nnfast.summary import summary
-
-        return summary(self)
+        title = f"{self.name} ({self.dtype})"
+        return summary(title, self.architecture, self.parameters, self.trainable, self.statistics)
 
     def describe(self) -> Table:
         """What the core runs for a prediction: operations, shapes, parameters, operations per row, places in memory.
@@ -463,12 +463,10 @@ class Network:
         Table
             Prints as text; `rows` are dicts.
         """
-        from nnfast.summary import describe
-
-        return describe(self)
+        return Table(self.plan(1).describe())
 
     def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
-        """Forward and backward pass of one example through a network's dense layers, in tables; see `nnfast.explain`.
+        """Forward and backward pass of one example through a network's dense layers, in tables.
 
         Parameters
         ----------
@@ -494,7 +492,7 @@ class Network:
         >>> net.explain([3.0], [5.0], "half_squared_error").weights[0]["dLoss/dw"]
         3.0
         """
-        from nnfast.explain import explain
+        from nnfast.inspect.explain import explain
 
         return explain(self, x, y, loss, learning_rate)
 
@@ -554,7 +552,7 @@ class Network:
         Atomic: the file is written beside its place, flushed to disk, and moved over the old one, whose mode it keeps.
         The same network gives the same bytes. All but the parameters is JSON under the key "nnfast" of the metadata.
         """
-        from nnfast.serialization import save_network
+        from nnfast.io.network_file import save_network
 
         save_network(self, path)
 
@@ -583,6 +581,6 @@ class Network:
         -----
         Files from anywhere are safe to load: no code is imported or run but nnfast's own and that in `custom_objects`.
         """
-        from nnfast.serialization import load_network
+        from nnfast.io.network_file import load_network
 
         return load_network(path, custom_objects)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import schedules
-from nnfast.configured import (
+from nnfast.core.options import (
     Configured,
     choose,
     description_of,
@@ -24,7 +24,7 @@ from nnfast.configured import (
     own_classes,
     real,
 )
-from nnfast.typing import Spec
+from nnfast.core.typing import Spec
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
 

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nnfast.configured import Configured, flag, from_config, integer, module_names, own_classes, real
+from nnfast.core.options import Configured, flag, from_config, integer, module_names, own_classes, real
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Piecewise", "Schedule"]
 

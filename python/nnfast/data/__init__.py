@@ -3,7 +3,7 @@
 NumPy only, and Pillow for images: nothing here needs the compiled core.
 """
 
-from nnfast.configured import module_names
+from nnfast.core.options import module_names
 from nnfast.data.augmentation import Augmentation
 from nnfast.data.cifar10 import load_cifar10
 from nnfast.data.idx import read_idx, write_idx

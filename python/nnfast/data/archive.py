@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from nnfast.files import open_regular
-from nnfast.text import shortened, shown
+from nnfast.core.files import open_regular
+from nnfast.core.text import shortened, shown
 
 __all__ = ["Limits", "is_archive", "read_archive"]
 

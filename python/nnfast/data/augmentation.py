@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnfast.configured import Configured, choose, integer, real
-from nnfast.typing import Spec
+from nnfast.core.options import Configured, choose, integer, real
+from nnfast.core.typing import Spec
 
 __all__ = ["Augmentation"]
 

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnfast.arrays import as_array
-from nnfast.configured import integer
-from nnfast.files import atomic_writer, open_regular
+from nnfast.core.arrays import as_array
+from nnfast.core.files import atomic_writer, open_regular
+from nnfast.core.options import integer
 
 DEFAULT_MAX_BYTES: Final = 4 * 2**30
 

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnfast.configured import choose, integer, shape_of
+from nnfast.core.files import open_regular
+from nnfast.core.options import choose, integer, shape_of
+from nnfast.core.text import shortened
 from nnfast.data.archive import Limits, is_archive, read_archive
-from nnfast.files import open_regular
-from nnfast.text import shortened
 
 __all__ = ["load_images", "read_images"]
 

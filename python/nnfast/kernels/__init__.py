@@ -16,7 +16,7 @@ What holds for all of them:
 - Non-finite numbers follow IEEE 754 arithmetic; kernels do not look for them.
 """
 
-from nnfast.configured import module_names
+from nnfast.core.options import module_names
 from nnfast.kernels._activation import (
     activation_backward,
     activation_forward,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnfast import _core
+from nnfast.core.typing import Array
 from nnfast.kernels._arguments import activation_of
-from nnfast.typing import Array
 
 
 def activation_forward(name: str, x: Array, alpha: float | None = None, out: Array | None = None) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnfast import _core
-from nnfast.configured import choose, integer, real
+from nnfast.core.options import choose, integer, real
 
 _ACTIVATIONS = frozenset(_core.activation_names())
 # Given in place of a threshold, slope or alpha: the core then takes the activation's default.

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import _core
-from nnfast.configured import integer, real
+from nnfast.core.options import integer, real
+from nnfast.core.typing import Array
 from nnfast.kernels._arguments import dtype_of
-from nnfast.typing import Array
 
 
 def _axis(place: str, axis: Any) -> int | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nnfast import _core
-from nnfast.configured import real
+from nnfast.core.options import real
+from nnfast.core.typing import Array
 from nnfast.data.augmentation import Augmentation
 from nnfast.kernels._arguments import counter_of, dtype_of, seed_of
-from nnfast.typing import Array
 
 
 def augment(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import flag, integer
+from nnfast.core.options import flag, integer
+from nnfast.core.typing import Array
+from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 from nnfast.kernels._arguments import activation_of
-from nnfast.typing import Array
-from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 
 def _sliding(

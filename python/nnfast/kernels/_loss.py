@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import choose, flag, real
-from nnfast.typing import Array
+from nnfast.core.options import choose, flag, real
+from nnfast.core.typing import Array
 
 _LOSSES = frozenset(_core.loss_names())
 

@@ -7,7 +7,7 @@ range of the dtype the results are those of IEEE 754: exp(1000) is inf, log(0) i
 from __future__ import annotations
 
 from nnfast import _core
-from nnfast.typing import Array
+from nnfast.core.typing import Array
 
 
 def exp(x: Array) -> Array:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nnfast import _core
-from nnfast.configured import flag
+from nnfast.core.options import flag
+from nnfast.core.typing import Array
 from nnfast.kernels._arguments import activation_of
-from nnfast.typing import Array
 
 
 def matmul(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.typing import Array
-from nnfast.window import each, padding_of, plain_padding, sizes_of
+from nnfast.core.typing import Array
+from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 
 Sizes = int | Sequence[int]
 

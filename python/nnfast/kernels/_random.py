@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast import _core
-from nnfast.configured import integer
+from nnfast.core.options import integer
+from nnfast.core.typing import Array
 from nnfast.kernels._arguments import counter_of, dtype_of, seed_of
-from nnfast.typing import Array
 
 
 def _counters(place: str, n: int, seed: int, stream: int) -> tuple[int, int, int]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import _core
-from nnfast.configured import choose
-from nnfast.typing import Array
-from nnfast.window import each, margins_of, plain_margins, sizes_of
+from nnfast.core.options import choose
+from nnfast.core.typing import Array
+from nnfast.core.window import each, margins_of, plain_margins, sizes_of
 
 _INTERPOLATIONS = ("nearest", "bilinear")
 

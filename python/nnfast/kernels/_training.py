@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nnfast import _core
-from nnfast.configured import flag, integer, real
+from nnfast.core.options import flag, integer, real
+from nnfast.core.typing import Array
 from nnfast.kernels._arguments import counter_of, seed_of
-from nnfast.typing import Array
 
 
 def _counters(place: str, seed: int, step: int, stream: int) -> tuple[int, int, int]:

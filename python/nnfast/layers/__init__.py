@@ -11,8 +11,8 @@ In a chain they stand in a list; in a graph they are called on symbolic tensors:
 ((1,), (1,))
 """
 
-from nnfast.configured import module_names
-from nnfast.elsewhere import LAYERS
+from nnfast.core.advice import LAYERS
+from nnfast.core.options import module_names
 from nnfast.layers.activation import (
     ELU,
     GELU,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnfast import activations
-from nnfast.configured import flag, real
+from nnfast.core.options import flag, real
+from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = [
     "ELU",

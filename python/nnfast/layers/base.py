@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.configured import Configured, choose, unknown_attribute
-from nnfast.graph import Tensor
+from nnfast.core.options import Configured, choose, unknown_attribute
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Array, Shape, Spec
 from nnfast.initializers import fans
-from nnfast.typing import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from nnfast.network import Network

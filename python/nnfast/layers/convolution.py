@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnfast import activations, initializers
-from nnfast.configured import flag, integer
+from nnfast.core.options import flag, integer
+from nnfast.core.typing import Shape, Spec
+from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
-from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 __all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
 

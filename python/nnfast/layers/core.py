@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import activations, initializers
-from nnfast.configured import flag, integer, real, shape_of
-from nnfast.graph import Tensor
+from nnfast.core.options import flag, integer, real, shape_of
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = ["Dense", "Input", "Rescaling"]
 

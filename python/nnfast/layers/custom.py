@@ -6,9 +6,9 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnfast.configured import shape_of
+from nnfast.core.options import shape_of
+from nnfast.core.typing import Array, Shape, Spec
 from nnfast.layers.base import Layer
-from nnfast.typing import Array, Shape, Spec
 
 __all__ = ["CustomLayer"]
 

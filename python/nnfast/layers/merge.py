@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nnfast.configured import integer
+from nnfast.core.options import integer
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = ["Add", "Concatenate", "Multiply"]
 
@@ -115,3 +116,6 @@ class Concatenate(_Merge):
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "axis": self.axis - 1 if self.axis > 0 else self.axis}
+
+
+Tensor.operators.update({"+": lambda tensors: Add()(tensors), "*": lambda tensors: Multiply()(tensors)})

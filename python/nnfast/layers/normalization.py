@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast import initializers
-from nnfast.configured import flag, integer, real
+from nnfast.core.options import flag, integer, real
+from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
 

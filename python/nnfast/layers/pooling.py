@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from nnfast.configured import flag
+from nnfast.core.options import flag
+from nnfast.core.typing import Shape, Spec
+from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
-from nnfast.window import each, padding_of, plain_padding, sizes_of
 
 __all__ = [
     "AvgPool1D",

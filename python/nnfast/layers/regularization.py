@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from nnfast.configured import real
+from nnfast.core.options import real
+from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = ["Dropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnfast.configured import shape_of
+from nnfast.core.options import shape_of
+from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
 
 __all__ = ["Flatten", "Reshape"]
 

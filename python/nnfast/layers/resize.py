@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from nnfast.configured import choose
+from nnfast.core.options import choose
+from nnfast.core.typing import Shape, Spec
+from nnfast.core.window import each, margins_of, plain_margins, sizes_of
 from nnfast.layers.base import Layer
-from nnfast.typing import Shape, Spec
-from nnfast.window import each, margins_of, plain_margins, sizes_of
 
 __all__ = ["Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D"]
 

@@ -10,7 +10,7 @@ uint8 to [0, 1]. Pass ``scale=1`` for images that have their range already.
 (44426, (10,))
 """
 
-from nnfast.configured import module_names
+from nnfast.core.options import module_names
 from nnfast.models.blocks import bottleneck_block, convolution, inception_block, residual_block
 from nnfast.models.convnet import lenet5, mnist_convnet
 from nnfast.models.inception import googlenet

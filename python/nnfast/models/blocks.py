@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from nnfast import layers
-from nnfast.configured import integer, shape_of
-from nnfast.graph import Tensor
+from nnfast.core.options import integer, shape_of
+from nnfast.core.tensor import Tensor
 
 __all__ = ["bottleneck_block", "convolution", "images", "inception_block", "residual_block"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from nnfast import layers
-from nnfast.configured import choose
+from nnfast.core.options import choose
 from nnfast.models.blocks import images
 from nnfast.network import Network
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from nnfast import layers
-from nnfast.configured import integer
-from nnfast.graph import Tensor
+from nnfast.core.options import integer
+from nnfast.core.tensor import Tensor
 from nnfast.models.blocks import bottleneck_block, convolution, images, residual_block
 from nnfast.network import Network
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast.configured import flag, integer, real
+from nnfast.core.options import flag, integer, real
+from nnfast.core.table import Table
+from nnfast.core.typing import Array
 from nnfast.network import Network
-from nnfast.table import Table
-from nnfast.typing import Array
 
 __all__ = ["GradientCheck", "check_gradients"]
 

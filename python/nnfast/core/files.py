@@ -47,7 +47,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     Examples
     --------
     >>> import os, tempfile
-    >>> from nnfast.files import open_regular
+    >>> from nnfast.core.files import open_regular
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with open(os.path.join(folder, "a"), "wb") as file:
     ...         _ = file.write(b"content")
@@ -116,7 +116,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Examples
     --------
     >>> import os, tempfile
-    >>> from nnfast.files import atomic_writer
+    >>> from nnfast.core.files import atomic_writer
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_writer(os.path.join(folder, "new")) as file:
     ...         _ = file.write(b"all of it")

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.arrays import as_array
-from nnfast.configured import real
+from nnfast.core.arrays import as_array
+from nnfast.core.options import real
+from nnfast.core.table import Table
+from nnfast.core.typing import Array
 from nnfast.layers.core import Dense
 from nnfast.network import Network
-from nnfast.table import Table
-from nnfast.typing import Array
 
 __all__ = ["Explanation", "explain"]
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, losses, metrics, optimizers
-from nnfast.batches import Batches
-from nnfast.callbacks import Callback, as_callbacks
-from nnfast.configured import integer, named_arguments, real, with_advice
-from nnfast.elsewhere import TRAINER
-from nnfast.fitting import FitLoop, Position
-from nnfast.history import History
+from nnfast.core.advice import TRAINER
+from nnfast.core.options import integer, named_arguments, real, with_advice
+from nnfast.core.typing import Array
 from nnfast.network import Network
-from nnfast.typing import Array
+from nnfast.training.callbacks import Callback, as_callbacks
+from nnfast.training.dataset import ArrayDataset
+from nnfast.training.fit_loop import FitLoop, Position
+from nnfast.training.history import History
 
 if TYPE_CHECKING:
     from nnfast.data.augmentation import Augmentation
@@ -226,13 +226,13 @@ class Trainer:
             loss = self._train_step_if_fits(x, y, sample_weight, self.optimizer.learning_rate)
             if loss is not None:
                 return loss
-        batch = self._batches(x, y, sample_weight)
+        batch = self._dataset(x, y, sample_weight)
         with self.network.parameters.training("train_on_batch"):
             self.require_plan(len(batch.x))
             return self.plan.train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
 
-    def _batches(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batches:
-        return Batches.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
+    def _dataset(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> ArrayDataset:
+        return ArrayDataset.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
 
     @named_arguments
     def fit(
@@ -323,7 +323,7 @@ class Trainer:
         share = real("fit", "validation_split", validation_split, least=0.0, below=1.0)
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
-        data = self._batches(x, y, sample_weight, class_weight)
+        data = self._dataset(x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
             if share:
@@ -331,7 +331,7 @@ class Trainer:
             if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
                 got = type(validation_data).__name__
                 raise ValueError(f"fit: expected validation_data as (x, y) or (x, y, sample_weight), got {got}")
-            validation = self._batches(*validation_data)
+            validation = self._dataset(*validation_data)
         elif share:
             data, validation = data.split(share)
         size = min(integer("fit", "batch_size", batch_size), len(data.x))
@@ -395,9 +395,9 @@ class Trainer:
         >>> scores["accuracy"]
         0.5
         """
-        return self.evaluate_batches(self._batches(x, y, sample_weight))
+        return self.evaluate_dataset(self._dataset(x, y, sample_weight))
 
-    def evaluate_batches(self, data: Batches) -> dict[str, float]:
+    def evaluate_dataset(self, data: ArrayDataset) -> dict[str, float]:
         """`evaluate` on data that are already checked."""
         with self.network.parameters.reading("evaluate"):
             self.require_plan(1)
@@ -453,7 +453,7 @@ class Trainer:
         ...     nf.Trainer.resume(os.path.join(folder, "run.safetensors")).optimizer
         SGD(learning_rate=0.1, momentum=0.9)
         """
-        from nnfast.serialization import save_trainer
+        from nnfast.training.checkpoints import save_trainer
 
         save_trainer(self, path)
 
@@ -501,7 +501,7 @@ class Trainer:
         >>> resumed.train_on_batch([[1.0]], [[2.0]]) == trainer.train_on_batch([[1.0]], [[2.0]])
         True
         """
-        from nnfast.serialization import load_trainer
+        from nnfast.training.checkpoints import load_trainer
 
         return load_trainer(path, custom_objects, max_bytes)
 

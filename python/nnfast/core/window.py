@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnfast.configured import integer
+from nnfast.core.options import integer
 
 __all__ = ["margins_of", "padding_of", "sizes_of"]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnfast import _core
-from nnfast.callbacks import Callback, runs_by_batch
-from nnfast.history import History
-from nnfast.progress import Progress
-from nnfast.typing import Array
+from nnfast.core.typing import Array
+from nnfast.training.callbacks import Callback, runs_by_batch
+from nnfast.training.history import History
+from nnfast.training.progress import Progress
 
 if TYPE_CHECKING:
-    from nnfast.batches import Batches
-    from nnfast.trainer import Trainer
+    from nnfast.training.dataset import ArrayDataset
+    from nnfast.training.trainer import Trainer
 
 __all__ = ["FitLoop", "Position"]
 
@@ -67,8 +67,8 @@ class FitLoop:
     def __init__(
         self,
         trainer: Trainer,
-        data: Batches,
-        validation: Batches | None,
+        data: ArrayDataset,
+        validation: ArrayDataset | None,
         batch_size: int,
         *,
         shuffle: bool,
@@ -139,7 +139,7 @@ class FitLoop:
             logs = self._batches(order, position, shown)
             trainer.epoch += 1
             if self.validation is not None:
-                logs |= {f"val_{name}": value for name, value in trainer.evaluate_batches(self.validation).items()}
+                logs |= {f"val_{name}": value for name, value in trainer.evaluate_dataset(self.validation).items()}
                 shown.update(0, logs)
         return logs
 

@@ -27,7 +27,7 @@ class History(Mapping[str, list[float]]):
 
     Examples
     --------
-    >>> from nnfast.history import History
+    >>> from nnfast.training.history import History
     >>> record = History()
     >>> record.add(0, {"loss": 0.5}, seconds=0.1)
     >>> record.history
@@ -73,7 +73,7 @@ class History(Mapping[str, list[float]]):
 
         Examples
         --------
-        >>> from nnfast.history import History
+        >>> from nnfast.training.history import History
         >>> record = History()
         >>> for epoch, loss in enumerate([0.5, 0.25]):
         ...     record.add(epoch, {"loss": loss}, seconds=0.1)

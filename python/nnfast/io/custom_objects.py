@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nnfast.configured import Configured, function_name, parts_of
-from nnfast.text import shown
+from nnfast.core.options import Configured, function_name, parts_of
+from nnfast.core.text import shown
 
 __all__ = ["names_to_keep", "require_custom_objects"]
 

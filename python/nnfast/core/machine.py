@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from nnfast import _core
-from nnfast.configured import integer
-from nnfast.processes import share_processors
+from nnfast.core.options import integer
+from nnfast.core.processes import share_processors
 
 _MOST_THREADS = 1024
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnfast import initializers
-from nnfast.arrays import require_finite
-from nnfast.configured import choose, from_config, own_classes
-from nnfast.graph import Tensor, ancestors
+from nnfast.core.arrays import require_finite
+from nnfast.core.options import choose, from_config, own_classes
+from nnfast.core.tensor import Tensor, ancestors
+from nnfast.core.text import shown
+from nnfast.core.typing import Array, Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
-from nnfast.text import shown
-from nnfast.typing import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from nnfast.network import Network

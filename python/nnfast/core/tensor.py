@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
-from nnfast.typing import Shape
+from nnfast.core.typing import Shape
 
 if TYPE_CHECKING:
     from nnfast.layers.base import Layer
 
-__all__ = ["Tensor"]
+__all__ = ["Tensor", "ancestors"]
 
 _made = itertools.count()
 
@@ -36,6 +37,9 @@ class Tensor:
     (4,)
     """
 
+    operators: ClassVar[dict[str, Callable[[list[Tensor]], Tensor]]] = {}
+    """Behind ``+`` and ``*``: put here by the module that has the layers."""
+
     def __init__(self, layer: Layer, inputs: tuple[Tensor, ...], shape: Shape) -> None:
         self.layer = layer
         self.inputs = inputs
@@ -43,14 +47,10 @@ class Tensor:
         self._number = next(_made)
 
     def __add__(self, other: Tensor) -> Tensor:
-        from nnfast.layers.merge import Add
-
-        return Add()([self, other]) if isinstance(other, Tensor) else NotImplemented
+        return self.operators["+"]([self, other]) if isinstance(other, Tensor) else NotImplemented
 
     def __mul__(self, other: Tensor) -> Tensor:
-        from nnfast.layers.merge import Multiply
-
-        return Multiply()([self, other]) if isinstance(other, Tensor) else NotImplemented
+        return self.operators["*"]([self, other]) if isinstance(other, Tensor) else NotImplemented
 
     def __repr__(self) -> str:
         return f"<Tensor (N{''.join(f', {size}' for size in self.shape)}) of {self.layer!r}>"

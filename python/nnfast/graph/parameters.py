@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnfast import _core
-from nnfast.arrays import as_numbers
-from nnfast.configured import choose
-from nnfast.typing import Array
+from nnfast.core.arrays import as_numbers
+from nnfast.core.options import choose
+from nnfast.core.typing import Array
 
 __all__ = ["Parameters"]
 

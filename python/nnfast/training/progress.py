@@ -25,7 +25,7 @@ class Progress:
 
     Examples
     --------
-    >>> from nnfast.progress import Progress
+    >>> from nnfast.training.progress import Progress
     >>> with Progress(False).epoch("epoch 1/1", batches=10) as progress:
     ...     progress.update(10, {"loss": 0.5})
     """

@@ -38,7 +38,7 @@ class Table:
 
     Examples
     --------
-    >>> from nnfast.table import Table
+    >>> from nnfast.core.table import Table
     >>> print(Table([{"name": "a", "value": 0.5}, {"name": "b", "value": None}]))
     name  value
     ----  -----

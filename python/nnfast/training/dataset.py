@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnfast.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
+from nnfast.core.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
+from nnfast.core.typing import Array
 from nnfast.metrics import Metric
-from nnfast.typing import Array
 
 if TYPE_CHECKING:
     from nnfast.losses import Loss
     from nnfast.network import Network
 
-__all__ = ["Batches"]
+__all__ = ["ArrayDataset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Batches:
+class ArrayDataset:
     """Checked rows with targets and weights, in the core's form, and the targets as the caller gave them."""
 
     x: Array
@@ -38,7 +38,7 @@ class Batches:
         y: Any,
         sample_weight: Any = None,
         class_weight: Mapping[Any, float] | None = None,
-    ) -> Batches:
+    ) -> ArrayDataset:
         """Check what a caller gave, for a loss and metrics."""
         rows = as_rows(x, network.input_shape, network.dtype, network.layers[0].place)
         require_finite(rows, "x")
@@ -53,7 +53,7 @@ class Batches:
             weights = as_weights(both, len(rows), network.dtype)
         return cls(rows, targets, weights, y)
 
-    def split(self, share: float) -> tuple[Batches, Batches]:
+    def split(self, share: float) -> tuple[ArrayDataset, ArrayDataset]:
         """All but the last rows, and the last rows, which are so large a share of all."""
         rows = len(self.x)
         cut = rows - int(rows * share)
@@ -64,8 +64,8 @@ class Batches:
             )
         given = np.asarray(self.y_given)
 
-        def part(where: slice) -> Batches:
+        def part(where: slice) -> ArrayDataset:
             weight = None if self.weight is None else self.weight[where]
-            return Batches(self.x[where], self.y[where], weight, given[where])
+            return ArrayDataset(self.x[where], self.y[where], weight, given[where])
 
         return part(slice(None, cut)), part(slice(cut, None))

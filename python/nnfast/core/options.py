@@ -11,9 +11,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnfast.elsewhere import ARGUMENTS
-from nnfast.text import shortened, shown
-from nnfast.typing import Shape
+from nnfast.core.advice import ARGUMENTS
+from nnfast.core.text import shortened, shown
+from nnfast.core.typing import Shape
 
 __all__ = [
     "Configured",

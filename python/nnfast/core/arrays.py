@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnfast.configured import real
-from nnfast.objects import explain_no_numbers, from_pandas, refuse_masked
-from nnfast.typing import Array, Shape
+from nnfast.core.objects import explain_no_numbers, from_pandas, refuse_masked
+from nnfast.core.options import real
+from nnfast.core.typing import Array, Shape
 
 __all__ = [
     "TargetKind",

@@ -10,7 +10,7 @@ def shortened(text: str, most: int = 1000) -> str:
 
     Examples
     --------
-    >>> from nnfast.text import shortened
+    >>> from nnfast.core.text import shortened
     >>> shortened("a" * 30 + "b" * 30, most=20)
     'aaaaaaaaaa ... (40 characters) ... bbbbbbbbbb'
     """
@@ -23,7 +23,7 @@ def shown(value: Any) -> str:
 
     Examples
     --------
-    >>> from nnfast.text import shown
+    >>> from nnfast.core.text import shown
     >>> shown("a" * 500) == "'" + "a" * 149 + " ... (202 characters) ... " + "a" * 149 + "'"
     True
     """

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nnfast.graph import Tensor
-from nnfast.typing import Array
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Array
 
 __all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
 

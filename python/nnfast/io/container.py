@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
-from nnfast.typing import Array, Shape
+from nnfast.core.typing import Array, Shape
 
 __all__ = ["TensorFile", "parse_json", "tensor_bytes"]
 

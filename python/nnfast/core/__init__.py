@@ -1,0 +1,1 @@
+"""What everything stands on: options, arrays, tables, files, and the machine."""

@@ -1,0 +1,47 @@
+"""A network as text: what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from nnfast.core.table import format_table
+from nnfast.core.typing import Array, Shape
+from nnfast.graph.architecture import Architecture
+
+__all__ = ["summary"]
+
+
+def summary(
+    title: str,
+    architecture: Architecture,
+    parameters: Mapping[str, Array],
+    trainable: Iterable[str],
+    statistics: Iterable[str],
+) -> str:
+    """The text of `Network.summary`."""
+    _, shapes, _ = architecture.infer()
+    chain = all(
+        names == (before.name,) for names, before in zip(architecture.inputs[1:], architecture.layers, strict=False)
+    )
+    columns = ["Layer", "Output shape", "Parameters"] + ([] if chain else ["Connected to"])
+    rows = []
+    for layer, inputs in zip(architecture.layers, architecture.inputs, strict=True):
+        size = sum(view.size for name, view in parameters.items() if name.startswith(f"{layer.name}."))
+        row = [f"{layer.name} ({type(layer).__name__})", _rows(shapes[layer.place]), f"{size:,}"]
+        rows.append(row if chain else [*row, ", ".join(inputs)])
+    trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
+    averages = f", moving averages {moving:,}" if moving else ""
+    total = sum(view.size for view in parameters.values())
+    size = sum(view.nbytes for view in parameters.values())
+    return "\n".join(
+        [
+            title,
+            format_table(columns, rows, right=[2]),
+            f"Parameters: {total:,} ({size:,} bytes), trainable {trained:,}, "
+            f"frozen {total - trained - moving:,}{averages}",
+        ]
+    )
+
+
+def _rows(shape: Shape) -> str:
+    return f"(N{''.join(f', {size}' for size in shape)})"

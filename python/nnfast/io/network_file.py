@@ -1,0 +1,189 @@
+"""Networks in files: safetensors, with all but the tensors as JSON under one key of the metadata.
+
+Reading trusts nothing. The header's sizes are checked against the file, the architecture is built from nnfast's own
+layers and the caller's `custom_objects` alone, and all names, shapes and dtypes are compared with it before any memory
+is taken for the network. Nothing is imported, evaluated or unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nnfast.core.files import atomic_writer, open_regular
+from nnfast.core.options import integer
+from nnfast.core.text import shortened, shown
+from nnfast.core.typing import Array
+from nnfast.graph.architecture import Architecture
+from nnfast.io.container import TensorFile, parse_json, tensor_bytes
+from nnfast.io.custom_objects import names_to_keep, require_custom_objects
+from nnfast.network import Network
+
+__all__ = [
+    "CUSTOM",
+    "STATE",
+    "File",
+    "checked_objects",
+    "content_of",
+    "describe",
+    "listed",
+    "load_network",
+    "mapping",
+    "network_in",
+    "reading",
+    "save_network",
+    "write",
+]
+
+_KEY = "nnfast"
+"""Of the metadata."""
+_FORMAT = "nnfast 1"
+_DTYPES = ("float32", "float64")
+STATE = "optimizer/"
+"""Prefix of the optimiser's tensors; no layer's name has a slash."""
+CUSTOM = "custom_objects"
+_LONGEST_TEXT = 2000
+
+
+def save_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network; see `Network.save`."""
+    names = names_to_keep(network.layers)
+    with network.parameters.reading("save"):
+        content = content_of(dict(network.parameters), {"network": describe(network, names)})
+    write(path, content)
+
+
+def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None) -> Network:
+    """Read a network, from a checkpoint as well; see `Network.load`."""
+    own = checked_objects(custom_objects)
+    with reading(path) as file:
+        return network_in(file, own)
+
+
+def checked_objects(custom_objects: Any) -> Mapping[str, Any]:
+    """The classes and functions that a caller gives for reading, none as no entries."""
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise TypeError(
+            f"custom_objects: expected a dict of classes and functions by name, got {shown(custom_objects)}; write "
+            '{"Name": Name}'
+        )
+    return custom_objects or {}
+
+
+def describe(network: Network, custom: list[str]) -> dict[str, Any]:
+    """What a file says of a network beside its tensors; `custom` names the user's classes and functions."""
+    facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": network.frozen}
+    return {**facts, **network.architecture.describe(), **({CUSTOM: custom} if custom else {})}
+
+
+def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
+    """The network in a file whose tensors have been compared with its architecture."""
+    description = mapping(file.description, "network")
+    name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
+    if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
+        raise ValueError("expected name, dtype and frozen parameters of the network")
+    seed = integer("network", "seed", description.get("seed"), least=0)
+    require_custom_objects(description.get(CUSTOM, []), custom_objects)
+    architecture = Architecture.from_description(description, custom_objects)
+    _, _, shapes = architecture.infer()
+    stored = {tensor for tensor in file.tensors.tensors if not tensor.startswith(STATE)}
+    if stored != set(shapes):
+        raise ValueError(f"expected the parameters {listed(shapes)}, got {listed(stored)}")
+    if not set(frozen) <= set(shapes):
+        raise ValueError(f"expected frozen parameters among {listed(shapes)}, got {shown(frozen)}")
+    for tensor, shape in shapes.items():
+        file.tensors.check(tensor, shape, dtype)
+    network = Network.from_architecture(architecture, seed, dtype, name)
+    for tensor, view in network.parameters.items():
+        file.tensors.read_into(tensor, view)
+    network.set_state(network.parameters, frozen)
+    return network
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for an error's text."""
+    return shortened(str(sorted(names)), 500)
+
+
+def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The entry `key` of a description, which must be one itself."""
+    value = values.get(key)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a description of the {key}, got {shown(value)}")
+    return value
+
+
+# ---- files -----------------------------------------------------------------------
+
+
+def content_of(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
+    """The bytes of a file."""
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(
+                f"{name}: expected finite numbers, got NaN or infinity, which load would refuse; the file is as before"
+            )
+    # One key with sorted JSON: safetensors writes several keys in random order, and the same network should give the
+    # same bytes.
+    return tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
+
+
+def write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file as a whole, or leave what is there."""
+    with atomic_writer(path) as file:
+        file.write(content)
+
+
+def _json(description: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(description, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{_culprit(description)}: expected what JSON can hold: {error}") from error
+
+
+def _culprit(value: Any, place: str = "", depth: int = 0) -> str:
+    """The place of the first value that JSON cannot hold."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items if depth < 20 else ():
+        try:
+            json.dumps(item, allow_nan=False)
+        except (TypeError, ValueError):
+            return _culprit(item, f"{place}[{key}]" if isinstance(key, int) else f"{place}.{key}", depth + 1)
+    return place.lstrip(".")
+
+
+class File:
+    """An open file: its description and its tensors."""
+
+    def __init__(self, tensors: TensorFile) -> None:
+        if _KEY not in tensors.metadata:
+            raise ValueError(
+                f"expected metadata with the key {_KEY!r}, got {listed(tensors.metadata)}; was it saved by nnfast?"
+            )
+        description = parse_json(tensors.metadata[_KEY])
+        if not isinstance(description, dict) or description.get("format") != _FORMAT:
+            found = description.get("format") if isinstance(description, dict) else description
+            raise ValueError(
+                f"expected a file of format {_FORMAT!r}, got {shown(found)}; read it with the nnfast that saved it"
+            )
+        self.description: dict[str, Any] = description
+        self.tensors = tensors
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[File]:
+    """An open file; whatever is wrong with its content is a ValueError that names it."""
+    with open_regular(path) as file:
+        try:
+            yield File(TensorFile(file))
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+            text = str(error)
+            # A text of megabytes would be printed with the cause of the short one.
+            cause = error if len(text) <= _LONGEST_TEXT else None
+            raise ValueError(f"{os.fspath(path)}: cannot be read: {shortened(text, _LONGEST_TEXT)}") from cause

@@ -1,0 +1,1 @@
+"""Trainers, what they show and keep, and the callbacks that they call."""

@@ -1,0 +1,164 @@
+"""Checkpoints: a network's file, with the optimiser's state and the progress of the training beside it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from nnfast import losses, metrics, optimizers
+from nnfast.core.options import description_of, integer
+from nnfast.core.text import shown
+from nnfast.core.typing import Array
+from nnfast.io.custom_objects import names_to_keep, require_custom_objects
+from nnfast.io.network_file import (
+    CUSTOM,
+    STATE,
+    File,
+    checked_objects,
+    content_of,
+    describe,
+    listed,
+    mapping,
+    network_in,
+    reading,
+    write,
+)
+from nnfast.network import Network
+from nnfast.training.fit_loop import Position
+from nnfast.training.trainer import Trainer
+
+__all__ = ["load_trainer", "save_trainer"]
+
+_FREE_BYTES = 2**28
+_BYTES_OF_A_BYTE = 64
+"""What a training step may take by default: so much, or so many times the file's size where that is more."""
+_MOST_EPOCHS = 2**31
+"""Each epoch's order of rows has a stream of random numbers of its own."""
+
+
+def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint; see `Trainer.save_checkpoint`."""
+    of_network = names_to_keep(trainer.network.layers)
+    of_all = names_to_keep([*trainer.network.layers, trainer.loss, trainer.optimizer, *trainer.metrics])
+    with trainer.network.parameters.reading("save_checkpoint"):
+        content = _checkpoint(trainer, of_network, of_all)
+    write(path, content)
+
+
+def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
+    network, position = trainer.network, trainer.position
+    tensors = dict(network.parameters)
+    for kind, vector in trainer.plan.state().items():
+        tensors |= {f"{STATE}{kind}/{name}": part for name, part in _parts(network, vector).items()}
+    training = {
+        "loss": description_of(trainer.loss),
+        "optimizer": optimizers.describe(trainer.optimizer),
+        "metrics": [metrics.describe(metric) for metric in trainer.metrics],
+        "iteration": trainer.iteration,
+        "steps": trainer.plan.steps,
+        "epoch": trainer.epoch,
+        "position": None
+        if position is None or position.epoch != trainer.epoch
+        else position.describe(trainer.iteration),
+        **({CUSTOM: of_all} if of_all else {}),
+    }
+    return content_of(tensors, {"network": describe(network, of_network), "training": training})
+
+
+def load_trainer(
+    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None, max_bytes: int | None
+) -> Trainer:
+    """Read a checkpoint; see `Trainer.resume`."""
+    own = checked_objects(custom_objects)
+    most = None if max_bytes is None else integer("resume", "max_bytes", max_bytes)
+    with reading(path) as file:
+        training = file.description.get("training")
+        if not isinstance(training, dict):
+            raise ValueError("expected a checkpoint, got a network alone; read it with Network.load")
+        require_custom_objects(training.get(CUSTOM, []), own)
+        network = network_in(file, own)
+        _require_room(network, max(_FREE_BYTES, _BYTES_OF_A_BYTE * file.tensors.size) if most is None else most)
+        trainer = Trainer(
+            network,
+            loss=losses.get(mapping(training, "loss"), own),
+            optimizer=optimizers.from_description(mapping(training, "optimizer"), own),
+            metrics=[metrics.from_description(item, own) for item in training.get("metrics", [])],
+        )
+        trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), least=0)
+        trainer.plan.steps = _steps(training.get("steps"), trainer)
+        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0, below=_MOST_EPOCHS)
+        trainer.position = _position(training.get("position"), trainer)
+        _read_state(file, trainer)
+        return trainer
+
+
+def _require_room(network: Network, most: int) -> None:
+    """The tensors of one row, which an architecture may ask for whatever the file's size, and their gradients."""
+    _, shapes, _ = network.architecture.infer()
+    needed = 2 * sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
+    if needed > most:
+        raise ValueError(
+            f"expected a training step of at most max_bytes = {most}, got tensors of {needed} bytes for each row; "
+            f"pass max_bytes={needed} to Trainer.resume if you trust the file"
+        )
+
+
+def _read_state(file: File, trainer: Trainer) -> None:
+    parts = {
+        f"{STATE}{kind}/{name}": (kind, part)
+        for kind, vector in trainer.plan.state().items()
+        for name, part in _parts(trainer.network, vector).items()
+    }
+    stored = {name for name in file.tensors.tensors if name.startswith(STATE)}
+    if stored != set(parts):
+        raise ValueError(f"expected the optimizer's state {listed(parts)}, got {listed(stored)}")
+    for name, (kind, part) in parts.items():
+        file.tensors.read_into(name, part)
+        if kind in trainer.optimizer.never_negative and (part < 0).any():
+            raise ValueError(f"{name}: expected numbers of 0 or more, got one below 0; the file is damaged")
+
+
+def _steps(stored: Any, trainer: Trainer) -> dict[str, int]:
+    """Number of steps that each parameter has made; files without them count as if none had ever been frozen."""
+    names = list(trainer.plan.steps)
+    if stored is None:
+        return dict.fromkeys(names, trainer.iteration)
+    if not isinstance(stored, dict) or set(stored) != set(names):
+        raise ValueError(f"expected steps of the parameters {listed(names)}, got {shown(stored)}")
+    steps = {name: integer("steps", name, stored[name], least=0) for name in names}
+    if max(steps.values(), default=0) > trainer.iteration:
+        raise ValueError(f"expected at most {trainer.iteration} steps of each parameter, got {shown(stored)}")
+    return steps
+
+
+def _position(stored: Any, trainer: Trainer) -> Position | None:
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or set(stored) != {"epoch", "rows", "batch_size", "start", "totals"}:
+        raise ValueError(f"expected a position in the epoch, got {shown(stored)}")
+    rows, size = (integer("position", key, stored[key]) for key in ("rows", "batch_size"))
+    epoch, start = (integer("position", key, stored[key], least=0) for key in ("epoch", "start"))
+    totals = stored["totals"]
+    numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
+    fits = (
+        numbers
+        and len(totals) == 1 + len(trainer.core_metrics)
+        and epoch == trainer.epoch
+        and 0 <= trainer.iteration - start <= -(-rows // size)
+    )
+    if not fits:
+        raise ValueError(f"expected a position that fits the trainer, got {shown(stored)}")
+    fields = {"epoch": epoch, "rows": rows, "batch_size": size, "start": start, "totals": totals}
+    return Position.restore(fields, trainer.iteration)
+
+
+def _parts(network: Network, vector: Array) -> dict[str, Array]:
+    """Views of a vector that is laid out as the parameters are, by parameter."""
+    flat = network.flat()
+    parts = {}
+    for name, view in network.parameters.items():
+        first = (view.ctypes.data - flat.ctypes.data) // flat.itemsize
+        parts[name] = vector[first : first + view.size].reshape(view.shape)
+    return parts
