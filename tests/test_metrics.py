@@ -137,6 +137,51 @@ def test_classes_of_any_kind_have_an_accuracy_beside_a_squared_error(y: Array, l
     assert accuracy(network, "mse", X, y) == right.mean()
 
 
+# ---- totals of several passes --------------------------------------------------------------------
+
+BINARY = nf.losses.BinaryCrossEntropy(from_logits=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cut", [1, 13, 49])
+@pytest.mark.parametrize(
+    ("loss", "names"),
+    [("mse", ["accuracy", "mae", "huber"]), (BINARY, ["mse", "accuracy"]), ("mae", []), ("huber", ["accuracy"])],
+    ids=["three", "two", "none", "one"],
+)
+def test_merged_totals_are_those_of_one_pass(
+    loss: Any, names: list[str], cut: int, dtype: str, rng: np.random.Generator
+) -> None:
+    """Weights included. Sums of at most 50 numbers, in another order: 50 eps of the sum of magnitudes."""
+    x = rng.normal(size=(50, 3)).astype(dtype)
+    y = (rng.random((50, 3)) < 0.5).astype(dtype)
+    weight = rng.random(50).astype(dtype)
+    trainer = nf.Trainer(outputs((3,), dtype=dtype), loss=loss, metrics=names)
+    plan = trainer.plan
+    whole = plan.evaluate(x, y, weight)
+    first, second = plan.evaluate(x[:cut], y[:cut], weight[:cut]), plan.evaluate(x[cut:], y[cut:], weight[cut:])
+    assert whole.shape == (plan.totals_size,)
+    plan.merge_totals(first, second)
+    tolerance = 50 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(first, whole, rtol=tolerance)
+    wanted = trainer.evaluate(x, y, weight)
+    assert list(wanted) == ["loss", *names]
+    assert plan.results_of(whole, 50) == list(wanted.values())
+    np.testing.assert_allclose(plan.results_of(first, 50), list(wanted.values()), rtol=tolerance)
+
+
+def test_totals_of_another_plan_are_refused() -> None:
+    plan = nf.Trainer(outputs((3,)), loss="mse", metrics=["accuracy"]).plan
+    assert plan.totals_size == 2
+    for wrong in (np.zeros(1), np.zeros(3), np.zeros((1, 2))):
+        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
+            plan.merge_totals(np.zeros(2), wrong)
+        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
+            plan.merge_totals(wrong, np.zeros(2))
+        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
+            plan.results_of(wrong, 1)
+
+
 # ---- losses among the metrics --------------------------------------------------------------------
 
 

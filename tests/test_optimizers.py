@@ -8,41 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optimizer_cases import DTYPES, EVERY, Given, chain, data, parts
 
 import nnfast as nf
-from nnfast import kernels, layers, losses, optimizers
+from nnfast import _core, kernels, layers, losses, optimizers
 from nnfast.core.typing import Array
-
-DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-class Given(losses.CustomLoss):
-    """A loss of 1 in each row, with the gradient that the test asks for."""
-
-    def __init__(self, slope: Any = 1.0) -> None:
-        self.slope = slope
-
-    def value(self, target: Array, prediction: Array) -> Array:
-        return np.ones(len(target))
-
-    def gradient(self, target: Array, prediction: Array) -> Array:
-        return np.broadcast_to(np.asarray(self.slope, prediction.dtype), prediction.shape)
-
-
-def chain(dtype: str = "float64", width: int = 3) -> nf.Network:
-    return nf.Network(
-        [layers.Input((width,)), layers.Dense(width, name="a"), layers.Dense(2, name="b")], seed=1, dtype=dtype
-    )
-
-
-def data(rng: np.random.Generator, width: int = 3) -> tuple[Array, Array]:
-    return rng.normal(size=(5, width)), rng.normal(size=(5, 2))
-
-
-def parts(trainer: nf.Trainer) -> list[bytes]:
-    """The bits of everything that a step changes."""
-    plan = trainer.plan
-    return [part.tobytes() for part in (trainer.network.flat(), *plan.state().values())]
 
 
 def unchanged(trainer: nf.Trainer, call: Callable[[], Any], match: str) -> None:
@@ -58,11 +28,13 @@ def unchanged(trainer: nf.Trainer, call: Callable[[], Any], match: str) -> None:
 
 
 def test_defaults_are_those_of_keras() -> None:
-    adam, sgd = optimizers.Adam(), optimizers.SGD()
+    adam, sgd, rmsprop = optimizers.Adam(), optimizers.SGD(), optimizers.RMSprop()
     assert (adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon) == (0.001, 0.9, 0.999, 1e-7)
     assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.01, 0.0, False)
-    assert repr(optimizers.get("adam")) == repr(adam)
-    assert repr(optimizers.get("sgd")) == repr(sgd)
+    assert (rmsprop.learning_rate, rmsprop.rho, rmsprop.epsilon) == (0.001, 0.9, 1e-7)
+    assert (rmsprop.momentum, rmsprop.centered) == (0.0, False)
+    for made in (adam, sgd, rmsprop):
+        assert repr(optimizers.get(made.name)) == repr(made)
     assert losses.Huber().delta == 1.0
     assert losses.CrossEntropy().label_smoothing == 0.0
 
@@ -89,6 +61,23 @@ def test_the_defaults_of_the_kernels_are_those_of_the_classes() -> None:
         for name, parameter in inspect.signature(function).parameters.items():
             if hasattr(optimizer, name):
                 assert parameter.default == getattr(optimizer, name), name
+
+
+def test_every_optimizer_of_the_core_is_a_class_and_here() -> None:
+    names = sorted(made.name for made in optimizers.CLASSES.values())
+    assert names == _core.optimizer_names()
+    assert names == sorted({make(0.1).name for make in EVERY.values()})
+
+
+def test_a_user_s_class_is_none_of_nnfast_s() -> None:
+    class Own(optimizers.RMSprop):
+        """Known by its name in `custom_objects` alone."""
+
+    assert "Own" not in optimizers.CLASSES
+    assert type(optimizers.get("rmsprop")) is optimizers.RMSprop
+    with pytest.raises(ValueError, match="unknown optimizer 'Own'"):
+        optimizers.from_description(optimizers.describe(Own()), {})
+    assert type(optimizers.from_description(optimizers.describe(Own(0.5)), {"Own": Own})) is Own
 
 
 # ---- each parameter's own steps ----------------------------------------------------------------
@@ -239,6 +228,71 @@ def test_what_is_frozen_does_not_go_on_with_its_velocity(
             np.testing.assert_allclose(value, moved, rtol=0, atol=8 * float(np.finfo(dtype).eps))
 
 
+@DTYPES
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_frozen_keeps_its_state(name: str, dtype: str, rng: np.random.Generator) -> None:
+    """And goes on from it when it learns again: the others move as if it had never been there."""
+    x, y = data(rng)
+    network = chain(dtype)
+    trainer = nf.Trainer(network, loss=Given(), optimizer=EVERY[name](0.1))
+    flat = network.flat()
+    kernel = network.parameters["b.kernel"]
+    first = (kernel.ctypes.data - flat.ctypes.data) // flat.itemsize
+    place = slice(first, first + kernel.size)
+
+    def of_kernel() -> list[bytes]:
+        return [part[place].tobytes() for part in (flat, *trainer.plan.state().values())]
+
+    trainer.train_on_batch(x, y)
+    network.freeze("b.kernel")
+    before, bias = of_kernel(), network.parameters["b.bias"].copy()
+    for _ in range(2):
+        trainer.train_on_batch(x, y)
+    assert of_kernel() == before
+    assert (network.parameters["b.bias"] != bias).all()
+    network.unfreeze()
+    trainer.train_on_batch(x, y)
+    assert all(now != then for now, then in zip(of_kernel(), before, strict=True))
+    assert trainer.plan.steps == {"a.kernel": 4, "a.bias": 4, "b.kernel": 2, "b.bias": 4}
+
+
+@DTYPES
+@pytest.mark.parametrize("name", EVERY)
+def test_a_resumed_run_has_the_bits_of_one_without_interruption(
+    name: str, dtype: str, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    x, y = (np.tile(part, (4, 1)).astype(dtype) for part in data(rng))
+
+    def fit(trainer: nf.Trainer, epochs: int, first: int = 0) -> None:
+        trainer.fit(x, y, epochs=epochs, batch_size=6, initial_epoch=first)
+
+    one, other = (nf.Trainer(chain(dtype), loss="mse", optimizer=EVERY[name](0.01)) for _ in range(2))
+    fit(one, 4)
+    fit(other, 2)
+    other.save_checkpoint(tmp_path / "run")
+    resumed = nf.Trainer.resume(tmp_path / "run")
+    assert repr(resumed.optimizer) == repr(other.optimizer)
+    fit(resumed, 4, 2)
+    assert parts(resumed) == parts(one)
+    assert resumed.plan.steps == one.plan.steps
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if "adam" in name or "rmsprop" in name])
+def test_a_mean_of_squares_below_zero_is_damage(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
+    trainer = nf.Trainer(chain(), loss="mse", optimizer=EVERY[name](0.01))
+    trainer.train_on_batch(*data(rng))
+    for kind, vector in trainer.plan.state().items():
+        kept = vector.copy()
+        vector[0] = -1.0
+        trainer.save_checkpoint(tmp_path / kind)
+        vector[...] = kept
+        if kind == "v":
+            with pytest.raises(ValueError, match=r"v/.*: expected numbers of 0 or more"):
+                nf.Trainer.resume(tmp_path / kind)
+        else:
+            nf.Trainer.resume(tmp_path / kind)
+
+
 # ---- steps that are refused ----------------------------------------------------------------------
 
 
@@ -305,8 +359,9 @@ HUGE = {"float32": (1e30, 1e12), "float64": (1e300, 1e12)}
         lambda rate: optimizers.SGD(rate, momentum=0.9),
         lambda rate: optimizers.SGD(rate, momentum=0.9, nesterov=True),
         lambda rate: optimizers.Adam(rate * 1e7, epsilon=1e-30),
+        *(EVERY[name] for name in EVERY if "rmsprop" in name),
     ],
-    ids=["sgd", "momentum", "nesterov", "adam"],
+    ids=["sgd", "momentum", "nesterov", "adam", *(name for name in EVERY if "rmsprop" in name)],
 )
 def test_an_update_that_overflows_changes_nothing(make: Callable[[float], Any], dtype: str) -> None:
     """Loss and gradients are finite; the new parameters would not be. Training goes on with a smaller rate."""
@@ -354,9 +409,10 @@ def test_a_state_that_is_huge_from_the_start_is_looked_at(dtype: str) -> None:
 
 
 @DTYPES
-def test_squares_of_gradients_that_overflow_change_nothing(dtype: str) -> None:
+@pytest.mark.parametrize("name", [name for name in EVERY if "adam" in name or "rmsprop" in name])
+def test_squares_of_gradients_that_overflow_change_nothing(name: str, dtype: str) -> None:
     x, y = np.ones((4, 3), dtype), np.zeros((4, 2), dtype)
-    trainer = nf.Trainer(chain(dtype), loss=Given(1.0))
+    trainer = nf.Trainer(chain(dtype), loss=Given(1.0), optimizer=EVERY[name](1e-3))
     trainer.train_on_batch(x, y)
     trainer.loss.slope = 1e2 * np.sqrt(float(np.finfo(dtype).max))  # type: ignore[attr-defined]
     unchanged(trainer, lambda: trainer.train_on_batch(x, y), "expected an update to a finite v, got .* Scale inputs")
@@ -366,26 +422,20 @@ def test_squares_of_gradients_that_overflow_change_nothing(dtype: str) -> None:
 
 
 @DTYPES
-@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("name", EVERY)
 def test_huge_gradients_that_fit_are_taken_by_the_formula(name: str, dtype: str) -> None:
     """Sizes on both sides of the one from which updates are checked give the bits of the kernel alone."""
-    made = {"sgd": optimizers.SGD(1e-3), "momentum": optimizers.SGD(1e-3, momentum=0.9), "adam": optimizers.Adam(1e-3)}
     network = chain(dtype)
     network.freeze("a", "b.kernel")
-    trainer = nf.Trainer(network, loss=Given(), optimizer=made[name])
+    trainer = nf.Trainer(network, loss=Given(), optimizer=EVERY[name](1e-3))
     bias = network.parameters["b.bias"]
-    p, state = bias.copy(), [np.zeros(2, dtype) for _ in range(2)]
+    p, state = bias.copy(), {kind: np.zeros(2, dtype) for kind in trainer.plan.state()}
     x, y = np.zeros((1, 3), dtype), np.zeros((1, 2), dtype)
     for step, slope in enumerate([1e3, 1e15, 1e3, 1e18, 1e12, 1.0], start=1):
         trainer.loss.slope = slope  # type: ignore[attr-defined]
         trainer.train_on_batch(x, y)
         g = np.full(2, slope, dtype)
-        if name == "adam":
-            kernels.adam_update(p, g, state[0], state[1], step=step)
-        elif name == "momentum":
-            kernels.sgd_update(p, g, state[0], 1e-3, 0.9)
-        else:
-            kernels.sgd_update(p, g, None, 1e-3)
+        kernels.optimizer_update(trainer.optimizer, p, g, state, step)
         assert bias.tobytes() == p.tobytes(), step
 
 

@@ -52,6 +52,13 @@ py::array contiguous_array(const py::handle& object, const char* place) {
   return array;
 }
 
+void require_like(const py::array& x, const py::array& like, const char* place, const char* other) {
+  const bool same =
+      x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());
+  require(same, place, ": expected the shape of ", other, ", ", shape_text(like), ", got ",
+          shape_text(x));
+}
+
 void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place) {
   bool fits = true;
   size_t bytes = element_size;

@@ -63,6 +63,9 @@ struct Input {
 void require_apart(const py::array& written, const char* place,
                    std::initializer_list<Input> inputs);
 
+// Refuses an array that has not the shape of `like`, which the error calls `other`.
+void require_like(const py::array& x, const py::array& like, const char* place, const char* other);
+
 // Refuses, naming `place`, an array that does not fit in the machine's memory.
 void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place);
 

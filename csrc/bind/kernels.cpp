@@ -1,7 +1,6 @@
 // Single kernels on arrays, for tests, benchmarks and learners.
 #include <pybind11/stl.h>
 
-#include <cfloat>
 #include <cmath>
 
 #include "base/aligned.h"
@@ -14,7 +13,6 @@
 #include "ops/gemm/gemm.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
-#include "ops/update.h"
 
 namespace nnfast::bind {
 namespace {
@@ -121,13 +119,6 @@ RowShape rows_of(const py::array& x, const char* place) {
   require(x.ndim() >= 1, place, ": expected one axis or more, got a number; use numpy.atleast_1d");
   const index_t n = x.shape(x.ndim() - 1);
   return {n == 0 ? 0 : x.size() / n, n};
-}
-
-void require_like(const py::array& x, const py::array& like, const char* place, const char* other) {
-  const bool same =
-      x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());
-  require(same, place, ": expected the shape of ", other, ", ", shape_text(like), ", got ",
-          shape_text(x));
 }
 
 py::array activation_forward_py(const std::string& name, const py::object& object, double alpha,
@@ -462,65 +453,6 @@ py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
   return py::array(std::move(out));
 }
 
-// ---- optimisers ------------------------------------------------------------------------------------------
-
-py::array writable_like(const py::object& object, const py::array& like, const char* place) {
-  py::array array = contiguous_array(object, place);
-  require(array.writeable(), place, ": expected a writable array, got a read-only one");
-  if (dtype_text(array) != dtype_text(like)) {
-    throw py::type_error(text(place, ": expected ", dtype_text(like), " like the gradients, got ",
-                              dtype_text(array)));
-  }
-  require_like(array, like, place, "gradients");
-  return array;
-}
-
-// Text for a number out of its range; NaN is in none.
-void require_number(bool in_range, const char* place, const char* wanted, double got) {
-  require(in_range && std::isfinite(got), place, ": expected ", wanted, ", got ", got);
-}
-
-void sgd(const py::object& parameters, const py::object& gradients, const py::object& velocity,
-         double learning_rate, double momentum, bool nesterov) {
-  const py::array g = contiguous_array(gradients, "gradients");
-  require_number(learning_rate >= 0, "sgd_update", "a finite learning_rate >= 0", learning_rate);
-  require_number(momentum >= 0 && momentum < 1, "sgd_update", "0 <= momentum < 1", momentum);
-  require(momentum == 0 || !velocity.is_none(),
-          "sgd_update: expected a velocity with momentum, got none");
-  with_type(g, "gradients", [&](auto t) {
-    using T = decltype(t);
-    py::array p = writable_like(parameters, g, "parameters");
-    py::array v;
-    if (!velocity.is_none()) v = writable_like(velocity, g, "velocity");
-    require_apart(p, "parameters", {{g, "gradients"}});
-    require_apart(v, "velocity", {{g, "gradients"}, {p, "parameters"}});
-    sgd_update(mutable_data_of<T>(p), velocity.is_none() ? nullptr : mutable_data_of<T>(v),
-               data_of<T>(g), g.size(), {learning_rate, momentum, nesterov});
-  });
-}
-
-void adam(const py::object& parameters, const py::object& gradients, const py::object& m_object,
-          const py::object& v_object, double learning_rate, double beta_1, double beta_2,
-          double epsilon, uint64_t step) {
-  const py::array g = contiguous_array(gradients, "gradients");
-  require(step >= 1, "adam_update: expected a step of 1 or more, got 0");
-  require_number(learning_rate >= 0, "adam_update", "a finite learning_rate >= 0", learning_rate);
-  require_number(beta_1 >= 0 && beta_1 < 1, "adam_update", "0 <= beta_1 < 1", beta_1);
-  require_number(beta_2 >= 0 && beta_2 < 1, "adam_update", "0 <= beta_2 < 1", beta_2);
-  // A normal number in float32 too: 0 / 0 where a gradient was 0 otherwise.
-  require_number(epsilon >= FLT_MIN, "adam_update", "a finite epsilon >= 2^-126", epsilon);
-  with_type(g, "gradients", [&](auto t) {
-    using T = decltype(t);
-    py::array p = writable_like(parameters, g, "parameters"), m = writable_like(m_object, g, "m"),
-              v = writable_like(v_object, g, "v");
-    require_apart(p, "parameters", {{g, "gradients"}});
-    require_apart(m, "m", {{g, "gradients"}, {p, "parameters"}});
-    require_apart(v, "v", {{g, "gradients"}, {p, "parameters"}, {m, "m"}});
-    adam_update(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), data_of<T>(g),
-                g.size(), learning_rate, beta_1, beta_2, epsilon, step);
-  });
-}
-
 }  // namespace
 
 void add_kernels(py::module_& module) {
@@ -566,10 +498,6 @@ void add_kernels(py::module_& module) {
              arg("stream"));
   module.def("add", &combine<false>, arg("a"), arg("b"));
   module.def("multiply", &combine<true>, arg("a"), arg("b"));
-  module.def("sgd_update", &sgd, arg("parameters"), arg("gradients"), arg("velocity"),
-             arg("learning_rate"), arg("momentum"), arg("nesterov"));
-  module.def("adam_update", &adam, arg("parameters"), arg("gradients"), arg("m"), arg("v"),
-             arg("learning_rate"), arg("beta_1"), arg("beta_2"), arg("epsilon"), arg("step"));
   module.def("math_forward", &math_forward, arg("name"), arg("x"));
   module.def("random_uniform", &random_numbers<false>, arg("n"), arg("seed"), arg("stream"),
              arg("dtype"));

@@ -12,7 +12,7 @@
 #include "ops/activation.h"
 #include "ops/loss.h"
 #include "plan/op.h"
-#include "plan/optimizer.h"
+#include "plan/train/update_rule.h"
 
 namespace nnfast::bind {
 namespace {

@@ -97,11 +97,15 @@ class PyPlan {
   virtual py::dict values() = 0;
   virtual py::dict value_gradients() = 0;
   virtual py::dict state(const py::handle& self) = 0;
+  virtual std::vector<std::string> squares() = 0;
+  virtual void merge_totals(const py::object& totals, const py::object& other) const = 0;
+  virtual std::vector<double> results_of(const py::object& totals, index_t rows) const = 0;
   virtual py::dict steps() = 0;
   virtual void set_steps(const py::dict& steps) = 0;
   virtual py::list describe() = 0;
   virtual index_t capacity() const = 0;
   virtual size_t arena_bytes() const = 0;
+  virtual index_t totals_size() const = 0;
   virtual uint64_t iteration() const = 0;
   virtual void set_iteration(uint64_t value) = 0;
 };
@@ -178,7 +182,7 @@ class PyPlanOf final : public PyPlan {
     }
     require(first >= 0 && first < rows.size() && rates.ndim() == 1 && rates.size() > 0,
             "train_batches: expected a first row within the order and at least one learning rate");
-    py::array sums = output_array<double>(tally, {2, 2 + plan_.metric_count()}, "tally", {});
+    py::array sums = output_array<double>(tally, {2, 1 + plan_.totals_size()}, "tally", {});
     double* to = mutable_data_of<double>(sums);
     const ReleaseGil release;
     plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(),
@@ -187,7 +191,7 @@ class PyPlanOf final : public PyPlan {
 
   py::array evaluate(const py::object& x, const py::object& y, const py::object& weight) override {
     const Dataset<T> data = dataset_of(x, y, weight);
-    py::array_t<double> totals(1 + plan_.metric_count());
+    py::array_t<double> totals(plan_.totals_size());
     double* sums = totals.mutable_data();
     std::fill(sums, sums + totals.size(), 0.0);
     {
@@ -244,10 +248,33 @@ class PyPlanOf final : public PyPlan {
   py::dict state(const py::handle& self) override {
     py::dict out;
     if (!plan_.optimizer()) return out;
-    for (const auto& [name, data] : plan_.optimizer()->state()) {
-      out[py::str(name)] = view_of(data, {plan_.layout().flat_size()}, self);
+    for (const auto& state : plan_.optimizer()->state()) {
+      out[py::str(state.what.name)] =
+          view_of(state.numbers.data(), {plan_.layout().flat_size()}, self);
     }
     return out;
+  }
+
+  std::vector<std::string> squares() override {
+    std::vector<std::string> names;
+    if (!plan_.optimizer()) return names;
+    for (const auto& state : plan_.optimizer()->state()) {
+      if (state.what.holds == plan::Holds::squares) names.emplace_back(state.what.name);
+    }
+    return names;
+  }
+
+  void merge_totals(const py::object& totals, const py::object& other) const override {
+    py::array into = output_array<double>(totals, {plan_.totals_size()}, "totals", {});
+    const py::array from = totals_of(other);
+    plan_.merge_totals(mutable_data_of<double>(into), data_of<double>(from));
+  }
+
+  std::vector<double> results_of(const py::object& totals, index_t rows) const override {
+    std::vector<double> results(static_cast<size_t>(plan_.result_count()));
+    const py::array from = totals_of(totals);
+    plan_.results_of(results.data(), data_of<double>(from), rows);
+    return results;
   }
 
   py::dict steps() override {
@@ -293,6 +320,7 @@ class PyPlanOf final : public PyPlan {
 
   index_t capacity() const override { return plan_.options().capacity; }
   size_t arena_bytes() const override { return plan_.program().arena.size() * sizeof(T); }
+  index_t totals_size() const override { return plan_.totals_size(); }
   uint64_t iteration() const override { return plan_.iteration; }
   void set_iteration(uint64_t value) override {
     require(value < UINT32_MAX, "iteration: expected less than 2^32 - 1 steps, got ", value);
@@ -408,6 +436,12 @@ class PyPlanOf final : public PyPlan {
     return true;
   }
 
+  py::array totals_of(const py::object& object) const {
+    const py::array totals = contiguous_array_of<double>(object, "totals");
+    require(totals.ndim() == 1 && totals.shape(0) == plan_.totals_size(),
+            "totals: expected shape (", plan_.totals_size(), ",), got ", shape_text(totals));
+    return totals;
+  }
   void require_kept() const {
     if (!plan_.options().keep) throw StateError("values: expected a plan made with keep=True");
   }
@@ -526,6 +560,7 @@ void add_plan(py::module_& module) {
            py::arg("seed") = 0, py::arg("fuse") = true, py::arg("keep") = false)
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
+      .def_property_readonly("totals_size", &PyPlan::totals_size)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
       .def("predict", &PyPlan::predict, py::arg("x"), py::arg("out") = py::none())
       .def("train_step_if_fits", &PyPlan::train_step_if_fits, py::arg("x"), py::arg("y"),
@@ -536,6 +571,8 @@ void add_plan(py::module_& module) {
            py::arg("sample_weight"), py::arg("order"), py::arg("first"), py::arg("batch_size"),
            py::arg("learning_rates"), py::arg("seconds"), py::arg("tally"))
       .def("evaluate", &PyPlan::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"))
+      .def("merge_totals", &PyPlan::merge_totals, py::arg("totals"), py::arg("other"))
+      .def("results_of", &PyPlan::results_of, py::arg("totals"), py::arg("rows"))
       .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("training"))
       .def("gradients", [](const py::object& self) { return self.cast<PyPlan&>().gradients(self); })
@@ -543,6 +580,7 @@ void add_plan(py::module_& module) {
       .def("values", &PyPlan::values)
       .def("value_gradients", &PyPlan::value_gradients)
       .def("state", [](const py::object& self) { return self.cast<PyPlan&>().state(self); })
+      .def("squares", &PyPlan::squares)
       .def_property("steps", &PyPlan::steps, &PyPlan::set_steps)
       .def("describe", &PyPlan::describe);
 }

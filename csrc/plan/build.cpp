@@ -5,10 +5,11 @@
 #include "base/cpu.h"
 #include "ops/activation.h"
 #include "plan/fuse.h"
-#include "plan/loss.h"
 #include "plan/memory.h"
 #include "plan/ops.h"
 #include "plan/program.h"
+#include "plan/train/loss.h"
+#include "plan/train/metrics.h"
 
 namespace nnfast::plan {
 
@@ -219,10 +220,9 @@ class Builder {
   }
 
   bool metrics_need_probabilities() const {
-    return std::any_of(options_.metrics.begin(), options_.metrics.end(),
-                       [this](const NodeSpec& metric) {
-                         return metric.op != "accuracy" && metric.op != options_.loss->op;
-                       });
+    return std::any_of(
+        options_.metrics.begin(), options_.metrics.end(),
+        [this](const NodeSpec& metric) { return needs_probabilities(metric, *options_.loss); });
   }
 
   // ---- memory: value buffers are alive from their producer to their last reader -----------------

@@ -9,8 +9,8 @@
 #include "base/thread_pool.h"
 #include "ops/reduce.h"
 #include "plan/busy.h"
-#include "plan/loss.h"
 #include "plan/ops.h"
+#include "plan/train/loss.h"
 
 namespace nnfast::plan {
 
@@ -59,22 +59,6 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
   } else {
     loss_ = loss_options(loss, on_logits);
   }
-  for (const NodeSpec& metric : options_.metrics) {
-    Metric made;
-    made.accuracy = metric.op == "accuracy";
-    if (made.accuracy) {
-      require_known(metric, "");
-    } else {
-      // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
-      made.of_prediction = metric.op == loss.op;
-      const bool logits = wants_logits(metric) || (made.of_prediction && on_logits);
-      require(logits || metric.op != "cross_entropy",
-              "cross_entropy: expected it as a metric only beside the loss of that name, got ",
-              loss.op);
-      made.loss = loss_options(metric, logits);
-    }
-    metrics_.push_back(made);
-  }
   if (options_.optimizer) {
     optimizer_.emplace(*options_.optimizer, program_.parameters, graph_->flat.data(),
                        program_.gradients.data(), layout().flat_size());
@@ -84,18 +68,17 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
     augmentation_->scale = program_.input_scale;
     augmentation_->offset = program_.input_offset;
   }
-  answers_apart_ = loss.op == "binary_cross_entropy";
   classes_ = static_cast<index_t>(program_.prediction->shape.back());
   positions_ = program_.prediction->size / classes_;
+  metrics_ = Metrics<T>(options_.metrics, {loss, on_logits, program_.output_is_logits,
+                                           options_.capacity, positions_, classes_});
   const size_t rows = static_cast<size_t>(options_.capacity);
   const size_t positions = rows * static_cast<size_t>(positions_);
   labels_ = AlignedBuffer<int32_t>(positions);
-  best_ = AlignedBuffer<int32_t>(positions);
-  best_target_ = AlignedBuffer<int32_t>(positions);
   targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(program_.prediction->size));
   values_ = AlignedBuffer<T>(rows);
   weights_ = AlignedBuffer<T>(rows);
-  sums_.resize(2 + metrics_.size());
+  sums_.resize(static_cast<size_t>(1 + totals_size()));
 }
 
 template <class T>
@@ -362,16 +345,28 @@ void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
 }
 
 template <class T>
-LossInputs<T> Plan<T>::loss_inputs(const Tensor<T>& prediction, index_t rows) const {
-  return {prediction.value, has_labels_ ? labels_.data() : nullptr,
-          targets_.data(),  rows,
-          positions_,       classes_};
+Answers<T> Plan<T>::answers(index_t rows) const {
+  return {{program_.prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(),
+           rows, positions_, classes_},
+          program_.output->value};
+}
+
+template <class T>
+void Plan<T>::merge_totals(double* totals, const double* other) const {
+  totals[0] += other[0];
+  metrics_.merge(totals + 1, other + 1);
+}
+
+template <class T>
+void Plan<T>::results_of(double* results, const double* totals, index_t rows) const {
+  results[0] = totals[0] / static_cast<double>(rows);
+  metrics_.results(results + 1, totals + 1, rows);
 }
 
 // The batch's loss, sum of weight * value / rows; with the gradient at the prediction if asked.
 template <class T>
 double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
-  const LossInputs<T> inputs = loss_inputs(*program_.prediction, rows);
+  const LossInputs<T> inputs = answers(rows).to_loss;
   T* value = values_.data();
   T* gradient = with_gradient ? program_.d_prediction : nullptr;
   const T* weights = weighted ? weights_.data() : nullptr;
@@ -418,7 +413,7 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     std::fill(sums_.begin(), sums_.end(), 0.0);
     sums_[0] = 1;
     sums_[1] = loss * static_cast<double>(batch.rows);
-    add_metrics(batch.rows, sums_.data() + 1);
+    metrics_.update(sums_.data() + 2, answers(batch.rows));
   }
   backward(run);
   bool moderate = true;
@@ -433,10 +428,9 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   for (const auto& op : program_.ops) op->commit(run);
   ++iteration;
   if (tally) {
-    for (size_t i = 0; i < sums_.size(); ++i) {
-      tally[i] += sums_[i];
-      tally[sums_.size() + i] = sums_[i];
-    }
+    tally[0] += sums_[0];
+    merge_totals(tally + 1, sums_.data() + 1);
+    std::copy(sums_.begin(), sums_.end(), tally + sums_.size());
   }
   return loss;
 }
@@ -486,7 +480,7 @@ void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
     forward(run);
     const double loss = compute_loss(batch.rows, data.weights != nullptr, false);
     totals[0] += loss * static_cast<double>(batch.rows);
-    add_metrics(batch.rows, totals);
+    metrics_.update(totals + 1, answers(batch.rows));
   }
 }
 
@@ -513,13 +507,11 @@ std::string Plan<T>::place_of(const Batch& batch) {
 
 template <class T>
 void Plan<T>::explain_overflow(const typename Optimizer<T>::Overflow& found, const Batch& batch) {
-  const std::string what = found.what;
-  const bool of_gradients = what == "m" || what == "v";  // Adam's, whatever the learning rate
-  throw StateError(text(found.parameter->name, ": expected an update to a finite ", what,
+  throw StateError(text(found.parameter->name, ": expected an update to a finite ", found.what,
                         ", got NaN or infinity, in ", place_of(batch),
                         "; the parameters are those before it. ",
-                        of_gradients ? "Scale inputs and targets to sizes near 1"
-                                     : "A smaller learning rate often helps"));
+                        found.whatever_the_rate ? "Scale inputs and targets to sizes near 1"
+                                                : "A smaller learning rate often helps"));
 }
 
 // Finds where the numbers stopped being finite, by running the step once more op by op.

@@ -7,6 +7,7 @@
 
 #include "plan/augmentation.h"
 #include "plan/program.h"
+#include "plan/train/metrics.h"
 
 namespace nnfast::plan {
 
@@ -59,14 +60,21 @@ class Plan {
   double train_step(const Dataset<T>& batch, double learning_rate);
 
   // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Once a step
-  // is made, its 1 and its sums of losses and metrics are added to the first row of tally (2, 2 +
-  // metrics) and written to the second: so the tally is right whatever ends the call. Only here are
+  // is made, its 1 and its totals are added to the first row of tally (2, 1 + totals) and written to
+  // the second: so the tally is right whatever ends the call. Only here are
   // images augmented.
   void train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                      index_t first, index_t batch_size, const double* learning_rates, index_t steps,
                      double seconds, double* tally);
 
-  // Adds the sums of losses and metrics over all rows to totals.
+  // Totals: the sum of losses over rows, and the metrics' state.
+  index_t totals_size() const { return 1 + static_cast<index_t>(metrics_.state_size()); }
+  index_t result_count() const { return 1 + static_cast<index_t>(metrics_.count()); }
+  void merge_totals(double* totals, const double* other) const;
+  // results (result_count): the loss and the metrics of so many rows.
+  void results_of(double* results, const double* totals, index_t rows) const;
+
+  // Adds all rows to totals.
   void evaluate(const Dataset<T>& data, double* totals);
 
   double loss_and_gradients(const Dataset<T>& batch, bool training);
@@ -78,7 +86,6 @@ class Plan {
   const PlanOptions& options() const { return options_; }
   const GraphLayout& layout() const { return graph_->layout; }
   index_t rows_of_last_run() const { return last_rows_; }
-  index_t metric_count() const { return static_cast<index_t>(options_.metrics.size()); }
   std::optional<Optimizer<T>>& optimizer() { return optimizer_; }
   uint64_t iteration = 0;
 
@@ -96,11 +103,9 @@ class Plan {
   bool looks_between_ops(const Run& run) const;
   void forward(const Run& run);
   void backward(const Run& run);
-  LossInputs<T> loss_inputs(const Tensor<T>& prediction, index_t rows) const;
+  Answers<T> answers(index_t rows) const;
   double compute_loss(index_t rows, bool weighted, bool with_gradient);
   double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* tally);
-  void add_metrics(index_t rows, double* totals);
-  double accuracy(index_t rows);
   void require_rows(index_t rows, const char* place) const;
   void require_training(const char* place) const;
   void require_optimizer(const char* place) const;
@@ -119,21 +124,15 @@ class Plan {
   LossCallback<T> loss_callback_;
   Program<T> program_;
   LossOptions loss_;
-  struct Metric {
-    bool accuracy = false;       // else a loss
-    bool of_prediction = false;  // reads what the loss reads, else the network's output
-    LossOptions loss;
-  };
-  std::vector<Metric> metrics_;
+  Metrics<T> metrics_;
   std::optional<Optimizer<T>> optimizer_;
   std::optional<AugmentParams> augmentation_;
 
   index_t positions_ = 1,
           classes_ = 1;  // of the prediction: the axes before the last, and the last
-  AlignedBuffer<int32_t> labels_, best_, best_target_;
+  AlignedBuffer<int32_t> labels_;
   AlignedBuffer<T> targets_, values_, weights_;
-  std::vector<double> sums_;    // of a step: 1, and losses and metrics summed over its rows
-  bool answers_apart_ = false;  // the loss takes each output as an answer of its own
+  std::vector<double> sums_;  // of a step: 1, and its totals
   bool has_labels_ = false;
   index_t last_rows_ = 0;
   index_t row_bytes_ =

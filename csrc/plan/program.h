@@ -8,7 +8,7 @@
 
 #include "ops/loss.h"
 #include "plan/graph.h"
-#include "plan/optimizer.h"
+#include "plan/train/optimizer.h"
 
 namespace nnfast::plan {
 

@@ -33,7 +33,16 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.core.arrays import as_array, as_numbers
-from nnfast.core.options import Configured, choose, from_config, integer, module_names, real, shape_of
+from nnfast.core.options import (
+    Configured,
+    choose,
+    from_config,
+    integer,
+    module_names,
+    public_classes,
+    real,
+    shape_of,
+)
 from nnfast.core.typing import Array, Shape
 
 __all__ = [
@@ -513,13 +522,7 @@ def _product(a: Array, b: Array, *, transpose: bool = False) -> Array:
     return _core.matmul(a, b, None, False, transpose, None, "identity", 0.0, False)
 
 
-_CLASSES: dict[str, type[Initializer]] = {
-    c.__name__: c
-    for c in (
-        *(Zeros, Ones, Constant, Given, RandomUniform, RandomNormal, Orthogonal),
-        *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, LeCunUniform, LeCunNormal),
-    )
-}
+_CLASSES = public_classes(Initializer)
 _NAMES = {c.name: c for c in _CLASSES.values() if c is not Given}
 
 

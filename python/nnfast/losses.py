@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from nnfast import _core
 from nnfast.core.advice import LOSSES
 from nnfast.core.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
-from nnfast.core.options import Configured, choose, flag, from_config, module_names, own_classes, real
+from nnfast.core.options import Configured, choose, flag, from_config, module_names, own_classes, public_classes, real
 from nnfast.core.typing import Array, Spec
 
 __all__ = [
@@ -367,13 +367,7 @@ def _weighted(values: Array, weight: Array | None) -> Array:
     return values if weight is None else np.multiply(values, weight, out=np.zeros_like(values), where=weight != 0)
 
 
-CLASSES: dict[str, type[Loss]] = {
-    c.__name__: c
-    for c in (
-        *(MeanSquaredError, HalfSquaredError, MeanAbsoluteError, SumAbsoluteError),
-        *(Huber, BinaryCrossEntropy, CrossEntropy),
-    )
-}
+CLASSES = public_classes(Loss, CustomLoss)
 NAMES: dict[str, type[Loss]] = {c.name: c for c in CLASSES.values()}
 ALIASES = {
     "mean_squared_error": "mse",

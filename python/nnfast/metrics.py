@@ -16,6 +16,7 @@ from nnfast.core.options import (
     function_name,
     module_names,
     own_classes,
+    public_classes,
 )
 from nnfast.core.typing import Array, Shape, Spec
 
@@ -212,6 +213,8 @@ class FunctionMetric(Metric):
         return float(self.function(y_true, y_pred))
 
 
+_NAMES = {c.name: c for c in public_classes(Metric).values() if "name" in vars(c)}
+"""The metrics that need no argument."""
 _ALIASES = {
     **losses.ALIASES,
     **dict.fromkeys(("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"),
@@ -252,8 +255,8 @@ def get(metric: Any) -> Metric:
         raise TypeError(f"metric: expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
     if callable(metric):
         return FunctionMetric(metric)
-    name = choose("metric", metric, ["accuracy", *losses.NAMES], _ALIASES)
-    return Accuracy() if name == "accuracy" else LossMetric(name)
+    name = choose("metric", metric, [*_NAMES, *losses.NAMES], _ALIASES)
+    return _NAMES[name]() if name in _NAMES else LossMetric(name)
 
 
 def describe(metric: Metric) -> str | dict[str, Any]:

@@ -22,6 +22,7 @@ from nnfast.core.options import (
     function_name,
     module_names,
     own_classes,
+    public_classes,
     real,
 )
 from nnfast.core.typing import Spec
@@ -49,8 +50,6 @@ class Optimizer(Configured):
     """
 
     name: ClassVar[str]
-    never_negative: ClassVar[tuple[str, ...]] = ()
-    """Names of the state that is made of squares; anything below 0 is damage."""
     learning_rate: LearningRate
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -199,7 +198,6 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    never_negative = ("v",)
 
     def __init__(
         self,
@@ -217,7 +215,7 @@ class Adam(Optimizer):
         return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
-CLASSES: dict[str, type[Optimizer]] = {c.__name__: c for c in (SGD, Adam)}
+CLASSES = public_classes(Optimizer)
 _NAMES = {c.name: c for c in CLASSES.values()}
 
 

@@ -16,7 +16,16 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from nnfast.core.options import Configured, flag, from_config, integer, module_names, own_classes, real
+from nnfast.core.options import (
+    Configured,
+    flag,
+    from_config,
+    integer,
+    module_names,
+    own_classes,
+    public_classes,
+    real,
+)
 
 __all__ = ["Constant", "Cosine", "Exponential", "OneCycle", "Piecewise", "Schedule"]
 
@@ -309,7 +318,7 @@ def _half_wave(start: float, end: float, t: float) -> float:
     return end + (start - end) * ((1 + math.cos(math.pi * min(t, 1.0))) / 2)
 
 
-_CLASSES: dict[str, type[Schedule]] = {c.__name__: c for c in (Constant, Cosine, OneCycle, Piecewise, Exponential)}
+_CLASSES = public_classes(Schedule)
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Schedule:

@@ -27,6 +27,7 @@ __all__ = [
     "named_arguments",
     "own_classes",
     "parts_of",
+    "public_classes",
     "real",
     "shape_of",
     "unknown_attribute",
@@ -143,6 +144,19 @@ def from_config(kind: str, description: Any, classes: Mapping[str, Callable[...,
         raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {shown(description)}')
     maker = classes[choose(kind, description.get("class"), classes)]
     return maker(**description["config"], **more)
+
+
+def public_classes(base: type[T], *templates: type[T]) -> dict[str, type[T]]:
+    """The classes derived from `base`, by name, but for private ones and `templates`, from which users derive theirs.
+
+    Those that there are: to be called at the end of the module that defines them, before a user can add any.
+    """
+    found: dict[str, type[T]] = {}
+    for derived in base.__subclasses__():
+        if not derived.__name__.startswith("_") and derived not in templates:
+            found[derived.__name__] = derived
+        found |= public_classes(derived, *templates)
+    return found
 
 
 def own_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict[str, type[T]]:

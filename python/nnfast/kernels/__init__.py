@@ -58,7 +58,7 @@ from nnfast.kernels._resize import (
     zero_padding2d_backward,
     zero_padding2d_forward,
 )
-from nnfast.kernels._training import adam_update, dropout_backward, dropout_forward, sgd_update
+from nnfast.kernels._training import adam_update, dropout_backward, dropout_forward, optimizer_update, sgd_update
 
 __all__ = [
     "activation_backward",
@@ -100,6 +100,7 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "multiply",
+    "optimizer_update",
     "random_normal",
     "random_permutation",
     "random_uniform",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from nnfast import _core
+from collections.abc import Mapping
+from typing import Any
+
+from nnfast import _core, optimizers
 from nnfast.core.options import flag, integer, real
+from nnfast.core.text import shown
 from nnfast.core.typing import Array
 from nnfast.kernels._arguments import counter_of, seed_of
 
@@ -207,3 +211,50 @@ def adam_update(
     beta_1, beta_2 = real(place, "beta_1", beta_1), real(place, "beta_2", beta_2)
     step = integer(place, "step", step)
     _core.adam_update(parameters, gradients, m, v, rate, beta_1, beta_2, epsilon, step)
+
+
+def optimizer_update(
+    optimizer: Any, parameters: Array, gradients: Array, state: Mapping[str, Array] | None = None, step: int = 1
+) -> None:
+    """One step of any optimiser of `nnfast.optimizers`, in place.
+
+    Parameters
+    ----------
+    optimizer : Optimizer or str
+    parameters : ndarray of shape (P,)
+        Updated in place.
+    gradients : ndarray of shape (P,)
+        Of the loss with respect to the parameters.
+    state : dict of str to ndarray of shape (P,), optional
+        The optimiser's state vectors by name, updated in place; zeros before the first step. Which an optimiser has,
+        its notes say, and the error where one is missing.
+    step : int, default 1
+        Number of this step, from 1. A schedule or function as learning rate is asked for the rate after ``step - 1``
+        steps.
+
+    Raises
+    ------
+    ValueError
+        If a state vector is missing or there is one too many, shapes differ, or an array is read-only, not contiguous
+        or overlaps with another in memory.
+    TypeError
+        If a dtype is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    What `Trainer` does with all parameters of a network, but without its check that what comes out is finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels, optimizers
+    >>> p, v = np.array([1.0]), np.zeros(1)
+    >>> kernels.optimizer_update(optimizers.RMSprop(0.1, rho=0.75), p, np.array([20.0]), {"v": v})
+    >>> p.round(6), v
+    (array([0.8]), array([100.]))
+    """
+    chosen, number = optimizers.get(optimizer), integer("optimizer_update", "step", step)
+    vectors = {} if state is None else state
+    if not isinstance(vectors, Mapping):
+        raise TypeError(f"optimizer_update: expected state as a dict of arrays by name, got {shown(state)}")
+    _core.optimizer_update(chosen.spec(), parameters, gradients, dict(vectors), chosen.rate(number - 1), number)

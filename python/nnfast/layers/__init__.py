@@ -12,7 +12,7 @@ In a chain they stand in a list; in a graph they are called on symbolic tensors:
 """
 
 from nnfast.core.advice import LAYERS
-from nnfast.core.options import module_names
+from nnfast.core.options import module_names, public_classes
 from nnfast.layers.activation import (
     ELU,
     GELU,
@@ -104,20 +104,7 @@ __all__ = [
     "ZeroPadding2D",
 ]
 
-CLASSES: dict[str, type[Layer]] = {
-    c.__name__: c
-    for c in (
-        *(Input, Rescaling, Dense, Flatten, Reshape, Add, Multiply, Concatenate, Dropout, Activation),
-        *(Heaviside, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, HardSigmoid),
-        *(Softmax, LogSoftmax),
-        *(Conv2D, Conv1D, DepthwiseConv2D, Conv2DTranspose, Conv1DTranspose),
-        *(MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D),
-        *(GlobalMaxPool1D, GlobalMaxPool2D, GlobalAvgPool1D, GlobalAvgPool2D),
-        *(UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D, Cropping1D, Cropping2D),
-        *(BatchNormalization, LayerNormalization, GroupNormalization),
-        *(SpatialDropout1D, SpatialDropout2D, GaussianNoise),
-    )
-}
+CLASSES = public_classes(Layer, CustomLayer)
 """The layers that a saved network may name."""
 
 # Keras's longer names.

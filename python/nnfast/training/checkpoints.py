@@ -116,7 +116,7 @@ def _read_state(file: File, trainer: Trainer) -> None:
         raise ValueError(f"expected the optimizer's state {listed(parts)}, got {listed(stored)}")
     for name, (kind, part) in parts.items():
         file.tensors.read_into(name, part)
-        if kind in trainer.optimizer.never_negative and (part < 0).any():
+        if kind in trainer.plan.squares() and (part < 0).any():
             raise ValueError(f"{name}: expected numbers of 0 or more, got one below 0; the file is damaged")
 
 
@@ -144,7 +144,7 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
     fits = (
         numbers
-        and len(totals) == 1 + len(trainer.core_metrics)
+        and len(totals) == trainer.plan.totals_size
         and epoch == trainer.epoch
         and 0 <= trainer.iteration - start <= -(-rows // size)
     )

@@ -35,8 +35,8 @@ class Position:
     rows: int
     batch_size: int
     tally: Array
-    """(2, 2 + metrics): number of batches, and sums of their losses and metrics, of the epoch so far; and of the last
-    batch alone. The core writes it with each step, so whatever interrupts training, it is right."""
+    """(2, 1 + totals): number of batches, and the core's totals of loss and metrics, of the epoch so far; and of the
+    last batch alone. The core writes it with each step, so whatever interrupts training, it is right."""
 
     @property
     def batches(self) -> int:
@@ -127,7 +127,7 @@ class FitLoop:
         wanted = trainer.epoch, len(self.data.x), self.batch_size
         if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
             return old
-        trainer.position = Position(*wanted, np.zeros((2, 2 + len(trainer.core_metrics))))
+        trainer.position = Position(*wanted, np.zeros((2, 1 + trainer.plan.totals_size)))
         return trainer.position
 
     def _epoch(self, title: str) -> dict[str, float]:

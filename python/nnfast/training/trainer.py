@@ -411,9 +411,9 @@ class Trainer:
         return logs
 
     def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
-        """Loss and the core's metrics per row, by name, from sums over rows."""
+        """Loss and the core's metrics by name, from their totals over so many rows."""
         names = ["loss", *(name for name, _ in self.core_metrics)]
-        return {name: total / rows for name, total in zip(names, totals.tolist(), strict=True)}
+        return dict(zip(names, self.plan.results_of(totals, rows), strict=True))
 
     # ---- checkpoints -------------------------------------------------------------
 

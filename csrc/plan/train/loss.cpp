@@ -1,4 +1,4 @@
-#include "plan/loss.h"
+#include "plan/train/loss.h"
 
 #include "plan/ops.h"
 

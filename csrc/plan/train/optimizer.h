@@ -1,23 +1,19 @@
-// Optimisers over the flat parameter vector.
+// An optimiser at work on a plan's flat parameter vector: what all update rules have in common.
 #pragma once
 
-#include <memory>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "base/aligned.h"
 #include "plan/op.h"
+#include "plan/train/update_rule.h"
 
 namespace nnfast::plan {
-
-const std::vector<std::string>& optimizer_names();
 
 template <class T>
 class Optimizer {
  public:
-  // "sgd" (momentum, nesterov) or "adam" (beta_1, beta_2, epsilon), for a network's parameters, which lie
-  // from `values` on in flat_size elements, their gradients likewise from `gradients` on.
+  // For a network's parameters, which lie from `values` on in flat_size elements, their gradients likewise from
+  // `gradients` on.
   Optimizer(const NodeSpec& spec, const std::vector<std::unique_ptr<Parameter<T>>>& parameters,
             T* values, const T* gradients, index_t flat_size);
 
@@ -25,14 +21,18 @@ class Optimizer {
   struct Overflow {
     const Parameter<T>* parameter = nullptr;  // null: nothing
     const char* what = "";
+    bool whatever_the_rate = false;  // the gradients alone are too large for it
   };
 
   // One step of each parameter that learns, or none where it overflows: then all is as before. Gradients are
   // finite; `moderate`: and as all_moderate() has them.
   Overflow update(double learning_rate, bool moderate);
 
-  // The state vectors by name: "velocity", or "m" and "v".
-  std::vector<std::pair<const char*, T*>> state() const;
+  struct State {
+    StateVector what;
+    AlignedBuffer<T> numbers;  // flat, like the parameters
+  };
+  const std::vector<State>& state() const { return state_; }
 
   // Number of steps that each parameter has made. Adam corrects its means by it, so that it counts apart for
   // parameters that were frozen for some time.
@@ -49,21 +49,19 @@ class Optimizer {
   void apply(double learning_rate);
   Overflow apply_carefully(double learning_rate);
   Overflow find_overflow() const;
+  bool state_is_moderate() const;
   bool cannot_overflow(double learning_rate) const;
-  void make_ranges();
 
   const std::vector<std::unique_ptr<Parameter<T>>>& parameters_;
   T* values_;
   const T* gradients_;
   index_t flat_size_;
-  bool adam_;
-  double momentum_ = 0;
-  bool nesterov_ = false;
-  double beta_1_ = 0, beta_2_ = 0, epsilon_ = 0;
-  AlignedBuffer<T> first_, second_;
-  std::vector<uint64_t> steps_;  // by parameter; of those that learn, their ranges have it
+  std::unique_ptr<UpdateRule<T>> rule_;
+  std::vector<State> state_;
+  double steps_that_add_up_ = 1;  // of moves, in a state vector of them
+  std::vector<uint64_t> steps_;   // by parameter; of those that learn, their ranges have it
   std::vector<Range> ranges_;
-  bool state_is_moderate_ = false;  // as far as is known
+  bool state_is_known_moderate_ = false;
 };
 
 }  // namespace nnfast::plan

@@ -1,0 +1,74 @@
+// The share of right answers.
+#include <cmath>
+
+#include "base/aligned.h"
+#include "kernels/select.h"
+#include "plan/train/metrics.h"
+
+namespace nnfast::plan {
+namespace {
+
+template <class T>
+class Accuracy final : public Metric<T> {
+ public:
+  Accuracy(const NodeSpec&, const MetricSetting& in)
+      : threshold_(in.output_is_logits ? T(0) : T(0.5)),
+        answers_apart_(in.classes == 1 || in.loss.op == "binary_cross_entropy") {
+    if (answers_apart_) return;
+    const size_t rows = static_cast<size_t>(in.capacity) * static_cast<size_t>(in.positions);
+    best_ = AlignedBuffer<int32_t>(rows);
+    best_target_ = AlignedBuffer<int32_t>(rows);
+  }
+
+  // NaN where an output is NaN, which is no answer.
+  void update(double* state, const Answers<T>& answers) override {
+    const LossInputs<T>& in = answers.to_loss;
+    const index_t n = in.positions * in.n;
+    T most;
+    kernels<T>().max_rows(&most, answers.output, 1, in.rows * n);
+    if (std::isnan(most)) {
+      state[0] += std::nan("");
+    } else if (answers_apart_) {
+      state[0] += static_cast<double>(right_numbers(answers)) / static_cast<double>(n);
+    } else {
+      state[0] += static_cast<double>(right_classes(answers)) / static_cast<double>(in.positions);
+    }
+  }
+
+ private:
+  // Each number says yes or no, at probability 1/2 or logit 0.
+  index_t right_numbers(const Answers<T>& answers) const {
+    const LossInputs<T>& in = answers.to_loss;
+    index_t right = 0;
+    for (index_t i = 0; i < in.rows * in.positions * in.n; ++i) {
+      const T target = in.labels ? static_cast<T>(in.labels[i]) : in.targets[i];
+      right += (answers.output[i] > threshold_) == (target > T(0.5));
+    }
+    return right;
+  }
+
+  // The largest output of each position against its label or its largest target.
+  index_t right_classes(const Answers<T>& answers) {
+    const LossInputs<T>& in = answers.to_loss;
+    const index_t all = in.rows * in.positions;
+    kernels<T>().argmax_rows(best_.data(), answers.output, all, in.n);
+    const int32_t* truth = in.labels;
+    if (!truth) {
+      kernels<T>().argmax_rows(best_target_.data(), in.targets, all, in.n);
+      truth = best_target_.data();
+    }
+    index_t right = 0;
+    for (index_t i = 0; i < all; ++i) right += best_.data()[i] == truth[i];
+    return right;
+  }
+
+  T threshold_;
+  bool answers_apart_;  // each output is an answer of its own
+  AlignedBuffer<int32_t> best_, best_target_;
+};
+
+const Registered<MetricKind> registered(
+    metric_kind<Accuracy>("accuracy", "", [](const NodeSpec&, const NodeSpec&) { return true; }));
+
+}  // namespace
+}  // namespace nnfast::plan

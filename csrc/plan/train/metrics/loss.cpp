@@ -1,0 +1,48 @@
+// Any loss as a metric, under the loss's own name.
+#include "plan/train/loss.h"
+
+#include "base/aligned.h"
+#include "ops/reduce.h"
+#include "plan/train/metrics.h"
+
+namespace nnfast::plan {
+namespace {
+
+// Beside the loss of its name it reads what that one reads.
+bool is_the_loss(const NodeSpec& metric, const NodeSpec& loss) { return metric.op == loss.op; }
+
+template <class T>
+class LossMetric final : public Metric<T> {
+ public:
+  LossMetric(const NodeSpec& spec, const MetricSetting& in)
+      : name_(spec.op),
+        reads_prediction_(is_the_loss(spec, in.loss)),
+        values_(static_cast<size_t>(in.capacity)) {
+    // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
+    const bool logits = wants_logits(spec) || (reads_prediction_ && in.loss_reads_logits);
+    require(logits || spec.op != "cross_entropy",
+            "cross_entropy: expected it as a metric only beside the loss of that name, got ",
+            in.loss.op);
+    loss_ = loss_options(spec, logits);
+  }
+
+  void update(double* state, const Answers<T>& answers) override {
+    LossInputs<T> in = answers.to_loss;
+    require(!in.labels || loss_.softmax, name_,
+            ": expected y of the output's shape for this metric, got labels; use one-hot rows");
+    if (!reads_prediction_) in.prediction = answers.output;
+    loss_values<T>(values_.data(), nullptr, in, nullptr, 1, loss_);
+    state[0] += sum_all(values_.data(), in.rows);
+  }
+
+ private:
+  std::string name_;
+  bool reads_prediction_;
+  LossOptions loss_;
+  AlignedBuffer<T> values_;  // of rows
+};
+
+const Registered<MetricKind> registered(metric_kind<LossMetric>("loss", nullptr, is_the_loss));
+
+}  // namespace
+}  // namespace nnfast::plan

@@ -1,0 +1,151 @@
+#include "plan/train/optimizer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/reduce.h"
+
+namespace nnfast::plan {
+
+template <class T>
+Optimizer<T>::Optimizer(const NodeSpec& spec,
+                        const std::vector<std::unique_ptr<Parameter<T>>>& parameters, T* values,
+                        const T* gradients, index_t flat_size)
+    : parameters_(parameters),
+      values_(values),
+      gradients_(gradients),
+      flat_size_(flat_size),
+      rule_(make_update_rule<T>(spec)) {
+  constexpr double kMostSteps = 0x1p32;  // of a plan
+  for (const StateVector& what : rule_->state()) {
+    state_.push_back({what, AlignedBuffer<T>(static_cast<size_t>(flat_size))});
+    if (what.holds == Holds::moves) steps_that_add_up_ = kMostSteps;
+  }
+  require(state_.size() <= kMostStateVectors, spec.op, ": expected at most ", kMostStateVectors,
+          " state vectors, got ", state_.size());
+  set_steps(std::vector<uint64_t>(parameters.size(), 0));
+}
+
+template <class T>
+std::vector<uint64_t> Optimizer<T>::steps() const {
+  std::vector<uint64_t> steps = steps_;
+  size_t range = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i]->gradient) continue;
+    const index_t begin = parameters_[i]->value - values_;
+    while (range + 1 < ranges_.size() && begin >= ranges_[range + 1].begin) ++range;
+    steps[i] = ranges_[range].steps;
+  }
+  return steps;
+}
+
+// Neighbours of as many steps become one range, with the padding between them, which stays 0.
+template <class T>
+void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
+  steps_ = std::move(steps);
+  ranges_.clear();
+  bool continues = false;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter<T>& parameter = *parameters_[i];
+    if (!parameter.gradient) {
+      continues = false;
+      continue;
+    }
+    const index_t begin = parameter.value - values_;
+    if (continues && ranges_.back().steps == steps_[i]) {
+      ranges_.back().size = begin + parameter.size - ranges_.back().begin;
+    } else {
+      ranges_.push_back({begin, parameter.size, steps_[i]});
+    }
+    continues = true;
+  }
+}
+
+template <class T>
+void Optimizer<T>::apply(double learning_rate) {
+  for (const Range& range : ranges_) {
+    T* state[kMostStateVectors];
+    for (size_t i = 0; i < state_.size(); ++i) state[i] = state_[i].numbers.data() + range.begin;
+    rule_->update(
+        {values_ + range.begin, gradients_ + range.begin, state, range.size, range.steps + 1},
+        learning_rate);
+  }
+}
+
+template <class T>
+bool Optimizer<T>::state_is_moderate() const {
+  return std::all_of(state_.begin(), state_.end(), [this](const State& state) {
+    const T* numbers = state.numbers.data();
+    return state.what.holds == Holds::gradients ? all_moderate(numbers, flat_size_)
+                                                : all_moderate_squares(numbers, flat_size_);
+  });
+}
+
+// Whether moderate gradients leave any finite parameter and the state finite. An addend below half a unit of
+// the largest number takes no finite number to infinity. Means of gradients and of squares are never beyond
+// the largest of them. A vector of moves grows in each step, so that a move must be small enough for all of a
+// plan's steps.
+template <class T>
+bool Optimizer<T>::cannot_overflow(double learning_rate) const {
+  constexpr double half_unit = sizeof(T) == 4 ? 0x1p103 : 0x1p970, slack = 4;
+  return state_is_known_moderate_ &&
+         rule_->gain(learning_rate) * steps_that_add_up_ * slack * kModerate<T> < half_unit;
+}
+
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::update(double learning_rate, bool moderate) {
+  // Not known of a new plan, nor after numbers that were not moderate.
+  if (!state_is_known_moderate_) state_is_known_moderate_ = state_is_moderate();
+  if (moderate && cannot_overflow(learning_rate)) {
+    apply(learning_rate);
+  } else {
+    const Overflow found = apply_carefully(learning_rate);
+    if (found.parameter) return found;
+  }
+  for (Range& range : ranges_) ++range.steps;
+  return {};
+}
+
+// On the way back from an overflow everything is as it was. This takes three passes over memory and more of
+// it: it is for numbers that training which goes well does not have.
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::apply_carefully(double learning_rate) {
+  const size_t size = static_cast<size_t>(flat_size_), bytes = size * sizeof(T);
+  std::vector<std::pair<T*, AlignedBuffer<T>>> kept;
+  const auto keep = [&](T* vector) {
+    kept.emplace_back(vector, AlignedBuffer<T>(size));
+    std::memcpy(kept.back().second.data(), vector, bytes);
+  };
+  keep(values_);
+  for (const State& state : state_) keep(state.numbers.data());
+  apply(learning_rate);
+  const Overflow found = find_overflow();
+  if (found.parameter) {
+    for (const auto& [vector, copy] : kept) std::memcpy(vector, copy.data(), bytes);
+  }
+  state_is_known_moderate_ = false;
+  return found;
+}
+
+template <class T>
+typename Optimizer<T>::Overflow Optimizer<T>::find_overflow() const {
+  const auto overflows = [this](const Parameter<T>& parameter, const T* vector) {
+    const T* part = vector + (parameter.value - values_);
+    return parameter.gradient && !all_finite(part, parameter.size);
+  };
+  for (const auto& parameter : parameters_) {
+    if (overflows(*parameter, values_)) return {parameter.get(), "value", false};
+  }
+  for (const State& state : state_) {
+    for (const auto& parameter : parameters_) {
+      if (overflows(*parameter, state.numbers.data()))
+        return {parameter.get(), state.what.name, state.what.holds != Holds::moves};
+    }
+  }
+  return {};
+}
+
+template class Optimizer<float>;
+template class Optimizer<double>;
+
+}  // namespace nnfast::plan

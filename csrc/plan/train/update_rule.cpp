@@ -1,0 +1,36 @@
+#include "plan/train/update_rule.h"
+
+namespace nnfast::plan {
+namespace {
+
+const OptimizerKind& find_kind(const NodeSpec& spec) {
+  const OptimizerKind* kind = Registered<OptimizerKind>::find(spec.op);
+  if (kind) {
+    require_known(spec, kind->attributes);
+    return *kind;
+  }
+  std::string valid;
+  for (const std::string& name : optimizer_names()) valid += (valid.empty() ? "" : ", ") + name;
+  throw ValueError(text("optimizer: expected one of ", valid, "; got '", spec.op, "'"));
+}
+
+}  // namespace
+
+std::vector<std::string> optimizer_names() { return Registered<OptimizerKind>::names(); }
+
+template <>
+std::unique_ptr<UpdateRule<float>> make_update_rule<float>(const NodeSpec& spec) {
+  return find_kind(spec).make_float(spec);
+}
+template <>
+std::unique_ptr<UpdateRule<double>> make_update_rule<double>(const NodeSpec& spec) {
+  return find_kind(spec).make_double(spec);
+}
+
+double fraction(const NodeSpec& spec, const char* key, double otherwise) {
+  const double value = spec.number_or(key, otherwise);
+  require(value >= 0 && value < 1, spec.op, ": expected 0 <= ", key, " < 1, got ", value);
+  return value;
+}
+
+}  // namespace nnfast::plan

@@ -1,0 +1,76 @@
+// What an optimiser's file in optimizers/ gives: which state a parameter has, and how a step changes both.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/registry.h"
+#include "plan/spec.h"
+
+namespace nnfast::plan {
+
+// What the numbers of a state vector are, from which follow their sign and size.
+enum class Holds {
+  gradients,  // running means of gradients
+  squares,    // running means of their squares, never below 0
+  moves,      // what is added to parameters, in proportion to the learning rate
+};
+
+struct StateVector {
+  const char* name;
+  Holds holds;
+};
+
+// At most so many for an optimiser.
+constexpr size_t kMostStateVectors = 4;
+
+// A stretch of the flat vectors, of parameters that have made as many steps.
+template <class T>
+struct Stretch {
+  T* values;
+  const T* gradients;
+  T* const* state;  // in the order of the rule's state()
+  index_t size;
+  uint64_t step;  // the number of this step, counted from 1
+};
+
+template <class T>
+class UpdateRule {
+ public:
+  virtual ~UpdateRule() = default;
+
+  virtual std::vector<StateVector> state() const = 0;
+  virtual void update(const Stretch<T>& of, double learning_rate) const = 0;
+  // How far a step moves a parameter at most, in units of the largest gradient so far.
+  virtual double gain(double learning_rate) const = 0;
+};
+
+struct OptimizerKind {
+  const char* name;
+  const char* attributes;  // as require_known() takes them
+  std::unique_ptr<UpdateRule<float>> (*make_float)(const NodeSpec& spec);
+  std::unique_ptr<UpdateRule<double>> (*make_double)(const NodeSpec& spec);
+};
+
+// For a class template Rule<T> that is made from its description.
+template <template <class> class Rule>
+OptimizerKind optimizer_kind(const char* name, const char* attributes) {
+  return {name, attributes,
+          [](const NodeSpec& spec) -> std::unique_ptr<UpdateRule<float>> {
+            return std::make_unique<Rule<float>>(spec);
+          },
+          [](const NodeSpec& spec) -> std::unique_ptr<UpdateRule<double>> {
+            return std::make_unique<Rule<double>>(spec);
+          }};
+}
+
+// Names of all optimisers.
+std::vector<std::string> optimizer_names();
+
+template <class T>
+std::unique_ptr<UpdateRule<T>> make_update_rule(const NodeSpec& spec);
+
+// The attribute, or an error unless it is in [0, 1).
+double fraction(const NodeSpec& spec, const char* key, double otherwise);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,108 @@
+// Optimisers and metrics that register themselves: those of the engine are all there, and a metric that this file
+// adds works in a plan like any other, with a state of several numbers that do not add up.
+#include <cmath>
+#include <limits>
+
+#include "check.h"
+#include "plan/plan.h"
+#include "plan/train/metrics.h"
+#include "plan/train/update_rule.h"
+
+using namespace nnfast;
+using namespace nnfast::plan;
+using namespace nnfast_test;
+
+namespace {
+
+// The largest and the smallest error so far, and whether there was a row; the result is their difference.
+template <class T>
+class SpreadOfErrors final : public Metric<T> {
+ public:
+  SpreadOfErrors(const NodeSpec&, const MetricSetting&) {}
+
+  size_t state_size() const override { return 3; }
+  void update(double* state, const Answers<T>& answers) override {
+    const LossInputs<T>& in = answers.to_loss;
+    for (index_t i = 0; i < in.rows * in.positions * in.n; ++i) {
+      const double error = static_cast<double>(in.prediction[i] - in.targets[i]);
+      const double one[3] = {error, error, 1};
+      merge(state, one);
+    }
+  }
+  void merge(double* state, const double* other) const override {
+    if (other[2] == 0) return;
+    state[0] = state[2] == 0 ? other[0] : std::fmax(state[0], other[0]);
+    state[1] = state[2] == 0 ? other[1] : std::fmin(state[1], other[1]);
+    state[2] = 1;
+  }
+  double result(const double* state, index_t) const override { return state[0] - state[1]; }
+};
+
+const Registered<MetricKind> registered(metric_kind<SpreadOfErrors>(
+    "spread_of_errors", "", [](const NodeSpec&, const NodeSpec&) { return true; }));
+
+// y = x, so that the errors are what the test wants.
+template <class T>
+Plan<T> make_plan(index_t capacity) {
+  std::vector<NodeSpec> nodes = {
+      {"input", "x", {}, {{"shape", std::vector<int64_t>{2}}}},
+      {"activation", "y", {"x"}, {{"activation", std::string("identity")}}}};
+  auto graph = std::make_shared<Graph<T>>(std::move(nodes), "y");
+  PlanOptions options;
+  options.capacity = capacity;
+  options.loss = NodeSpec{"mse", "", {}, {}};
+  options.metrics = {NodeSpec{"mae", "", {}, {}}, NodeSpec{"spread_of_errors", "", {}, {}},
+                     NodeSpec{"mse", "", {}, {}}};
+  return Plan<T>(graph, options, {}, nullptr);
+}
+
+template <class T>
+void test_a_metric_of_its_own() {
+  const std::vector<T> x = {1, -4, 0.5, 2, -1, 7, 3, 3}, zero(8);
+  const auto rows = [&](index_t first, index_t n) {
+    Dataset<T> data;
+    data.x.values = x.data() + 2 * first;
+    data.y.values = zero.data();
+    data.size = n;
+    return data;
+  };
+  for (const index_t capacity : {1, 3, 4}) {
+    Plan<T> plan = make_plan<T>(capacity);
+    CHECK(plan.totals_size() == 1 + 1 + 3 + 1);
+    CHECK(plan.result_count() == 4);
+    for (const index_t cut : {0, 1, 3, 4}) {
+      double first[6] = {}, second[6] = {}, results[4];
+      if (cut > 0) plan.evaluate(rows(0, cut), first);
+      if (cut < 4) plan.evaluate(rows(cut, 4 - cut), second);
+      plan.merge_totals(first, second);
+      plan.results_of(results, first, 4);
+      // All are sums of few binary digits.
+      CHECK(results[0] == 89.25 / 8 && results[3] == results[0]);
+      CHECK(results[1] == 21.5 / 8);
+      CHECK(results[2] == 11);
+    }
+  }
+}
+
+void test_all_are_registered() {
+  CHECK((optimizer_names() == std::vector<std::string>{"adam", "rmsprop", "sgd"}));
+  CHECK((Registered<MetricKind>::names() ==
+         std::vector<std::string>{"accuracy", "loss", "spread_of_errors"}));
+  CHECK(Registered<MetricKind>::find("los") == nullptr);
+  bool refused = false;
+  try {
+    make_update_rule<float>(NodeSpec{"rprop", "", {}, {}});
+  } catch (const ValueError&) {
+    refused = true;
+  }
+  CHECK(refused);
+}
+
+}  // namespace
+
+int main() {
+  test_all_are_registered();
+  test_a_metric_of_its_own<float>();
+  test_a_metric_of_its_own<double>();
+  return report("train_test");
+}
