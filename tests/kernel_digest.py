@@ -12,7 +12,7 @@ from kernel_cases import DTYPES, Array, Workbench
 from kernel_table import ACTIVATIONS, LOSSES, ROWS
 from kernel_table_augment import AUGMENTATIONS
 
-from nnfast import _core, kernels
+from nnfast import _core, kernels, optimizers
 from nnfast.data import Augmentation
 
 MEASUREMENTS = {"fma_peak"}  # its output is a speed
@@ -55,6 +55,9 @@ def _large_arrays(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, A
     kernels.sgd_update(p, dy, v, 0.1, 0.9, True)
     kernels.adam_update(p, dy, m, second)
     yield "large updates", np.concatenate([p, v, m, second])
+    state = {name: np.zeros_like(x) for name in ("v", "m", "velocity")}
+    kernels.optimizer_update(optimizers.RMSprop(momentum=0.9, centered=True), p, dy, state)
+    yield "large RMSprop", np.concatenate([p, *state.values()])
 
 
 def _large_rows(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:

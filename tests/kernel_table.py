@@ -34,7 +34,7 @@ from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
 from reference.matmul import matmul, matmul_error_bound
 
-from nnfast import _core, kernels
+from nnfast import _core, kernels, optimizers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
@@ -467,6 +467,42 @@ def _adam(bench: Workbench) -> Iterator[Check]:
         root = np.sqrt(truth[2] / (1 - beta_2**step)) + epsilon
         move_error = lr / (1 - beta_1**step) * (m_error + 8 * bench.eps * np.abs(truth[1])) / root
         yield Check(f"p, step {step}", p, truth[0], move_error + bench.eps * np.abs(before[0]))
+
+
+@row("rmsprop")
+def _rmsprop(bench: Workbench) -> Iterator[Check]:
+    """The variance, rho (v - m^2) + rho (1 - rho) (m - g)^2, is at least .9 (.5 - .4^2)."""
+    n, lr, rho, epsilon = bench.size, 0.01, 0.9, 1e-7
+    for momentum, centered in ((0.0, False), (0.9, False), (0.0, True), (0.9, True)):
+        g, p = bench.normal(n), bench.inout(bench.rng.standard_normal(n))
+        state = {"v": bench.inout(bench.rng.uniform(0.5, 2.0, n))}
+        if centered:
+            state["m"] = bench.inout(bench.rng.uniform(-0.4, 0.4, n))
+        if momentum:
+            state["velocity"] = bench.inout(bench.rng.standard_normal(n))
+        start, before = p.copy(), {name: vector.copy() for name, vector in state.items()}
+        optimizer = optimizers.RMSprop(lr, rho, momentum, epsilon, centered)
+        kernels.optimizer_update(optimizer, p, g, state)
+        m, velocity = before.get("m"), before.get("velocity")
+        truth = ref_optimizers.rmsprop(start, g, before["v"], m, velocity, lr, rho, momentum, epsilon)
+        label = f"momentum {momentum}, centered {centered}"
+        yield Check(f"v, {label}", state["v"], truth[1], 4 * bench.eps * truth[1])
+        variance, error = truth[1] + epsilon, 5 * bench.eps * truth[1]
+        if m is not None:
+            assert truth[2] is not None
+            m_error = 4 * bench.eps * (np.abs(m) + np.abs(0.1 * g))
+            yield Check(f"m, {label}", state["m"], truth[2], m_error)
+            variance = variance - truth[2] ** 2
+            error = error + 2 * np.abs(truth[2]) * m_error + 2 * bench.eps * truth[1]
+        # The root halves the variance's relative error; the quotient, its operands and the sum after it add theirs.
+        move = lr * np.abs(g) / np.sqrt(variance)
+        move_error = move * (error / variance + 8 * bench.eps)
+        if velocity is not None:
+            assert truth[3] is not None
+            move_error = move_error + 2 * bench.eps * (np.abs(momentum * velocity) + move)
+            yield Check(f"velocity, {label}", state["velocity"], truth[3], move_error)
+            move = np.abs(truth[3])
+        yield Check(f"p, {label}", p, truth[0], move_error + bench.eps * (np.abs(start) + move))
 
 
 @row("fma_peak")

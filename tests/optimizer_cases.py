@@ -17,6 +17,10 @@ EVERY: dict[str, Callable[[float], optimizers.Optimizer]] = {
     "momentum": lambda rate: optimizers.SGD(rate, momentum=0.9),
     "nesterov": lambda rate: optimizers.SGD(rate, momentum=0.9, nesterov=True),
     "adam": optimizers.Adam,
+    "rmsprop": optimizers.RMSprop,
+    "rmsprop, momentum": lambda rate: optimizers.RMSprop(rate, momentum=0.9),
+    "rmsprop, centered": lambda rate: optimizers.RMSprop(rate, centered=True),
+    "rmsprop, both": lambda rate: optimizers.RMSprop(rate, momentum=0.9, centered=True),
 }
 """Optimisers with every set of state vectors, by the learning rate."""
 

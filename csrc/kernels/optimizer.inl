@@ -60,3 +60,32 @@ void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamPa
     store_n(parameters + i, load_n(parameters + i, count) - move, count);
   });
 }
+
+// v = rho v + (1 - rho) g^2; p -= rate g / sqrt(v + epsilon) (Tieleman, Hinton 2012, Coursera, lecture 6.5).
+// m, unless null: m = rho m + (1 - rho) g, and v - m^2 instead of v under the root (Graves 2013,
+// arXiv:1308.0850); rounding may take it below 0. velocity, unless null, keeps what moves p, as in sgd().
+template <class T>
+void rmsprop(T* parameters, T* v, T* m, T* velocity, const T* gradients, index_t n,
+             const RmspropParams& p) {
+  const Vec<T> rho = broadcast<T>(static_cast<T>(p.rho));
+  const Vec<T> rest = broadcast<T>(static_cast<T>(1 - p.rho));
+  const Vec<T> rate = broadcast<T>(static_cast<T>(-p.learning_rate));
+  const Vec<T> momentum = broadcast<T>(static_cast<T>(p.momentum));
+  const Vec<T> epsilon = broadcast<T>(static_cast<T>(p.epsilon));
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Vec<T> g = load_n(gradients + i, count);
+    Vec<T> square = fma(rho, load_n(v + i, count), rest * (g * g));
+    store_n(v + i, square, count);
+    if (m) {
+      const Vec<T> mean = fma(rho, load_n(m + i, count), rest * g);
+      store_n(m + i, mean, count);
+      square = max(zero<T>(), fnma(mean, mean, square));
+    }
+    Vec<T> move = divide(rate * g, sqrt(square + epsilon));
+    if (velocity) {
+      move = fma(momentum, load_n(velocity + i, count), move);
+      store_n(velocity + i, move, count);
+    }
+    store_n(parameters + i, load_n(parameters + i, count) + move, count);
+  });
+}

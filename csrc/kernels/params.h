@@ -203,6 +203,10 @@ struct AdamParams {
   double rate, second, beta_1, beta_2, epsilon;
 };
 
+struct RmspropParams {
+  double learning_rate, rho, momentum, epsilon;
+};
+
 // An axis of a pooling window: output o sees the inputs from o * stride - before on, `size` of them.
 struct PoolAxis {
   index_t in, out, size, stride, before;

@@ -27,7 +27,7 @@ from nnfast.core.options import (
 )
 from nnfast.core.typing import Spec
 
-__all__ = ["SGD", "Adam", "Optimizer", "get"]
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
 
 __getattr__, __dir__ = module_names(__name__, __all__)
 
@@ -213,6 +213,77 @@ class Adam(Optimizer):
 
     def spec(self) -> Spec:
         return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+
+class RMSprop(Optimizer):
+    """p := p - rate g / sqrt(v + epsilon) with a running mean v of g^2.
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default .001
+        At least 0.
+    rho : float, default .9
+        Decay of v; 0 <= rho < 1.
+    momentum : float, default 0
+        0 <= momentum < 1. Above 0, p moves by a velocity instead, which is momentum times the one before minus
+        rate g / sqrt(v + epsilon).
+    epsilon : float, default 1e-7
+        Added under the root, as in Keras; at least 1.18e-38, the smallest normal float32.
+    centered : bool, default False
+        Divide by the root of the variance, v - m^2 + epsilon, with a running mean m of g. A variance that rounding
+        takes below 0 counts as 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If a number is none, or `learning_rate` is a class.
+    AttributeError
+        If an option other than `learning_rate` is set later.
+
+    Notes
+    -----
+    One number of state, v, per parameter; with `centered` also m, and with momentum also the velocity. Nothing corrects
+    for the zeros that they start from, so that the first step is as long as rate / sqrt(1 - rho). Squares of gradients
+    that overflow (above 1e19 in float32) void the step with an error.
+
+    References
+    ----------
+    Tieleman and Hinton (2012), Lecture 6.5 - RMSprop, COURSERA: Neural networks for machine learning. Graves (2013),
+    Generating sequences with recurrent neural networks, arXiv:1308.0850, for the centered form.
+
+    Examples
+    --------
+    >>> from nnfast import optimizers
+    >>> optimizers.RMSprop(0.01, momentum=0.9)
+    RMSprop(learning_rate=0.01, momentum=0.9)
+    """
+
+    name = "rmsprop"
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.rho = real("RMSprop", "rho", rho, least=0.0, below=1.0)
+        self.momentum = real("RMSprop", "momentum", momentum, least=0.0, below=1.0)
+        self.epsilon = real("RMSprop", "epsilon", epsilon, least=float(np.finfo(np.float32).tiny))
+        self.centered = flag("RMSprop", "centered", centered)
+
+    def spec(self) -> Spec:
+        return {
+            "name": self.name,
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": int(self.centered),
+        }
 
 
 CLASSES = public_classes(Optimizer)

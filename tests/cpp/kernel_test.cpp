@@ -305,6 +305,23 @@ void test_optimizers() {
     add_to_hash(w);
     add_to_hash(m_new);
     add_to_hash(v_new);
+
+    w = start;
+    m_new = m;
+    auto square = numbers.vector<T>(n, 2, 3), velocity = start;
+    const auto old_square = square;
+    kernels<T>().rmsprop(w.data(), square.data(), m_new.data(), velocity.data(), g.data(), n,
+                         {0.1, 0.9, 0.5, 1e-3});
+    for (size_t i = 0; i < w.size(); ++i) {
+      const Exact m_exact = 0.9L * m[i] + 0.1L * g[i];
+      const Exact v_exact = 0.9L * old_square[i] + 0.1L * g[i] * g[i];
+      const Exact move = -0.1L * g[i] / std::sqrt(v_exact - m_exact * m_exact + 1e-3L);
+      good = good && close(m_new[i], m_exact, 4, 1) && close(square[i], v_exact, 4, 3) &&
+             close(velocity[i], 0.5L * start[i] + move, 16, 1) &&
+             close(w[i], start[i] + 0.5L * start[i] + move, 16, 2);
+    }
+    CHECK(good);
+    for (const auto& made : {w, square, m_new, velocity}) add_to_hash(made);
   }
 }
 
