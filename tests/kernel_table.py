@@ -26,7 +26,13 @@ from kernel_cases import (
     tiny,
 )
 from kernel_table_augment import augment_checks, image_shapes
-from kernel_table_conv import convolutions, depthwise_convolutions
+from kernel_table_conv import (
+    depthwise_convolutions,
+    folded_convolutions,
+    matrix_convolutions,
+    paired_convolutions,
+    winograd_convolutions,
+)
 from kernel_table_norm import NORM_ROWS
 from kernel_table_pool import POOL_ROWS
 from reference.dropout import dropout
@@ -106,6 +112,7 @@ def _gemm_panel(bench: Workbench) -> Iterator[Check]:
     yield _accumulated(bench, 7, 5, size)
     for activation in ACTIVATIONS:
         yield _epilogue(bench, 7, min(size, 70), 5, activation)
+    yield from matrix_convolutions(bench)
 
 
 @row("gemv")
@@ -140,15 +147,13 @@ for _kernel in (
     "winograd_output",
     "winograd_gradient",
     "winograd_kernel_gradient",
-    "fold_row",
-    "gemm_spread",
-    "spread_pairs",
-    "join_pairs",
-    "part_pairs",
 ):
-    ROWS[_kernel] = convolutions
+    ROWS[_kernel] = winograd_convolutions
 for _kernel in ("depthwise_row", "depthwise_gradient"):
     ROWS[_kernel] = depthwise_convolutions
+ROWS["fold_row"] = folded_convolutions
+for _kernel in ("gemm_spread", "spread_pairs", "join_pairs", "part_pairs"):
+    ROWS[_kernel] = paired_convolutions
 
 
 @row("activation_forward")

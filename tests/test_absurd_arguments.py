@@ -84,6 +84,7 @@ KERNELS: dict[str, dict[str, Any]] = {
         "activation": "identity",
         "out": None,
     },
+    "conv2d_algorithms": {"x": IMAGE, "kernel": KERNEL, "dilation_rate": 1, "groups": 1, **OPTIONS},
     "conv2d_backward": {
         "dy": np.ones((1, 2, 2, 1), "float32"),
         "x": IMAGE,

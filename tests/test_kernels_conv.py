@@ -191,3 +191,39 @@ def test_gradients_of_few_filters_are_those_of_more(image: tuple[int, ...], dtyp
             _, some, bias = kernels.conv2d_backward(few[0], x, few[1])
             np.testing.assert_array_equal(some, d_kernel[..., :filters])
             np.testing.assert_array_equal(bias, d_bias[:filters])
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize(("size", "strides"), [((5, 3), (2, 1)), ((6, 3), (2, 1)), ((9, 3), (3, 1))])
+def test_three_taps_of_every_other_row_are_no_window_of_three_rows(
+    size: tuple[int, int], strides: tuple[int, int], use_bias: bool, rng: Any
+) -> None:
+    """These once went by Winograd's tiles, with the first three rows of the kernel."""
+    net = nf.Network(
+        [layers.Input((4, 5, 17)), layers.Conv2DTranspose(16, size, strides, "same", use_bias=use_bias)],
+        dtype="float64",
+    )
+    for value in net.parameters.values():
+        value[...] = rng.standard_normal(value.shape)
+    kernel, bias = [*net.get_weights(), None][:2]
+    x = rng.standard_normal((2, 4, 5, 17))
+    truth = conv_transpose_forward(x, kernel, bias, (4 * strides[0], 5), strides, "same")
+    # At most 3 * 3 * 17 terms and a bias of magnitude below 30: an error below 154 * 154 * 30 eps.
+    assert_close(net.predict(x), truth, 154 * 154 * 30 * eps("float64"))
+
+
+def test_the_shape_of_an_image_chooses_the_algorithm() -> None:
+    """And neither the number of images nor the dtype."""
+
+    def chosen(images: int, size: tuple[int, ...], window: tuple[int, ...], filters: int, dtype: str) -> set[str]:
+        x, kernel = np.zeros((images, *size), dtype), np.zeros((*window, size[-1], filters), dtype)
+        return set(kernels.conv2d_algorithms(x, kernel, padding="same").values())
+
+    for images in (0, 1, 100):
+        for dtype in ("float32", "float64"):
+            assert chosen(images, (5, 6, 16), (3, 3), 256, dtype) == {"winograd"}
+            assert chosen(images, (5, 6, 256), (3, 3), 256, dtype) == {"winograd"}
+            assert chosen(images, (5, 6, 256), (3, 3), 257, dtype) == {"direct"}
+            assert chosen(images, (5, 6, 15), (3, 3), 256, dtype) == {"direct"}
+            assert chosen(images, (7, 16), (3,), 16, dtype) == {"direct"}
+            assert chosen(images, (5, 6, 16), (1, 1), 16, dtype) == {"matmul", "direct"}

@@ -269,6 +269,24 @@ def test_describe_lists_the_operations() -> None:
     assert {"op", "name", "shape", "flops"} <= set(table[0])
     assert sum(row["flops"] for row in table) >= 2 * (4 * 6 + 6 * 3)
     assert "dense_1" in str(table)
+    assert {row["algorithm"] for row in table} == {None}
+
+
+def test_describe_names_the_algorithms_of_convolutions() -> None:
+    net = nf.Network(
+        [
+            layers.Input((9, 9, 16)),
+            layers.Conv2D(16, 3),
+            layers.Conv2D(16, 3, 2),
+            layers.Conv2D(16, 1),
+            layers.DepthwiseConv2D(3),
+            layers.Conv2DTranspose(16, 3),
+            layers.Conv2DTranspose(4, 4, padding="same"),
+            layers.Conv2DTranspose(4, 4, padding="same", use_bias=False),
+        ]
+    )
+    expected = ["winograd", "direct", "matmul", "depthwise", "winograd", "direct", "fold"]
+    assert [row["algorithm"] for row in net.describe()] == [None, *expected]
 
 
 def test_check_gradients_finds_a_wrong_gradient(rng: np.random.Generator) -> None:

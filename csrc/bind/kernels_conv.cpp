@@ -5,6 +5,7 @@
 #include "bind/bind.h"
 #include "bind/gil.h"
 #include "ops/activation.h"
+#include "ops/conv/choose.h"
 #include "ops/conv/conv.h"
 
 namespace nnfast::bind {
@@ -122,6 +123,22 @@ py::tuple conv_backward_py(const py::object& dy_object, const py::object& x_obje
   });
 }
 
+py::dict conv_algorithms_py(const py::object& x_object, const py::object& kernel_object,
+                            const Sizes& strides, const py::object& padding, const Sizes& dilation,
+                            int64_t groups) {
+  const py::array x = contiguous_array(x_object, "x");
+  return with_type(x, "x", [&](auto t) {
+    using T = decltype(t);
+    const py::array kernel = contiguous_array_of<T>(kernel_object, "kernel");
+    const ConvShape s = conv_shape(x, kernel, {strides, dilation, padding, groups});
+    py::dict out;
+    out["forward"] = algorithm_name(choose_forward<T>(s));
+    out["input_gradient"] = algorithm_name(choose_input_gradient(s, false));
+    out["kernel_gradient"] = algorithm_name(choose_kernel_gradient<T>(s));
+    return out;
+  });
+}
+
 }  // namespace
 
 void add_conv_kernels(py::module_& module) {
@@ -131,6 +148,8 @@ void add_conv_kernels(py::module_& module) {
              arg("out"));
   module.def("conv_backward", &conv_backward_py, arg("dy"), arg("x"), arg("kernel"), arg("strides"),
              arg("padding"), arg("dilation"), arg("groups"), arg("input_gradient"));
+  module.def("conv_algorithms", &conv_algorithms_py, arg("x"), arg("kernel"), arg("strides"),
+             arg("padding"), arg("dilation"), arg("groups"));
 }
 
 }  // namespace nnfast::bind

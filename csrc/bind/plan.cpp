@@ -310,6 +310,7 @@ class PyPlanOf final : public PyPlan {
       row["inputs"] = inputs;
       row["shape"] = shape_tuple(op.output->shape);
       row["parameters"] = parameters;
+      row["algorithm"] = py::cast(op.algorithm());  // null: None
       row["flops"] = op.flops_per_row();
       row["offset"] = program.placements[i].offset;
       row["bytes"] = program.placements[i].bytes;

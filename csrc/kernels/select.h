@@ -15,6 +15,8 @@ KernelTables available_tables();
 // Chooses the table of that name; null or empty: the best. Throws a ValueError that lists the valid
 // names where there is none. Call once, when the module loads, before any kernel.
 void select_table(const char* name);
+// Takes the caller's, which stays the caller's: tests wrap kernels to see which of them run.
+void select_table(const KernelTable& table);
 const KernelTable& active_table();
 
 template <class T>

@@ -78,6 +78,8 @@ void select_table(const char* name) {
                         "'; unset it to take the best"));
 }
 
+void select_table(const KernelTable& table) { active = &table; }
+
 const KernelTable& active_table() { return *active; }
 
 }  // namespace nnfast

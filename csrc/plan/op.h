@@ -85,6 +85,8 @@ class Op {
   // Whether every dx is dy as backward() leaves it, so that it may be the same memory.
   virtual bool passes_gradient() const { return is_view(); }
   virtual double flops_per_row() const { return static_cast<double>(output->size); }
+  // The name of what forward() chooses by the shape; null where there is no choice.
+  virtual const char* algorithm() const { return nullptr; }
 
   std::string name, kind;
   std::vector<Tensor<T>*> inputs;

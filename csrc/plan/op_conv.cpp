@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/activation.h"
+#include "ops/conv/choose.h"
 #include "ops/conv/conv.h"
 #include "ops/reduce.h"
 #include "plan/ops.h"
@@ -144,9 +145,11 @@ class ConvBase : public Op<T> {
   bool backward_reads_inputs() const override { return kernel().gradient != nullptr; }
   bool backward_reads_output() const override { return activation_.kind != Activation::identity; }
   double flops_per_row() const override { return shape().operations(); }
+  const char* algorithm() const override { return algorithm_name(forward_algorithm(shape())); }
 
  protected:
   virtual ConvShape shape() const = 0;
+  virtual ConvAlgorithm forward_algorithm(const ConvShape& s) const = 0;
   virtual void multiply(index_t rows) = 0;
   virtual bool differentiate_kernel(T* d_bias, const T* dz, index_t rows) = 0;
   virtual void differentiate_input(const T* dz, index_t rows) = 0;
@@ -181,6 +184,7 @@ class ConvOp final : public ConvBase<T> {
     return {window_of(this->node_, this->inputs[0]->shape, kSize), this->channels(),
             this->filters(), static_cast<index_t>(this->node_.integer_or("groups", 1))};
   }
+  ConvAlgorithm forward_algorithm(const ConvShape& s) const override { return choose_forward<T>(s); }
   void multiply(index_t rows) override {
     const ColumnScale<T> scaled = this->scaled ? this->scaled() : ColumnScale<T>{};
     conv_forward(this->output->value, this->inputs[0]->value, this->kernel().value,
@@ -205,6 +209,9 @@ class ConvTransposeOp final : public ConvBase<T> {
   ConvShape shape() const override {
     return {transposed_window(this->node_, this->inputs[0]->shape), this->filters(),
             this->channels(), 1};
+  }
+  ConvAlgorithm forward_algorithm(const ConvShape& s) const override {
+    return choose_input_gradient(s, this->bias() != nullptr);
   }
   void multiply(index_t rows) override {
     conv_input_gradient(this->output->value, this->inputs[0]->value, this->kernel().value,

@@ -461,7 +461,8 @@ class Network:
         Returns
         -------
         Table
-            Prints as text; `rows` are dicts.
+            Prints as text; `rows` are dicts. "algorithm" is what a convolution takes, as in
+            `nnfast.kernels.conv2d_algorithms`, and None for other layers.
         """
         return Table(self.plan(1).describe())
 

@@ -3,6 +3,7 @@
 // of convolutions whose steps allocate nothing.
 #include "ops/conv/conv.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -14,6 +15,8 @@
 #include "check.h"
 #include "kernels/select.h"
 #include "numbers.h"
+#include "ops/conv/choose.h"
+#include "ops/conv/pairs.h"
 #include "plan/plan.h"
 #include "tables.h"
 
@@ -33,12 +36,13 @@ struct Case {
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
-      {5, {7, 8}, {3, 3}, {1, 1}, {1, 1}, {"valid", {}}, 1, 6, 1},    // pairs of images
-      {19, {6, 6}, {2, 3}, {1, 1}, {1, 1}, {"valid", {}}, 2, 4, 1},   // slabs of unequal length
-      {2, {8, 7}, {5, 5}, {1, 1}, {1, 1}, {"valid", {}}, 6, 16, 1},   // folded gradient
-      {3, {9, 8}, {3, 2}, {2, 2}, {1, 1}, {"same", {}}, 3, 20, 1},    // strides
-      {2, {9, 9}, {3, 3}, {1, 2}, {2, 1}, {"same", {}}, 4, 6, 2},     // dilation, groups
-      {2, {5, 6}, {1, 1}, {1, 1}, {1, 1}, {"valid", {}}, 17, 33, 1},  // pointwise
+      {9, {7, 8}, {3, 3}, {1, 1}, {1, 1}, {"valid", {}}, 1, 6, 1},     // pairs of images, and one
+      {19, {6, 6}, {2, 3}, {1, 1}, {1, 1}, {"valid", {}}, 2, 4, 1},    // slabs of unequal length
+      {17, {17, 18}, {2, 3}, {1, 1}, {1, 1}, {"valid", {}}, 1, 2, 1},  // a chain for each image
+      {2, {8, 7}, {5, 5}, {1, 1}, {1, 1}, {"valid", {}}, 6, 16, 1},    // folded gradient
+      {3, {9, 8}, {3, 2}, {2, 2}, {1, 1}, {"same", {}}, 3, 20, 1},     // strides
+      {2, {9, 9}, {3, 3}, {1, 2}, {2, 1}, {"same", {}}, 4, 6, 2},      // dilation, groups
+      {2, {5, 6}, {1, 1}, {1, 1}, {1, 1}, {"valid", {}}, 17, 33, 1},   // pointwise
       {2, {6, 5}, {3, 3}, {1, 1}, {1, 1}, {"", {2, 1, 0, 3}}, 16, 70, 1},
       {2, {6, 5}, {3, 3}, {1, 1}, {1, 1}, {"", {2, 1, 0, 3}}, 33, 70, 1},  // Winograd
       {41,
@@ -50,6 +54,17 @@ const std::vector<Case>& cases() {
        24,
        26,
        1},  // its gradient, in several passes
+      {2,
+       {9, 6},
+       {5, 3},
+       {2, 1},
+       {1, 1},
+       {"same", {}},
+       16,
+       17,
+       1},  // three taps of every other row
+      {2, {9, 6}, {3, 3}, {2, 2}, {2, 2}, {"same", {}}, 16, 17, 1},   // of Winograd's, or none
+      {2, {9, 6}, {3, 2}, {1, 2}, {2, 1}, {"same", {}}, 18, 18, 18},  // depthwise
       {1, {9}, {4}, {3}, {1}, {"same", {}}, 5, 3, 1},
   };
   return all;
@@ -155,6 +170,76 @@ void test_all() {
   }
 }
 
+// Takes a kernel's place in a table, and tells whether it was called.
+template <auto Kernel>
+struct Watched;
+template <class T, class Result, class... Arguments, Result (*Kernels<T>::*Kernel)(Arguments...)>
+struct Watched<Kernel> {
+  static inline Result (*original)(Arguments...);
+  static inline std::atomic<bool> called;
+
+  static void install(Kernels<T>& table) {
+    original = table.*Kernel;
+    table.*Kernel = [](Arguments... arguments) -> Result {
+      called = true;
+      return original(arguments...);
+    };
+  }
+  static bool take() { return called.exchange(false); }
+};
+
+// Kernels that belong to one algorithm each.
+template <class T>
+struct Telltales {
+  using Depthwise = Watched<&Kernels<T>::depthwise_row>;
+  using DepthwiseGradient = Watched<&Kernels<T>::depthwise_gradient>;
+  using Winograd = Watched<&Kernels<T>::winograd_input>;
+  using Fold = Watched<&Kernels<T>::fold_row>;
+  using Pairs = Watched<&Kernels<T>::gemm_spread>;
+
+  static void install(Kernels<T>& table) {
+    Depthwise::install(table);
+    DepthwiseGradient::install(table);
+    Winograd::install(table);
+    Fold::install(table);
+    Pairs::install(table);
+  }
+  // Whether that algorithm ran since the last time; plain matrix products leave no traces.
+  static bool show(ConvAlgorithm algorithm) {
+    const bool depthwise = Depthwise::take() | DepthwiseGradient::take();
+    const bool winograd = Winograd::take(), fold = Fold::take(), pairs = Pairs::take();
+    return depthwise == (algorithm == ConvAlgorithm::depthwise) &&
+           winograd == (algorithm == ConvAlgorithm::winograd) &&
+           fold == (algorithm == ConvAlgorithm::fold) &&
+           pairs == (algorithm == ConvAlgorithm::pairs);
+  }
+};
+
+template <class T>
+void test_the_chosen_algorithm_runs(Kernels<T>& table) {
+  Telltales<T>::install(table);
+  for (const Case& c : cases()) {
+    const ConvShape s = shape_of(c);
+    const Tensors<T> t = tensors<T>(c, false);
+    Tensors<T> out = t;
+    conv_forward(out.dy.data(), t.x.data(), t.kernel.data(), t.bias.data(), c.images, s,
+                 {Activation::identity, 0});
+    CHECK(Telltales<T>::show(choose_forward<T>(s)));
+    for (const T* bias : {static_cast<const T*>(nullptr), t.x.data()}) {  // any numbers
+      conv_input_gradient(out.x.data(), t.dy.data(), t.kernel.data(), bias, c.images, s,
+                          {Activation::identity, 0});
+      CHECK(Telltales<T>::show(choose_input_gradient(s, bias != nullptr)));
+    }
+    ConvKernelGradient<T> gradient;
+    gradient(out.kernel.data(), nullptr, t.x.data(), t.dy.data(), c.images, s);
+    ConvAlgorithm chosen = choose_kernel_gradient<T>(s);
+    // Images that fill no chain in each of 8 slabs are summed one at a time.
+    if (chosen == ConvAlgorithm::pairs && c.images < 8 * images_of_chain(s.window))
+      chosen = ConvAlgorithm::direct;
+    CHECK(Telltales<T>::show(chosen));
+  }
+}
+
 void test_steps_do_not_allocate() {
 #if defined(NNFAST_COUNTS_ALLOCATIONS)
   using namespace nnfast::plan;
@@ -213,6 +298,11 @@ int main() {
     test_all<double>();
     return hash;
   });
+  KernelTable watched = active_table();
+  select_table(watched);
+  test_the_chosen_algorithm_runs(watched.f32);
+  test_the_chosen_algorithm_runs(watched.f64);
+  select_table(nullptr);
   test_steps_do_not_allocate();
   return nnfast_test::report("conv_test");
 }

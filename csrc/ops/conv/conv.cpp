@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/thread_pool.h"
 #include "ops/activation.h"
+#include "ops/conv/choose.h"
 #include "ops/conv/correlate.h"
 #include "ops/conv/depthwise.h"
 #include "ops/conv/fold.h"
 #include "ops/conv/pairs.h"
+#include "ops/conv/winograd.h"
 #include "ops/gemm/gemm.h"
 
 namespace nnfast {
@@ -50,13 +51,6 @@ AxisTaps backward_taps(const WindowAxis& a, index_t phase) {
   return taps;
 }
 
-// Every pixel by itself: a plain matrix product over all of them.
-bool is_pointwise(const ConvShape& s) {
-  const Window& w = s.window;
-  return s.groups == 1 && !w.is_padded() && w.h.kernel == 1 && w.w.kernel == 1 && w.h.stride == 1 &&
-         w.w.stride == 1;
-}
-
 template <class T>
 Gemm<T> product(T* c, const T* a, const T* b, const T* bias, index_t m, index_t n, index_t k,
                 const ActivationParams& activation) {
@@ -79,10 +73,15 @@ Gemm<T> product(T* c, const T* a, const T* b, const T* bias, index_t m, index_t 
 
 // `p` is of the first group; what the others read and write stands beside it.
 template <class T>
-void correlate_groups(Correlation<T> p, const ConvShape& s) {
-  if (is_depthwise(s)) {
+void correlate_by(ConvAlgorithm algorithm, Correlation<T> p, const ConvShape& s) {
+  if (algorithm == ConvAlgorithm::depthwise) {
     p.channels = p.columns = s.in_channels;
     correlate_depthwise(p);
+    return;
+  }
+  // Where a stride leaves no taps, there is nothing to transform.
+  if (algorithm == ConvAlgorithm::winograd && p.h.count > 0 && p.w.count > 0) {
+    correlate_by_winograd(p);
     return;
   }
   for (index_t g = 0; g < s.groups; ++g) {
@@ -99,36 +98,18 @@ index_t pixels(const ConvShape& s) { return s.window.h.out * s.window.w.out; }
 
 }  // namespace
 
-double ConvShape::operations() const {
-  return 2.0 * static_cast<double>(window.h.out * window.w.out) *
-         static_cast<double>(kernel_size());
-}
-
-void require_bounded_padding(const std::string& place, const Window& window) {
-  // Pixels that any image may be padded to.
-  constexpr index_t most = 1 << 22;
-  const WindowAxis &h = window.h, &w = window.w;
-  const index_t height = h.in + h.before + h.after, width = w.in + w.before + w.after;
-  const auto area = [](index_t a, index_t b) {
-    return static_cast<double>(a) * static_cast<double>(b);
-  };
-  require(area(height, width) <= std::max<double>(most, 4 * area(h.in, w.in)), place,
-          ": expected padding to at most 4 times the input, or ", most, " pixels, got ", h.in,
-          " x ", w.in, " padded to ", height, " x ", width,
-          "; use a smaller kernel_size, dilation_rate or padding");
-}
-
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
                   const ActivationParams& activation, const ColumnScale<T>& scaled) {
-  if (is_pointwise(s)) {
+  const ConvAlgorithm algorithm = choose_forward<T>(s);
+  if (algorithm == ConvAlgorithm::matmul) {
     Gemm<T> p =
         product(y, x, kernel, bias, n * pixels(s), s.out_channels, s.in_channels, activation);
     p.scaled = scaled;
     gemm(p);
     return;
   }
-  if (n > 1 && fits_pairs<T>(s)) {
+  if (n > 1 && algorithm == ConvAlgorithm::pairs) {
     const index_t pairs = n / 2;
     constexpr double kOperationsPerUnit = 60;
     parallel_ranges(pairs, 1, static_cast<double>(n) * s.operations() / kOperationsPerUnit,
@@ -164,13 +145,14 @@ void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, c
   p.bias = bias;
   p.scaled = scaled;
   p.activation = activation;
-  correlate_groups(p, s);
+  correlate_by(algorithm, p, s);
 }
 
 template <class T>
 void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, index_t n,
                          const ConvShape& s, const ActivationParams& activation) {
-  if (is_pointwise(s)) {
+  const ConvAlgorithm algorithm = choose_input_gradient(s, bias != nullptr);
+  if (algorithm == ConvAlgorithm::matmul) {
     Gemm<T> p =
         product(dx, dy, kernel, bias, n * pixels(s), s.in_channels, s.out_channels, activation);
     p.b_k = 1;
@@ -178,7 +160,7 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
     gemm(p);
     return;
   }
-  if (!bias && folding_pays(s)) {
+  if (algorithm == ConvAlgorithm::fold) {
     conv_input_gradient_folded(dx, dy, kernel, n, s, activation);
     return;
   }
@@ -206,7 +188,7 @@ void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, ind
       p.h = backward_taps(s.window.h, phase_h);
       p.w = backward_taps(s.window.w, phase_w);
       p.y = dx + (phase_h * s.window.w.in + phase_w) * s.in_channels;
-      correlate_groups(p, s);
+      correlate_by(algorithm, p, s);
     }
   }
 }

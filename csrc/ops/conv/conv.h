@@ -1,33 +1,11 @@
 // Convolution over images (N, H, W, C) with kernels (KH, KW, C / groups, O), and its gradients.
 #pragma once
 
-#include <string>
-
 #include "base/aligned.h"
 #include "kernels/params.h"
-#include "ops/window.h"
+#include "ops/conv/shape.h"
 
 namespace nnfast {
-
-// The geometry for one image; y is (N, window.h.out, window.w.out, out_channels).
-struct ConvShape {
-  Window window;
-  index_t in_channels = 1, out_channels = 1, groups = 1;
-
-  index_t in_size() const { return window.h.in * window.w.in * in_channels; }
-  index_t out_size() const { return window.h.out * window.w.out * out_channels; }
-  index_t kernel_size() const {
-    return window.h.kernel * window.w.kernel * (in_channels / groups) * out_channels;
-  }
-  // Of the kernel as a matrix (taps and channels, out_channels).
-  index_t kernel_rows() const { return kernel_size() / out_channels; }
-  // Of a forward pass of one image.
-  double operations() const;
-};
-
-// Throws a ValueError that names `place` where the padding is much larger than the image, as of a
-// dilated window beyond all measure: padded rows go through scratch memory.
-void require_bounded_padding(const std::string& place, const Window& window);
 
 // y = f(x * kernel + bias), its channels scaled before f. Each element is one chain of fma over (tap
 // row, tap column, channel), from the bias.

@@ -7,7 +7,6 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
-#include "ops/conv/winograd.h"
 
 namespace nnfast {
 namespace {
@@ -205,7 +204,6 @@ template <class T>
 void correlate(const Correlation<T>& p) {
   const index_t rows = p.n * p.h.outputs;
   if (rows == 0 || p.w.outputs == 0 || p.columns == 0) return;
-  if (winograd_pays(p)) return correlate_by_winograd(p);
   const Correlator<T> correlator(p);
   const double operations = 2.0 * static_cast<double>(rows * p.w.outputs) *
                             static_cast<double>(p.columns) *

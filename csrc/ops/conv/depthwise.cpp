@@ -42,10 +42,6 @@ DepthwiseRow<T> row_of(const Correlation<T>& p) {
 
 }  // namespace
 
-bool is_depthwise(const ConvShape& s) {
-  return s.groups > 1 && s.groups == s.in_channels && s.groups == s.out_channels;
-}
-
 template <class T>
 void correlate_depthwise(const Correlation<T>& p) {
   const index_t rows = p.n * p.h.outputs;

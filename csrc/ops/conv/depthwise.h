@@ -1,12 +1,10 @@
 // Convolution in which every channel has one filter of its own: groups = channels = filters.
 #pragma once
 
-#include "ops/conv/conv.h"
 #include "ops/conv/correlate.h"
+#include "ops/conv/shape.h"
 
 namespace nnfast {
-
-bool is_depthwise(const ConvShape& s);
 
 // y = f(start + sum over taps of x * kernel, scaled), channel by channel: p.columns = p.channels = p.x_pixel.
 // Each element is one chain of fma over (tap row, tap column), from the bias.

@@ -6,16 +6,11 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
-#include "ops/conv/winograd.h"
 
 namespace nnfast {
 namespace {
 
 constexpr double kOperationsPerUnit = 60;
-
-index_t window_size(const ConvShape& s) {
-  return s.window.h.kernel * s.window.w.kernel * s.in_channels;
-}
 
 // One image after the other, on the thread's scratch: the packed kernel, as many rows of windows as
 // the kernel is high, in turn, and pointers to them.
@@ -23,7 +18,7 @@ template <class T>
 class Folder {
  public:
   Folder(const T* kernel, const ConvShape& s) : s_(s), table_(kernels<T>()) {
-    const index_t size = window_size(s), depth = s.out_channels, height = s.window.h.kernel;
+    const index_t size = s.kernel_rows(), depth = s.out_channels, height = s.window.h.kernel;
     const index_t packed = table_.padded(size) * depth;
     row_ = s.window.w.out * size;
     const size_t elements = static_cast<size_t>(packed + height * row_);
@@ -46,7 +41,7 @@ class Folder {
     const index_t line = w.in * s_.in_channels, taps = w.kernel * s_.in_channels;
     FoldRow<T> fold;
     fold.x = covering_;
-    fold.x_row = window_size(s_);
+    fold.x_row = s_.kernel_rows();
     fold.width = w.in;
     fold.channels = s_.in_channels;
     fold.outputs = w.out;
@@ -74,7 +69,7 @@ class Folder {
  private:
   // windows (OW, KH KW C) = dy (OW, O) kernel^T
   void multiply(T* windows, const T* dy) const {
-    const index_t size = window_size(s_);
+    const index_t size = s_.kernel_rows();
     GemmPanel<T> panel{};
     panel.a = dy;
     panel.a_row = s_.out_channels;
@@ -102,22 +97,6 @@ class Folder {
 };
 
 }  // namespace
-
-bool folding_pays(const ConvShape& s) {
-  const WindowAxis &h = s.window.h, &w = s.window.w;
-  if (s.groups != 1 || h.dilation != 1 || w.dilation != 1) return false;
-  if (winograd_pays(s)) return false;
-  // Multiplications in whole vectors of 16; a tenth more for the sums.
-  constexpr index_t lanes = 16;
-  const auto padded = [](index_t n) {
-    return static_cast<double>((n + lanes - 1) / lanes * lanes);
-  };
-  const double taps = static_cast<double>(h.kernel * w.kernel);
-  const double direct = static_cast<double>(h.in * w.in) * taps /
-                        static_cast<double>(h.stride * w.stride) * padded(s.in_channels);
-  const double folded = static_cast<double>(h.out * w.out) * padded(window_size(s));
-  return direct > 1.1 * folded;
-}
 
 template <class T>
 void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s,

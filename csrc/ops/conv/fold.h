@@ -2,12 +2,10 @@
 // overlapping windows. It wastes nothing on padding and fills whole vectors where channels are few.
 #pragma once
 
-#include "ops/conv/conv.h"
+#include "kernels/params.h"
+#include "ops/conv/shape.h"
 
 namespace nnfast {
-
-// Whether it does less work than a correlation of dy with the kernel. By the shape alone.
-bool folding_pays(const ConvShape& s);
 
 // dx = f(dy spread back through the kernel). For one group and no dilation. Each element is a sum over
 // (tap row, tap column) of chains over the filters.

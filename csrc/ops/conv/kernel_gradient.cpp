@@ -4,11 +4,11 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/conv/choose.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/correlate.h"
 #include "ops/conv/depthwise.h"
 #include "ops/conv/pairs.h"
-#include "ops/conv/winograd.h"
 #include "ops/conv/winograd_gradient.h"
 #include "ops/reduce.h"
 
@@ -142,19 +142,12 @@ class Slab {
   const Kernels<T>& table_;
 };
 
-enum class Way { direct, depthwise, winograd };
-
-Way way_of(const ConvShape& s) {
-  if (is_depthwise(s)) return Way::depthwise;
-  return winograd_pays(s) ? Way::winograd : Way::direct;
-}
-
 // Units of the gradient that threads may share: blocks of channels where a channel's taps are made
 // together, else its rows as a matrix.
-index_t units_of(Way way, const ConvShape& s) {
+index_t units_of(ConvAlgorithm algorithm, const ConvShape& s) {
   const auto blocks = [&](index_t block) { return (s.in_channels + block - 1) / block; };
-  if (way == Way::depthwise) return blocks(kDepthwiseBlock);
-  return way == Way::winograd ? blocks(kWinogradBlock) : s.kernel_rows();
+  if (algorithm == ConvAlgorithm::depthwise) return blocks(kDepthwiseBlock);
+  return algorithm == ConvAlgorithm::winograd ? blocks(kWinogradBlock) : s.kernel_rows();
 }
 
 // Two slabs in the halves of vectors, as far as both have whole chains; the rest comes afterwards.
@@ -181,7 +174,7 @@ void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
 template <class T>
 bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n,
                                        const ConvShape& s) {
-  const Way way = way_of(s);
+  const ConvAlgorithm algorithm = choose_kernel_gradient<T>(s);
   const index_t size = s.kernel_size();
   const index_t slabs = slabs_of(std::max<index_t>(n, 1), s), each = size + s.out_channels;
   if (slabs > 1 && partial_.size() < static_cast<size_t>(slabs * each)) {
@@ -196,10 +189,10 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
   // Where there are fewer slabs than threads, each is shared by units of the gradient, which changes no
   // sum.
-  const index_t units = units_of(way, s);
+  const index_t units = units_of(algorithm, s);
   const index_t chunks = chunks_for(cost);
   const index_t parts = std::min((chunks + slabs - 1) / slabs, units);
-  const bool paired = slabs % 2 == 0 && n >= slabs && fits_pairs<T>(s);
+  const bool paired = slabs % 2 == 0 && n >= slabs && algorithm == ConvAlgorithm::pairs;
   const auto run_pairs = [&](index_t begin, index_t end) {
     for (index_t pair = begin; pair < end; ++pair) {
       const index_t slab = 2 * pair;
@@ -215,10 +208,10 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
       T* bias = d_bias && slabs > 1 ? to + size : d_bias;
       const index_t images = n * slab / slabs, images_end = n * (slab + 1) / slabs;
       const index_t first = units * part / parts, last = units * (part + 1) / parts;
-      if (way == Way::depthwise) {
+      if (algorithm == ConvAlgorithm::depthwise) {
         depthwise_kernel_gradient(to, bias, x, dy, s, images, images_end, first * kDepthwiseBlock,
                                   std::min(last * kDepthwiseBlock, s.in_channels));
-      } else if (way == Way::winograd) {
+      } else if (algorithm == ConvAlgorithm::winograd) {
         winograd_kernel_gradient(to, bias, x, dy, s, images, images_end, first * kWinogradBlock,
                                  std::min(last * kWinogradBlock, s.in_channels));
       } else {

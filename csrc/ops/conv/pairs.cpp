@@ -31,17 +31,6 @@ index_t images_of_chain(const Window& window) {
 }
 
 template <class T>
-bool fits_pairs(const ConvShape& s) {
-  // Spread images stay in the second-level cache.
-  constexpr index_t kSpreadBytes = 256 * 1024;
-  const index_t lanes = kernels<T>().lanes;
-  const Window& w = s.window;
-  return 2 * s.out_channels <= lanes && s.groups == 1 && !w.is_padded() && w.h.dilation == 1 &&
-         w.w.dilation == 1 && w.h.kernel * w.w.kernel > 1 &&
-         s.in_size() * lanes * static_cast<index_t>(sizeof(T)) <= kSpreadBytes;
-}
-
-template <class T>
 void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_t pairs,
                         const ConvShape& s, const ActivationParams& activation,
                         const ColumnScale<T>& scaled) {
@@ -187,8 +176,6 @@ void conv_kernel_gradient_pair(PairGradient<T> d, PairGradient<T> other, index_t
   chains.store(d, other);
 }
 
-template bool fits_pairs<float>(const ConvShape&);
-template bool fits_pairs<double>(const ConvShape&);
 template void conv_forward_pairs<float>(float*, const float*, const float*, const float*, index_t,
                                         const ConvShape&, const ActivationParams&,
                                         const ColumnScale<float>&);

@@ -2,13 +2,10 @@
 // images at a time, on instruction sets whose vectors hold both. The bits are those of one at a time.
 #pragma once
 
-#include "ops/conv/conv.h"
+#include "kernels/params.h"
+#include "ops/conv/shape.h"
 
 namespace nnfast {
-
-// Whether two images of that shape fit into vectors. Depends on the instruction set.
-template <class T>
-bool fits_pairs(const ConvShape& s);
 
 // The first 2 * pairs images of x and y, on the calling thread.
 template <class T>

@@ -145,40 +145,17 @@ class Winograd {
   T *kernel_, *in_, *out_;
 };
 
-bool channels_pay(index_t channels, index_t columns) {
-  constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
-  return std::min(channels, columns) >= kFewestChannels && channels * columns <= kLargestKernel;
-}
-
 }  // namespace
-
-bool winograd_pays(const ConvShape& s) {
-  const auto is_plain = [](const WindowAxis& a) {
-    return a.kernel == 3 && a.stride == 1 && a.dilation == 1;
-  };
-  return is_plain(s.window.h) && is_plain(s.window.w) && s.groups == 1 &&
-         channels_pay(s.in_channels, s.out_channels);
-}
-
-template <class T>
-bool winograd_pays(const Correlation<T>& p) {
-  const auto is_plain = [](const AxisTaps& a) {
-    return a.count == 3 && a.spacing == 1 && a.step == 1;
-  };
-  return is_plain(p.h) && is_plain(p.w) && p.kernel_w == 3 &&
-         p.kernel_tap == p.channels * p.columns && channels_pay(p.channels, p.columns);
-}
 
 template <class T>
 void correlate_by_winograd(const Correlation<T>& p) {
+  if (p.n == 0 || p.h.outputs == 0 || p.w.outputs == 0) return;
   const double operations = 8.0 * static_cast<double>(p.n * p.h.outputs * p.w.outputs) *
                             static_cast<double>(p.channels * p.columns);
   parallel_shares(p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
                   [&](index_t begin, index_t end) { Winograd<T>(p).run(begin, end); });
 }
 
-template bool winograd_pays<float>(const Correlation<float>&);
-template bool winograd_pays<double>(const Correlation<double>&);
 template void correlate_by_winograd<float>(const Correlation<float>&);
 template void correlate_by_winograd<double>(const Correlation<double>&);
 

@@ -1,18 +1,11 @@
 // 3 x 3 correlations with 16 multiplications for 4 outputs instead of 36.
 #pragma once
 
-#include "ops/conv/conv.h"
 #include "ops/conv/correlate.h"
 
 namespace nnfast {
 
-// By the shape alone, and not by the number of images: an image has the same bits in every batch. Of a
-// convolution: for its forward pass and both gradients.
-bool winograd_pays(const ConvShape& s);
-template <class T>
-bool winograd_pays(const Correlation<T>& p);
-
-// Each product is a chain of fma over the channels; what is around it are sums of fixed order. The
+// For three neighbouring taps along each axis and steps of 1. Each product is a chain of fma over the channels; what is around it are sums of fixed order. The
 // error was .3 to .5 of the direct way's (float32, 16 to 256 channels), whose chains are nine times as
 // long. An infinity or NaN in x reaches all 4 outputs of its tiles. Scratch for each thread: a few
 // dozen tiles, 16 (channels + columns) numbers each, and up to 32 times channels times columns.

@@ -2,7 +2,7 @@
 // give to 9 taps, instead of 36.
 #pragma once
 
-#include "ops/conv/conv.h"
+#include "ops/conv/shape.h"
 
 namespace nnfast {
 

@@ -27,7 +27,7 @@ from nnfast.kernels._activation import (
 )
 from nnfast.kernels._array import add, argmax, gather_rows, multiply, reduce_max, reduce_sum
 from nnfast.kernels._augment import augment
-from nnfast.kernels._conv import conv2d_backward, conv2d_forward
+from nnfast.kernels._conv import conv2d_algorithms, conv2d_backward, conv2d_forward
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
@@ -71,6 +71,7 @@ __all__ = [
     "avg_pool2d_forward",
     "batch_norm_backward",
     "batch_norm_forward",
+    "conv2d_algorithms",
     "conv2d_backward",
     "conv2d_forward",
     "cropping2d_backward",

@@ -156,3 +156,53 @@ def conv2d_backward(
     """
     sliding = _sliding("conv2d_backward", _axes(x), strides, padding, dilation_rate, groups)
     return _core.conv_backward(dy, x, kernel, *sliding, flag("conv2d_backward", "input_gradient", input_gradient))
+
+
+def conv2d_algorithms(
+    x: Array,
+    kernel: Array,
+    strides: int | Sequence[int] = 1,
+    padding: Any = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> dict[str, str]:
+    """Names of the algorithms that a convolution's passes take.
+
+    The shape of one image decides, never the number of threads or of images, nor, but for "pairs", the instruction set.
+
+    Parameters
+    ----------
+    x, kernel, strides, padding, dilation_rate, groups
+        As in `conv2d_forward`. Of the arrays only shapes and dtype are read.
+
+    Returns
+    -------
+    dict
+        One of these names for each of "forward", "input_gradient" and "kernel_gradient":
+
+        - "matmul": one matrix product over all pixels, where a window is one pixel;
+        - "direct": an implicit matrix product whose rows are windows;
+        - "pairs": "direct", with the same bits, for two images at a time in the halves of vectors, where an image's
+          filters fill at most half of one and nothing is padded; an image that is left over goes "direct";
+        - "depthwise": vectors of channels, where each channel has one filter;
+        - "winograd": F(2x2, 3x3), for windows of 3 x 3 with strides of 1 and 16 to 256 channels;
+        - "fold": a matrix product whose columns are windows, which are summed where they overlap.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d_forward`.
+
+    See Also
+    --------
+    nnfast.Network.describe : shows the algorithm of each layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.conv2d_algorithms(np.zeros((1, 8, 8, 32)), np.zeros((3, 3, 32, 64)), padding="same")
+    {'forward': 'winograd', 'input_gradient': 'winograd', 'kernel_gradient': 'winograd'}
+    """
+    sliding = _sliding("conv2d_algorithms", _axes(x), strides, padding, dilation_rate, groups)
+    return _core.conv_algorithms(x, kernel, *sliding)

@@ -1,0 +1,29 @@
+// Which algorithm each pass of a convolution takes.
+//
+// The shape of one image decides. Algorithms round differently, and the bits must depend neither on the instruction set
+// nor on the number of threads or images. Only between those whose bits are the same may the instruction set decide.
+#pragma once
+
+#include "ops/conv/shape.h"
+
+namespace nnfast {
+
+enum class ConvAlgorithm {
+  matmul,     // each pixel by itself: one matrix product over all of them (gemm/)
+  direct,     // an implicit product, whose rows are windows (correlate.h, kernel_gradient.cpp)
+  pairs,      // direct, with its bits, for two images in the halves of vectors (pairs.h)
+  depthwise,  // one filter for each channel: vectors of channels (depthwise.h)
+  winograd,   // 3 x 3 windows by tiles of 2 x 2 outputs (winograd.h, winograd_gradient.h)
+  fold,       // a product whose columns are windows, summed where they overlap (fold.h)
+};
+
+template <class T>
+ConvAlgorithm choose_forward(const ConvShape& s);
+// With a bias: the forward pass of a transposed convolution that has one.
+ConvAlgorithm choose_input_gradient(const ConvShape& s, bool with_bias);
+template <class T>
+ConvAlgorithm choose_kernel_gradient(const ConvShape& s);
+
+const char* algorithm_name(ConvAlgorithm algorithm);
+
+}  // namespace nnfast

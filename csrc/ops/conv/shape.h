@@ -1,0 +1,33 @@
+// The geometry of a convolution.
+#pragma once
+
+#include <string>
+
+#include "ops/window.h"
+
+namespace nnfast {
+
+// For one image; y is (N, window.h.out, window.w.out, out_channels).
+struct ConvShape {
+  Window window;
+  index_t in_channels = 1, out_channels = 1, groups = 1;
+
+  index_t in_size() const { return window.h.in * window.w.in * in_channels; }
+  index_t out_size() const { return window.h.out * window.w.out * out_channels; }
+  index_t kernel_size() const {
+    return window.h.kernel * window.w.kernel * (in_channels / groups) * out_channels;
+  }
+  // Of the kernel as a matrix (taps and channels, out_channels).
+  index_t kernel_rows() const { return kernel_size() / out_channels; }
+  // Of a forward pass of one image.
+  double operations() const {
+    return 2.0 * static_cast<double>(window.h.out * window.w.out) *
+           static_cast<double>(kernel_size());
+  }
+};
+
+// Throws a ValueError that names `place` where the padding is much larger than the image, as of a
+// dilated window beyond all measure: padded rows go through scratch memory.
+void require_bounded_padding(const std::string& place, const Window& window);
+
+}  // namespace nnfast
