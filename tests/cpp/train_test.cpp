@@ -1,9 +1,9 @@
 // Optimisers and metrics that register themselves: those of the engine are all there, and a metric that this file
 // adds works in a plan like any other, with a state of several numbers that do not add up.
 #include <cmath>
-#include <limits>
 
 #include "check.h"
+#include "kernels/select.h"
 #include "plan/plan.h"
 #include "plan/train/metrics.h"
 #include "plan/train/update_rule.h"
@@ -102,6 +102,7 @@ void test_all_are_registered() {
 
 int main() {
   test_all_are_registered();
+  select_table(available_tables().table[0]->name);
   test_a_metric_of_its_own<float>();
   test_a_metric_of_its_own<double>();
   return report("train_test");
