@@ -26,6 +26,7 @@ def network() -> nf.Network:
         ((8, 6, 3), (4, 6, 8, 3), (0, 2, 1, 3)),
         ((5, 5, 3), (4, 3, 5, 5), (0, 2, 3, 1)),
         ((8, 3), (4, 3, 8), (0, 2, 1)),
+        ((3, 5, 3), (4, 3, 3, 5), (0, 2, 3, 1)),  # channels first, although to exchange two axes would fit as well
     ],
 )
 def test_axes_in_another_order_are_moved_and_not_reshaped(

@@ -197,3 +197,12 @@ def test_an_error_of_the_user_is_passed_on_and_nothing_runs_twice(
         calls[call]()
     assert broken[place].calls == 1
     assert net.flat().tobytes() == before
+
+
+def test_an_error_of_what_becomes_an_array_is_passed_on() -> None:
+    class Lazy:
+        def __array__(self, *_: Any, **__: Any) -> Array:
+            raise ValueError("the disk is gone")
+
+    with pytest.raises(ValueError, match=r"^the disk is gone$"):
+        network().predict(Lazy())

@@ -514,6 +514,16 @@ def test_rows_of_several_classes_or_none_have_no_class_weight(y: Any) -> None:
         nf.Trainer(net, loss="mse").fit([[1.0], [2.0]], y, epochs=1, class_weight={1: 5.0})
 
 
+def test_rows_of_several_answers_have_no_class_weight() -> None:
+    """Class numbers may sum to 1, as one-hot rows do."""
+    net = nf.Network([layers.Input((2, 1)), layers.Dense(3, "softmax")])
+    trainer = nf.Trainer(net, loss="cross_entropy")
+    x, labels = np.ones((2, 2, 1)), np.array([[0, 1], [1, 0]])
+    for y, shape in ((labels, r"\(2, 2\)"), (np.eye(3)[labels], r"\(2, 2, 3\)")):
+        with pytest.raises(ValueError, match=f"expected one class per row, got targets {shape}; use sample_weight"):
+            trainer.fit(x, y, epochs=1, class_weight={1: 5.0})
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
 def test_labels_of_every_integer_dtype(dtype: str) -> None:
     """Also above 255 and 32767, where a narrower type would wrap around; each class has a probability of its own."""

@@ -372,6 +372,14 @@ def test_a_history_is_a_mapping_of_names_to_figures(blobs: tuple[Array, Array]) 
         history["lr"]
 
 
+def test_the_repr_of_a_history_has_the_last_figures() -> None:
+    history = nf.History()
+    assert repr(history) == "<History of 0 epochs>"
+    for epoch, loss in enumerate((0.5, 0.123456)):
+        history.add(epoch, {"loss": loss, "val_loss": 2 * loss}, seconds=0.1)
+    assert repr(history) == "<History of 2 epochs: loss 0.1235, val_loss 0.2469>"
+
+
 def test_a_history_as_a_frame(blobs: tuple[Array, Array]) -> None:
     pytest.importorskip("pandas")
     trainer = nf.Trainer(classifier(), loss="cross_entropy")

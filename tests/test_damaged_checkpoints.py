@@ -164,6 +164,13 @@ def test_the_last_epochs_that_can_be_counted(tmp_path: Path) -> None:
             nf.Trainer.resume(tmp_path / "run")
 
 
+def test_the_number_of_a_position_that_cannot_be_is_named(tmp_path: Path) -> None:
+    for key, least in (("epoch", 0), ("start", 0), ("rows", 1), ("batch_size", 1)):
+        with_position(tmp_path / "run", **{key: -1})
+        with pytest.raises(ValueError, match=f"run: cannot be read: position: expected {key} >= {least}, got -1"):
+            nf.Trainer.resume(tmp_path / "run")
+
+
 # ---- changes at random -----------------------------------------------------------------
 
 ODD: list[Any] = [None, True, "", "x", [], {}, [[]], 0, 1, -1, 7, 2**31, 2**32, 2**48, 2**63, 10**30, 0.5, -0.0, 1e30]

@@ -77,3 +77,9 @@ def test_it_prints() -> None:
 def test_one_example_only() -> None:
     with pytest.raises(ValueError, match="one example"):
         two_two_two().explain(np.ones((2, 2)), np.ones((2, 2)), "mse")
+
+
+def test_dense_layers_on_vectors_only() -> None:
+    net = nf.Network([layers.Input((2, 3)), layers.Dense(4), layers.Flatten(), layers.Dense(1)], seed=0)
+    with pytest.raises(ValueError, match=r"dense: explain expects dense layers on vectors; put layers\.Flatten\(\)"):
+        net.explain(np.ones((1, 2, 3)), [[1.0]], "mse")

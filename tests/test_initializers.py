@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,29 @@ def test_a_given_array_is_copied() -> None:
     layer = layers.Dense(1, kernel_initializer=kernel)
     kernel[...] = 5
     assert (nf.Network([layers.Input((2,)), layer]).parameters["dense.kernel"] == 1).all()
+
+
+def test_a_given_array_is_not_part_of_a_file(tmp_path: Path) -> None:
+    """The parameters are, whatever they have become."""
+    layer = layers.Dense(1, kernel_initializer=np.ones((2, 1)))
+    assert repr(layer) == "Dense(1, kernel_initializer=Given(<array of shape (2, 1)>))"
+    net = nf.Network([layers.Input((2,)), layer], seed=0)
+    net.parameters["dense.kernel"] = [[3.0], [5.0]]
+    net.save(tmp_path / "net")
+    loaded = nf.Network.load(tmp_path / "net")
+    assert loaded.predict([[1.0, 10.0]]).tolist() == [[53.0]]
+    assert repr(loaded.layers[1]) == "Dense(1, kernel_initializer=Zeros(), name='dense')"
+
+
+def test_first_values_of_another_shape_are_refused() -> None:
+    class Own(initializers.Initializer):
+        def __call__(self, shape: Shape, seed: int, stream: int) -> np.ndarray:
+            return np.ones(shape[:-1])
+
+    with pytest.raises(ValueError, match=r"dense\.kernel: expected initial values of shape \(2, 1\), got \(2,\)"):
+        nf.Network([layers.Input((2,)), layers.Dense(1, kernel_initializer=Own())])
+    with pytest.raises(KeyError, match="kernel"):
+        layers.ReLU().initializer("kernel")
 
 
 @pytest.mark.parametrize("initializer", [1e39, "own"])

@@ -46,6 +46,16 @@ def test_a_graph_with_branches_and_a_skip(rng: np.random.Generator) -> None:
     assert "left, right" in net.summary()
 
 
+def test_a_graph_begins_with_an_input() -> None:
+    x = layers.Input((4,))
+    hidden = layers.Dense(3)(x)
+    match = r"expected inputs to be a layers\.Input, got <Tensor \(N, 3\) of Dense\(3\)>"
+    with pytest.raises(ValueError, match=match):
+        nf.Network(inputs=hidden, outputs=layers.Dense(2)(hidden))
+    with pytest.raises(TypeError, match="Input: it is a tensor already and takes no input"):
+        layers.Input((3,))(hidden)
+
+
 def test_names_are_given_as_in_keras() -> None:
     chain = [layers.Input((2,)), layers.Dense(2), layers.Dense(2, name="dense_1"), layers.Dense(2)]
     assert [layer.name for layer in nf.Network(chain).layers] == ["input", "dense", "dense_1", "dense_2"]
@@ -378,6 +388,19 @@ def test_the_command_line_tells_what_it_runs_on() -> None:
     run = subprocess.run([sys.executable, "-m", "nnfast", "info"], capture_output=True, text=True, check=True)
     assert nf.__version__ in run.stdout
     assert "instruction set" in run.stdout
+    run = subprocess.run([sys.executable, "-m", "nnfast", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"nnfast {nf.__version__}\n"
+
+
+def test_the_configuration_is_printed_or_returned(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = nf.show_config("dicts")
+    assert facts is not None
+    assert capsys.readouterr().out == ""
+    assert nf.show_config() is None
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in lines] == [f"{name:<16} {value}".rstrip() for name, value in facts.items()]
+    with pytest.raises(ValueError, match='show_config: expected mode "stdout" or "dicts", got \'json\''):
+        nf.show_config("json")  # type: ignore[arg-type]
 
 
 def test_public_names_are_there() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnfast as nf
-from nnfast import initializers, layers, losses, metrics, optimizers
+from nnfast import initializers, layers, losses, metrics, optimizers, schedules
 from nnfast.core.typing import Array
 
 X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
@@ -420,3 +420,38 @@ def test_a_custom_loss_returns_all_of_its_result(method: str, wrong: str) -> Non
     with pytest.raises(ValueError, match=rf"Wrong.{method}: expected shape \(4,"):
         nf.Trainer(net, loss=self_).train_on_batch(X, Y)
     np.testing.assert_array_equal(net.flat(), before)
+
+
+def test_methods_that_are_missing_are_named() -> None:
+    class Bare(layers.CustomLayer):
+        pass
+
+    class Value(losses.CustomLoss):
+        def value(self, target: Array, prediction: Array) -> Array:
+            return np.abs(prediction - target).mean(axis=1)
+
+    class Forward(layers.CustomLayer):
+        def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+            output[...] = inputs[0]
+
+    def trainer(layer: layers.Layer, loss: Any = "mse", rate: Any = 0.1) -> nf.Trainer:
+        net = nf.Network([layers.Input((3,)), layers.Dense(2), layer], seed=0)
+        return nf.Trainer(net, loss=loss, optimizer=optimizers.SGD(rate))
+
+    class Nothing(losses.CustomLoss):
+        pass
+
+    class Rate(schedules.Schedule):
+        pass
+
+    for run, place in (
+        (trainer(Bare()), "Bare: expected a method forward"),
+        (trainer(Forward()), "Forward: expected a method backward, which training needs"),
+        (trainer(layers.ReLU(), Nothing()), "Nothing: expected a method value"),
+        (trainer(layers.ReLU(), Value()), "Value: expected a method gradient, which training needs"),
+        (trainer(layers.ReLU(), rate=Rate()), r"Rate: expected a method __call__\(step\)"),
+    ):
+        with pytest.raises(NotImplementedError, match=place):
+            run.train_on_batch(X, Y)
+    # What only training needs may be missing elsewhere.
+    assert trainer(Forward(), Value()).evaluate(X, Y)["loss"] > 0

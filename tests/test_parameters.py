@@ -159,3 +159,9 @@ def test_views_outlive_the_network() -> None:
     del net
     p["dense.bias"] = [1, 2, 3, 4]
     assert view.tolist() == [1, 2, 3, 4]
+
+
+def test_the_repr_shows_names_and_numbers() -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(1, use_bias=False, kernel_initializer=[[1.5], [-2.0]])])
+    assert repr(net.parameters) == f"Parameters({dict(net.parameters)!r})"
+    assert "'dense.kernel': array([[ 1.5],\n       [-2. ]], dtype=float32)" in repr(net.parameters)

@@ -64,6 +64,11 @@ def test_affinity_mask() -> None:
     assert threads(f"import os; os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}}); {PRINT}") == [1]
 
 
+def test_the_most_threads() -> None:
+    assert threads(NNFAST_NUM_THREADS="1024") == [1024]
+    assert threads(f"import nnfast as nf; nf.set_num_threads(1024); {PRINT}") == [1024]
+
+
 @pytest.mark.parametrize("n", [0, 1025, 2**31, 2**63, 2**64])
 def test_numbers_that_cannot_be_set(n: int) -> None:
     with pytest.raises(ValueError, match="set_num_threads: expected n"):

@@ -437,3 +437,10 @@ def test_a_non_finite_loss_stops_with_the_last_good_parameters(rng: np.random.Ge
     with pytest.raises(RuntimeError, match=r"(?i)finite"):
         trainer.fit(x, t, epochs=100)
     assert all(np.isfinite(weights).all() for weights in net.get_weights())
+
+
+def test_the_repr_of_a_trainer() -> None:
+    net = line()
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.5), metrics=["mae"])
+    wanted = f"Trainer({net!r}, loss=MeanSquaredError(), optimizer=SGD(learning_rate=0.5), metrics=['mae'])"
+    assert repr(trainer) == wanted

@@ -191,7 +191,7 @@ def as_class_weights(class_weight: Mapping[Any, float], targets: Array, shape: S
     """One weight per row from weights per class; classes that `class_weight` leaves out weigh 1."""
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"class_weight: expected a dict of class number to weight, got {class_weight!r}")
-    if targets.ndim > 2:
+    if targets.ndim > 2 or (targets.ndim == 2 and targets.shape[1] > 1 and targets.dtype.kind != "f"):
         raise ValueError(f"class_weight: expected one class per row, got targets {targets.shape}; use sample_weight")
     if targets.ndim == 2 and targets.shape[1] > 1:
         labels, classes = targets.argmax(axis=1), targets.shape[1]
