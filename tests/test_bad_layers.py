@@ -27,6 +27,31 @@ def refused(shape: Shape, make: Callable[..., layers.Layer], options: dict[str, 
         nf.Network([layers.Input(shape), make(**options)])
 
 
+WRONG_PADDINGS = [
+    ("full", r"padding \"valid\", \"same\" or numbers, got 'full'"),
+    ((1, 2, 3), r"padding for 2 axes, got \(1, 2, 3\)"),
+    (((1, 2, 3), (0, 0)), r"padding as pairs \(before, after\), got"),
+    (((1,), 0), r"padding as pairs \(before, after\), got"),
+]
+
+
+@pytest.mark.parametrize(("padding", "match"), WRONG_PADDINGS)
+def test_paddings_that_cannot_be(padding: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=f"Conv2D: expected {match}"):
+        layers.Conv2D(1, 3, padding=padding)
+    with pytest.raises(ValueError, match=f"MaxPool2D: expected {match}"):
+        layers.MaxPool2D(padding=padding)
+
+
+def test_margins_for_other_axes() -> None:
+    for make, name in ((layers.ZeroPadding2D, "padding"), (layers.Cropping2D, "cropping")):
+        match = rf"{make.__name__}: expected {name} of one integer or one entry for each of 2 axes, got \(1, 2, 3\)"
+        with pytest.raises(ValueError, match=match):
+            make((1, 2, 3))
+        with pytest.raises(ValueError, match=rf"{make.__name__}: expected {name} as pairs \(before, after\), got"):
+            make(((1, 2, 3), (0, 0)))
+
+
 # ---- what the constructor refuses names the class ---------------------------------------------------
 
 WRONG_NUMBERS: list[tuple[Callable[..., layers.Layer], dict[str, Any], str]] = [

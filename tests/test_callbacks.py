@@ -278,6 +278,12 @@ def test_what_to_watch_is_found_by_a_similar_name(blobs: tuple[Array, Array]) ->
         trainer.fit(*blobs, epochs=2, callbacks=callbacks.TerminateOnCondition("acc", below=0))
 
 
+@pytest.mark.parametrize("mode", ["Max", "", None, ["max"]])
+def test_other_modes_are_refused(mode: Any) -> None:
+    with pytest.raises(ValueError, match='EarlyStopping: expected mode "auto", "min" or "max", got '):
+        callbacks.EarlyStopping(mode=mode)
+
+
 @pytest.mark.parametrize("monitor", ["val_f1", "f1", "val_r2", "val_largest_error"])
 def test_an_unknown_figure_needs_a_mode(monitor: str) -> None:
     with pytest.raises(ValueError, match=f'mode="min" or mode="max" with {monitor!r}'):

@@ -219,6 +219,13 @@ def test_a_given_array_is_not_part_of_a_file(tmp_path: Path) -> None:
     assert repr(loaded.layers[1]) == "Dense(1, kernel_initializer=Zeros(), name='dense')"
 
 
+@pytest.mark.parametrize("shape", [(2**24, 2**24), (2**48,), (10**9, 10**9, 10**9)])
+def test_shapes_beyond_memory_are_refused(shape: Shape) -> None:
+    for name in ("glorot_uniform", "he_normal", "orthogonal"):
+        with pytest.raises(ValueError, match=r"initializer: expected a shape of fewer than 2\^48 elements, got \("):
+            initializers.get(name)((1, *shape), 0, 0)
+
+
 def test_first_values_of_another_shape_are_refused() -> None:
     class Own(initializers.Initializer):
         def __call__(self, shape: Shape, seed: int, stream: int) -> np.ndarray:

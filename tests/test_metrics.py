@@ -211,3 +211,8 @@ def test_a_cross_entropy_of_probabilities_is_in_the_logs_of_validation_alone(rng
         "val_loss",
         "val_cross_entropy",
     }
+
+
+def test_classes_are_no_metrics() -> None:
+    with pytest.raises(TypeError, match=r"metric: expected a metric, got the class Accuracy; write Accuracy\(\)"):
+        nf.metrics.get(nf.metrics.Accuracy)

@@ -56,6 +56,22 @@ def test_a_graph_begins_with_an_input() -> None:
         layers.Input((3,))(hidden)
 
 
+def test_what_is_no_tensor_and_no_dtype() -> None:
+    x = layers.Input((4,))
+    with pytest.raises(TypeError, match="Network: expected a tensor as outputs, got array"):
+        nf.Network(inputs=x, outputs=np.ones(3))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Network: expected a tensor as inputs, got None"):
+        nf.Network(outputs=layers.ReLU()(x))
+    for dtype in ("floaty", None, 3, "float16"):
+        with pytest.raises(ValueError, match=f'expected dtype "float32" or "float64", got {dtype!r}'):
+            nf.Network([layers.Input((4,)), layers.Dense(3)], dtype=dtype)
+
+
+def test_one_name_says_what_trains() -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(1, trainable="kernel")])
+    assert (net.trainable, net.layers[1].trainable) == (["dense.kernel"], ("kernel",))
+
+
 def test_names_are_given_as_in_keras() -> None:
     chain = [layers.Input((2,)), layers.Dense(2), layers.Dense(2, name="dense_1"), layers.Dense(2)]
     assert [layer.name for layer in nf.Network(chain).layers] == ["input", "dense", "dense_1", "dense_2"]

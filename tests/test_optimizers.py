@@ -488,3 +488,8 @@ def test_a_number_that_is_not_finite_is_found_wherever_it_lies(count: int) -> No
                 network.predict(x)
         x.reshape(-1)[place] = 0
     assert not network.predict(x).any()
+
+
+def test_classes_are_no_optimizers() -> None:
+    with pytest.raises(TypeError, match=r"optimizer: expected an optimizer, got a class; write Adam\(\)"):
+        optimizers.get(optimizers.Adam)

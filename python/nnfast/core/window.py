@@ -25,7 +25,7 @@ def each(value: int | Sequence[int], axes: int) -> list[int]:
     return [value] * axes if isinstance(value, int) else list(value)
 
 
-def padding_of(place: str, value: Any, axes: int) -> str | tuple[tuple[int, int], ...]:
+def padding_of(place: str, value: Any, axes: int, name: str = "padding") -> str | tuple[tuple[int, int], ...]:
     """ "valid", "same", or explicit amounts as pairs (before, after), one for each axis.
 
     Explicit amounts may be one integer for all sides, one for each axis, or a pair for each axis.
@@ -41,8 +41,8 @@ def padding_of(place: str, value: Any, axes: int) -> str | tuple[tuple[int, int]
     for entry in entries:
         pair = tuple(entry) if isinstance(entry, tuple | list) else (entry, entry)
         if len(pair) != 2:
-            raise ValueError(f"{place}: expected padding as pairs (before, after), got {value!r}")
-        pairs.append((integer(place, "padding", pair[0], least=0), integer(place, "padding", pair[1], least=0)))
+            raise ValueError(f"{place}: expected {name} as pairs (before, after), got {value!r}")
+        pairs.append((integer(place, name, pair[0], least=0), integer(place, name, pair[1], least=0)))
     return tuple(pairs)
 
 
@@ -67,7 +67,7 @@ def margins_of(place: str, name: str, value: Any, axes: int) -> Margins:
         raise ValueError(f"{place}: expected {name} of one integer or one entry for each of {axes} axes, got {value!r}")
     if not any(isinstance(entry, tuple | list) for entry in value):
         return tuple(integer(place, name, amount, least=0) for amount in value)
-    pairs = padding_of(place, value, axes)
+    pairs = padding_of(place, value, axes, name)
     assert not isinstance(pairs, str)
     return pairs
 
