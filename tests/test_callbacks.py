@@ -14,7 +14,7 @@ import pytest
 from small_networks import classifier, line, same
 
 import nnfast as nf
-from nnfast import callbacks
+from nnfast import callbacks, layers
 from nnfast.core.typing import Array
 
 # ---- callbacks -----------------------------------------------------------------------
@@ -361,6 +361,14 @@ def test_termination_conditions(rng: np.random.Generator) -> None:
     assert abs(values[-1] - values[-2]) <= 1e-6 < abs(values[-2] - values[-3])
     with pytest.raises(ValueError, match="below="):
         callbacks.TerminateOnCondition()
+
+
+def test_a_figure_that_is_just_the_limit_is_not_below_it() -> None:
+    net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+    trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.0))
+    for below, epochs in ((0.5, 3), (0.5000001, 1)):
+        stop = callbacks.TerminateOnCondition(below=below)
+        assert trainer.fit([[1.0]], [[0.0]], epochs=3, callbacks=stop).history == {"loss": [0.5] * epochs}
 
 
 # ---- what a run leaves behind ----------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from nnfast import callbacks, data, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast.core.options import choose, flag, integer, real, shape_of
+from nnfast.core.text import shortened, shown
 
 
 def test_limits_of_integers() -> None:
@@ -59,6 +60,19 @@ def test_shapes() -> None:
     assert shape_of("p", "s", (0,), least=0) == (0,)
     with pytest.raises(ValueError, match="p: expected size in s >= 1, got 0"):
         shape_of("p", "s", (0,))
+    assert shape_of("p", "s", [1] * 63) == (1,) * 63
+    with pytest.raises(ValueError, match="p: expected at most 63 sizes as s, got 64"):
+        shape_of("p", "s", [1] * 64)
+
+
+def test_long_texts_are_shortened() -> None:
+    assert shortened("a" * 20, most=20) == "a" * 20
+    assert shortened("a" * 10 + "b" + "c" * 10, most=20) == f"{'a' * 10} ... (1 characters) ... {'c' * 10}"
+    assert (shown("x" * 298), len(shown("x" * 299))) == (repr("x" * 298), 300 + len(" ... (1 characters) ... "))
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert shown(deep) == "a list that is nested too deeply to be shown"
 
 
 def test_the_nearest_name() -> None:

@@ -12,6 +12,7 @@ import pytest
 import nnfast as nf
 from nnfast import layers
 from nnfast.core.typing import Array
+from nnfast.inspect.gradient_check import GradientCheck
 
 EPS32 = float(np.finfo(np.float32).eps)
 
@@ -313,6 +314,14 @@ def test_describe_names_the_algorithms_of_convolutions() -> None:
     )
     expected = ["winograd", "direct", "matmul", "depthwise", "winograd", "direct", "fold"]
     assert [row["algorithm"] for row in net.describe()] == [None, *expected]
+
+
+def test_an_error_that_is_just_the_tolerance_agrees() -> None:
+    """So that a tolerance of 0 can be met."""
+    errors = {"a": 0.0, "b": 0.5}
+    assert GradientCheck(errors, 0.5, 4)
+    assert not GradientCheck(errors, 0.4999, 4)
+    assert [line.split()[-1] for line in str(GradientCheck(errors, 0.0, 4)).splitlines()[2:]] == ["True", "False"]
 
 
 def test_check_gradients_finds_a_wrong_gradient(rng: np.random.Generator) -> None:
