@@ -398,6 +398,7 @@ def test_cifar10_is_nowhere(tmp_path: Path, home: Path) -> None:
         data.load_cifar10(tmp_path / "given")
     heading, given, variable, cache = str(caught.value).splitlines()
     assert "cifar10-images.tar.xz" in heading
+    assert [line.split()[0] for line in (given, variable, cache)] == ["1.", "2.", "3."]
     assert "given is not a folder; pass the folder" in given
     assert "not given; set NNFAST_DATA" in variable
     assert f"{home} lacks the archive; copy" in cache

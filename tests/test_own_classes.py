@@ -455,3 +455,33 @@ def test_methods_that_are_missing_are_named() -> None:
             run.train_on_batch(X, Y)
     # What only training needs may be missing elsewhere.
     assert trainer(Forward(), Value()).evaluate(X, Y)["loss"] > 0
+
+
+def test_a_parameter_of_a_custom_layer_is_its_attribute() -> None:
+    layer = Scale(name="scale")
+    net = nf.Network([layers.Input((3,)), layer], seed=0)
+    assert layer.factor.tolist() == [1.0]
+    layer.factor[...] = 2
+    assert net.predict(X).tolist() == (2 * X).tolist()
+    for name in ("factors", "_factor"):
+        with pytest.raises(AttributeError, match=f"Scale has no attribute '{name}'"):
+            getattr(layer, name)
+
+
+def test_predict_runs_no_more_rows_at_a_time_than_it_is_told() -> None:
+    seen: list[int] = []
+
+    class Looks(layers.CustomLayer):
+        def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+            seen.append(len(output))
+            output[...] = inputs[0]
+
+    net = nf.Network([layers.Input((3,)), Looks()])
+    for x in (X, X.tolist()):
+        for size in (1, 2, 3):
+            seen.clear()
+            assert net.predict(x, batch_size=size).tolist() == X.tolist()
+            assert (sum(seen), max(seen) <= size) == (4, True)
+        for wrong, error in ((0, ValueError), (-1, ValueError), (2.0, TypeError)):
+            with pytest.raises(error, match=r"predict: expected (batch_size >= 1|an integer as batch_size)"):
+                net.predict(x, batch_size=wrong)  # type: ignore[arg-type]
