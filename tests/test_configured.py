@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from typing import Any
@@ -160,3 +161,15 @@ DEFAULTS: list[tuple[Any, dict[str, Any]]] = [
 @pytest.mark.parametrize(("value", "wanted"), DEFAULTS, ids=[type(value).__name__ for value, _ in DEFAULTS])
 def test_documented_defaults(value: Any, wanted: dict[str, Any]) -> None:
     assert {name: getattr(value, name) for name in wanted} == wanted
+
+
+def test_every_layer_keeps_its_name() -> None:
+    required = {"shape": 3, "units": 2, "filters": 2, "kernel_size": 3, "rate": 0.5, "stddev": 0.1, "scale": 2.0}
+    required |= {"target_shape": (3,), "cropping": 1, "activation": "relu"}
+    for make in layers.CLASSES.values():
+        given = {
+            name: required[name]
+            for name, parameter in inspect.signature(make).parameters.items()
+            if parameter.default is parameter.empty
+        }
+        assert make(**given, name="own").name == "own", make
