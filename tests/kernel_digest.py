@@ -136,7 +136,7 @@ def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, 
         {"op": "flatten", "name": "flat", "inputs": ["layer"]},
         {"op": "dense", "name": "y", "inputs": ["flat"], "units": 10, "activation": "softmax"},
     ]
-    graph = _core.Graph(nodes, "y", dtype)
+    graph = _core.Graph(nodes, ["y"], dtype)
     for value in graph.parameters().values():
         value[...] = 0.05 * rng.random(value.shape) + 0.01
     plan = _core.Plan(graph, 33, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
@@ -179,7 +179,7 @@ def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array
         {"op": "dropout", "name": "dropout", "inputs": ["hidden"], "rate": 0.25},
         {"op": "dense", "name": "y", "inputs": ["dropout"], "units": 10, "use_bias": True, "activation": "softmax"},
     ]
-    graph = _core.Graph(nodes, "y", dtype)
+    graph = _core.Graph(nodes, ["y"], dtype)
     for value in graph.parameters().values():
         value[...] = 0.1 * rng.standard_normal(value.shape)
     plan = _core.Plan(graph, 257, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)

@@ -381,7 +381,7 @@ def _rescaling_plan(bench: Workbench) -> Any:
         {"op": "input", "name": "x", "inputs": [], "shape": [max(bench.size, 1)]},
         {"op": "rescaling", "name": "y", "inputs": ["x"], "scale": 1.5, "offset": 0.25},
     ]
-    return _core.Plan(_core.Graph(nodes, "y", bench.dtype.name), 4)
+    return _core.Plan(_core.Graph(nodes, ["y"], bench.dtype.name), 4)
 
 
 @row("scale_shift")

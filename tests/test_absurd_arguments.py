@@ -256,7 +256,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "Conv2DTranspose": (IMAGES, CONV),
     "Cropping1D": (SEQUENCE, {"cropping": 1, **NAME}),
     "Cropping2D": (IMAGES, {"cropping": 1, **NAME}),
-    "Dense": (VECTOR, {k: CONV.get(k, 2) for k in ("units", *list(CONV)[5:])}),
+    "Dense": (VECTOR, {k: CONV.get(k, 2) for k in ("units", *list(CONV)[5:])} | {"tied_to": None}),
     "DepthwiseConv2D": (IMAGES, {"depth_multiplier": 1, **{k: v for k, v in CONV.items() if k != "filters"}}),
     "Dropout": (VECTOR, {"rate": 0.5, **NAME}),
     "ELU": (VECTOR, {"alpha": 1.0, **NAME}),

@@ -64,11 +64,11 @@ def test_what_is_no_array_is_named() -> None:
     tensor = layers.Dense(4)(layers.Input((4,)))
     for value, match in (
         (None, "expected an array as x, got None"),
-        (tensor, "got a Tensor; a network takes numbers: call its layers"),
-        (layers.Input((4,)), "got an Input; a network takes numbers"),
+        (tensor, "got a Tensor; predict takes numbers: call the network"),
+        (layers.Input((4,)), "got an Input; predict takes numbers"),
     ):
         with pytest.raises(TypeError, match=match):
-            net(value)
+            net.predict(value)
     with pytest.raises(ValueError, match="expected rows of one shape in x, got lists of different lengths"):
         net.predict([[1, 2, 3, 4], [1, 2]])
 

@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[Any, type[Exception], str]] = {
     "records": (np.zeros(10, dtype=[("a", "f4")]), TypeError, "'a'"),
     "None": (None, TypeError, "expected an array as x, got None$"),
     "a generator": ((row for row in X), TypeError, r"got a generator; collect its items with np\.stack\(list"),
-    "a dict": ({"x": X}, TypeError, "expected an array as x, got a dict$"),
+    "a dict": ({"x": X}, ValueError, "unknown key of x 'x'; valid names: input"),
     "a name": ("x.npy", TypeError, "expected an array as x, got a str$"),
     "masked": (np.ma.masked_array(X, NAN != NAN), ValueError, "without masked elements, got 1, the first in row 6; "),
     "masked rows in a list": (list(np.ma.masked_array(X, NAN != NAN)), ValueError, "without masked elements, got 1"),
@@ -290,11 +290,6 @@ def make(*chain: Any, **options: Any) -> Callable[[], nf.Network]:
     return lambda: nf.Network([layer() for layer in chain], **options)
 
 
-def shared_layer() -> nf.Network:
-    x, dense = layers.Input((2,)), layers.Dense(2)
-    return nf.Network(inputs=x, outputs=dense(dense(x)))
-
-
 def two_inputs() -> nf.Network:
     a, b = layers.Input((2,)), layers.Input((2,))
     return nf.Network(inputs=a, outputs=a + b)
@@ -362,9 +357,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "not a layer": (make(given_input, lambda: "dense"), TypeError, "expected layers, got 'dense'"),
     "neither chain nor graph": (lambda: nf.Network(), ValueError, "either"),
     "chain and graph": (lambda: nf.Network([given_input()], inputs=given_input()), ValueError, "either"),
-    "shared layer": (shared_layer, ValueError, "do not share parameters; make a new Dense"),
-    "two inputs": (two_inputs, ValueError, "one input"),
-    "two outputs": (lambda: nf.Network(inputs=given_input(), outputs=wrong([given_input()])), ValueError, "one tensor"),
+    "an input left out": (two_inputs, ValueError, "add it to inputs="),
     "unrelated ends": (lambda: nf.Network(inputs=given_input(), outputs=given_input()), ValueError, "depend"),
     "array as tensor": (lambda: layers.Dense(2)(wrong(np.ones((2, 2)))), TypeError, r"Network\.predict"),
     "name twice": (

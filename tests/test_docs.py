@@ -43,12 +43,14 @@ PUBLIC = [nf, *(value for name in nf.__all__ if inspect.ismodule(value := getatt
 # Methods through which the library's own modules speak with each other.
 INTERNAL = {
     "as_batch",
+    "as_rows",
     "callbacks",
     "check_targets",
     "core_logs",
     "default_name",
     "draw",
     "evaluate_dataset",
+    "flat",
     "from_architecture",
     "get_config",
     "infer",

@@ -354,7 +354,7 @@ def test_shape_and_parameters(row: Row) -> None:
 def test_values(row: Row, rng: np.random.Generator) -> None:
     net = network(row)
     tensors = net.trace(rng.normal(size=(7, 4)))
-    names = net.architecture.inputs[[layer.name for layer in net.layers].index("examined")]
+    names = next(node.inputs for node in net.architecture.nodes if node.name == "examined")
     own = [net.parameters[f"examined.{name}"] for name in row.parameters]
     wanted = row.values(*(tensors[name] for name in names), *own)
     # Sums of at most five products of numbers around 1, and a function that is right to a few units in the last place.

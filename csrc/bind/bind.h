@@ -14,5 +14,6 @@ void add_augment_kernels(pybind11::module_& module);
 void add_update_kernels(pybind11::module_& module);
 void add_graph(pybind11::module_& module);
 void add_plan(pybind11::module_& module);
+void add_predictor(pybind11::module_& module);
 
 }  // namespace nnfast::bind

@@ -23,13 +23,9 @@ py::array PyGraphOf<T>::flat(const py::handle& self) const {
 template <class T>
 py::dict PyGraphOf<T>::parameters(const py::handle& self) const {
   py::dict out;
-  for (const plan::GraphNode& node : layout().nodes()) {
-    for (size_t i = 0; i < node.parameters.size(); ++i) {
-      const plan::ParameterSpec& p = node.parameters[i];
-      out[py::str(node.spec.name + "." + p.name)] =
-          view_of(graph->flat.data() + node.offsets[i],
-                  std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
-    }
+  for (const plan::GraphParameter& p : layout().parameters()) {
+    out[py::str(p.name)] = view_of(graph->flat.data() + p.offset,
+                                   std::vector<py::ssize_t>(p.shape.begin(), p.shape.end()), self);
   }
   return out;
 }
@@ -53,12 +49,13 @@ py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
   return out;
 }
 
-std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes, const std::string& output,
+std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes,
+                                    const std::vector<std::string>& outputs,
                                     const std::string& dtype) {
   std::vector<NodeSpec> specs;
   for (const auto& node : nodes) specs.push_back(node_of(node));
   return with_type(dtype, "network", [&](auto t) -> std::unique_ptr<PyGraph> {
-    return std::make_unique<PyGraphOf<decltype(t)>>(std::move(specs), output);
+    return std::make_unique<PyGraphOf<decltype(t)>>(std::move(specs), outputs);
   });
 }
 
@@ -112,12 +109,8 @@ void add_graph(py::module_& module) {
       .def("__exit__", [](UseBlock& block, const py::args&) { block.exit(); });
 
   py::class_<PyGraph>(module, "Graph")
-      .def(py::init(&make_graph), py::arg("nodes"), py::arg("output"), py::arg("dtype"))
+      .def(py::init(&make_graph), py::arg("nodes"), py::arg("outputs"), py::arg("dtype"))
       .def_property_readonly("dtype", &PyGraph::dtype)
-      .def_property_readonly("input_shape",
-                             [](const PyGraph& g) { return shape_tuple(g.layout().input_shape()); })
-      .def_property_readonly(
-          "output_shape", [](const PyGraph& g) { return shape_tuple(g.layout().output_shape()); })
       .def_property_readonly("num_parameters",
                              [](const PyGraph& g) { return g.layout().parameter_count(); })
       .def("flat", [](const py::object& self) { return self.cast<const PyGraph&>().flat(self); })
@@ -126,9 +119,8 @@ void add_graph(py::module_& module) {
       .def("statistics",
            [](const PyGraph& g) {
              py::list names;
-             for (const plan::GraphNode& node : g.layout().nodes()) {
-               for (const plan::ParameterSpec& p : node.parameters)
-                 if (!p.trains) names.append(node.spec.name + "." + p.name);
+             for (const plan::GraphParameter& p : g.layout().parameters()) {
+               if (!p.trains) names.append(p.name);
              }
              return names;
            })

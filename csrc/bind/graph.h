@@ -34,8 +34,8 @@ class PyGraph {
 template <class T>
 class PyGraphOf final : public PyGraph {
  public:
-  PyGraphOf(std::vector<plan::NodeSpec> nodes, const std::string& output)
-      : graph(std::make_shared<plan::Graph<T>>(std::move(nodes), output)) {}
+  PyGraphOf(std::vector<plan::NodeSpec> nodes, const std::vector<std::string>& outputs)
+      : graph(std::make_shared<plan::Graph<T>>(std::move(nodes), outputs)) {}
   const plan::GraphLayout& layout() const override { return graph->layout; }
   const char* dtype() const override { return type_name<T>(); }
   plan::Use& use() const override { return graph->use; }

@@ -9,8 +9,8 @@
 #include "bind/gil.h"
 #include "bind/graph.h"
 #include "bind/numbers.h"
+#include "bind/rows.h"
 #include "bind/spec.h"
-#include "plan/pool.h"
 
 namespace nnfast::bind {
 namespace {
@@ -20,57 +20,12 @@ using plan::Plan;
 using plan::PlanOptions;
 using plan::Shape;
 
-// ---- rows of inputs -------------------------------------------------------------------------------
-
-bool has_rows_of(const Shape& shape, const py::array& x) {
-  return x.ndim() == static_cast<py::ssize_t>(shape.size()) + 1 && x.shape(0) > 0 &&
-         std::equal(shape.begin(), shape.end(), x.shape() + 1);
-}
-
-// Rows as the core takes them, or an error.
-template <class T>
-plan::Rows<T> checked_rows(const plan::GraphLayout& layout, const py::object& object, index_t* n) {
-  const plan::GraphNode& input = layout.nodes()[0];
-  const py::array x = contiguous_array(object, input.spec.name.c_str());
-  if (!has_rows_of(input.shape, x)) {
-    throw ValueError(text(input.spec.name, ": expected input ", plan::batch_shape_text(input.shape),
-                          " with N of 1 or more, got ", shape_text(x)));
-  }
-  *n = x.shape(0);
-  plan::Rows<T> rows;
-  if (has_type_of<T>(x)) {
-    rows.values = data_of<T>(x);
-  } else if (has_type(x, 'u', 1)) {
-    rows.bytes = data_of<uint8_t>(x);
-  } else {
-    throw py::type_error(text(input.spec.name, ": expected ", type_name<T>(), " or uint8, got ",
-                              dtype_text(x), "; use .astype(\"", type_name<T>(), "\")"));
-  }
-  return rows;
-}
-
-// Likewise, but false instead of an error, and with common other types cast.
-template <class T>
-bool fitting_rows(const plan::GraphLayout& layout, const py::object& object, index_t* n,
-                  plan::Rows<T>* rows, Numbers<T>* numbers) {
-  if (!is_plain_array(object)) return false;
-  const py::array x = py::reinterpret_borrow<py::array>(object);
-  if (!has_rows_of(layout.input_shape(), x)) return false;
-  *n = x.shape(0);
-  if (element_type(x).is('u', 1)) {
-    rows->bytes = data_of<uint8_t>(x);
-    return true;
-  }
-  if (!numbers_of(x, numbers)) return false;
-  rows->values = numbers->data;
-  return true;
-}
-
 // A batch that the core takes at once, and what was cast for it.
 template <class T>
 struct Fitting {
   Dataset<T> data;
-  Numbers<T> x, y, weights;
+  NumbersOfInputs<T> x;
+  Numbers<T> y, weights;
 };
 
 // ---- plans ------------------------------------------------------------------------------------------
@@ -80,7 +35,7 @@ using Rates = py::array_t<double, py::array::c_style | py::array::forcecast>;
 class PyPlan {
  public:
   virtual ~PyPlan() = default;
-  virtual py::array predict(const py::object& x, const py::object& out) = 0;
+  virtual py::object predict(const py::object& x) = 0;
   virtual py::object train_step_if_fits(const py::object& x, const py::object& y,
                                         const py::object& weight, const py::object& rate) = 0;
   virtual double train_step(const py::object& x, const py::object& y, const py::object& weight,
@@ -117,24 +72,22 @@ class PyPlanOf final : public PyPlan {
            plan::LossCallback<T> loss)
       : plan_(graph.graph, std::move(options), callbacks, std::move(loss)) {
     const plan::Program<T>& program = plan_.program();
-    y_shape_ = program.prediction ? program.prediction->shape : program.output->shape;
+    y_shape_ = program.outputs[0].prediction->shape;
     const std::string loss_name = plan_.options().loss ? plan_.options().loss->op : "";
     takes_labels_ = loss_name == "cross_entropy" || loss_name == "callback";
     // A user's loss says in Python what it takes.
     takes_any_numbers_ = !takes_labels_ && loss_name != "binary_cross_entropy";
   }
 
-  py::array predict(const py::object& x, const py::object& out) override {
+  py::object predict(const py::object& x) override {
     index_t n = 0;
-    const plan::Rows<T> rows = rows_of(x, &n);
-    py::array y = output_array<T>(out, with_rows(n, plan_.program().output->shape), "out",
-                                  {{py::reinterpret_borrow<py::array>(x), "x"}});
-    T* to = mutable_data_of<T>(y);
+    const plan::RowsOfInputs<T> rows = checked_rows<T>(plan_.layout(), x, &n);
+    Predictions<T> y(plan_.layout(), n);
     {
       const ReleaseGil release;
-      plan_.predict(rows, n, to);
+      plan_.predict(rows, n, y.pointers());
     }
-    return y;
+    return y.take();
   }
 
   double train_step(const py::object& x, const py::object& y, const py::object& weight,
@@ -220,7 +173,7 @@ class PyPlanOf final : public PyPlan {
 
   void run(const py::object& x, bool training) override {
     index_t n = 0;
-    const plan::Rows<T> rows = rows_of(x, &n);
+    const plan::RowsOfInputs<T> rows = checked_rows<T>(plan_.layout(), x, &n);
     const ReleaseGil release;
     plan_.run(rows, n, training);
   }
@@ -329,13 +282,9 @@ class PyPlanOf final : public PyPlan {
   }
 
  private:
-  plan::Rows<T> rows_of(const py::object& object, index_t* n) const {
-    return checked_rows<T>(plan_.layout(), object, n);
-  }
-
   Dataset<T> dataset_of(const py::object& x, const py::object& y, const py::object& weight) const {
     Dataset<T> data;
-    data.x = rows_of(x, &data.size);
+    data.x = checked_rows<T>(plan_.layout(), x, &data.size);
     const py::array targets = contiguous_array(y, "y");
     data.y = targets_of(targets, data.size);
     if (weight.is_none()) return data;
@@ -458,7 +407,7 @@ class PyPlanOf final : public PyPlan {
 template <class T>
 std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options,
                                      const py::object& callbacks) {
-  UserFunctions<T> functions = user_functions<T>(callbacks, graph.layout().output_shape());
+  UserFunctions<T> functions = user_functions<T>(callbacks, graph.layout().output(0).shape);
   const bool wants_function = options.loss && options.loss->op == "callback";
   require(wants_function == static_cast<bool>(functions.loss),
           "loss: expected a function with the loss \"callback\", and only then");
@@ -485,74 +434,9 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
       graph, [&](const auto& of) { return make_plan_of(of, std::move(options), callbacks); });
 }
 
-// ---- predictions of many threads ----------------------------------------------------------------------
-
-class PyPredictor {
- public:
-  virtual ~PyPredictor() = default;
-  virtual py::object predict_if_fits(const py::object& x) = 0;
-  virtual py::array predict(const py::object& x) = 0;
-};
-
-template <class T>
-class PyPredictorOf final : public PyPredictor {
- public:
-  PyPredictorOf(const PyGraphOf<T>& graph, const py::object& callbacks, uint64_t seed)
-      : layout_(graph.layout()),
-        pool_(graph.graph, user_functions<T>(callbacks, graph.layout().output_shape()).layers,
-              seed) {}
-
-  // None where x is not such as the core takes at once.
-  py::object predict_if_fits(const py::object& x) override {
-    index_t n = 0;
-    plan::Rows<T> rows;
-    Numbers<T> numbers;
-    if (!fitting_rows(layout_, x, &n, &rows, &numbers)) return py::none();
-    try {
-      return run(rows, n);
-    } catch (const plan::DataError&) {
-      return py::none();
-    }
-  }
-
-  py::array predict(const py::object& x) override {
-    index_t n = 0;
-    const plan::Rows<T> rows = checked_rows<T>(layout_, x, &n);
-    return run(rows, n);
-  }
-
- private:
-  py::array run(const plan::Rows<T>& rows, index_t n) {
-    // Plans are made and freed under the interpreter's lock, because they hold a user's functions. A layer whose
-    // output fits no memory is named here, before there is an array for it.
-    const typename plan::PlanPool<T>::Lease plan(pool_, n);
-    py::array_t<T> y = new_array<T>(with_rows(n, layout_.output_shape()), "predict");
-    T* to = y.mutable_data();
-    const ReleaseGil release;
-    plan->predict(rows, n, to);
-    return std::move(y);
-  }
-
-  const plan::GraphLayout& layout_;
-  plan::PlanPool<T> pool_;
-};
-
-std::unique_ptr<PyPredictor> make_predictor(const PyGraph& graph, const py::object& callbacks,
-                                            uint64_t seed) {
-  return with_graph(graph, [&](const auto& of) -> std::unique_ptr<PyPredictor> {
-    using T = std::remove_pointer_t<decltype(of.graph->flat.data())>;
-    return std::make_unique<PyPredictorOf<T>>(of, callbacks, seed);
-  });
-}
-
 }  // namespace
 
 void add_plan(py::module_& module) {
-  py::class_<PyPredictor>(module, "Predictor")
-      .def(py::init(&make_predictor), py::arg("graph"), py::arg("callbacks"), py::arg("seed"))
-      .def("predict_if_fits", &PyPredictor::predict_if_fits, py::arg("x"))
-      .def("predict", &PyPredictor::predict, py::arg("x"));
-
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
            py::arg("loss") = py::none(), py::arg("metrics") = py::tuple(),
@@ -563,7 +447,7 @@ void add_plan(py::module_& module) {
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property_readonly("totals_size", &PyPlan::totals_size)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
-      .def("predict", &PyPlan::predict, py::arg("x"), py::arg("out") = py::none())
+      .def("predict", &PyPlan::predict, py::arg("x"))
       .def("train_step_if_fits", &PyPlan::train_step_if_fits, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("learning_rate"))
       .def("train_step", &PyPlan::train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),

@@ -55,9 +55,12 @@ plan::NodeSpec node_of(const py::handle& object) {
   if (dict.contains("name")) node.name = string_of(dict["name"], "name");
   node.op = dict.contains("op") ? string_of(dict["op"], "op") : node.name;
   if (dict.contains("inputs")) node.inputs = strings_of(dict["inputs"], "inputs");
+  if (dict.contains("shared"))
+    node.shared = dict["shared"].cast<std::map<std::string, std::string>>();
   for (const auto& [key, value] : dict) {
     const std::string name = string_of(key, "attribute");
-    if (name == "op" || name == "name" || name == "inputs" || value.is_none()) continue;
+    const bool is_field = name == "op" || name == "name" || name == "inputs" || name == "shared";
+    if (is_field || value.is_none()) continue;
     node.attributes[name] = attribute_of(value, node.name + "." + name);
   }
   return node;

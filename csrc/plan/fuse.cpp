@@ -16,60 +16,59 @@ bool is_relu(const GraphNode& node) { return activation_of(node.spec).kind == Ac
 }  // namespace
 
 Fusions::Fusions(const GraphLayout& layout, const PlanOptions& options,
-                 const std::vector<bool>& needed)
-    : layout_(layout), predicts_(!options.loss), only_reader_(needed.size(), -1) {
+                 const ById<NodeId, bool>& needed)
+    : layout_(layout), predicts_(!options.loss), only_reader_(needed.size(), NodeId::none) {
   if (!options.fuse || options.keep) return;
-  std::vector<int> readers(needed.size(), 0);
-  for (size_t i = 0; i < needed.size(); ++i) {
-    if (!needed[i]) continue;
-    for (const int input : layout.nodes()[i].inputs) {
-      const size_t read = static_cast<size_t>(input);
-      only_reader_[read] = ++readers[read] == 1 ? static_cast<int>(i) : -1;
-    }
+  ById<NodeId, int> readers(needed.size(), 0);
+  for (const NodeId node : needed.ids()) {
+    if (!needed[node]) continue;
+    for (const NodeId input : layout.nodes()[node].inputs)
+      only_reader_[input] = ++readers[input] == 1 ? node : NodeId::none;
   }
-  only_reader_[static_cast<size_t>(layout.output())] = -1;
+  for (const NodeId output : layout.outputs()) only_reader_[output] = NodeId::none;
 }
 
-bool Fusions::runs_before(int node) const {
-  const std::vector<int>& inputs = at(node).inputs;
+bool Fusions::runs_before(NodeId node) const {
+  const std::vector<NodeId>& inputs = at(node).inputs;
   return inputs.size() == 1 &&
          (relu_after(inputs[0]) == node || normalization_after(inputs[0]) == node);
 }
 
-int Fusions::normalization_after(int node) const {
-  const int reader = only_reader_[static_cast<size_t>(node)];
+NodeId Fusions::normalization_after(NodeId node) const {
+  const NodeId reader = only_reader_[node];
   const bool multiplies = is(at(node), kConv) || is(at(node), kDense);
-  return reader >= 0 && predicts_ && multiplies && is_linear(at(node)) &&
+  return reader != NodeId::none && predicts_ && multiplies && is_linear(at(node)) &&
                  is(at(reader), kBatchNormalization)
              ? reader
-             : -1;
+             : NodeId::none;
 }
 
 // A ReLU of its own after a batch normalisation or a sum.
-int Fusions::relu_after(int node) const {
-  const int reader = only_reader_[static_cast<size_t>(node)];
+NodeId Fusions::relu_after(NodeId node) const {
+  const NodeId reader = only_reader_[node];
   const bool takes_relu =
       is(at(node), kAdd) || (is(at(node), kBatchNormalization) && is_linear(at(node)));
-  return reader >= 0 && takes_relu && is(at(reader), kActivation) && is_relu(at(reader)) ? reader
-                                                                                         : -1;
+  return reader != NodeId::none && takes_relu && is(at(reader), kActivation) && is_relu(at(reader))
+             ? reader
+             : NodeId::none;
 }
 
 // The largest of ReLUs is the ReLU of the largest, and there are fewer of these.
-bool Fusions::leaves_relu_to_pool(int node) const {
-  const int reader = only_reader_[static_cast<size_t>(node)];
-  return reader >= 0 && is(at(node), kConv) && is_relu(at(node)) &&
+bool Fusions::leaves_relu_to_pool(NodeId node) const {
+  const NodeId reader = only_reader_[node];
+  return reader != NodeId::none && is(at(node), kConv) && is_relu(at(node)) &&
          (is(at(reader), kMaxPool) || is(at(reader), kGlobalMaxPool));
 }
 
-NodeSpec Fusions::spec_of(int node) const {
+NodeSpec Fusions::spec_of(NodeId node) const {
   NodeSpec spec = at(node).spec;
-  const int normalization = normalization_after(node);
-  const int last = normalization < 0 ? node : normalization;
-  const bool normalizes_with_relu = normalization >= 0 && is_relu(at(normalization));
+  const NodeId normalization = normalization_after(node);
+  const NodeId last = normalization == NodeId::none ? node : normalization;
+  const bool normalizes_with_relu = normalization != NodeId::none && is_relu(at(normalization));
   const bool pools_after_relu =
       at(node).inputs.size() == 1 && leaves_relu_to_pool(at(node).inputs[0]);
   if (leaves_relu_to_pool(node)) spec.attributes.erase(kActivationKey);
-  if (relu_after(last) >= 0 || normalizes_with_relu || pools_after_relu) {
+  if (relu_after(last) != NodeId::none || normalizes_with_relu || pools_after_relu) {
     spec.attributes[kActivationKey] = std::string("relu");
   }
   return spec;

@@ -117,64 +117,95 @@ std::string batch_shape_text(const Shape& shape) {
   return out + (shape.empty() ? ",)" : ")");
 }
 
-GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::string& output) {
+GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs) {
   require(!specs.empty(), "network: expected at least one node, got none");
   require(specs[0].op == kInput.name, specs[0].name,
           ": expected the first node to be an input, got '", specs[0].op,
           "'; start with layers.Input");
+  require(!outputs.empty(), "network: expected at least one output, got none");
   for (NodeSpec& spec : specs) add(std::move(spec));
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].spec.name == output) {
-      output_ = static_cast<int>(i);
-      return;
-    }
+  share_parameters();
+  for (const std::string& output : outputs) {
+    const NodeId node = node_named(output);
+    require(node != NodeId::none, "network: expected the output to be one of its nodes, got '",
+            output, "'");
+    require(std::find(outputs_.begin(), outputs_.end(), node) == outputs_.end(),
+            "network: expected outputs that differ, got '", output, "' twice");
+    outputs_.push_back(node);
   }
-  throw ValueError(text("network: expected the output to be one of its nodes, got '", output, "'"));
+}
+
+NodeId GraphLayout::node_named(const std::string& name) const {
+  for (const NodeId id : nodes_.ids()) {
+    if (nodes_[id].spec.name == name) return id;
+  }
+  return NodeId::none;
 }
 
 void GraphLayout::add(NodeSpec spec) {
   GraphNode node;
   std::vector<Shape> shapes;
-  for (const GraphNode& other : nodes_) {
-    require(other.spec.name != spec.name, "network: expected names that differ, got '", spec.name,
-            "' twice; give one of the layers another name");
-  }
-  require(nodes_.empty() || spec.op != kInput.name, spec.name,
-          ": expected one input, got a second");
+  require(node_named(spec.name) == NodeId::none, "network: expected names that differ, got '",
+          spec.name, "' twice; give one of the layers another name");
   for (const std::string& input : spec.inputs) {
-    int position = -1;
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      if (nodes_[i].spec.name == input) position = static_cast<int>(i);
-    }
-    require(position >= 0, spec.name, ": expected inputs that stand before it, got '", input, "'");
-    node.inputs.push_back(position);
-    shapes.push_back(nodes_[static_cast<size_t>(position)].shape);
+    const NodeId id = node_named(input);
+    require(id != NodeId::none, spec.name, ": expected inputs that stand before it, got '", input,
+            "'");
+    node.inputs.push_back(id);
+    shapes.push_back(nodes_[id].shape);
   }
   Inference inferred = infer_node(spec, shapes);
   element_count(inferred.shape, spec.name);
-  for (const ParameterSpec& parameter : inferred.parameters) {
-    const index_t count = element_count(parameter.shape, spec.name + "." + parameter.name);
-    node.offsets.push_back(flat_size_);
+  size_t found = 0;
+  for (ParameterSpec& parameter : inferred.parameters) {
+    const auto shared = spec.shared.find(parameter.name);
+    if (shared != spec.shared.end()) {
+      const NodeId own = static_cast<NodeId>(nodes_.size());
+      shares_.push_back({own, node.parameters.size(), std::move(parameter), shared->second});
+      node.parameters.push_back(ParameterId::none);
+      ++found;
+      continue;
+    }
+    const std::string name = spec.name + "." + parameter.name;
+    const index_t count = element_count(parameter.shape, name);
+    node.parameters.push_back(
+        parameters_.add({name, std::move(parameter.shape), parameter.trains, count, flat_size_}));
     parameter_count_ += count;
     flat_size_ += (count + kBoundary - 1) / kBoundary * kBoundary;
   }
+  require(found == spec.shared.size(), spec.name,
+          ": expected names of its own parameters to share, got others");
   node.shape = std::move(inferred.shape);
-  node.parameters = std::move(inferred.parameters);
   node.spec = std::move(spec);
-  nodes_.push_back(std::move(node));
+  if (node.spec.op == kInput.name) inputs_.push_back(static_cast<NodeId>(nodes_.size()));
+  nodes_.add(std::move(node));
+}
+
+// Also with nodes that come later.
+void GraphLayout::share_parameters() {
+  for (const Share& share : shares_) {
+    const std::string& place = nodes_[share.node].spec.name;
+    ParameterId source = ParameterId::none;
+    for (const ParameterId id : parameters_.ids()) {
+      if (parameters_[id].name == share.from) source = id;
+    }
+    require(source != ParameterId::none, place,
+            ": expected a parameter of the network to share, got '", share.from, "'");
+    const GraphParameter& found = parameters_[source];
+    require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, place,
+            ": expected a ", share.wanted.name, " of shape ", shape_text(share.wanted.shape),
+            " to share, got ", found.name, " of shape ", shape_text(found.shape));
+    nodes_[share.node].parameters[share.place] = source;
+  }
 }
 
 void GraphLayout::require_memory(size_t element_size) const {
   const size_t memory = machine_memory();
-  for (const GraphNode& node : nodes_) {
-    for (size_t i = 0; i < node.parameters.size(); ++i) {
-      const ParameterSpec& parameter = node.parameters[i];
-      const std::string place = node.spec.name + "." + parameter.name;
-      const auto end = static_cast<size_t>(node.offsets[i] + element_count(parameter.shape, place));
-      require(end <= memory / element_size, place, ": expected parameters of at most the ",
-              memory >> 30, " GiB of this machine's memory, got ", shape_text(parameter.shape),
-              " and those before it; use smaller layers");
-    }
+  for (const GraphParameter& parameter : parameters_) {
+    const auto end = static_cast<size_t>(parameter.offset + parameter.size);
+    require(end <= memory / element_size, parameter.name, ": expected parameters of at most the ",
+            memory >> 30, " GiB of this machine's memory, got ", shape_text(parameter.shape),
+            " and those before it; use smaller layers");
   }
 }
 

@@ -1,29 +1,40 @@
-// A network: its nodes with their shapes, and one flat vector of all parameters.
+// A network: its nodes with their shapes, the table of parameters, and one flat vector of all of them.
 #pragma once
 
 #include "base/aligned.h"
+#include "plan/ids.h"
 #include "plan/op.h"
 #include "plan/use.h"
 
 namespace nnfast::plan {
 
-struct GraphNode {
-  NodeSpec spec;
-  std::vector<int> inputs;  // positions of other nodes
+// An entry of the table of parameters: one stretch of the flat vector.
+struct GraphParameter {
+  std::string name;  // "dense_1.kernel", after the node that brought it
   Shape shape;
-  std::vector<ParameterSpec> parameters;
-  std::vector<index_t> offsets;  // of the parameters in the flat vector
+  bool trains = true;  // ParameterSpec
+  index_t size = 0, offset = 0;
 };
 
-// Checks the nodes and infers every shape. Node 0 is the only input.
+struct GraphNode {
+  NodeSpec spec;
+  std::vector<NodeId> inputs;
+  Shape shape;
+  std::vector<ParameterId> parameters;  // its own, and those that it shares with others
+};
+
+// Checks the nodes and infers every shape.
 class GraphLayout {
  public:
-  GraphLayout(std::vector<NodeSpec> specs, const std::string& output);
+  // Node 0 is an input; outputs are names of nodes.
+  GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs);
 
-  const std::vector<GraphNode>& nodes() const { return nodes_; }
-  int output() const { return output_; }
-  const Shape& input_shape() const { return nodes_[0].shape; }
-  const Shape& output_shape() const { return nodes_[static_cast<size_t>(output_)].shape; }
+  const ById<NodeId, GraphNode>& nodes() const { return nodes_; }
+  const ById<ParameterId, GraphParameter>& parameters() const { return parameters_; }
+  const std::vector<NodeId>& inputs() const { return inputs_; }
+  const std::vector<NodeId>& outputs() const { return outputs_; }
+  const GraphNode& input(size_t i) const { return nodes_[inputs_[i]]; }
+  const GraphNode& output(size_t i) const { return nodes_[outputs_[i]]; }
   index_t parameter_count() const { return parameter_count_; }
   index_t flat_size() const { return flat_size_; }
   // Throws a ValueError that names the parameter with which they outgrow the machine's memory.
@@ -31,16 +42,28 @@ class GraphLayout {
 
  private:
   void add(NodeSpec spec);
+  NodeId node_named(const std::string& name) const;
+  void share_parameters();
 
-  std::vector<GraphNode> nodes_;
-  int output_ = 0;
+  ById<NodeId, GraphNode> nodes_;
+  ById<ParameterId, GraphParameter> parameters_;
+  std::vector<NodeId> inputs_, outputs_;
   index_t parameter_count_ = 0;
   index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps stay 0
+  // Places in nodes' lists that share_parameters() fills, once all nodes are there.
+  struct Share {
+    NodeId node;
+    size_t place;
+    ParameterSpec wanted;
+    std::string from;
+  };
+  std::vector<Share> shares_;
 };
 
 template <class T>
 struct Graph {
-  Graph(std::vector<NodeSpec> specs, const std::string& output) : layout(std::move(specs), output) {
+  Graph(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs)
+      : layout(std::move(specs), outputs) {
     layout.require_memory(sizeof(T));
     flat = AlignedBuffer<T>(static_cast<size_t>(layout.flat_size()));
   }

@@ -1,24 +1,23 @@
 #include "plan/memory.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/aligned.h"
 
 namespace nnfast::plan {
 
-size_t place_buffers(std::vector<Buffer>& buffers) {
-  std::vector<size_t> order(buffers.size());
-  std::iota(order.begin(), order.end(), size_t(0));
+size_t place_buffers(ById<BufferId, Buffer>& buffers) {
+  std::vector<BufferId> order;
+  for (const BufferId id : buffers.ids()) order.push_back(id);
   std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
-  std::vector<size_t> placed;  // by offset
+                   [&](BufferId a, BufferId b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<BufferId> placed;  // by offset
   size_t arena = 0;
-  for (const size_t index : order) {
+  for (const BufferId index : order) {
     Buffer& buffer = buffers[index];
     const size_t bytes = align_up(buffer.bytes);
     size_t offset = 0;
-    for (const size_t other_index : placed) {
+    for (const BufferId other_index : placed) {
       const Buffer& other = buffers[other_index];
       if (other.last < buffer.first || buffer.last < other.first) continue;
       if (offset + bytes <= other.offset) break;
@@ -28,7 +27,7 @@ size_t place_buffers(std::vector<Buffer>& buffers) {
     arena = std::max(arena, offset + bytes);
     const auto place =
         std::upper_bound(placed.begin(), placed.end(), offset,
-                         [&](size_t at, size_t i) { return at < buffers[i].offset; });
+                         [&](size_t at, BufferId i) { return at < buffers[i].offset; });
     placed.insert(place, index);
   }
   return arena;

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
+
+#include "plan/ids.h"
 
 namespace nnfast::plan {
 
@@ -15,6 +16,6 @@ struct Buffer {
 // Sets the offsets (multiples of 64) so that buffers alive together do not overlap; returns the
 // arena's size. Largest first, each at the lowest place that is free during its life: greedy by
 // size (Pisarchyk, Lee 2020, arXiv:2001.03288). O(n^2).
-size_t place_buffers(std::vector<Buffer>& buffers);
+size_t place_buffers(ById<BufferId, Buffer>& buffers);
 
 }  // namespace nnfast::plan

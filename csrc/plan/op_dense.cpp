@@ -7,6 +7,9 @@
 namespace nnfast::plan {
 namespace {
 
+// Whether the kernel stands transposed, (O, D), because it is another layer's.
+bool is_transposed(const NodeSpec& node) { return node.integer_or("transposed", 0) != 0; }
+
 Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_inputs(node, inputs, 1);
   const Shape& in = inputs[0];
@@ -16,7 +19,9 @@ Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   activation_of(node);
   Shape shape = in;
   shape.back() = units;
-  Inference result{shape, {{"kernel", {in.back(), units}}}};
+  Shape kernel = {in.back(), units};
+  if (is_transposed(node)) std::swap(kernel[0], kernel[1]);
+  Inference result{shape, {{"kernel", kernel}}};
   if (node.integer_or("use_bias", 1) != 0) result.parameters.push_back({"bias", {units}});
   return result;
 }
@@ -27,7 +32,8 @@ class DenseOp final : public Op<T> {
   explicit DenseOp(const NodeSpec& node)
       : Op<T>(node),
         activation_(activation_of(node)),
-        has_bias_(node.integer_or("use_bias", 1) != 0) {}
+        has_bias_(node.integer_or("use_bias", 1) != 0),
+        transposed_(is_transposed(node)) {}
 
   void forward(const Run& run) override {
     const index_t m = rows(run);
@@ -39,8 +45,8 @@ class DenseOp final : public Op<T> {
     p.a_row = depth();
     p.a_k = 1;
     p.b = kernel().value;
-    p.b_k = units();
-    p.b_n = 1;
+    p.b_k = transposed_ ? 1 : units();
+    p.b_n = transposed_ ? depth() : 1;
     p.c = this->output->value;
     p.c_row = units();
     p.bias = bias() ? bias()->value : nullptr;
@@ -74,19 +80,20 @@ class DenseOp final : public Op<T> {
   }
 
  private:
-  Gemm<T> kernel_gradient(const T* dz, index_t m) const {  // (D, O) = x^T dz
+  Gemm<T> kernel_gradient(const T* dz, index_t m) const {  // (D, O) = x^T dz, or (O, D) = dz^T x
+    const T* x = this->inputs[0]->value;
     Gemm<T> p;
-    p.m = depth();
-    p.n = units();
+    p.m = transposed_ ? units() : depth();
+    p.n = transposed_ ? depth() : units();
     p.k = m;
-    p.a = this->inputs[0]->value;
+    p.a = transposed_ ? dz : x;
     p.a_row = 1;
-    p.a_k = depth();
-    p.b = dz;
-    p.b_k = units();
+    p.a_k = p.m;
+    p.b = transposed_ ? x : dz;
+    p.b_k = p.n;
     p.b_n = 1;
     p.c = kernel().gradient;
-    p.c_row = units();
+    p.c_row = p.n;
     p.check = p.tiled = true;
     return p;
   }
@@ -99,8 +106,8 @@ class DenseOp final : public Op<T> {
     p.a_row = units();
     p.a_k = 1;
     p.b = kernel().value;
-    p.b_k = 1;
-    p.b_n = units();
+    p.b_k = transposed_ ? depth() : 1;
+    p.b_n = transposed_ ? 1 : units();
     p.c = this->d_inputs[0];
     p.c_row = depth();
     return p;
@@ -108,17 +115,18 @@ class DenseOp final : public Op<T> {
 
   Parameter<T>& kernel() const { return *this->parameters[0]; }
   Parameter<T>* bias() const { return has_bias_ ? this->parameters[1] : nullptr; }
-  index_t depth() const { return static_cast<index_t>(kernel().shape[0]); }
-  index_t units() const { return static_cast<index_t>(kernel().shape[1]); }
+  index_t depth() const { return static_cast<index_t>(kernel().shape[transposed_ ? 1 : 0]); }
+  index_t units() const { return static_cast<index_t>(kernel().shape[transposed_ ? 0 : 1]); }
   index_t rows(const Run& run) const { return run.rows * (this->inputs[0]->size / depth()); }
 
   ActivationParams activation_;
-  bool has_bias_;
+  bool has_bias_, transposed_;
   bool kernel_gradient_is_moderate_ = true;
 };
 
 }  // namespace
 
-const OpKind kDense = op_kind<DenseOp>("dense", "units use_bias activation alpha", infer);
+const OpKind kDense =
+    op_kind<DenseOp>("dense", "units use_bias activation alpha transposed", infer);
 
 }  // namespace nnfast::plan

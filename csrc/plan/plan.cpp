@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "ops/reduce.h"
 #include "plan/busy.h"
+#include "plan/lent.h"
 #include "plan/ops.h"
 #include "plan/train/loss.h"
 
@@ -51,9 +52,7 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
   }
   if (!options_.loss) return;
   const NodeSpec& loss = *options_.loss;
-  const bool on_logits =
-      wants_logits(loss) ||
-      loss_takes_logits_of(loss, layout().nodes()[static_cast<size_t>(layout().output())]);
+  const bool on_logits = wants_logits(loss) || loss_takes_logits_of(loss, layout().output(0));
   if (loss.op == "callback") {
     require_known(loss, "");
   } else {
@@ -64,26 +63,22 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
                        program_.gradients.data(), layout().flat_size());
   }
   if (options_.augmentation) {
-    augmentation_ = parse_augmentation(*options_.augmentation, program_.input->shape);
-    augmentation_->scale = program_.input_scale;
-    augmentation_->offset = program_.input_offset;
+    const ProgramInput<T>& input = program_.inputs[0];
+    augmentation_ = parse_augmentation(*options_.augmentation, input.tensor->shape);
+    augmentation_->scale = input.scale;
+    augmentation_->offset = input.offset;
   }
-  classes_ = static_cast<index_t>(program_.prediction->shape.back());
-  positions_ = program_.prediction->size / classes_;
-  metrics_ = Metrics<T>(options_.metrics, {loss, on_logits, program_.output_is_logits,
-                                           options_.capacity, positions_, classes_});
+  classes_ = static_cast<index_t>(output().prediction->shape.back());
+  positions_ = output().prediction->size / classes_;
+  metrics_ = Metrics<T>(options_.metrics, {loss, on_logits, output().is_logits, options_.capacity,
+                                           positions_, classes_});
   const size_t rows = static_cast<size_t>(options_.capacity);
   const size_t positions = rows * static_cast<size_t>(positions_);
   labels_ = AlignedBuffer<int32_t>(positions);
-  targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(program_.prediction->size));
+  targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(output().prediction->size));
   values_ = AlignedBuffer<T>(rows);
   weights_ = AlignedBuffer<T>(rows);
   sums_.resize(static_cast<size_t>(1 + totals_size()));
-}
-
-template <class T>
-void point_at(const std::vector<Tensor<T>*>& views, T* memory) {
-  for (Tensor<T>* view : views) view->value = memory;
 }
 
 template <class T>
@@ -136,36 +131,45 @@ bool Plan<T>::looks_between_ops(const Run& run) const {
 }
 
 template <class T>
-void Plan<T>::read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows) {
-  const index_t n = program_.input->size;
-  const bool as_it_is = x.values && program_.input_scale == 1 && program_.input_offset == 0;
+void Plan<T>::read_inputs(const RowsOfInputs<T>& x, const int64_t* order, index_t first,
+                          index_t rows) {
+  for (size_t i = 0; i < program_.inputs.size(); ++i)
+    read_input(program_.inputs[i], x[i], order, first, rows);
+}
+
+template <class T>
+void Plan<T>::read_input(const ProgramInput<T>& input, const Rows<T>& x, const int64_t* order,
+                         index_t first, index_t rows) {
+  const index_t n = input.tensor->size;
+  const bool as_it_is = x.values && input.scale == 1 && input.offset == 0;
   if (as_it_is && !order && !options_.keep) {
-    point_at(program_.input_views, const_cast<T*>(x.values + first * n));
+    point_at(input.views, const_cast<T*>(x.values + first * n));
     return;
   }
-  point_at(program_.input_views, program_.input_memory);
+  point_at(input.views, input.memory);
   const double cost = 0.15 * static_cast<double>(rows * n);
   parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) {
-    T* to = program_.input->value + begin * n;
+    T* to = input.memory + begin * n;
     const int64_t* wanted = order ? order + first + begin : nullptr;
     const index_t skip = order ? 0 : (first + begin) * n;
     if (x.bytes) {
-      kernels<T>().gather_byte_rows(to, x.bytes + skip, wanted, end - begin, n,
-                                    program_.input_scale, program_.input_offset);
+      kernels<T>().gather_byte_rows(to, x.bytes + skip, wanted, end - begin, n, input.scale,
+                                    input.offset);
     } else {
-      kernels<T>().gather_rows(to, x.values + skip, wanted, end - begin, n, program_.input_scale,
-                               program_.input_offset);
+      kernels<T>().gather_rows(to, x.values + skip, wanted, end - begin, n, input.scale,
+                               input.offset);
     }
   });
 }
 
+// Images are the first input.
 template <class T>
 void Plan<T>::read_augmented(const Rows<T>& x, const Batch& batch) {
-  point_at(program_.input_views, program_.input_memory);
+  const ProgramInput<T>& input = program_.inputs[0];
+  point_at(input.views, input.memory);
   AugmentParams params = *augmentation_;
   params.random = {options_.seed, static_cast<uint32_t>(iteration), kAugmentationStream};
-  augment_images(program_.input->value, x.values, x.bytes, batch.order + batch.first, batch.rows,
-                 params);
+  augment_images(input.memory, x.values, x.bytes, batch.order + batch.first, batch.rows, params);
 }
 
 template <class T>
@@ -185,7 +189,7 @@ void Plan<T>::backward(const Run& run) {
     if (step.op) step.op->backward(run);
     if (is_long) check_interrupt();
     for (const Transfer<T>& t : step.transfers) {
-      const index_t n = t.size * run.rows;
+      const index_t n = t.by_row ? t.size * run.rows : t.size;
       parallel_ranges(n, 64, 0.15 * static_cast<double>(n), [&t](index_t begin, index_t end) {
         if (t.add) {
           kernels<T>().add(t.into + begin, t.into + begin, t.from + begin, end - begin);
@@ -196,21 +200,6 @@ void Plan<T>::backward(const Run& run) {
     }
   }
 }
-
-// Points the output at the caller's array; back at the arena also when a callback throws.
-template <class T>
-class LentOutput {
- public:
-  explicit LentOutput(const std::vector<Tensor<T>*>& views)
-      : views_(views), own_(views[0]->value) {}
-  ~LentOutput() { point_at(views_, own_); }
-  LentOutput(const LentOutput&) = delete;
-  LentOutput& operator=(const LentOutput&) = delete;
-
- private:
-  const std::vector<Tensor<T>*>& views_;
-  T* own_;
-};
 
 // Rows of a prediction that go through all ops together: as many as leave their values in caches between
 // ops. Keras's convnet with 128 rows took 7.2 ms at once and 5.7 in passes of 8 (Zen 3, one thread); ResNet-20
@@ -228,14 +217,20 @@ index_t Plan<T>::rows_of_pass(index_t n) const {
 }
 
 template <class T>
-void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
+void Plan<T>::require_finite(const RowsOfInputs<T>& x, index_t n) const {
+  for (size_t i = 0; i < program_.inputs.size(); ++i) {
+    const index_t size = program_.inputs[i].tensor->size;
+    if (x[i].values && !all_finite(x[i].values, n * size))
+      throw DataError(non_finite_text(i, non_finite_row(x[i].values, n, size)));
+  }
+}
+
+template <class T>
+void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, T* const* out) {
   const Use::Reading reading(graph_->use, "predict");
   const Busy busy(busy_, "predict");
-  const index_t in_size = program_.input->size, out_size = program_.output->size;
-  if (x.values && !all_finite(x.values, n * in_size))
-    throw DataError(non_finite_text(non_finite_row(x.values, n, in_size)));
-  const bool writes_in_place = !program_.output_is_input;
-  const LentOutput<T> output(program_.output_views);
+  require_finite(x, n);
+  const LentOutputs<T> lent(program_.outputs);
   const index_t most = rows_of_pass(n);
   InterruptWatch watch;
   for (index_t first = 0; first < n; first += most) {
@@ -243,30 +238,36 @@ void Plan<T>::predict(Rows<T> x, index_t n, T* out) {
     const Run run = new_run(rows, false);
     watch.did(cost_of_pass(run));
     share_work(run, 1);
-    if (writes_in_place) point_at(program_.output_views, out + first * out_size);
-    read_input(x, nullptr, first, rows);
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      const ProgramOutput<T>& output = program_.outputs[i];
+      if (output.has_own_memory) point_at(output.views, out[i] + first * output.tensor->size);
+    }
+    read_inputs(x, nullptr, first, rows);
     forward(run);
-    if (!writes_in_place) {
-      std::memcpy(out + first * out_size, program_.output->value,
-                  sizeof(T) * static_cast<size_t>(rows * out_size));
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      const ProgramOutput<T>& output = program_.outputs[i];
+      if (output.has_own_memory) continue;
+      const index_t size = output.tensor->size;
+      std::memcpy(out[i] + first * size, output.tensor->value,
+                  sizeof(T) * static_cast<size_t>(rows * size));
     }
   }
 }
 
 template <class T>
-std::string Plan<T>::non_finite_text(index_t row) const {
-  return text(layout().nodes()[0].spec.name,
+std::string Plan<T>::non_finite_text(size_t input, index_t row) const {
+  return text(layout().input(input).spec.name,
               ": expected finite numbers in x, got NaN or infinity (or too large for ",
               sizeof(T) == 4 ? "float32" : "float64", ") in row ", row,
               "; remove or replace such rows");
 }
 
 template <class T>
-void Plan<T>::run(Rows<T> x, index_t n, bool training) {
+void Plan<T>::run(const RowsOfInputs<T>& x, index_t n, bool training) {
   const Use::Reading reading(graph_->use, "trace");
   const Busy busy(busy_, "trace");
   require_rows(n, "run");
-  read_input(x, nullptr, 0, n);
+  read_inputs(x, nullptr, 0, n);
   forward(new_run(n, training));
 }
 
@@ -282,7 +283,7 @@ void Plan<T>::require_label(int64_t label) const {
 template <class T>
 void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
   has_labels_ = y.are_labels;
-  const index_t width = y.are_labels ? positions_ : program_.prediction->size;
+  const index_t width = y.are_labels ? positions_ : output().prediction->size;
   const auto integer = [&y](index_t i) -> int64_t {
     switch (y.integer_type) {
       case LabelType::int8_unsigned:
@@ -316,25 +317,28 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
   }
 }
 
-// The row of the data with the first of the batch's inputs that is not finite.
 template <class T>
-index_t Plan<T>::non_finite_input(const Batch& batch) const {
-  return batch.row(non_finite_row(program_.input->value, batch.rows, program_.input->size));
+template <class Error>
+void Plan<T>::require_finite_inputs(const RowsOfInputs<T>& x, const Batch& batch) const {
+  for (size_t i = 0; i < program_.inputs.size(); ++i) {
+    const Tensor<T>& input = *program_.inputs[i].tensor;
+    if (x[i].values && !all_finite(input.value, batch.rows * input.size)) {
+      throw Error(
+          non_finite_text(i, batch.row(non_finite_row(input.value, batch.rows, input.size))));
+    }
+  }
 }
 
 template <class T>
 void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
   load_targets(data.y, batch);
   if (batch.augmented) {
-    read_augmented(data.x, batch);
+    read_augmented(data.x[0], batch);
   } else {
-    read_input(data.x, batch.order, batch.first, batch.rows);
+    read_inputs(data.x, batch.order, batch.first, batch.rows);
   }
   // Rows that come by order were looked at as a whole beforehand.
-  if (data.x.values && !batch.order &&
-      !all_finite(program_.input->value, batch.rows * program_.input->size)) {
-    throw DataError(non_finite_text(non_finite_input(batch)));
-  }
+  if (!batch.order) require_finite_inputs<DataError>(data.x, batch);
   if (!data.weights) return;
   for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = data.weights[batch.row(r)];
   if (!all_finite(weights_.data(), batch.rows)) {
@@ -346,9 +350,9 @@ void Plan<T>::load_batch(const Dataset<T>& data, const Batch& batch) {
 
 template <class T>
 Answers<T> Plan<T>::answers(index_t rows) const {
-  return {{program_.prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(),
+  return {{output().prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(),
            rows, positions_, classes_},
-          program_.output->value};
+          output().tensor->value};
 }
 
 template <class T>
@@ -368,12 +372,12 @@ template <class T>
 double Plan<T>::compute_loss(index_t rows, bool weighted, bool with_gradient) {
   const LossInputs<T> inputs = answers(rows).to_loss;
   T* value = values_.data();
-  T* gradient = with_gradient ? program_.d_prediction : nullptr;
+  T* gradient = with_gradient ? output().d_prediction : nullptr;
   const T* weights = weighted ? weights_.data() : nullptr;
   const double scale = 1 / static_cast<double>(rows);
   if (loss_callback_) {
     loss_callback_(inputs, value, gradient);
-    const index_t n = program_.prediction->size;
+    const index_t n = output().prediction->size;
     for (index_t r = 0; gradient && r < rows; ++r) {
       const double factor = weights ? scale * static_cast<double>(weights[r]) : scale;
       T* row = gradient + r * n;
@@ -421,6 +425,11 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     const Magnitude found = op->check_gradients();
     if (found == Magnitude::not_finite) explain_non_finite(data, batch);
     moderate = moderate && found == Magnitude::moderate;
+  }
+  for (const Parameter<T>* parameter : program_.summed) {
+    if (all_moderate(parameter->gradient, parameter->size)) continue;
+    if (!all_finite(parameter->gradient, parameter->size)) explain_non_finite(data, batch);
+    moderate = false;
   }
   const Use::Changing changing(graph_->use);
   const auto overflow = optimizer_->update(learning_rate, moderate);
@@ -521,9 +530,7 @@ void Plan<T>::explain_non_finite(const Dataset<T>& data, const Batch& batch) {
   const std::string remedy =
       "; the parameters are those before it. A smaller learning rate often helps";
   load_batch(data, batch);
-  if (!all_finite(program_.input->value, batch.rows * program_.input->size)) {
-    throw ValueError(non_finite_text(non_finite_input(batch)));
-  }
+  require_finite_inputs<ValueError>(data.x, batch);
   const Run run = new_run(batch.rows, true);
   for (const auto& parameter : program_.parameters) {
     if (!all_finite(parameter->value, parameter->size)) {

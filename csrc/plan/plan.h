@@ -18,6 +18,19 @@ struct Rows {
   const uint8_t* bytes = nullptr;
 };
 
+// One for each of the network's inputs; a single one takes no memory of its own.
+template <class T>
+class RowsOfInputs {
+ public:
+  void resize(size_t inputs) { more_.resize(inputs - 1); }
+  Rows<T>& operator[](size_t i) { return i == 0 ? first_ : more_[i - 1]; }
+  const Rows<T>& operator[](size_t i) const { return i == 0 ? first_ : more_[i - 1]; }
+
+ private:
+  Rows<T> first_;
+  std::vector<Rows<T>> more_;
+};
+
 enum class LabelType { int8_unsigned, int32, int64 };
 
 // Targets as they come: values (of the network's type or integers), or one label a position.
@@ -31,7 +44,7 @@ struct Targets {
 
 template <class T>
 struct Dataset {
-  Rows<T> x;
+  RowsOfInputs<T> x;
   Targets<T> y;
   const T* weights = nullptr;  // a row each, or null for 1
   index_t size = 0;
@@ -52,8 +65,8 @@ class Plan {
   Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callbacks<T>& callbacks,
        LossCallback<T> loss_callback);
 
-  // out (n, outputs)
-  void predict(Rows<T> x, index_t n, T* out);
+  // out: for each of the network's outputs (n, ...)
+  void predict(const RowsOfInputs<T>& x, index_t n, T* const* out);
 
   // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss, a gradient
   // or what the update makes is not finite it throws, parameters and optimiser as before.
@@ -80,7 +93,7 @@ class Plan {
   double loss_and_gradients(const Dataset<T>& batch, bool training);
 
   // A forward pass for values().
-  void run(Rows<T> x, index_t n, bool training);
+  void run(const RowsOfInputs<T>& x, index_t n, bool training);
 
   const Program<T>& program() const { return program_; }
   const PlanOptions& options() const { return options_; }
@@ -92,10 +105,13 @@ class Plan {
  private:
   struct Batch;  // rows of a dataset
 
-  // Into the input tensor: rows order[first] ..., or rows first ... where order is null; these are
+  // Into the input tensors: rows order[first] ..., or rows first ... where order is null; these are
   // read where they are if nothing is to be done to them.
-  void read_input(const Rows<T>& x, const int64_t* order, index_t first, index_t rows);
+  void read_inputs(const RowsOfInputs<T>& x, const int64_t* order, index_t first, index_t rows);
+  void read_input(const ProgramInput<T>& input, const Rows<T>& x, const int64_t* order,
+                  index_t first, index_t rows);
   void read_augmented(const Rows<T>& x, const Batch& batch);
+  void require_finite(const RowsOfInputs<T>& x, index_t n) const;
   void load_batch(const Dataset<T>& data, const Batch& batch);
   void load_targets(const Targets<T>& y, const Batch& batch);
   void require_label(int64_t label) const;
@@ -116,8 +132,13 @@ class Plan {
   [[noreturn]] static void explain_overflow(const typename Optimizer<T>::Overflow& found,
                                             const Batch& batch);
   static std::string place_of(const Batch& batch);
-  std::string non_finite_text(index_t row) const;
-  index_t non_finite_input(const Batch& batch) const;
+  std::string non_finite_text(size_t input, index_t row) const;
+  // Throws an error of that kind where an input of the batch, which was read from x, is not finite.
+  template <class Error>
+  void require_finite_inputs(const RowsOfInputs<T>& x, const Batch& batch) const;
+
+  // What the loss and the metrics read.
+  const ProgramOutput<T>& output() const { return program_.outputs[0]; }
 
   std::shared_ptr<Graph<T>> graph_;
   PlanOptions options_;

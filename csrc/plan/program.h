@@ -24,13 +24,15 @@ struct PlanOptions {
   bool keep = false;
 };
 
-// into += from, or into = from: for values that more than one op reads.
+// into += from, or into = from: for gradients of values that more than one op reads, and of parameters that more
+// than one op uses.
 template <class T>
 struct Transfer {
   T* into;
   const T* from;
-  index_t size;  // of a row
+  index_t size;
   bool add;
+  bool by_row = true;  // the size is that of a row
 };
 
 template <class T>
@@ -45,23 +47,37 @@ struct Placement {
 };
 
 template <class T>
+struct ProgramInput {
+  Tensor<T>* tensor = nullptr;
+  std::vector<Tensor<T>*> views;  // tensors on its memory, itself too
+  T* memory = nullptr;            // its place in the arena
+  double scale = 1, offset = 0;   // while a batch is gathered
+};
+
+template <class T>
+struct ProgramOutput {
+  Tensor<T>* tensor = nullptr;      // the network's, or its logits where nothing needs more
+  Tensor<T>* prediction = nullptr;  // what the loss reads
+  std::vector<Tensor<T>*> views;    // tensors on its memory
+  T* d_prediction = nullptr;
+  bool is_logits = false;
+  bool has_own_memory = true;  // not that of an input or of another output
+};
+
+template <class T>
 struct Program {
   std::vector<std::unique_ptr<Tensor<T>>> tensors;
-  std::vector<std::unique_ptr<Parameter<T>>> parameters;
+  std::vector<std::unique_ptr<Parameter<T>>> parameters;  // as the graph's table has them
+  std::vector<std::unique_ptr<Parameter<T>>>
+      further_uses;                         // of the same, with gradients of their own
+  std::vector<const Parameter<T>*> summed;  // those whose gradients are sums over several uses
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;
   std::map<std::string, T*> gradients_of;  // of tensors, by name
   std::vector<Placement> placements;       // of the ops' outputs
 
-  Tensor<T>* input = nullptr;
-  Tensor<T>* output = nullptr;      // the network's, or its logits where nothing needs more
-  Tensor<T>* prediction = nullptr;  // what the loss reads
-  std::vector<Tensor<T>*> input_views, output_views;  // tensors on the memory of input and output
-  T* input_memory = nullptr;                          // the input's place in the arena
-  T* d_prediction = nullptr;
-  bool output_is_logits = false;
-  bool output_is_input = false;  // nothing is computed
-  double input_scale = 1, input_offset = 0;
+  std::vector<ProgramInput<T>> inputs;
+  std::vector<ProgramOutput<T>> outputs;
   double cost = 0;  // of a forward pass of a row, in floating-point operations
 
   AlignedBuffer<T> arena;

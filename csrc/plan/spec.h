@@ -21,6 +21,8 @@ struct NodeSpec {
   std::string name;
   std::vector<std::string> inputs;
   std::map<std::string, Attribute> attributes;
+  // Parameters of other nodes that it uses instead of some of its own: "kernel" -> "dense_1.kernel".
+  std::map<std::string, std::string> shared;
 
   bool has(const std::string& key) const { return attributes.count(key) != 0; }
   // The attribute of that name, or an error that names the node and the key.

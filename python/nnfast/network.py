@@ -11,18 +11,20 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core, losses
 from nnfast.core.advice import NETWORK
-from nnfast.core.arrays import as_numbers, as_rows, as_targets, as_weights, dtype_name, require_finite
+from nnfast.core.arrays import as_numbers, as_targets, as_weights, dtype_name, require_finite
 from nnfast.core.options import choose, flag, integer, named_arguments, with_advice
 from nnfast.core.processes import share_processors
 from nnfast.core.table import Table
-from nnfast.core.typing import Array, Shape, Spec
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Array, Spec
 from nnfast.graph.architecture import Architecture, free_after_an_error
+from nnfast.graph.ends import number_of_rows
+from nnfast.graph.nesting import called_on, copies_for_use
 from nnfast.graph.parameters import Parameters
 from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
 
 if TYPE_CHECKING:
-    from nnfast.core.tensor import Tensor
     from nnfast.inspect.explain import Explanation
 
 __all__ = ["Network"]
@@ -36,8 +38,9 @@ class Network:
     ----------
     layers : sequence of Layer, optional
         A chain, a `layers.Input` first.
-    inputs, outputs : Tensor, optional
-        Instead of a chain: the ends of a graph that was written by calling layers on tensors.
+    inputs, outputs : Tensor, or list, tuple or dict of them, optional
+        Instead of a chain: the ends of a graph that was written by calling layers on tensors. Data come as `inputs`
+        were, predictions as `outputs` were.
     seed : int, optional
         0 <= seed < 2^63. The same seed gives the same first parameters, the same dropout and the same order of rows in
         training; None draws one, which `seed` then tells.
@@ -99,8 +102,8 @@ class Network:
         self,
         layers: Sequence[Layer] | None = None,
         *,
-        inputs: Tensor | None = None,
-        outputs: Tensor | None = None,
+        inputs: Any = None,
+        outputs: Any = None,
         seed: int | None = None,
         dtype: Any = "float32",
         name: str = "network",
@@ -124,21 +127,26 @@ class Network:
 
     def _build(self, architecture: Architecture, seed: int, dtype: str, name: str) -> None:
         share_processors()
-        nodes, _, shapes = architecture.infer()
+        nodes, shapes, parameters = architecture.infer()
         self.architecture = architecture
+        self._input_shapes = [shapes[name] for name in architecture.inputs.names]
+        self._output_shapes = [shapes[name] for name in architecture.outputs.names]
         self.layers = architecture.layers
         architecture.join(self)
         self.seed = seed
         self.dtype = dtype
         self.name = name
-        self._graph = _core.Graph(nodes, architecture.output, dtype)
+        self._graph = _core.Graph(nodes, architecture.outputs.names, dtype)
         self._parameters = Parameters(self._graph)
-        owners = {parameter: architecture.layer_of(parameter) for parameter in shapes}
+        owners = {parameter: architecture.layer_of(parameter) for parameter in parameters}
         self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
         self._statistics = frozenset(self._graph.statistics())
         self.version = 0
+        self._copies: dict[str, Layer] | None = None  # for other networks, of which this one becomes a layer
         self._predictor = _core.Predictor(self._graph, architecture.callbacks(), seed)
         self._predict_if_fits = self._predictor.predict_if_fits
+        if not architecture.outputs.single:
+            self._predict_if_fits = self._predict_several_if_fits
 
     # ---- facts -------------------------------------------------------------
 
@@ -150,29 +158,20 @@ class Network:
     @parameters.setter
     def parameters(self, values: Parameters) -> None:
         if values is not self._parameters:  # which is what |= assigns
-            raise AttributeError(
-                "Network: expected no other parameters; write values with net.parameters.update(values)"
-            )
+            raise AttributeError("Network: expected no other parameters; use net.parameters.update(values)")
 
     @property
-    def input_shape(self) -> Shape:
-        """Shape of one input row."""
-        return self._graph.input_shape
+    def input_shape(self) -> Any:
+        """Shape of one input row; with several inputs a list or dict of shapes, as `inputs` was."""
+        return self.architecture.inputs.arrange(self._input_shapes)
 
     @property
-    def output_shape(self) -> Shape:
-        """Shape of one output row."""
-        return self._graph.output_shape
+    def output_shape(self) -> Any:
+        """Shape of one output row; with several outputs a list or dict of shapes, as `outputs` was."""
+        return self.architecture.outputs.arrange(self._output_shapes)
 
     def flat(self) -> Array:
-        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules.
-
-        Examples
-        --------
-        >>> import nnfast as nf
-        >>> nf.Network([nf.layers.Input((2,)), nf.layers.Dense(1, kernel_initializer="ones")]).flat()[:3].tolist()
-        [1.0, 1.0, 0.0]
-        """
+        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules."""
         return self._graph.flat()
 
     @property
@@ -262,23 +261,15 @@ class Network:
         >>> net.trainable
         ['dense.kernel']
         """
-        named = self._named(names)
+        named = self.parameters.matching(names)
         self.version += 1  # first: an interruption in between costs a new plan, and not the notice
         self._frozen |= named
 
     def unfreeze(self, *names: str) -> None:
         """Let training change parameters again; names and errors are those of `freeze`."""
-        named = self._named(names)
+        named = self.parameters.matching(names)
         self.version += 1
         self._frozen -= named
-
-    def _named(self, names: Iterable[str]) -> set[str]:
-        found: set[str] = set()
-        valid = [*self.parameters, *{name.partition(".")[0] for name in self.parameters}]
-        for name in names:
-            choose("parameter or layer with parameters", name, valid)
-            found |= {p for p in self.parameters if p == name or p.startswith(f"{name}.")}
-        return found if names else set(self.parameters)
 
     # ---- prediction --------------------------------------------------------
 
@@ -315,21 +306,44 @@ class Network:
         result: Array | None = self._predict_if_fits(x) if batch_size is None else None
         return self._predict_checked(x, batch_size) if result is None else result
 
-    __call__ = predict
+    def __call__(self, x: Any, batch_size: int | None = None) -> Any:
+        """`predict`; or, on symbolic tensors, the network as a layer of another one.
 
-    def _predict_checked(self, x: ArrayLike, batch_size: int | None) -> Array:
-        if batch_size is None and not isinstance(x, np.ndarray):
-            result = self._predict_if_fits(as_numbers(x, self.layers[0].place, "x"))
+        Every call on tensors uses the same layers, "<network>/<layer>". The other network starts from this one's
+        parameters, as they are when it is made, and freezes those that are frozen here.
+        """
+        tensors = x.values() if isinstance(x, Mapping) else x if isinstance(x, list | tuple) else (x,)
+        if any(isinstance(tensor, Tensor) for tensor in tensors):
+            return self._as_layer(x)
+        return self.predict(x, batch_size)
+
+    def _as_layer(self, x: Any) -> Any:
+        if self._copies is None:
+            self._copies = copies_for_use(self)
+        return called_on(self.architecture, self._copies, self._input_shapes, self.name, x)
+
+    def _predict_several_if_fits(self, x: Any) -> Any:
+        result = self._predictor.predict_if_fits(x)
+        return None if result is None else self._arranged(result)
+
+    def _arranged(self, results: Any) -> Any:
+        """The core's array of a single output, or its list, in the form of `outputs`."""
+        return self.architecture.outputs.arrange(results if isinstance(results, list) else [results])
+
+    def _predict_checked(self, x: Any, batch_size: int | None) -> Any:
+        if batch_size is None and len(self._input_shapes) == 1 and not isinstance(x, np.ndarray | Mapping):
+            result = self._predict_if_fits(as_numbers(x, self.architecture.inputs.names[0], "x"))
             if result is not None:
                 return result
-        rows = self._as_rows(x)
-        require_finite(rows, "x")
+        rows = self.as_rows(x)
         if batch_size is None:
-            return self._predictor.predict(rows)
-        return self.plan(min(integer("predict", "batch_size", batch_size), len(rows))).predict(rows)
+            return self._arranged(self._predictor.predict(rows))
+        plan = self.plan(min(integer("predict", "batch_size", batch_size), number_of_rows(rows)))
+        return self._arranged(plan.predict(rows))
 
-    def _as_rows(self, x: Any) -> Array:
-        return as_rows(x, self.input_shape, self.dtype, self.layers[0].place)
+    def as_rows(self, x: Any) -> Any:
+        """Finite rows in the core's form: an array, or a list of one for each input."""
+        return self.architecture.inputs.rows(x, self._input_shapes, self.dtype)
 
     # ---- looking inside ----------------------------------------------------
 
@@ -351,9 +365,8 @@ class Network:
         dense.preactivation [[-2.]]
         dense [[0.]]
         """
-        rows = self._as_rows(x)
-        require_finite(rows, "x")
-        plan = self.plan(len(rows), keep=True, fuse=False)
+        rows = self.as_rows(x)
+        plan = self.plan(number_of_rows(rows), keep=True, fuse=False)
         plan.run(rows, False)
         return plan.values()
 
@@ -397,7 +410,7 @@ class Network:
         (0.5, 3.0)
         """
         rows, targets, weights, chosen = self.as_batch(x, y, loss, sample_weight)
-        plan = self.plan(len(rows), loss=chosen)
+        plan = self.plan(number_of_rows(rows), loss=chosen)
         value = plan.loss_and_gradients(rows, targets, weights, flag("loss_and_gradients", "training", training))
         return value, {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
@@ -406,10 +419,10 @@ class Network:
     ) -> tuple[Array, Array, Array | None, losses.Loss]:
         """Rows, targets and weights, all checked and in the core's form, and the loss that its name stands for."""
         chosen = losses.get(loss)
-        rows = self._as_rows(x)
-        require_finite(rows, "x")
-        targets = as_targets(y, len(rows), self.output_shape, self.dtype, chosen.targets)
-        return rows, targets, as_weights(sample_weight, len(rows), self.dtype), chosen
+        rows = self.as_rows(x)
+        count = number_of_rows(rows)
+        targets = as_targets(y, count, self.output_shape, self.dtype, chosen.targets)
+        return rows, targets, as_weights(sample_weight, count, self.dtype), chosen
 
     def plan(
         self,

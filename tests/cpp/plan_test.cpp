@@ -51,7 +51,7 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
       node("dropout", "drop", {"norm"}, {{"rate", 0.25}}),
       dense("out", "drop", kClasses, "softmax"),
   };
-  auto graph = std::make_shared<Graph<T>>(std::move(nodes), "out");
+  auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"out"});
   Numbers numbers;
   for (const GraphNode& made : graph->layout.nodes()) {
     for (size_t i = 0; i < made.parameters.size(); ++i) {
@@ -69,6 +69,13 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
     }
   }
   return graph;
+}
+
+template <class T>
+void predict(Plan<T>& plan, const T* x, index_t rows, T* out) {
+  RowsOfInputs<T> inputs;
+  inputs[0].values = x;
+  plan.predict(inputs, rows, &out);
 }
 
 template <class T>
@@ -90,7 +97,7 @@ struct Problem {
 
   Dataset<T> data(index_t rows) const {
     Dataset<T> set;
-    set.x.values = x.data();
+    set.x[0].values = x.data();
     set.y.integers = labels.data();
     set.y.integer_type = LabelType::int64;
     set.y.are_labels = true;
@@ -141,7 +148,7 @@ Trained<T> train(int epochs) {
   options.capacity = 64;
   Plan<T> predictor(result.graph, options, {}, nullptr);
   result.prediction.resize(static_cast<size_t>(kRows * kClasses));
-  predictor.predict(data.x, kRows, result.prediction.data());
+  predict(predictor, data.x[0].values, kRows, result.prediction.data());
   return result;
 }
 
@@ -211,10 +218,10 @@ void test_rows_do_not_see_each_other() {
   options.capacity = kRows;
   Plan<float> plan(graph, options, {}, nullptr);
   std::vector<float> all(static_cast<size_t>(kRows * kClasses)), some(all.size());
-  plan.predict({problem.x.data(), nullptr}, kRows, all.data());
+  predict(plan, problem.x.data(), kRows, all.data());
   for (const index_t rows : {1, 2, 5, 33}) {
     for (const index_t first : {0, 3, 400}) {
-      plan.predict({problem.x.data() + first * kFeatures, nullptr}, rows, some.data());
+      predict(plan, problem.x.data() + first * kFeatures, rows, some.data());
       CHECK(std::memcmp(some.data(), all.data() + first * kClasses,
                         sizeof(float) * static_cast<size_t>(rows * kClasses)) == 0);
     }
@@ -264,7 +271,7 @@ uint64_t test_augmented_steps() {
         std::vector<NodeSpec>{
             node("input", "x", {}, {{"shape", std::vector<int64_t>{side, side, 1}}}),
             node("flatten", "row", {"x"}, {}), dense("out", "row", kClasses, "softmax")},
-        "out");
+        std::vector<std::string>{"out"});
     PlanOptions options = training_options(kRows);
     options.augmentation =
         node("augmentation", "", {},
@@ -332,10 +339,25 @@ void test_one_plan_in_two_threads() {
 void test_one_graph_in_many_threads() {
   set_num_threads(2);
   const Problem<float> problem(kRows, kFeatures);
+  std::mutex lock;  // that the pool wants from its callers
   const auto predicted = [&](PlanPool<float>& pool, index_t rows) {
     std::vector<float> out(static_cast<size_t>(rows * kClasses));
-    const PlanPool<float>::Lease plan(pool, rows);
-    plan->predict({problem.x.data(), nullptr}, rows, out.data());
+    std::optional<PlanPool<float>::Lease> plan;
+    {
+      const std::lock_guard<std::mutex> held(lock);
+      plan.emplace(pool, rows);
+    }
+    const auto give_back = [&] {
+      const std::lock_guard<std::mutex> held(lock);
+      plan.reset();
+    };
+    try {
+      predict(*plan->operator->(), problem.x.data(), rows, out.data());
+    } catch (...) {
+      give_back();
+      throw;
+    }
+    give_back();
     return hash_of(out.data(), out.size());
   };
   const auto graph = make_graph<float>(kFeatures, kHidden);

@@ -91,7 +91,7 @@ def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeE
         if isinstance(value, Iterator):
             hint = "; collect its items with np.stack(list(...)), or train on each batch with Trainer.train_on_batch"
         if isinstance(value, Tensor):
-            hint = "; a network takes numbers: call its layers on symbolic tensors, one by one"
+            hint = "; predict takes numbers: call the network itself on symbolic tensors"
         kind = type(value).__name__
         got = "None" if value is None else f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
         return TypeError(f"{place}: expected an array as {name}, got {got}{hint}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from nnfast.core.typing import Shape
@@ -56,10 +56,10 @@ class Tensor:
         return f"<Tensor (N{''.join(f', {size}' for size in self.shape)}) of {self.layer!r}>"
 
 
-def ancestors(output: Tensor) -> list[Tensor]:
-    """`output` and all that it is made from, in the order in which they were made: inputs stand before outputs."""
-    found = {id(output): output}
-    waiting = [output]
+def ancestors(outputs: Iterable[Tensor]) -> list[Tensor]:
+    """Tensors and all that they are made from, in the order in which they were made: inputs stand before outputs."""
+    waiting = list(outputs)
+    found = {id(output): output for output in waiting}
     while waiting:
         for tensor in waiting.pop().inputs:
             if id(tensor) not in found:

@@ -16,29 +16,49 @@ from nnfast.core.options import choose, from_config, own_classes
 from nnfast.core.tensor import Tensor, ancestors
 from nnfast.core.text import shown
 from nnfast.core.typing import Array, Shape, Spec
+from nnfast.graph.ends import Ends
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
 
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["Architecture", "free_after_an_error"]
+__all__ = ["Architecture", "Node", "copied", "free_after_an_error"]
 
 _MOST_LAYERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """Layers in the order in which they run, the names of each one's inputs, and the name of the output."""
+class Node:
+    """One call of a layer."""
 
-    layers: tuple[Layer, ...]
-    inputs: tuple[tuple[str, ...], ...]
-    output: str
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the layer's first call: that one has the parameters, which the others share."""
+        return self.name == self.layer.place
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The calls of layers in the order in which they run, and which are the network's inputs and outputs."""
+
+    nodes: tuple[Node, ...]
+    inputs: Ends
+    outputs: Ends
     by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _require_few(len(self.layers))
-        object.__setattr__(self, "by_name", {layer.place: layer for layer in self.layers})
+        _require_few(len(self.nodes))
+        object.__setattr__(self, "by_name", {node.layer.place: node.layer for node in self.nodes})
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Each layer once."""
+        return tuple(self.by_name.values())
 
     @classmethod
     def from_chain(cls, layers: Iterable[Layer]) -> Architecture:
@@ -65,40 +85,47 @@ class Architecture:
             if isinstance(layer, Input):
                 raise ValueError("Network: expected one Input, first in the list; remove the other")
             tensor = layer(tensor)
-        return cls._from_tensors(tensor)
+        return cls._from_tensors([chain[0]], Ends((chain[0].place,), single=True), [tensor], tensor)
 
     @classmethod
     def from_tensors(cls, inputs: Any, outputs: Any) -> Architecture:
-        """The graph between one input tensor and one output tensor."""
-        for place, value in (("inputs", inputs), ("outputs", outputs)):
-            if isinstance(value, list | tuple | dict):
+        """The graph between input tensors and output tensors: one of each, or lists, tuples or dicts of them."""
+        entries, ends = Ends.tensors(inputs, "inputs"), Ends.tensors(outputs, "outputs")
+        for tensor in entries:
+            if not isinstance(tensor, Input):
+                raise ValueError(f"Network: expected inputs to be of layers.Input, got {tensor!r}")
+        sources = [tensor for tensor in ancestors(ends) if isinstance(tensor, Input)]
+        for tensor in sources:
+            if not any(tensor is entry for entry in entries):
                 raise ValueError(
-                    f"Network: expected one tensor as {place}, got {len(value)} in a {type(value).__name__}; "
-                    "join several with layers.Concatenate()"
+                    f"Network: expected outputs to depend on inputs and on nothing else, but they depend on {tensor!r} "
+                    "too; add it to inputs="
                 )
-            if not isinstance(value, Tensor):
-                raise TypeError(f"Network: expected a tensor as {place}, got {value!r}")
-        if not isinstance(inputs, Input):
-            raise ValueError(f"Network: expected inputs to be a layers.Input, got {inputs!r}")
-        tensors = ancestors(outputs)
-        sources = [tensor for tensor in tensors if isinstance(tensor, Input)]
-        if sources != [inputs]:
-            raise ValueError(
-                f"Network: expected outputs to depend on inputs and on nothing else, but they depend on {sources!r}; a "
-                "network has one input, so join the data in one array and take it apart again in the graph"
-            )
-        _assign_names([tensor.layer for tensor in tensors])
-        return cls._from_tensors(outputs)
+        for tensor in entries:
+            if not any(tensor is source for source in sources):
+                raise ValueError(
+                    f"Network: expected outputs to depend on all inputs, got {tensor!r}, which none of them needs; "
+                    "leave it out"
+                )
+        _assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in ancestors(ends))])
+        return cls._from_tensors(entries, Ends.of(inputs, [entry.layer.place for entry in entries]), ends, outputs)
 
     @classmethod
-    def _from_tensors(cls, output: Tensor) -> Architecture:
-        tensors = ancestors(output)
-        joins = tuple(tuple(t.layer.place for t in tensor.inputs) for tensor in tensors)
-        return cls(tuple(tensor.layer for tensor in tensors), joins, output.layer.place)
+    def _from_tensors(cls, entries: list[Tensor], inputs: Ends, ends: list[Tensor], outputs: Any) -> Architecture:
+        names: dict[int, str] = {}
+        calls: dict[str, int] = {}
+        nodes = []
+        for tensor in [*entries, *(t for t in ancestors(ends) if not isinstance(t, Input))]:
+            place = tensor.layer.place
+            calls[place] = calls.get(place, 0) + 1
+            name = names[id(tensor)] = place if calls[place] == 1 else f"{place}:{calls[place]}"
+            nodes.append(Node(name, tensor.layer, tuple(names[id(source)] for source in tensor.inputs)))
+        return cls(tuple(nodes), inputs, Ends.of(outputs, [names[id(end)] for end in ends]))
 
     def copy(self) -> Architecture:
         """The same with layers of its own."""
-        return replace(self, layers=tuple(map(copy, self.layers)))
+        copies = copied(self.layers)
+        return replace(self, nodes=tuple(replace(node, layer=copies[node.layer.place]) for node in self.nodes))
 
     def join(self, network: Network) -> None:
         """Tell the layers that they are part of a network."""
@@ -110,18 +137,29 @@ class Architecture:
         nodes: list[Spec] = []
         shapes: dict[str, Shape] = {}
         parameters: dict[str, Shape] = {}
-        for layer, names in zip(self.layers, self.inputs, strict=True):
-            inputs = [(name, shapes[name]) for name in names]
+        for node in self.nodes:
+            layer, inputs = node.layer, [(name, shapes[name]) for name in node.inputs]
             inferred = layer.infer(inputs)
-            nodes.append(layer.node(inputs))
-            shapes[layer.place] = tuple(inferred["shape"])
-            parameters |= {f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"]}
+            spec = {**layer.node(inputs), "name": node.name}
+            if not node.is_first:
+                own = {name: f"{layer.place}.{name}" for name, _ in inferred["parameters"]}
+                spec["shared"] = own | spec.get("shared", {})
+            nodes.append(spec)
+            shapes[node.name] = tuple(inferred["shape"])
+            shared = spec.get("shared", {})
+            parameters |= {
+                f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"] if name not in shared
+            }
         return nodes, shapes, parameters
 
     def initialize(self, parameters: Mapping[str, Array], seed: int) -> None:
         """Write first values into `parameters`, which are in the order of the layers."""
         for stream, (name, view) in enumerate(parameters.items()):
             layer, parameter = self.layer_of(name)
+            if layer.source is not None:
+                with layer.source.network.parameters.reading("copy"):
+                    view[...] = layer.source.network.parameters[f"{layer.source.name}.{parameter}"]
+                continue
             try:
                 initializer = initializers.get(layer.initializer(parameter))
                 values = initializer.draw(view.shape, seed, stream, layer.fans(parameter, view.shape))
@@ -135,8 +173,8 @@ class Architecture:
 
     def callbacks(self) -> dict[str, Any]:
         """The NumPy functions of custom layers, by layer."""
-        custom = (layer for layer in self.layers if isinstance(layer, CustomLayer))
-        return {layer.place: (layer.forward, layer.backward) for layer in custom}
+        custom = ((node.name, node.layer) for node in self.nodes if isinstance(node.layer, CustomLayer))
+        return {name: (layer.forward, layer.backward) for name, layer in custom}
 
     def layer_of(self, parameter: str) -> tuple[Layer, str]:
         """The layer that a full parameter name belongs to, and the parameter's own name there."""
@@ -145,13 +183,18 @@ class Architecture:
 
     def describe(self) -> dict[str, Any]:
         """The architecture as values that JSON knows."""
-        described = []
-        for layer, inputs in zip(self.layers, self.inputs, strict=True):
-            config = {key: value for key, value in layer.get_config().items() if key != "name"}
-            described.append(
-                {"name": layer.name, "class": type(layer).__name__, "config": config, "inputs": list(inputs)}
-            )
-        return {"layers": described, "output": self.output}
+        described: list[dict[str, Any]] = []
+        for node in self.nodes:
+            layer, made = node.layer, dict[str, Any]()
+            if node.is_first:
+                config = {key: value for key, value in layer.get_config().items() if key != "name"}
+                made = {"class": type(layer).__name__, "config": config}
+            else:
+                made = {"layer": layer.place}
+            described.append({"name": node.name, **made, "inputs": list(node.inputs)})
+        several = {} if self.inputs.single else {"inputs": self.inputs.describe()}
+        outputs = {"output" if self.outputs.single else "outputs": self.outputs.describe()}
+        return {"layers": described, **several, **outputs}
 
     @classmethod
     def from_description(cls, description: Any, custom_objects: Mapping[str, Any]) -> Architecture:
@@ -165,18 +208,37 @@ class Architecture:
         _require_few(len(entries))
         classes: dict[str, type[Layer]] = CLASSES | own_classes(custom_objects, Layer)
         own_initializers = own_classes(custom_objects, Initializer)
-        layers: dict[str, Layer] = {}
-        joins: list[tuple[str, ...]] = []
+        nodes: dict[str, Node] = {}
         for entry in entries:
-            name, inputs = _checked_entry(entry, layers)
-            layer = from_config("layer class", _with_initializers(entry, own_initializers), classes)
-            layer.take_name(name)
-            layers[name] = layer
-            joins.append(inputs)
-        output = choose("output", description.get("output"), layers)
-        if [isinstance(layer, Input) for layer in layers.values()] != [True] + [False] * (len(layers) - 1):
-            raise ValueError("architecture: expected one Input, first in the list")
-        return cls(tuple(layers.values()), tuple(joins), output)
+            name, inputs = _checked_entry(entry, nodes)
+            if "layer" in entry:
+                layer = nodes[choose("layer", entry["layer"], nodes)].layer
+                if name.partition(":")[0] != layer.place:
+                    raise ValueError(f"architecture: expected {layer.place}:<number> for a further call, got {name!r}")
+            else:
+                layer = from_config("layer class", _with_initializers(entry, own_initializers), classes)
+                layer.take_name(name)
+            nodes[name] = Node(name, layer, inputs)
+        if "outputs" in description:
+            outputs = Ends.from_description(description["outputs"], nodes, "output")
+        else:
+            outputs = Ends((choose("output", description.get("output"), nodes),), single=True)
+        entry_names = [name for name, node in nodes.items() if isinstance(node.layer, Input)]
+        given = description.get("inputs", entry_names[0] if entry_names else None)
+        ends = Ends.from_description(given, nodes, "input")
+        if sorted(ends.names) != sorted(entry_names) or not isinstance(next(iter(nodes.values())).layer, Input):
+            raise ValueError("architecture: expected its Inputs as inputs, one of them first in the list")
+        return cls(tuple(nodes.values()), ends, outputs)
+
+
+def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
+    """Copies of layers by name; those that are tied to each other are so among the copies."""
+    copies = {layer.place: copy(layer) for layer in layers}
+    for layer in copies.values():
+        if layer.tied_to is not None:
+            other = layer.tied_to if isinstance(layer.tied_to, str) else layer.tied_to.place
+            layer.tied_to = copies.get(other, layer.tied_to)
+    return copies
 
 
 def _require_few(layers: int) -> None:
@@ -198,7 +260,7 @@ def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer
     return {**entry, "config": {**config, **made}}
 
 
-def _checked_entry(entry: Any, known: Mapping[str, Layer]) -> tuple[str, tuple[str, ...]]:
+def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[str, ...]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), list):
         raise ValueError(f"architecture: expected a layer with its inputs, got {shown(entry)}")
     name = entry.get("name")
@@ -224,6 +286,7 @@ def free_after_an_error(layers: Any) -> Iterator[None]:
 def _assign_names(layers: Sequence[Layer]) -> None:
     """Give every layer without a name the default one, numbered where it is taken; refuse two equal names."""
     taken: set[str] = set()
+    layers = list({id(layer): layer for layer in layers}.values())
     for layer in layers:
         if layer.name in taken:
             raise ValueError(f"Network: expected different names of layers, got {layer.name!r} twice; rename one")

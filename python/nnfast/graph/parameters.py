@@ -1,6 +1,6 @@
 """The mapping behind `Network.parameters`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -82,6 +82,17 @@ class Parameters(Mapping[str, Array]):
             A mapping, or pairs of name and array_like, of the parameter's shape.
         """
         self.write("", dict(*values, **more))
+
+    def matching(self, names: Sequence[str]) -> set[str]:
+        """Full names of the parameters that are so called, or belong to a layer or network of that name; none: all."""
+        places = {name.partition(".")[0] for name in self}
+        networks = {place.rpartition("/")[0] for place in places} - {""}
+        valid = [*self, *sorted(places | networks)]
+        found: set[str] = set()
+        for name in names:
+            choose("parameter or layer with parameters", name, valid)
+            found |= {p for p in self if p == name or p.startswith((f"{name}.", f"{name}/"))}
+        return found if names else set(self)
 
     def write(self, place: str, values: Mapping[str, Any]) -> None:
         """`update`, with the name of the call for its errors."""

@@ -21,14 +21,14 @@ def summary(
     """The text of `Network.summary`."""
     _, shapes, _ = architecture.infer()
     chain = all(
-        names == (before.name,) for names, before in zip(architecture.inputs[1:], architecture.layers, strict=False)
+        node.inputs == (before.name,) for before, node in zip(architecture.nodes, architecture.nodes[1:], strict=False)
     )
     columns = ["Layer", "Output shape", "Parameters"] + ([] if chain else ["Connected to"])
     rows = []
-    for layer, inputs in zip(architecture.layers, architecture.inputs, strict=True):
-        size = sum(view.size for name, view in parameters.items() if name.startswith(f"{layer.name}."))
-        row = [f"{layer.name} ({type(layer).__name__})", _rows(shapes[layer.place]), f"{size:,}"]
-        rows.append(row if chain else [*row, ", ".join(inputs)])
+    for node in architecture.nodes:
+        size = sum(view.size for name, view in parameters.items() if name.startswith(f"{node.name}."))
+        row = [f"{node.name} ({type(node.layer).__name__})", _rows(shapes[node.name]), f"{size:,}"]
+        rows.append(row if chain else [*row, ", ".join(node.inputs)])
     trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
     averages = f", moving averages {moving:,}" if moving else ""
     total = sum(view.size for view in parameters.values())

@@ -98,7 +98,8 @@ def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_ra
     values, slopes, gradients = plan.values(), plan.value_gradients(), plan.gradients()
     neurons: list[dict[str, Any]] = []
     weights: list[dict[str, Any]] = []
-    for layer, inputs in zip(network.architecture.layers, network.architecture.inputs, strict=True):
+    for node in network.architecture.nodes:
+        layer, inputs = node.layer, node.inputs
         if not isinstance(layer, Dense):
             continue
         if values[layer.place].ndim != 2:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nnfast.core.options import flag, integer, real
 from nnfast.core.table import Table
 from nnfast.core.typing import Array
+from nnfast.graph.ends import number_of_rows
 from nnfast.network import Network
 
 __all__ = ["GradientCheck", "check_gradients"]
@@ -114,14 +115,14 @@ def check_gradients(
     real("check_gradients", "tolerance", tolerance, least=0.0)
     copy = network.copy("float64")
     rows, targets, _, chosen = copy.as_batch(x, y, loss)
-    plan = copy.plan(len(rows), loss=chosen)
+    plan = copy.plan(number_of_rows(rows), loss=chosen)
     plan.loss_and_gradients(rows, targets, None, flag("check_gradients", "training", training))
     exact = {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
     def loss_now() -> float:
         if training:
             return plan.loss_and_gradients(rows, targets, None, True)
-        return float(plan.evaluate(rows, targets, None)[0]) / len(rows)
+        return float(plan.evaluate(rows, targets, None)[0]) / number_of_rows(rows)
 
     errors: dict[str, float] = {}
     evaluations = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -19,30 +19,38 @@ from nnfast.initializers import fans
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "Source"]
 
 _PARAMETERS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-_VALID_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\- ]{0,99}")
+_VALID_NAME = re.compile(r"(?!optimizer/)[A-Za-z0-9_][A-Za-z0-9_\- /]{0,99}")
+"""The slash parts the layers of a network within a network. Files have the optimiser's state behind "optimizer/"."""
+
+
+class Source(NamedTuple):
+    """A layer of another network, by name."""
+
+    network: Network
+    name: str
 
 
 class Layer(Configured):
     """Base of all layers: options, and how the core is told about them.
 
-    A layer is used once, in one place of a network; two places mean two layers. It gets there in a list of layers, or
-    by being called on the symbolic tensor of its input (layers that merge: on a list of tensors).
+    A layer gets its place in a network in a list of layers, or by being called on the symbolic tensor of its input
+    (layers that merge: on a list of tensors). Called again, it uses the same parameters in another place.
 
     Parameters
     ----------
     name : str, optional
         The layer's name in summaries, in parameters' names ("hidden.kernel") and in errors. Up to 100 ASCII letters,
-        digits, ``_``, ``-`` and spaces; the last two do not come first. By default the class's name in lower case with
-        underscores, numbered within the network: "dense", "dense_1", ...
+        digits, ``_``, ``-``, ``/`` and spaces; the last three do not come first. By default the class's name in lower
+        case with underscores, numbered within the network: "dense", "dense_1", ...
 
     Raises
     ------
     ValueError
         If `name` is anything else, or the network has two layers of one name. If the layer is called on more inputs
-        than it takes or on shapes that do not fit, or is called a second time.
+        than it takes or on shapes that do not fit.
     TypeError
         If the layer is called on anything but symbolic tensors.
 
@@ -70,7 +78,10 @@ class Layer(Configured):
     """How many inputs the layer takes; None for any number."""
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
-    _used = False
+    tied_to: Any = None
+    """The layer, or its name, one of whose parameters this one uses too."""
+    source: Source | None = None
+    """Of a layer of a network that is used as a layer: where its values come from."""
     _networks: WeakSet[Network] | None = None
     """The networks that the layer is part of."""
 
@@ -87,7 +98,7 @@ class Layer(Configured):
         """Set the name; for the network that the layer becomes part of."""
         if not isinstance(name, str) or not _VALID_NAME.fullmatch(name):
             raise ValueError(
-                f"{type(self).__name__}: expected a name of letters, digits, _, - and spaces, got {name!r}"
+                f"{type(self).__name__}: expected a name of letters, digits, _, -, / and spaces, got {name!r}"
             )
         self._name = name
 
@@ -161,7 +172,7 @@ class Layer(Configured):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the networks that the layer is part of: a copy is part of none."""
-        return {key: value for key, value in self.__dict__.items() if key != "_networks"}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_networks", "source")}
 
     @property
     def trainable(self) -> bool | tuple[str, ...]:
@@ -209,6 +220,8 @@ class Layer(Configured):
         >>> layers.Dense(2, trainable=("kernel",)).trains("bias")
         False
         """
+        if self.source is not None:
+            return f"{self.source.name}.{parameter}" not in self.source.network.frozen
         return self._trainable if isinstance(self._trainable, bool) else parameter in self._trainable
 
     @classmethod
@@ -297,12 +310,6 @@ class Layer(Configured):
                     f"{self.place}: expected symbolic tensors, which layers.Input(...) makes, "
                     f"got {type(tensor).__name__}; numbers go to Network.predict"
                 )
-        if self._used:
-            raise ValueError(
-                f"{self.place}: this layer is already part of a graph, and layers do not share parameters; make a new "
-                f"{type(self).__name__} for the second place"
-            )
         named = [(t.layer.place, t.shape) for t in tensors]
         shape = self.infer(named)["shape"]
-        self._used = True
         return Tensor(self, tensors, tuple(shape))

@@ -115,6 +115,9 @@ class Dense(Layer):
         Whether b is added.
     kernel_initializer, bias_initializer : Initializer, str, float or array_like
         First values of W and b; see `nnfast.initializers`. By default Glorot uniform and zeros.
+    tied_to : Dense or str, optional
+        Another dense layer of the network, or its name: W is that layer's kernel transposed, one parameter for both, as
+        in autoencoders. `units` is then the number of that layer's inputs.
     trainable : bool or names, default True
         Which parameters training changes: all, none, or the named ones, e.g. ``("kernel",)`` for fixed biases.
     name : str, optional
@@ -156,12 +159,16 @@ class Dense(Layer):
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
         *,
+        tied_to: Dense | str | None = None,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         self._declare_trainable(trainable)
         self.units = integer("Dense", "units", units)
+        if not isinstance(tied_to, Dense | str | None):
+            raise TypeError(f"Dense: expected tied_to as a layers.Dense or the name of one, got {tied_to!r}")
+        self.tied_to = tied_to
         self.function = activations.get(activation)
         self.use_bias = flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -179,7 +186,20 @@ class Dense(Layer):
             "use_bias": int(self.use_bias),
             "activation": self.function.name,
             "alpha": self.function.alpha,
+            **self._tie(),
         }
+
+    def _tie(self) -> Spec:
+        if self.tied_to is None:
+            return {}
+        name = self.tied_to if isinstance(self.tied_to, str) else self.tied_to.place
+        return {"transposed": 1, "shared": {"kernel": f"{name}.kernel"}}
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if isinstance(self.tied_to, Layer):
+            config["tied_to"] = self.tied_to.name
+        return config
 
     def initializer(self, parameter: str) -> Initializer:
         return {"kernel": self.kernel_initializer, "bias": self.bias_initializer}[parameter]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnfast.core.arrays import as_class_weights, as_rows, as_targets, as_weights, require_finite
+from nnfast.core.arrays import as_class_weights, as_targets, as_weights
 from nnfast.core.typing import Array
+from nnfast.graph.ends import number_of_rows
 from nnfast.metrics import Metric
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ __all__ = ["ArrayDataset"]
 class ArrayDataset:
     """Checked rows with targets and weights, in the core's form, and the targets as the caller gave them."""
 
-    x: Array
+    x: Any
+    """An array, or a list of them for several inputs."""
     y: Array
     weight: Array | None
     y_given: Any
@@ -40,22 +42,25 @@ class ArrayDataset:
         class_weight: Mapping[Any, float] | None = None,
     ) -> ArrayDataset:
         """Check what a caller gave, for a loss and metrics."""
-        rows = as_rows(x, network.input_shape, network.dtype, network.layers[0].place)
-        require_finite(rows, "x")
-        targets = as_targets(y, len(rows), network.output_shape, network.dtype, loss.targets)
+        rows = network.as_rows(x)
+        count = number_of_rows(rows)
+        targets = as_targets(y, count, network.output_shape, network.dtype, loss.targets)
         for metric in measured:
             metric.check_targets(targets, network.output_shape, loss)
-        weights = as_weights(sample_weight, len(rows), network.dtype)
+        weights = as_weights(sample_weight, count, network.dtype)
         if class_weight is not None:
             by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
             with np.errstate(over="ignore"):  # infinity is found
                 both = by_class if weights is None else weights * by_class
-            weights = as_weights(both, len(rows), network.dtype)
+            weights = as_weights(both, count, network.dtype)
         return cls(rows, targets, weights, y)
+
+    def __len__(self) -> int:
+        return number_of_rows(self.x)
 
     def split(self, share: float) -> tuple[ArrayDataset, ArrayDataset]:
         """All but the last rows, and the last rows, which are so large a share of all."""
-        rows = len(self.x)
+        rows = len(self)
         cut = rows - int(rows * share)
         if not 0 < cut < rows:
             raise ValueError(
@@ -66,6 +71,7 @@ class ArrayDataset:
 
         def part(where: slice) -> ArrayDataset:
             weight = None if self.weight is None else self.weight[where]
-            return ArrayDataset(self.x[where], self.y[where], weight, given[where])
+            x = [array[where] for array in self.x] if isinstance(self.x, list) else self.x[where]
+            return ArrayDataset(x, self.y[where], weight, given[where])
 
         return part(slice(None, cut)), part(slice(cut, None))

@@ -108,7 +108,7 @@ class FitLoop:
         return history
 
     def _order(self) -> Array:
-        rows = len(self.data.x)
+        rows = len(self.data)
         if self.shuffle:
             order = _core.random_permutation(
                 rows, self.trainer.network.seed, _ORDER_STREAM + self.trainer.epoch % _ORDER_STREAM
@@ -124,7 +124,7 @@ class FitLoop:
         assignment, that of `Trainer.epoch`.
         """
         trainer, old = self.trainer, self.trainer.position
-        wanted = trainer.epoch, len(self.data.x), self.batch_size
+        wanted = trainer.epoch, len(self.data), self.batch_size
         if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
             return old
         trainer.position = Position(*wanted, np.zeros((2, 1 + trainer.plan.totals_size)))

@@ -228,7 +228,7 @@ class Trainer:
                 return loss
         batch = self._dataset(x, y, sample_weight)
         with self.network.parameters.training("train_on_batch"):
-            self.require_plan(len(batch.x))
+            self.require_plan(len(batch))
             return self.plan.train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
 
     def _dataset(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> ArrayDataset:
@@ -334,7 +334,7 @@ class Trainer:
             validation = self._dataset(*validation_data)
         elif share:
             data, validation = data.split(share)
-        size = min(integer("fit", "batch_size", batch_size), len(data.x))
+        size = min(integer("fit", "batch_size", batch_size), len(data))
         lock = self._lock()
         if lock.locked():
             raise RuntimeError(
@@ -402,7 +402,7 @@ class Trainer:
         with self.network.parameters.reading("evaluate"):
             self.require_plan(1)
             totals = self.plan.evaluate(data.x, data.y, data.weight)
-        logs = self.core_logs(totals, len(data.x))
+        logs = self.core_logs(totals, len(data))
         in_python = [metric for metric in self.metrics if metric.spec() is None]
         if in_python:
             prediction = self.network.predict(data.x)

@@ -1,0 +1,96 @@
+// A program in the making, which the builder's steps hand on: lowering makes ops and tensors, the schedules say
+// when their memory is alive, placing lays it out.
+#pragma once
+
+#include "plan/ids.h"
+#include "plan/memory.h"
+#include "plan/program.h"
+
+namespace nnfast::plan {
+
+// What is known of a tensor beside itself.
+struct Value {
+  OpId producer = OpId::none;      // none: an input
+  TensorId root = TensorId::none;  // the tensor that owns the memory
+  bool learns = false;             // something upstream has parameters that learn
+};
+
+// What is known of an op beside itself.
+struct OpLinks {
+  std::vector<TensorId> inputs;
+  TensorId output = TensorId::none;
+  bool skips_backward = false;  // the loss does its gradient
+};
+
+struct PendingTransfer {
+  BufferId into, from;
+  index_t size;
+  bool add;
+};
+
+// The gradient of one use of a parameter, in memory of its own, that is added to that of the first.
+template <class T>
+struct PendingUse {
+  size_t place;  // in the op's list
+  Parameter<T>* parameter;
+  BufferId gradient;
+};
+
+template <class T>
+struct PendingStep {
+  OpId op;
+  BufferId d_output;
+  BufferId kept = BufferId::none;
+  std::vector<BufferId> d_inputs;
+  std::vector<PendingTransfer> transfers;
+  std::vector<PendingUse<T>> uses;
+  bool lends = false;  // d_output, to one input
+};
+
+template <class T>
+struct Draft {
+  Draft(Graph<T>& of, const PlanOptions& with, const Callbacks<T>& functions)
+      : graph(of), layout(of.layout), options(with), callbacks(functions) {}
+
+  Graph<T>& graph;
+  const GraphLayout& layout;
+  const PlanOptions& options;
+  const Callbacks<T>& callbacks;
+
+  Program<T> program;
+  ById<TensorId, Value> values;
+  ById<OpId, OpLinks> links;
+  std::vector<TensorId> inputs;                // by the graph's inputs
+  std::vector<TensorId> outputs, predictions;  // by its outputs
+
+  ById<BufferId, Buffer> buffers;
+  ById<TensorId, BufferId> value_buffer, gradient_buffer;
+  std::vector<BufferId> d_predictions;  // by output
+  std::vector<PendingStep<T>> steps;
+
+  Tensor<T>& tensor(TensorId id) const { return *program.tensors[static_cast<size_t>(id)]; }
+  Op<T>& op(OpId id) const { return *program.ops[static_cast<size_t>(id)]; }
+  // The loss at one of the outputs, or null.
+  const NodeSpec* loss_of(size_t output) const {
+    return output == 0 && options.loss ? &*options.loss : nullptr;
+  }
+
+  BufferId buffer_of(TensorId id) const { return value_buffer[values[id].root]; }
+  // For `capacity` rows of a tensor, alive from `first` on.
+  BufferId new_buffer(const Tensor<T>& of, int first);
+  BufferId new_buffer(size_t bytes, int first);
+  // Keeps a buffer alive until `time`.
+  void extend(BufferId buffer, int time);
+};
+
+// Ops, tensors and parameters from the graph's nodes; some nodes get no op, because others do their work.
+template <class T>
+void lower(Draft<T>& draft);
+// When values, and for training their gradients, are alive, and the order of the backward pass.
+template <class T>
+void schedule(Draft<T>& draft);
+// Lays out the memory, and points ops and tensors at it.
+template <class T>
+void place(Draft<T>& draft);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,270 @@
+// The first step of building: from nodes to ops.
+#include <algorithm>
+#include <set>
+
+#include "ops/activation.h"
+#include "plan/build/draft.h"
+#include "plan/fuse.h"
+#include "plan/ops.h"
+#include "plan/train/loss.h"
+#include "plan/train/metrics.h"
+
+namespace nnfast::plan {
+namespace {
+
+// Streams below are those of initial parameters, in Python.
+constexpr uint32_t kFirstOpStream = 1u << 30;
+
+template <class T>
+class Lowering {
+ public:
+  explicit Lowering(Draft<T>& draft)
+      : draft_(draft),
+        program_(draft.program),
+        layout_(draft.layout),
+        options_(draft.options),
+        tensor_of_(layout_.nodes().size(), TensorId::none),
+        readers_(layout_.nodes().size(), 0) {}
+
+  void run() {
+    prepare_parameters();
+    find_needed_nodes();
+    const size_t outputs = layout_.outputs().size();
+    program_.inputs.resize(layout_.inputs().size());
+    program_.outputs.resize(outputs);
+    draft_.inputs.assign(layout_.inputs().size(), TensorId::none);
+    draft_.outputs.assign(outputs, TensorId::none);
+    draft_.predictions.assign(outputs, TensorId::none);
+    for (const NodeId node : layout_.nodes().ids()) {
+      if (needed_[node]) add_node(node);
+    }
+    for (size_t i = 0; i < outputs; ++i) {
+      TensorId& prediction = draft_.predictions[i];
+      draft_.outputs[i] = tensor_of_[layout_.outputs()[i]];
+      if (prediction == TensorId::none) prediction = draft_.outputs[i];  // a node without an op
+    }
+  }
+
+ private:
+  // ---- parameters ---------------------------------------------------------------------------------
+  void prepare_parameters() {
+    const bool learns = options_.loss.has_value();
+    if (learns) program_.gradients = AlignedBuffer<T>(static_cast<size_t>(layout_.flat_size()));
+    std::set<std::string> wanted;
+    if (options_.trainable) wanted.insert(options_.trainable->begin(), options_.trainable->end());
+    for (const GraphParameter& of : layout_.parameters()) {
+      auto parameter = std::make_unique<Parameter<T>>();
+      parameter->name = of.name;
+      parameter->shape = of.shape;
+      parameter->size = of.size;
+      parameter->value = draft_.graph.flat.data() + of.offset;
+      const bool changes = !options_.trainable || wanted.erase(parameter->name) != 0;
+      parameter->moves = learns && changes && !of.trains;
+      if (learns && changes && of.trains)
+        parameter->gradient = program_.gradients.data() + of.offset;
+      program_.parameters.push_back(std::move(parameter));
+    }
+    require(wanted.empty(), "trainable: expected names of parameters, got '",
+            wanted.empty() ? "" : *wanted.begin(), "'");
+  }
+
+  std::vector<Parameter<T>*> parameters_of(NodeId node) const {
+    std::vector<Parameter<T>*> parameters;
+    for (const ParameterId id : layout_.nodes()[node].parameters)
+      parameters.push_back(program_.parameters[static_cast<size_t>(id)].get());
+    return parameters;
+  }
+
+  // ---- what there is to do ------------------------------------------------------------------------
+  void find_needed_nodes() {
+    const ById<NodeId, GraphNode>& nodes = layout_.nodes();
+    needed_.assign(nodes.size(), false);
+    for (const NodeId input : layout_.inputs()) needed_[input] = true;
+    for (const NodeId output : layout_.outputs()) needed_[output] = true;
+    for (int i = static_cast<int>(nodes.size()) - 1; i >= 0; --i) {
+      const NodeId node = static_cast<NodeId>(i);
+      if (!needed_[node]) continue;
+      for (const NodeId input : nodes[node].inputs) {
+        needed_[input] = true;
+        ++readers_[input];
+      }
+    }
+    fusions_.emplace(layout_, options_, needed_);
+  }
+
+  // The place among the graph's outputs, or its number of outputs.
+  size_t output_index(NodeId node) const {
+    const std::vector<NodeId>& outputs = layout_.outputs();
+    return static_cast<size_t>(std::find(outputs.begin(), outputs.end(), node) - outputs.begin());
+  }
+  bool is_output(NodeId node) const { return output_index(node) < layout_.outputs().size(); }
+  const NodeSpec* loss_of(NodeId node) const {
+    return is_output(node) ? draft_.loss_of(output_index(node)) : nullptr;
+  }
+
+  // ---- tensors and ops ----------------------------------------------------------------------------
+  TensorId new_tensor(const std::string& name, const Shape& shape, OpId producer) {
+    auto made = std::make_unique<Tensor<T>>();
+    made->name = name;
+    made->shape = shape;
+    made->size = element_count(shape, name);
+    program_.tensors.push_back(std::move(made));
+    const TensorId id = draft_.values.add({producer, TensorId::none, false});
+    draft_.values[id].root = id;
+    return id;
+  }
+
+  TensorId add_op(const NodeSpec& spec, NodeId node, const std::vector<TensorId>& inputs,
+                  const std::string& output_name, bool with_parameters) {
+    std::unique_ptr<Op<T>> op = make_op<T>(spec);
+    op->stream = kFirstOpStream + static_cast<uint32_t>(node);
+    for (const TensorId input : inputs) op->inputs.push_back(&draft_.tensor(input));
+    op->d_inputs.assign(inputs.size(), nullptr);
+    if (with_parameters) op->parameters = parameters_of(node);
+    const NodeId normalization = fusions_->normalization_after(node);
+    if (normalization != NodeId::none) {
+      const std::vector<Parameter<T>*> more = parameters_of(normalization);
+      op->scaled = moving_scale(layout_.nodes()[normalization].spec, more);
+      op->parameters.insert(op->parameters.end(), more.begin(), more.end());
+    }
+    if (spec.op == kCallback.name) {
+      const auto found = draft_.callbacks.find(spec.name);
+      require(found != draft_.callbacks.end(), spec.name, ": expected its functions, got none");
+      set_callback(*op, found->second);
+    }
+    const OpId id = static_cast<OpId>(program_.ops.size());
+    const TensorId output = new_tensor(output_name, layout_.nodes()[node].shape, id);
+    Value& value = draft_.values[output];
+    if (op->is_view() && !inputs.empty()) value.root = draft_.values[inputs[0]].root;
+    for (const Parameter<T>* parameter : op->parameters)
+      value.learns = value.learns || parameter->gradient;
+    for (const TensorId input : inputs) value.learns = value.learns || draft_.values[input].learns;
+    op->output = &draft_.tensor(output);
+    draft_.links.add({inputs, output, false});
+    program_.cost += op->flops_per_row();
+    program_.ops.push_back(std::move(op));
+    return output;
+  }
+
+  void add_node(NodeId id) {
+    const GraphNode& node = layout_.nodes()[id];
+    std::vector<TensorId> inputs;
+    for (const NodeId input : node.inputs) inputs.push_back(tensor_of_[input]);
+    TensorId& output = tensor_of_[id];
+    if (node.spec.op == kInput.name) {
+      output = add_input(id);
+      return;
+    }
+    if (rescales_while_gathering(id)) {
+      ProgramInput<T>& input = program_.inputs[input_index(node.inputs[0])];
+      input.scale = node.spec.number("scale");
+      input.offset = node.spec.number_or("offset", 0);
+      output = inputs[0];
+      return;
+    }
+    const bool is_noise = node.spec.op == kDropout.name || node.spec.op == kSpatialDropout.name ||
+                          node.spec.op == kGaussianNoise.name;
+    if (is_noise && !options_.loss && !options_.keep) {
+      output = inputs[0];
+      return;
+    }
+    if (fusions_->runs_before(id)) {
+      output = inputs[0];
+      if (is_output(id)) set_prediction(id, output);
+      return;
+    }
+    output = add_op_of(id, inputs);
+  }
+
+  size_t input_index(NodeId node) const {
+    const std::vector<NodeId>& inputs = layout_.inputs();
+    return static_cast<size_t>(std::find(inputs.begin(), inputs.end(), node) - inputs.begin());
+  }
+
+  TensorId add_input(NodeId id) {
+    const GraphNode& node = layout_.nodes()[id];
+    const TensorId tensor = add_op(node.spec, id, {}, node.spec.name, false);
+    draft_.inputs[input_index(id)] = tensor;
+    if (is_output(id)) set_prediction(id, tensor);
+    return tensor;
+  }
+
+  // A node that has an op: one for its activation alone where that is wanted apart, and none for an activation
+  // that the loss does.
+  TensorId add_op_of(NodeId id, std::vector<TensorId> inputs) {
+    const GraphNode& node = layout_.nodes()[id];
+    const bool ends_in_activation =
+        has_activation(node.spec) && node.spec.op != kActivation.name && splits(id);
+    if (ends_in_activation) {
+      NodeSpec linear = fusions_->spec_of(id);
+      linear.attributes.erase("activation");
+      inputs = {add_op(linear, id, inputs, node.spec.name + ".preactivation", true)};
+    }
+    const bool left_to_loss = loss_takes_activation_of(id);
+    if (left_to_loss) draft_.predictions[output_index(id)] = inputs[0];
+    if (left_to_loss && !options_.keep && !metrics_need_probabilities()) {
+      program_.outputs[output_index(id)].is_logits = true;
+      return inputs[0];
+    }
+    NodeSpec spec = fusions_->spec_of(id);
+    if (ends_in_activation) spec.op = kActivation.name;
+    const TensorId output = add_op(spec, id, inputs, node.spec.name, !ends_in_activation);
+    draft_.links.back().skips_backward = left_to_loss;
+    if (is_output(id) && !left_to_loss) set_prediction(id, output);
+    return output;
+  }
+
+  void set_prediction(NodeId node, TensorId output) {
+    const size_t i = output_index(node);
+    draft_.predictions[i] = output;
+    const NodeSpec* loss = draft_.loss_of(i);
+    program_.outputs[i].is_logits = loss && wants_logits(*loss);
+  }
+
+  bool loss_takes_activation_of(NodeId node) const {
+    const NodeSpec* loss = loss_of(node);
+    return loss && loss_takes_logits_of(*loss, layout_.nodes()[node]);
+  }
+
+  // A rescaling that is the only reader of an input happens while the batch is gathered.
+  bool rescales_while_gathering(NodeId id) const {
+    const GraphNode& node = layout_.nodes()[id];
+    return !loss_of(id) && node.spec.op == kRescaling.name && options_.fuse && !options_.keep &&
+           layout_.nodes()[node.inputs[0]].spec.op == kInput.name &&
+           readers_[node.inputs[0]] == 1 && !is_output(node.inputs[0]);
+  }
+
+  // Whether the activation of a dense layer or a convolution becomes an op of its own.
+  bool splits(NodeId node) const {
+    const Activation kind = activation_of(layout_.nodes()[node].spec).kind;
+    if (kind == Activation::identity) return false;
+    return !options_.fuse || works_on_rows(kind) ||
+           (options_.loss && derivative_reads_input(kind)) || loss_takes_activation_of(node);
+  }
+
+  bool metrics_need_probabilities() const {
+    return std::any_of(
+        options_.metrics.begin(), options_.metrics.end(),
+        [this](const NodeSpec& metric) { return needs_probabilities(metric, *options_.loss); });
+  }
+
+  Draft<T>& draft_;
+  Program<T>& program_;
+  const GraphLayout& layout_;
+  const PlanOptions& options_;
+  std::optional<Fusions> fusions_;
+  ById<NodeId, bool> needed_;
+  ById<NodeId, TensorId> tensor_of_;
+  ById<NodeId, int> readers_;
+};
+
+}  // namespace
+
+template <class T>
+void lower(Draft<T>& draft) {
+  Lowering<T>(draft).run();
+}
+template void lower(Draft<float>&);
+template void lower(Draft<double>&);
+
+}  // namespace nnfast::plan

@@ -1,0 +1,148 @@
+// When memory is alive, in steps of the schedule: op i runs forward in step i, the loss comes after the last, and
+// then the backward passes one by one. A value's buffer lives from its producer to its last reader.
+#include <set>
+
+#include "plan/build/draft.h"
+
+namespace nnfast::plan {
+namespace {
+
+template <class T>
+void schedule_values(Draft<T>& draft) {
+  draft.value_buffer.assign(draft.values.size(), BufferId::none);
+  for (const TensorId id : draft.values.ids()) {
+    if (draft.values[id].root == id)
+      draft.value_buffer[id] =
+          draft.new_buffer(draft.tensor(id), number_of(draft.values[id].producer));
+  }
+  for (const OpId op : draft.links.ids()) {
+    for (const TensorId input : draft.links[op].inputs)
+      draft.extend(draft.buffer_of(input), number_of(op));
+  }
+  const int end = static_cast<int>(draft.links.size());
+  for (size_t i = 0; i < draft.outputs.size(); ++i) {
+    draft.extend(draft.buffer_of(draft.outputs[i]), end);
+    draft.extend(draft.buffer_of(draft.predictions[i]), end);
+  }
+}
+
+template <class T>
+class BackwardSchedule {
+ public:
+  explicit BackwardSchedule(Draft<T>& draft)
+      : draft_(draft), readers_(draft.values.size(), 0), reached_(draft.values.size(), false) {
+    draft_.gradient_buffer.assign(draft_.values.size(), BufferId::none);
+    draft_.d_predictions.assign(draft_.outputs.size(), BufferId::none);
+  }
+
+  void run() {
+    const int loss_time = static_cast<int>(draft_.links.size());
+    for (size_t i = 0; i < draft_.predictions.size(); ++i) {
+      const TensorId prediction = draft_.predictions[i];
+      if (!draft_.loss_of(i) || !draft_.values[prediction].learns) continue;
+      reached_[prediction] = true;
+      ++readers_[prediction];  // the loss
+    }
+    const std::vector<OpId> path = find_path();
+    for (size_t i = 0; i < draft_.predictions.size(); ++i) {
+      const TensorId prediction = draft_.predictions[i];
+      if (!draft_.loss_of(i) || !draft_.values[prediction].learns) continue;
+      const BufferId gradient = draft_.new_buffer(draft_.tensor(prediction), loss_time);
+      draft_.gradient_buffer[prediction] = draft_.d_predictions[i] = gradient;
+    }
+    int time = loss_time;
+    for (const OpId op : path) schedule_op(op, ++time);
+  }
+
+ private:
+  // The ops whose backward pass is wanted, last first; counts the readers of each tensor among them.
+  std::vector<OpId> find_path() {
+    std::vector<OpId> path;
+    for (int i = static_cast<int>(draft_.links.size()) - 1; i >= 0; --i) {
+      const OpId op = static_cast<OpId>(i);
+      const OpLinks& links = draft_.links[op];
+      if (!reached_[links.output] || !draft_.values[links.output].learns || links.skips_backward)
+        continue;
+      path.push_back(op);
+      for (const TensorId input : links.inputs) {
+        if (!draft_.values[input].learns) continue;
+        reached_[input] = true;
+        ++readers_[input];
+      }
+    }
+    return path;
+  }
+
+  // Kept gradients have memory of their own, but for views.
+  bool keeps_apart(const Op<T>& op) const { return draft_.options.keep && !op.is_view(); }
+
+  void schedule_op(OpId id, int time) {
+    const OpLinks& links = draft_.links[id];
+    Op<T>& op = draft_.op(id);
+    PendingStep<T> step;
+    step.op = id;
+    step.d_output = draft_.gradient_buffer[links.output];
+    draft_.extend(step.d_output, time);
+    if (op.backward_reads_output()) draft_.extend(draft_.buffer_of(links.output), time);
+    if (op.keeps_for_backward()) {
+      step.kept = draft_.new_buffer(draft_.tensor(links.output), number_of(id));
+      draft_.extend(step.kept, time);
+    }
+    for (const TensorId input : links.inputs) {
+      if (op.backward_reads_inputs()) draft_.extend(draft_.buffer_of(input), time);
+      step.d_inputs.push_back(BufferId::none);
+      if (draft_.values[input].learns) schedule_gradient(op, input, time, &step);
+    }
+    add_uses(op, time, &step);
+    if (!op.is_view() || !step.transfers.empty()) draft_.steps.push_back(std::move(step));
+  }
+
+  // That of the last of the step's inputs so far.
+  void schedule_gradient(const Op<T>& op, TensorId input, int time, PendingStep<T>* step) {
+    BufferId& gradient = draft_.gradient_buffer[input];
+    const Tensor<T>& tensor = draft_.tensor(input);
+    const bool first_writer = gradient == BufferId::none;
+    if (op.passes_gradient() && readers_[input] == 1 && !step->lends && !keeps_apart(op)) {
+      gradient = step->d_output;  // the same memory: nothing to do
+      step->lends = true;
+    } else if (op.is_view() || (op.passes_gradient() && !first_writer)) {
+      if (first_writer) gradient = draft_.new_buffer(tensor, time);
+      step->transfers.push_back({gradient, step->d_output, tensor.size, !first_writer});
+    } else if (first_writer) {
+      gradient = draft_.new_buffer(tensor, time);
+      step->d_inputs.back() = gradient;
+    } else {
+      const BufferId extra = draft_.new_buffer(tensor, time);
+      step->d_inputs.back() = extra;
+      step->transfers.push_back({gradient, extra, tensor.size, true});
+    }
+    draft_.extend(gradient, time);
+  }
+
+  // The first use of a parameter in the backward pass overwrites its gradient, later ones add theirs.
+  void add_uses(Op<T>& op, int time, PendingStep<T>* step) {
+    for (size_t place = 0; place < op.parameters.size(); ++place) {
+      Parameter<T>* parameter = op.parameters[place];
+      if (!parameter->gradient || written_.insert(parameter).second) continue;
+      const size_t bytes = static_cast<size_t>(parameter->size) * sizeof(T);
+      step->uses.push_back({place, parameter, draft_.new_buffer(bytes, time)});
+    }
+  }
+
+  Draft<T>& draft_;
+  ById<TensorId, int> readers_;
+  ById<TensorId, bool> reached_;
+  std::set<const Parameter<T>*> written_;
+};
+
+}  // namespace
+
+template <class T>
+void schedule(Draft<T>& draft) {
+  schedule_values(draft);
+  if (draft.options.loss) BackwardSchedule<T>(draft).run();
+}
+template void schedule(Draft<float>&);
+template void schedule(Draft<double>&);
+
+}  // namespace nnfast::plan

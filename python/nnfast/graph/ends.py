@@ -1,0 +1,122 @@
+"""The inputs and the outputs of a network: one, several in order, or several by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nnfast.core.arrays import as_rows, require_finite
+from nnfast.core.options import choose
+from nnfast.core.tensor import Tensor
+from nnfast.core.text import shown
+from nnfast.core.typing import Array, Shape
+
+__all__ = ["Ends"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Names of nodes, in the caller's order and form."""
+
+    names: tuple[str, ...]
+    keys: tuple[str, ...] | None = None
+    """Of a dict."""
+    single: bool = False
+    """One by itself, in no list."""
+
+    @staticmethod
+    def tensors(value: Any, kind: str) -> list[Tensor]:
+        """The tensors of what `Network` was given as `kind`, "inputs" or "outputs"."""
+        found = list(value.values()) if isinstance(value, Mapping) else value
+        found = list(found) if isinstance(found, list | tuple) else [found]
+        if not found:
+            raise ValueError(f"Network: expected one tensor or more as {kind}, got none")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) and key for key in value):
+            raise TypeError(f"Network: expected texts as keys of {kind}, got {list(value)}")
+        for tensor in found:
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"Network: expected tensors as {kind}, got {tensor!r}")
+        if len({id(tensor) for tensor in found}) != len(found):
+            raise ValueError(f"Network: expected {kind} that differ, got one of them twice")
+        return found
+
+    @classmethod
+    def of(cls, value: Any, names: Sequence[str]) -> Ends:
+        """Those of a value that `tensors` took, whose nodes have these names."""
+        if isinstance(value, Mapping):
+            return cls(tuple(names), tuple(value))
+        return cls(tuple(names), single=not isinstance(value, list | tuple))
+
+    def arrange(self, values: Sequence[T]) -> Any:
+        """One value for each end in the form that the ends have: alone, in a list, or in a dict."""
+        if self.single:
+            return values[0]
+        return list(values) if self.keys is None else dict(zip(self.keys, values, strict=True))
+
+    def split(self, value: Any, name: str) -> list[Any]:
+        """One value for each end, of what a caller gave as `name`: alone, in order, or by key or by layer."""
+        if self.single and not isinstance(value, Mapping):
+            return [value]
+        if isinstance(value, Mapping):
+            by_key = self.names if self.keys is None or set(value) <= set(self.names) else self.keys
+            missing = [key for key in by_key if key not in value]
+            for key in value:
+                choose(f"key of {name}", key, by_key)
+            if missing:
+                raise ValueError(
+                    f"{name}: expected an entry for each of {', '.join(by_key)}, got none for {missing[0]!r}"
+                )
+            return [value[key] for key in by_key]
+        if not isinstance(value, list | tuple) or len(value) != len(self.names):
+            got = f"{len(value)} of them" if isinstance(value, list | tuple) else type(value).__name__
+            keys = self.names if self.keys is None else self.keys
+            raise ValueError(
+                f"{name}: expected a list of {len(self.names)} or a dict by name, for {', '.join(keys)}, got {got}"
+            )
+        return list(value)
+
+    def rows(self, x: Any, shapes: Sequence[Shape], dtype: str) -> Any:
+        """Inputs as the core takes them: finite rows, all of one number; an array for a single input, else a list."""
+        parts = self.split(x, "x")
+        arrays = [
+            as_rows(part, shape, dtype, name) for part, shape, name in zip(parts, shapes, self.names, strict=True)
+        ]
+        for array, name in zip(arrays, self.names, strict=True):
+            if len(array) != len(arrays[0]):
+                raise ValueError(
+                    f"{name}: expected {len(arrays[0])} rows, as {self.names[0]} has, got {len(array)}; give every "
+                    "input one row for each example"
+                )
+            require_finite(array, "x" if self.single else name)
+        return arrays[0] if len(arrays) == 1 else arrays
+
+    def describe(self) -> Any:
+        """The ends as values that JSON knows; those by key as two lists, since files sort what is by key."""
+        if self.single:
+            return self.names[0]
+        return list(self.names) if self.keys is None else {"keys": list(self.keys), "names": list(self.names)}
+
+    @classmethod
+    def from_description(cls, value: Any, known: Mapping[str, Any], kind: str) -> Ends:
+        """What `describe` wrote; it may come from anywhere."""
+        keys = value.get("keys") if isinstance(value, dict) else None
+        names = value.get("names") if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        if not isinstance(names, list) or not names:
+            raise ValueError(f"architecture: expected names of {kind}s, got {shown(value)}")
+        found = [choose(kind, name, known) for name in names]
+        if len(set(found)) != len(found):
+            raise ValueError(f"architecture: expected {kind}s that differ, got {shown(names)}")
+        if not isinstance(value, dict):
+            return cls.of(value, found)
+        texts = [key for key in keys if isinstance(key, str) and key] if isinstance(keys, list) else []
+        if not len(texts) == len(set(texts)) == len(found) or texts != keys:
+            raise ValueError(f"architecture: expected a key for each {kind}, got {shown(keys)}")
+        return cls(tuple(found), tuple(texts))
+
+
+def number_of_rows(x: Array | list[Array]) -> int:
+    """Of what `Ends.rows` made."""
+    return len(x[0]) if isinstance(x, list) else len(x)

@@ -1,0 +1,46 @@
+"""Networks as layers of other networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnfast.core.tensor import Tensor
+from nnfast.core.typing import Shape
+from nnfast.graph.architecture import Architecture, copied
+from nnfast.layers.base import Layer, Source
+
+if TYPE_CHECKING:
+    from nnfast.network import Network
+
+__all__ = ["called_on", "copies_for_use"]
+
+
+def copies_for_use(network: Network) -> dict[str, Layer]:
+    """Copies of a network's layers by name; in another network they start from its parameters."""
+    copies = copied(network.layers)
+    for name, layer in copies.items():
+        layer.take_name(f"{network.name}/{name}")
+        layer.source = Source(network, name)
+    return copies
+
+
+def called_on(
+    architecture: Architecture, copies: Mapping[str, Layer], shapes: Sequence[Shape], place: str, x: Any
+) -> Any:
+    """The outputs, in their form, of an architecture whose layers are replaced by `copies`, on symbolic tensors."""
+    tensors: dict[str, Tensor] = {}
+    given = architecture.inputs.split(x, place)
+    for name, shape, tensor in zip(architecture.inputs.names, shapes, given, strict=True):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{place}: expected symbolic tensors, got {type(tensor).__name__} for {name}")
+        if tensor.shape != shape:
+            raise ValueError(
+                f"{place}: expected a tensor of shape {shape} for {name}, got {tensor.shape} from {tensor.layer.place}"
+            )
+        tensors[name] = tensor
+    for node in architecture.nodes:
+        if node.name not in tensors:
+            layer, sources = copies[node.layer.place], [tensors[name] for name in node.inputs]
+            tensors[node.name] = layer(sources[0] if len(sources) == 1 else sources)
+    return architecture.outputs.arrange([tensors[name] for name in architecture.outputs.names])
