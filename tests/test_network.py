@@ -50,7 +50,7 @@ def test_a_graph_with_branches_and_a_skip(rng: np.random.Generator) -> None:
 def test_a_graph_begins_with_an_input() -> None:
     x = layers.Input((4,))
     hidden = layers.Dense(3)(x)
-    match = r"expected inputs to be a layers\.Input, got <Tensor \(N, 3\) of Dense\(3\)>"
+    match = r"expected inputs to be of layers\.Input, got <Tensor \(N, 3\) of Dense\(3\)>"
     with pytest.raises(ValueError, match=match):
         nf.Network(inputs=hidden, outputs=layers.Dense(2)(hidden))
     with pytest.raises(TypeError, match="Input: it is a tensor already and takes no input"):
@@ -59,9 +59,9 @@ def test_a_graph_begins_with_an_input() -> None:
 
 def test_what_is_no_tensor_and_no_dtype() -> None:
     x = layers.Input((4,))
-    with pytest.raises(TypeError, match="Network: expected a tensor as outputs, got array"):
-        nf.Network(inputs=x, outputs=np.ones(3))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="Network: expected a tensor as inputs, got None"):
+    with pytest.raises(TypeError, match="Network: expected tensors as outputs, got array"):
+        nf.Network(inputs=x, outputs=np.ones(3))
+    with pytest.raises(TypeError, match="Network: expected tensors as inputs, got None"):
         nf.Network(outputs=layers.ReLU()(x))
     for dtype in ("floaty", None, 3, "float16"):
         with pytest.raises(ValueError, match=f'expected dtype "float32" or "float64", got {dtype!r}'):

@@ -22,7 +22,7 @@ struct NodeSpec {
   std::vector<std::string> inputs;
   std::map<std::string, Attribute> attributes;
   // Parameters of other nodes that it uses instead of some of its own: "kernel" -> "dense_1.kernel".
-  std::map<std::string, std::string> shared;
+  std::map<std::string, std::string> shared = {};
 
   bool has(const std::string& key) const { return attributes.count(key) != 0; }
   // The attribute of that name, or an error that names the node and the key.
