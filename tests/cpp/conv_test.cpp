@@ -273,10 +273,10 @@ void test_steps_do_not_allocate() {
   const auto x = numbers.vector<float>(rows * 8 * 8 * 2, 0, 1),
              y = numbers.vector<float>(rows * 4, 0, 1);
   Dataset<float> data;
-  data.x.values = x.data();
+  data.x[0].values = x.data();
   data.y.values = y.data();
   data.size = rows;
-  auto graph = std::make_shared<Graph<float>>(nodes, "f");
+  auto graph = std::make_shared<Graph<float>>(nodes, std::vector<std::string>{"f"});
   const auto values = numbers.vector<float>(graph->layout.flat_size(), -0.1f, 0.1f);
   for (size_t i = 0; i < values.size(); ++i) graph->flat.data()[i] = values[i];
   Plan<float> plan(graph, options, {}, nullptr);

@@ -249,10 +249,11 @@ void test_steps_do_not_allocate() {
   const auto x = numbers.vector<float>(rows * 8 * 8 * 6, 0, 1),
              y = numbers.vector<float>(rows * 6, 0, 1);
   Dataset<float> data;
-  data.x.values = x.data();
+  data.x[0].values = x.data();
   data.y.values = y.data();
   data.size = rows;
-  Plan<float> plan(std::make_shared<Graph<float>>(nodes, "g"), options, {}, nullptr);
+  Plan<float> plan(std::make_shared<Graph<float>>(nodes, std::vector<std::string>{"g"}), options,
+                   {}, nullptr);
   const double first = plan.train_step(data, 1e-2);
   const long before = allocations;
   double last = first;

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -53,20 +55,13 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   };
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"out"});
   Numbers numbers;
-  for (const GraphNode& made : graph->layout.nodes()) {
-    for (size_t i = 0; i < made.parameters.size(); ++i) {
-      const Shape& shape = made.parameters[i].shape;
-      const std::string& name = made.parameters[i].name;
-      if (name == "gamma" || name == "moving_variance") {
-        std::fill_n(graph->flat.data() + made.offsets[i], shape[0], T(1));
-      }
-      if (shape.size() != 2) continue;
-      const double limit = std::sqrt(6.0 / static_cast<double>(shape[0] + shape[1]));
-      T* to = graph->flat.data() + made.offsets[i];
-      for (int64_t j = 0; j < shape[0] * shape[1]; ++j) {
-        to[j] = static_cast<T>(numbers.uniform(-limit, limit));
-      }
-    }
+  for (const GraphParameter& made : graph->layout.parameters()) {
+    const std::string name = made.name.substr(made.name.find('.') + 1);
+    T* to = graph->flat.data() + made.offset;
+    if (name == "gamma" || name == "moving_variance") std::fill_n(to, made.size, T(1));
+    if (made.shape.size() != 2) continue;
+    const double limit = std::sqrt(6.0 / static_cast<double>(made.shape[0] + made.shape[1]));
+    for (index_t j = 0; j < made.size; ++j) to[j] = static_cast<T>(numbers.uniform(-limit, limit));
   }
   return graph;
 }

@@ -47,7 +47,7 @@ Plan<T> make_plan(index_t capacity) {
   std::vector<NodeSpec> nodes = {
       {"input", "x", {}, {{"shape", std::vector<int64_t>{2}}}},
       {"activation", "y", {"x"}, {{"activation", std::string("identity")}}}};
-  auto graph = std::make_shared<Graph<T>>(std::move(nodes), "y");
+  auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"y"});
   PlanOptions options;
   options.capacity = capacity;
   options.loss = NodeSpec{"mse", "", {}, {}};
@@ -61,7 +61,7 @@ void test_a_metric_of_its_own() {
   const std::vector<T> x = {1, -4, 0.5, 2, -1, 7, 3, 3}, zero(8);
   const auto rows = [&](index_t first, index_t n) {
     Dataset<T> data;
-    data.x.values = x.data() + 2 * first;
+    data.x[0].values = x.data() + 2 * first;
     data.y.values = zero.data();
     data.size = n;
     return data;
