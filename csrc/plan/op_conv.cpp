@@ -184,7 +184,9 @@ class ConvOp final : public ConvBase<T> {
     return {window_of(this->node_, this->inputs[0]->shape, kSize), this->channels(),
             this->filters(), static_cast<index_t>(this->node_.integer_or("groups", 1))};
   }
-  ConvAlgorithm forward_algorithm(const ConvShape& s) const override { return choose_forward<T>(s); }
+  ConvAlgorithm forward_algorithm(const ConvShape& s) const override {
+    return choose_forward<T>(s);
+  }
   void multiply(index_t rows) override {
     const ColumnScale<T> scaled = this->scaled ? this->scaled() : ColumnScale<T>{};
     conv_forward(this->output->value, this->inputs[0]->value, this->kernel().value,
