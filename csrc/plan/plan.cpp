@@ -51,6 +51,8 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callba
                                       static_cast<size_t>(options_.capacity));
   }
   if (!options_.loss) return;
+  require(program_.outputs.size() == 1, "loss: expected a network with one output, got ",
+          program_.outputs.size());
   const NodeSpec& loss = *options_.loss;
   const bool on_logits = wants_logits(loss) || loss_takes_logits_of(loss, layout().output(0));
   if (loss.op == "callback") {

@@ -419,6 +419,7 @@ class Network:
     ) -> tuple[Array, Array, Array | None, losses.Loss]:
         """Rows, targets and weights, all checked and in the core's form, and the loss that its name stands for."""
         chosen = losses.get(loss)
+        self.architecture.outputs.require_one("loss")
         rows = self.as_rows(x)
         count = number_of_rows(rows)
         targets = as_targets(y, count, self.output_shape, self.dtype, chosen.targets)

@@ -50,6 +50,11 @@ class Ends:
             return cls(tuple(names), tuple(value))
         return cls(tuple(names), single=not isinstance(value, list | tuple))
 
+    def require_one(self, what: str) -> None:
+        """A ValueError unless there is one output, in no list; `what` wants it so."""
+        if not self.single:
+            raise ValueError(f"{what}: expected a network with one output, in no list, got {', '.join(self.names)}")
+
     def arrange(self, values: Sequence[T]) -> Any:
         """One value for each end in the form that the ends have: alone, in a list, or in a dict."""
         if self.single:

@@ -103,6 +103,7 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
+        network.architecture.outputs.require_one("Trainer")
         self.network = network
         self.loss = losses.get(loss)
         self.optimizer = optimizers.get(optimizer)
