@@ -466,8 +466,7 @@ class Network:
         dense (Dense)  (N, 3)                15
         Parameters: 15 (60 bytes), trainable 15, frozen 0
         """
-        title = f"{self.name} ({self.dtype})"
-        return summary(title, self.architecture, self.parameters, self.trainable, self.statistics)
+        return summary(f"{self.name} ({self.dtype})", self.architecture, self.parameters, self.trainable, self.statistics)
 
     def describe(self) -> Table:
         """What the core runs for a prediction: operations, shapes, parameters, operations per row, places in memory.
