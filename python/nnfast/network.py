@@ -42,8 +42,7 @@ class Network:
         Instead of a chain: the ends of a graph that was written by calling layers on tensors. Data come as `inputs`
         were, predictions as `outputs` were.
     seed : int, optional
-        0 <= seed < 2^63. The same seed gives the same first parameters, the same dropout and the same order of rows in
-        training; None draws one, which `seed` then tells.
+        0 <= seed < 2^63. It decides about first parameters, dropout and the order of rows in training; None draws one.
     dtype : {"float32", "float64"}, default "float32"
     name : str, default "network"
 
@@ -466,7 +465,8 @@ class Network:
         dense (Dense)  (N, 3)                15
         Parameters: 15 (60 bytes), trainable 15, frozen 0
         """
-        return summary(f"{self.name} ({self.dtype})", self.architecture, self.parameters, self.trainable, self.statistics)
+        title = f"{self.name} ({self.dtype})"
+        return summary(title, self.architecture, self.parameters, self.trainable, self.statistics)
 
     def describe(self) -> Table:
         """What the core runs for a prediction: operations, shapes, parameters, operations per row, places in memory.
