@@ -213,7 +213,7 @@ def test_pytorch_has_the_same_gradients_of_a_tied_kernel(rng: np.random.Generato
     loss = ((torch.cat([again, decoded], 1) - torch.tensor(target)) ** 2).mean()
     loss.backward()
     value, gradients = net.loss_and_gradients(x, target, "mse")
-    assert value == pytest.approx(float(loss), rel=1e-13)
+    assert value == pytest.approx(float(loss.detach()), rel=1e-13)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, p[name].grad.numpy(), rtol=1e-11, atol=1e-13)
 

@@ -133,16 +133,22 @@ typename Optimizer<T>::Overflow Optimizer<T>::find_overflow() const {
     const T* part = vector + (parameter.value - values_);
     return parameter.gradient && !all_finite(part, parameter.size);
   };
+  const auto in_state = [&](bool of_moves) -> Overflow {
+    for (const State& state : state_) {
+      if ((state.what.holds == Holds::moves) != of_moves) continue;
+      for (const auto& parameter : parameters_) {
+        if (overflows(*parameter, state.numbers.data()))
+          return {parameter.get(), state.what.name, !of_moves};
+      }
+    }
+    return {};
+  };
+  // Means of gradients first: where they overflow, so may all else.
+  if (const Overflow found = in_state(false); found.parameter) return found;
   for (const auto& parameter : parameters_) {
     if (overflows(*parameter, values_)) return {parameter.get(), "value", false};
   }
-  for (const State& state : state_) {
-    for (const auto& parameter : parameters_) {
-      if (overflows(*parameter, state.numbers.data()))
-        return {parameter.get(), state.what.name, state.what.holds != Holds::moves};
-    }
-  }
-  return {};
+  return in_state(true);
 }
 
 template class Optimizer<float>;
