@@ -180,7 +180,7 @@ FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "no negative"),
     "class weights as list": ({"class_weight": [1, 2, 3]}, TypeError, r"dict of class number to weight, got \[1"),
     "class weight as text": ({"class_weight": {0: "1"}}, TypeError, "weight of class 0, got '1'"),
-    "class as callback": ({"callbacks": [nf.callbacks.EarlyStopping]}, TypeError, "callbacks"),
+    "class as callback": ({"callbacks": [nf.callbacks.EarlyStopping]}, TypeError, r"; write EarlyStopping\(\)$"),
 }
 
 

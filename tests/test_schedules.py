@@ -138,6 +138,13 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "all rise": (lambda: schedules.OneCycle(0.1, 10, rise=1.0), ValueError, "0 <= rise < 1, got 1.0"),
     "shape": (lambda: schedules.OneCycle(0.1, 10, shape="round"), ValueError, 'expected shape "cosine" or "linear"'),
     "order": (lambda: schedules.Piecewise([2, 1], [1, 1, 1]), ValueError, "expected ascending boundaries"),
+    "boundaries as text": (lambda: schedules.Piecewise("2", [1, 1]), TypeError, "a sequence of boundaries"),
+    "a boundary alone": (lambda: schedules.Piecewise(2, [1, 1]), TypeError, "a sequence of boundaries"),
+    "an array of no axis": (
+        lambda: schedules.Piecewise([2], np.array(1.0)),
+        TypeError,
+        "expected a sequence of values",
+    ),
     "equal": (lambda: schedules.Piecewise([2, 2], [1, 1, 1]), ValueError, "expected ascending boundaries"),
     "values": (lambda: schedules.Piecewise([2], [1]), ValueError, "got 1 values and 1 boundaries"),
     "factor": (lambda: schedules.Exponential(0.1, 10, 0.0), ValueError, "expected factor > 0"),
