@@ -82,12 +82,7 @@ class PyPlanOf final : public PyPlan {
   py::object predict(const py::object& x) override {
     index_t n = 0;
     const plan::RowsOfInputs<T> rows = checked_rows<T>(plan_.layout(), x, &n);
-    Predictions<T> y(plan_.layout(), n);
-    {
-      const ReleaseGil release;
-      plan_.predict(rows, n, y.pointers());
-    }
-    return y.take();
+    return predict_rows(plan_, rows, n);
   }
 
   double train_step(const py::object& x, const py::object& y, const py::object& weight,

@@ -3,7 +3,6 @@
 
 #include "bind/bind.h"
 #include "bind/callbacks.h"
-#include "bind/gil.h"
 #include "bind/rows.h"
 #include "plan/pool.h"
 
@@ -49,12 +48,7 @@ class PyPredictorOf final : public PyPredictor {
     // Plans are made and freed under the interpreter's lock, because they hold a user's functions. A layer whose
     // output fits no memory is named here, before there is an array for it.
     const typename plan::PlanPool<T>::Lease plan(pool_, n);
-    Predictions<T> y(layout_, n);
-    {
-      const ReleaseGil release;
-      plan->predict(rows, n, y.pointers());
-    }
-    return y.take();
+    return predict_rows(*plan, rows, n);
   }
 
   const plan::GraphLayout& layout_;

@@ -1,10 +1,11 @@
-// Rows for a network's inputs, and arrays for its outputs.
+// Rows of a network's inputs, and predictions for them.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "bind/graph.h"
 #include "bind/numbers.h"
 #include "plan/plan.h"
@@ -55,8 +56,7 @@ void for_inputs(const plan::GraphLayout& layout, const py::object& object, const
 template <class T>
 plan::RowsOfInputs<T> checked_rows(const plan::GraphLayout& layout, const py::object& object,
                                    index_t* n) {
-  plan::RowsOfInputs<T> rows;
-  rows.resize(layout.inputs().size());
+  plan::RowsOfInputs<T> rows(layout.inputs().size());
   for_inputs(layout, object, [&](size_t i, const py::object& x) {
     index_t found = 0;
     rows[i] = checked_rows_of<T>(layout.input(i), x, &found);
@@ -67,17 +67,9 @@ plan::RowsOfInputs<T> checked_rows(const plan::GraphLayout& layout, const py::ob
   return rows;
 }
 
-// Numbers of all inputs that were cast; those of a single one take no memory of their own.
+// What was cast of each input.
 template <class T>
-class NumbersOfInputs {
- public:
-  void resize(size_t inputs) { more_.resize(inputs - 1); }
-  Numbers<T>& operator[](size_t i) { return i == 0 ? first_ : more_[i - 1]; }
-
- private:
-  Numbers<T> first_;
-  std::vector<Numbers<T>> more_;
-};
+using NumbersOfInputs = OneOrMore<Numbers<T>>;
 
 // Likewise, but false instead of an error, and with common other types cast.
 template <class T>
@@ -103,8 +95,8 @@ bool fitting_rows(const plan::GraphLayout& layout, const py::object& object, ind
   if (count == 1) return fitting_rows_of(layout.input(0), object, n, &(*rows)[0], &(*numbers)[0]);
   if (!PyList_CheckExact(object.ptr()) || static_cast<size_t>(py::len(object)) != count)
     return false;
-  rows->resize(count);
-  numbers->resize(count);
+  *rows = plan::RowsOfInputs<T>(count);
+  *numbers = NumbersOfInputs<T>(count);
   for (size_t i = 0; i < count; ++i) {
     const py::handle x = PyList_GET_ITEM(object.ptr(), static_cast<py::ssize_t>(i));
     index_t found = 0;
@@ -115,34 +107,26 @@ bool fitting_rows(const plan::GraphLayout& layout, const py::object& object, ind
   return true;
 }
 
-// New arrays for predictions, and where they are.
+// Predictions for n rows, in new arrays: the array of a single output, or a list.
 template <class T>
-class Predictions {
- public:
-  Predictions(const plan::GraphLayout& layout, index_t n) {
-    const size_t count = layout.outputs().size();
-    first_ = new_array<T>(with_rows(n, layout.output(0).shape), "predict");
-    pointer_ = first_.mutable_data();
-    if (count == 1) return;
-    all_.append(first_);
-    pointers_.push_back(pointer_);
-    for (size_t i = 1; i < count; ++i) {
-      py::array_t<T> y = new_array<T>(with_rows(n, layout.output(i).shape), "predict");
-      pointers_.push_back(y.mutable_data());
-      all_.append(std::move(y));
-    }
+py::object predict_rows(plan::Plan<T>& plan, const plan::RowsOfInputs<T>& rows, index_t n) {
+  const plan::GraphLayout& layout = plan.layout();
+  const size_t count = layout.outputs().size();
+  OneOrMore<py::object> arrays(count);
+  OneOrMore<T*> memory(count);
+  for (size_t i = 0; i < count; ++i) {
+    py::array_t<T> y = new_array<T>(with_rows(n, layout.output(i).shape), "predict");
+    memory[i] = y.mutable_data();
+    arrays[i] = std::move(y);
   }
-  T* const* pointers() const { return pointers_.empty() ? &pointer_ : pointers_.data(); }
-  // The array of a single output, or a list.
-  py::object take() {
-    return pointers_.empty() ? py::object(std::move(first_)) : py::object(std::move(all_));
+  {
+    const ReleaseGil release;
+    plan.predict(rows, n, memory);
   }
-
- private:
-  py::array_t<T> first_;
-  T* pointer_;
-  py::list all_;
-  std::vector<T*> pointers_;
-};
+  if (count == 1) return std::move(arrays[0]);
+  py::list all;
+  for (size_t i = 0; i < count; ++i) all.append(std::move(arrays[i]));
+  return std::move(all);
+}
 
 }  // namespace nnfast::bind

@@ -1,8 +1,9 @@
-// A program's inputs and outputs on memory of the caller's.
+// A program's inputs and outputs on the caller's memory.
 #pragma once
 
 #include <vector>
 
+#include "base/one_or_more.h"
 #include "plan/program.h"
 
 namespace nnfast::plan {
@@ -17,20 +18,18 @@ template <class T>
 class LentOutputs {
  public:
   explicit LentOutputs(const std::vector<ProgramOutput<T>>& outputs)
-      : outputs_(outputs), first_(outputs[0].views[0]->value) {
-    for (size_t i = 1; i < outputs.size(); ++i) more_.push_back(outputs[i].views[0]->value);
+      : outputs_(outputs), own_(outputs.size()) {
+    for (size_t i = 0; i < outputs.size(); ++i) own_[i] = outputs[i].views[0]->value;
   }
   ~LentOutputs() {
-    point_at(outputs_[0].views, first_);
-    for (size_t i = 1; i < outputs_.size(); ++i) point_at(outputs_[i].views, more_[i - 1]);
+    for (size_t i = 0; i < outputs_.size(); ++i) point_at(outputs_[i].views, own_[i]);
   }
   LentOutputs(const LentOutputs&) = delete;
   LentOutputs& operator=(const LentOutputs&) = delete;
 
  private:
   const std::vector<ProgramOutput<T>>& outputs_;
-  T* first_;
-  std::vector<T*> more_;
+  OneOrMore<T*> own_;
 };
 
 }  // namespace nnfast::plan

@@ -228,7 +228,7 @@ void Plan<T>::require_finite(const RowsOfInputs<T>& x, index_t n) const {
 }
 
 template <class T>
-void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, T* const* out) {
+void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& out) {
   const Use::Reading reading(graph_->use, "predict");
   const Busy busy(busy_, "predict");
   require_finite(x, n);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 
+#include "base/one_or_more.h"
 #include "plan/augmentation.h"
 #include "plan/program.h"
 #include "plan/train/metrics.h"
@@ -18,18 +19,9 @@ struct Rows {
   const uint8_t* bytes = nullptr;
 };
 
-// One for each of the network's inputs; a single one takes no memory of its own.
+// In the order of the graph's inputs.
 template <class T>
-class RowsOfInputs {
- public:
-  void resize(size_t inputs) { more_.resize(inputs - 1); }
-  Rows<T>& operator[](size_t i) { return i == 0 ? first_ : more_[i - 1]; }
-  const Rows<T>& operator[](size_t i) const { return i == 0 ? first_ : more_[i - 1]; }
-
- private:
-  Rows<T> first_;
-  std::vector<Rows<T>> more_;
-};
+using RowsOfInputs = OneOrMore<Rows<T>>;
 
 enum class LabelType { int8_unsigned, int32, int64 };
 
@@ -66,7 +58,7 @@ class Plan {
        LossCallback<T> loss_callback);
 
   // out: for each of the network's outputs (n, ...)
-  void predict(const RowsOfInputs<T>& x, index_t n, T* const* out);
+  void predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& out);
 
   // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss, a gradient
   // or what the update makes is not finite it throws, parameters and optimiser as before.

@@ -25,7 +25,7 @@ class PlanPool {
     ~Lease() { pool_.give_back(std::move(plan_)); }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
-    Plan<T>* operator->() const { return plan_.get(); }
+    Plan<T>& operator*() const { return *plan_; }
 
    private:
     PlanPool& pool_;

@@ -70,7 +70,9 @@ template <class T>
 void predict(Plan<T>& plan, const T* x, index_t rows, T* out) {
   RowsOfInputs<T> inputs;
   inputs[0].values = x;
-  plan.predict(inputs, rows, &out);
+  OneOrMore<T*> outputs;
+  outputs[0] = out;
+  plan.predict(inputs, rows, outputs);
 }
 
 template <class T>
@@ -347,7 +349,7 @@ void test_one_graph_in_many_threads() {
       plan.reset();
     };
     try {
-      predict(*plan->operator->(), problem.x.data(), rows, out.data());
+      predict(**plan, problem.x.data(), rows, out.data());
     } catch (...) {
       give_back();
       throw;
