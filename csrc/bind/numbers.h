@@ -23,8 +23,8 @@ inline bool is_plain_array(const py::handle& object) {
   return order == '=' || order == '|';
 }
 
-// Kind and size of an element: 'f', 8 for float64; '?' for what is none of the common real numbers. Asking
-// pybind11 for the size takes longer than all other checks of a small batch.
+// Kind and size of an element: 'f', 8 for float64; '?' for a dtype that is not cast here. Asking pybind11 for the
+// size takes longer than all other checks of a small batch.
 struct ElementType {
   char kind;
   py::ssize_t size;

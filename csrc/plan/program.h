@@ -68,8 +68,8 @@ template <class T>
 struct Program {
   std::vector<std::unique_ptr<Tensor<T>>> tensors;
   std::vector<std::unique_ptr<Parameter<T>>> parameters;  // as the graph's table has them
-  std::vector<std::unique_ptr<Parameter<T>>>
-      further_uses;                         // of the same, with gradients of their own
+  // Parameters in their later uses: the same values, separate gradients.
+  std::vector<std::unique_ptr<Parameter<T>>> further_uses;
   std::vector<const Parameter<T>*> summed;  // those whose gradients are sums over several uses
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;

@@ -21,7 +21,7 @@ struct NodeSpec {
   std::string name;
   std::vector<std::string> inputs;
   std::map<std::string, Attribute> attributes;
-  // Parameters of other nodes that it uses instead of some of its own: "kernel" -> "dense_1.kernel".
+  // Parameters that the node shares with others, by its own names for them: "kernel" -> "dense_1.kernel".
   std::map<std::string, std::string> shared = {};
 
   bool has(const std::string& key) const { return attributes.count(key) != 0; }

@@ -28,7 +28,7 @@ struct PendingTransfer {
   bool add;
 };
 
-// The gradient of one use of a parameter, in memory of its own, that is added to that of the first.
+// A further use of a parameter: its gradient goes to a separate buffer and is then added to that of the first use.
 template <class T>
 struct PendingUse {
   size_t place;  // in the op's list

@@ -73,7 +73,7 @@ class BackwardSchedule {
     return path;
   }
 
-  // Kept gradients have memory of their own, but for views.
+  // Kept gradients have separate buffers, except those of views.
   bool keeps_apart(const Op<T>& op) const { return draft_.options.keep && !op.is_view(); }
 
   void schedule_op(OpId id, int time) {

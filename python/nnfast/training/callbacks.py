@@ -28,7 +28,7 @@ class Callback:
     Notes
     -----
     An exception in a method ends `Trainer.fit`, which passes it on. The network stays as the last step left it, and
-    `on_train_end` is not called. A method may freeze parameters, evaluate, predict, or make steps of its own with
+    `on_train_end` is not called. A method may freeze parameters, evaluate, predict, or make further steps with
     `Trainer.train_on_batch`; it may not call `Trainer.fit` of the same trainer.
 
     `Trainer.fit` refuses callbacks with other methods whose names begin with ``on_``, and those of Keras that it does
@@ -172,7 +172,7 @@ class EarlyStopping(Callback):
         If `mode` is unknown or missing, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no
         figure of that name, such as "val_loss" without validation data.
     TypeError
-        If `monitor` is no name, `patience` no integer or `min_delta` no real number.
+        If `monitor` is not a name, `patience` not an integer or `min_delta` not a real number.
 
     Notes
     -----

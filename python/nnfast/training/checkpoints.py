@@ -35,7 +35,7 @@ _FREE_BYTES = 2**28
 _BYTES_OF_A_BYTE = 64
 """What a training step may take by default: so much, or so many times the file's size where that is more."""
 _MOST_EPOCHS = 2**31
-"""Each epoch's order of rows has a stream of random numbers of its own."""
+"""The order of rows of each epoch has its own stream of random numbers."""
 
 
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:

@@ -63,7 +63,7 @@ class Accuracy final : public Metric<T> {
   }
 
   T threshold_;
-  bool answers_apart_;  // each output is an answer of its own
+  bool answers_apart_;  // each output is a separate yes or no
   AlignedBuffer<int32_t> best_, best_target_;
 };
 
