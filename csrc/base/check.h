@@ -25,6 +25,22 @@ void require(bool condition, const Parts&... parts) {
   if (!condition) throw ValueError(text(parts...));
 }
 
+// "sgd, adam": the names of a list's items, or the items themselves where they are names.
+inline const std::string& name_of(const std::string& name) { return name; }
+template <class Item>
+const char* name_of(const Item& item) {
+  return item.name;
+}
+template <class Items>
+std::string listed(const Items& items) {
+  std::string list;
+  for (const auto& item : items) {
+    if (!list.empty()) list += ", ";
+    list += name_of(item);
+  }
+  return list;
+}
+
 // a * b, or an error where the product leaves the range of index sizes.
 inline size_t checked_product(size_t a, size_t b, const char* place) {
   if (b != 0 && a > static_cast<size_t>(PTRDIFF_MAX) / b) {

@@ -80,9 +80,7 @@ void optimizer_update(const py::dict& optimizer, const py::object& parameters,
     py::array p = writable_like(parameters, g, "parameters");
     require_apart(p, "parameters", {{g, "gradients"}});
     const std::vector<plan::StateVector> vectors = rule->state();
-    std::string wanted;
-    for (const auto& each : vectors)
-      wanted += (wanted.empty() ? "" : ", ") + std::string(each.name);
+    const std::string wanted = listed(vectors);
     std::vector<py::array> arrays;
     T* pointers[plan::kMostStateVectors];
     for (const plan::StateVector& each : vectors) {

@@ -209,8 +209,8 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
       NNF_IN_REGISTER(c);
     }
   };
-  constexpr bool is_whole =
-      VECTORS == kGemmVectors && !PARTIAL;  // the edge of a large C is little of it
+  // Only whole panels stream: the edge of a large C is little of it.
+  constexpr bool is_whole = VECTORS == kGemmVectors && !PARTIAL;
   is_whole&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
   return !p.check || tile_is_moderate<T, ROWS, VECTORS>(sum);
 }

@@ -58,9 +58,8 @@ ActivationParams parse_activation(const std::string& name, double alpha, const s
             sloped ? " of 0 or more" : "", " for ", name, ", got ", value);
     return {e.kind, value};
   }
-  std::string valid;
-  for (const Entry& e : kEntries) valid += (valid.empty() ? "" : ", ") + std::string(e.name);
-  throw ValueError(text(place, ": expected an activation of ", valid, "; got '", name, "'"));
+  throw ValueError(
+      text(place, ": expected an activation of ", listed(kEntries), "; got '", name, "'"));
 }
 
 bool works_on_rows(Activation kind) {

@@ -63,9 +63,7 @@ LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
     options.label_smoothing = label_smoothing;
     return options;
   }
-  std::string valid;
-  for (const Entry& e : kEntries) valid += (valid.empty() ? "" : ", ") + std::string(e.name);
-  throw ValueError(text(place, ": expected a loss of ", valid, "; got '", name, "'"));
+  throw ValueError(text(place, ": expected a loss of ", listed(kEntries), "; got '", name, "'"));
 }
 
 namespace {

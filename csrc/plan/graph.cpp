@@ -117,14 +117,22 @@ std::string batch_shape_text(const Shape& shape) {
   return out + (shape.empty() ? ",)" : ")");
 }
 
+struct GraphLayout::Share {
+  NodeId node;
+  size_t place;
+  ParameterSpec wanted;
+  std::string from;
+};
+
 GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs) {
   require(!specs.empty(), "network: expected at least one node, got none");
   require(specs[0].op == kInput.name, specs[0].name,
           ": expected the first node to be an input, got '", specs[0].op,
           "'; start with layers.Input");
   require(!outputs.empty(), "network: expected at least one output, got none");
-  for (NodeSpec& spec : specs) add(std::move(spec));
-  share_parameters();
+  std::vector<Share> shares;
+  for (NodeSpec& spec : specs) add(std::move(spec), &shares);
+  for (const Share& share : shares) fill(share);
   for (const std::string& output : outputs) {
     const NodeId node = node_named(output);
     require(node != NodeId::none, "network: expected the output to be one of its nodes, got '",
@@ -142,7 +150,7 @@ NodeId GraphLayout::node_named(const std::string& name) const {
   return NodeId::none;
 }
 
-void GraphLayout::add(NodeSpec spec) {
+void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
   GraphNode node;
   std::vector<Shape> shapes;
   require(node_named(spec.name) == NodeId::none, "network: expected names that differ, got '",
@@ -156,14 +164,13 @@ void GraphLayout::add(NodeSpec spec) {
   }
   Inference inferred = infer_node(spec, shapes);
   element_count(inferred.shape, spec.name);
-  size_t found = 0;
+  const size_t shares_before = shares->size();
   for (ParameterSpec& parameter : inferred.parameters) {
     const auto shared = spec.shared.find(parameter.name);
     if (shared != spec.shared.end()) {
       const NodeId own = static_cast<NodeId>(nodes_.size());
-      shares_.push_back({own, node.parameters.size(), std::move(parameter), shared->second});
+      shares->push_back({own, node.parameters.size(), std::move(parameter), shared->second});
       node.parameters.push_back(ParameterId::none);
-      ++found;
       continue;
     }
     const std::string name = spec.name + "." + parameter.name;
@@ -173,30 +180,27 @@ void GraphLayout::add(NodeSpec spec) {
     parameter_count_ += count;
     flat_size_ += (count + kBoundary - 1) / kBoundary * kBoundary;
   }
-  require(found == spec.shared.size(), spec.name,
-          ": expected names of its own parameters to share, got others");
+  require(shares->size() - shares_before == spec.shared.size(), spec.name,
+          ": expected only names of this node's parameters in 'shared', got another");
   node.shape = std::move(inferred.shape);
   node.spec = std::move(spec);
   if (node.spec.op == kInput.name) inputs_.push_back(static_cast<NodeId>(nodes_.size()));
   nodes_.add(std::move(node));
 }
 
-// Also with nodes that come later.
-void GraphLayout::share_parameters() {
-  for (const Share& share : shares_) {
-    const std::string& place = nodes_[share.node].spec.name;
-    ParameterId source = ParameterId::none;
-    for (const ParameterId id : parameters_.ids()) {
-      if (parameters_[id].name == share.from) source = id;
-    }
-    require(source != ParameterId::none, place,
-            ": expected a parameter of the network to share, got '", share.from, "'");
-    const GraphParameter& found = parameters_[source];
-    require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, place,
-            ": expected a ", share.wanted.name, " of shape ", shape_text(share.wanted.shape),
-            " to share, got ", found.name, " of shape ", shape_text(found.shape));
-    nodes_[share.node].parameters[share.place] = source;
+void GraphLayout::fill(const Share& share) {
+  const std::string& place = nodes_[share.node].spec.name;
+  ParameterId source = ParameterId::none;
+  for (const ParameterId id : parameters_.ids()) {
+    if (parameters_[id].name == share.from) source = id;
   }
+  require(source != ParameterId::none, place,
+          ": expected a parameter of the network to share, got '", share.from, "'");
+  const GraphParameter& found = parameters_[source];
+  require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, place,
+          ": expected a ", share.wanted.name, " of shape ", shape_text(share.wanted.shape),
+          " to share, got ", found.name, " of shape ", shape_text(found.shape));
+  nodes_[share.node].parameters[share.place] = source;
 }
 
 void GraphLayout::require_memory(size_t element_size) const {

@@ -41,23 +41,16 @@ class GraphLayout {
   void require_memory(size_t element_size) const;
 
  private:
-  void add(NodeSpec spec);
+  struct Share;  // a place in a node's list that is filled once all nodes are there
+  void add(NodeSpec spec, std::vector<Share>* shares);
   NodeId node_named(const std::string& name) const;
-  void share_parameters();
+  void fill(const Share& share);
 
   ById<NodeId, GraphNode> nodes_;
   ById<ParameterId, GraphParameter> parameters_;
   std::vector<NodeId> inputs_, outputs_;
   index_t parameter_count_ = 0;
   index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps stay 0
-  // Places in nodes' lists that share_parameters() fills, once all nodes are there.
-  struct Share {
-    NodeId node;
-    size_t place;
-    ParameterSpec wanted;
-    std::string from;
-  };
-  std::vector<Share> shares_;
 };
 
 template <class T>

@@ -51,10 +51,8 @@ const OpKind& find_op_kind(const NodeSpec& node) {
   for (const OpKind& kind : op_kinds()) {
     if (node.op == kind.name) return kind;
   }
-  std::string valid;
-  for (const OpKind& kind : op_kinds())
-    valid += (valid.empty() ? "" : ", ") + std::string(kind.name);
-  throw ValueError(text(node.name, ": expected an op of ", valid, "; got '", node.op, "'"));
+  throw ValueError(
+      text(node.name, ": expected an op of ", listed(op_kinds()), "; got '", node.op, "'"));
 }
 
 Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {

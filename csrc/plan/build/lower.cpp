@@ -92,11 +92,12 @@ class Lowering {
     fusions_.emplace(layout_, options_, needed_);
   }
 
-  // The place among the graph's outputs, or its number of outputs.
-  size_t output_index(NodeId node) const {
-    const std::vector<NodeId>& outputs = layout_.outputs();
-    return static_cast<size_t>(std::find(outputs.begin(), outputs.end(), node) - outputs.begin());
+  // The place among the graph's inputs or outputs; their number where the node is none of them.
+  static size_t index_in(const std::vector<NodeId>& nodes, NodeId node) {
+    return static_cast<size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
   }
+  size_t input_index(NodeId node) const { return index_in(layout_.inputs(), node); }
+  size_t output_index(NodeId node) const { return index_in(layout_.outputs(), node); }
   bool is_output(NodeId node) const { return output_index(node) < layout_.outputs().size(); }
   const NodeSpec* loss_of(NodeId node) const {
     return is_output(node) ? draft_.loss_of(output_index(node)) : nullptr;
@@ -176,11 +177,6 @@ class Lowering {
     output = add_op_of(id, inputs);
   }
 
-  size_t input_index(NodeId node) const {
-    const std::vector<NodeId>& inputs = layout_.inputs();
-    return static_cast<size_t>(std::find(inputs.begin(), inputs.end(), node) - inputs.begin());
-  }
-
   TensorId add_input(NodeId id) {
     const GraphNode& node = layout_.nodes()[id];
     const TensorId tensor = add_op(node.spec, id, {}, node.spec.name, false);
@@ -234,7 +230,7 @@ class Lowering {
            readers_[node.inputs[0]] == 1 && !is_output(node.inputs[0]);
   }
 
-  // Whether the activation of a dense layer or a convolution becomes an op of its own.
+  // Whether the activation of a dense layer or a convolution becomes a separate op.
   bool splits(NodeId node) const {
     const Activation kind = activation_of(layout_.nodes()[node].spec).kind;
     if (kind == Activation::identity) return false;

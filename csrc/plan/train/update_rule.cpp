@@ -9,9 +9,8 @@ const OptimizerKind& find_kind(const NodeSpec& spec) {
     require_known(spec, kind->attributes);
     return *kind;
   }
-  std::string valid;
-  for (const std::string& name : optimizer_names()) valid += (valid.empty() ? "" : ", ") + name;
-  throw ValueError(text("optimizer: expected one of ", valid, "; got '", spec.op, "'"));
+  throw ValueError(
+      text("optimizer: expected one of ", listed(optimizer_names()), "; got '", spec.op, "'"));
 }
 
 }  // namespace

@@ -205,14 +205,11 @@ def unknown_attribute(
 class _Missing:
     """An attribute that a class does not have, for which there is advice."""
 
-    def __init__(self, advice: str) -> None:
-        self.advice = advice
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.place, self.name = owner.__name__, name
+    def __init__(self, place: str, name: str, elsewhere: Mapping[str, str]) -> None:
+        self.place, self.name, self.elsewhere = place, name, elsewhere
 
     def __get__(self, instance: object, owner: type) -> NoReturn:
-        raise unknown_attribute(self.place, self.name, (), {self.name: self.advice})
+        raise unknown_attribute(self.place, self.name, (), self.elsewhere)
 
 
 def with_advice(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
@@ -223,10 +220,8 @@ def with_advice(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     """
 
     def add(cls: type[T]) -> type[T]:
-        for name, advice in elsewhere.items():
-            missing = _Missing(advice)
-            missing.__set_name__(cls, name)
-            setattr(cls, name, missing)
+        for name in elsewhere:
+            setattr(cls, name, _Missing(cls.__name__, name, elsewhere))
 
         def names(self: object) -> list[str]:
             return [name for name in object.__dir__(self) if name not in elsewhere]
