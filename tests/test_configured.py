@@ -12,17 +12,17 @@ import pytest
 
 from nnfast import callbacks, data, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast.core.options import choose, flag, integer, real, shape_of
-from nnfast.core.text import shortened, shown
+from nnfast.core.text import short_repr, shorten
 
 
 def test_limits_of_integers() -> None:
-    assert [integer("p", "n", n, least=3, below=6) for n in (3, 4, 5)] == [3, 4, 5]
+    assert [integer("p", "n", n, minimum=3, upper_bound=6) for n in (3, 4, 5)] == [3, 4, 5]
     assert type(integer("p", "n", np.int8(3))) is int
     assert integer("p", "n", 1) == 1
     assert integer("p", "n", 2**63 - 1) == 2**63 - 1
     for n, wanted in ((2, "n >= 3"), (6, "n <= 5"), (2**70, "n <= 5")):
         with pytest.raises(ValueError, match=f"p: expected {wanted}, got {n}"):
-            integer("p", "n", n, least=3, below=6)
+            integer("p", "n", n, minimum=3, upper_bound=6)
     for n, wanted in ((0, "n >= 1"), (2**63, r"n < 2\^63")):
         with pytest.raises(ValueError, match=f"p: expected {wanted}, got {n}"):
             integer("p", "n", n)
@@ -32,13 +32,13 @@ def test_limits_of_integers() -> None:
 
 
 def test_limits_of_reals() -> None:
-    assert [real("p", "x", x, least=0.5, below=2.0) for x in (0.5, 1, math.nextafter(2, 0))][:2] == [0.5, 1.0]
+    assert [real("p", "x", x, minimum=0.5, upper_bound=2.0) for x in (0.5, 1, math.nextafter(2, 0))][:2] == [0.5, 1.0]
     assert type(real("p", "x", np.float32(0.5))) is float
     for x in (math.nextafter(0.5, 0), 2.0, math.nan, math.inf, -math.inf):
         with pytest.raises(ValueError, match=r"p: expected 0\.5 <= x < 2, got"):
-            real("p", "x", x, least=0.5, below=2.0)
+            real("p", "x", x, minimum=0.5, upper_bound=2.0)
     with pytest.raises(ValueError, match="p: expected a finite x >= 0, got -1"):
-        real("p", "x", -1, least=0.0)
+        real("p", "x", -1, minimum=0.0)
     with pytest.raises(ValueError, match="p: expected a finite number as x, got inf"):
         real("p", "x", math.inf)
     for value in (True, "1", None, 1j, np.array([1.0])):
@@ -58,7 +58,7 @@ def test_flags() -> None:
 def test_shapes() -> None:
     assert shape_of("p", "s", 3) == (3,)
     assert shape_of("p", "s", [3, np.int64(4)]) == (3, 4)
-    assert shape_of("p", "s", (0,), least=0) == (0,)
+    assert shape_of("p", "s", (0,), minimum=0) == (0,)
     with pytest.raises(ValueError, match="p: expected size in s >= 1, got 0"):
         shape_of("p", "s", (0,))
     assert shape_of("p", "s", [1] * 63) == (1,) * 63
@@ -67,13 +67,16 @@ def test_shapes() -> None:
 
 
 def test_long_texts_are_shortened() -> None:
-    assert shortened("a" * 20, most=20) == "a" * 20
-    assert shortened("a" * 10 + "b" + "c" * 10, most=20) == f"{'a' * 10} ... (1 characters) ... {'c' * 10}"
-    assert (shown("x" * 298), len(shown("x" * 299))) == (repr("x" * 298), 300 + len(" ... (1 characters) ... "))
+    assert shorten("a" * 20, limit=20) == "a" * 20
+    assert shorten("a" * 10 + "b" + "c" * 10, limit=20) == f"{'a' * 10} ... (1 characters) ... {'c' * 10}"
+    assert (short_repr("x" * 298), len(short_repr("x" * 299))) == (
+        repr("x" * 298),
+        300 + len(" ... (1 characters) ... "),
+    )
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    assert shown(deep) == "a list that is nested too deeply to be shown"
+    assert short_repr(deep) == "a list that is nested too deeply to be shown"
 
 
 def test_the_nearest_name() -> None:

@@ -130,21 +130,21 @@ def test_classes_as_text() -> None:
     ],
     ids=["a row", "rows with an axis too much", "a column", "a table", "a row as array", "rows as array"],
 )
-def test_advice_for_rows_works(x: Any, shape: tuple[int, ...]) -> None:
+def test_remedy_for_rows_works(x: Any, shape: tuple[int, ...]) -> None:
     """The expression that the error gives, with x as it was."""
     net = nf.Network([layers.Input(shape), layers.Flatten()])
     with pytest.raises(ValueError, match=r"for one row pass|reshape it with") as caught:
         net.predict(x)
-    advice = re.search(r"(?:pass|with) (.*)$", str(caught.value))
-    assert advice
-    assert net.predict(eval(advice.group(1), {"x": x, "np": np})).size == np.size(x)
+    remedy = re.search(r"(?:pass|with) (.*)$", str(caught.value))
+    assert remedy
+    assert net.predict(eval(remedy.group(1), {"x": x, "np": np})).size == np.size(x)
 
 
-def test_advice_for_class_numbers_works() -> None:
+def test_remedy_for_class_numbers_works() -> None:
     net = network(2)
     trainer = nf.Trainer(net, loss="cross_entropy")
     for y in ([0.0, 1.0], pd.Series([0.0, 1.0]), np.array([0.0, 1.0])):
         with pytest.raises(ValueError, match="convert them with") as caught:
             trainer.evaluate(np.ones((2, 2)), y)
-        advice = str(caught.value).partition("convert them with ")[2]
-        assert "loss" in trainer.evaluate(np.ones((2, 2)), eval(advice, {"y": y, "np": np}))
+        remedy = str(caught.value).partition("convert them with ")[2]
+        assert "loss" in trainer.evaluate(np.ones((2, 2)), eval(remedy, {"y": y, "np": np}))

@@ -252,7 +252,7 @@ def test_help_is_readable(thing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "advice"),
+    ("options", "hint"),
     [
         ({"verbose": 0}, r"fit: unknown argument 'verbose'; what fit shows follows from progress="),
         ({"batchsize": 4}, r"'batchsize'; did you mean 'batch_size'\?"),
@@ -260,10 +260,10 @@ def test_help_is_readable(thing: str) -> None:
         ({"steps_per_epoch": 5}, "an epoch takes every row once"),
     ],
 )
-def test_arguments_of_fit_that_there_are_not(options: dict[str, Any], advice: str) -> None:
+def test_arguments_of_fit_that_there_are_not(options: dict[str, Any], hint: str) -> None:
     net = nf.Network([layers.Input((2,)), layers.Dense(1)])
     before = net.get_weights()
-    with pytest.raises(TypeError, match=advice):
+    with pytest.raises(TypeError, match=hint):
         nf.Trainer(net, loss="mse").fit(np.ones((4, 2)), np.ones((4, 1)), epochs=1, **options)
     assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
 
@@ -277,7 +277,7 @@ def test_arguments_of_a_trainer_that_there_are_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"),
+    ("name", "hint"),
     [
         ("compile", r"write a new nf\.Trainer\(net, loss="),
         ("predict", r"trainer\.network\.predict"),
@@ -285,9 +285,9 @@ def test_arguments_of_a_trainer_that_there_are_not() -> None:
         ("model", r"write trainer\.network"),
     ],
 )
-def test_attributes_of_a_trainer_that_there_are_not(name: str, advice: str) -> None:
+def test_attributes_of_a_trainer_that_there_are_not(name: str, hint: str) -> None:
     trainer = nf.Trainer(nf.Network([layers.Input((2,)), layers.Dense(1)]), loss="mse")
-    with pytest.raises(AttributeError, match=f"Trainer has no attribute '{name}'; .*{advice}"):
+    with pytest.raises(AttributeError, match=f"Trainer has no attribute '{name}'; .*{hint}"):
         getattr(trainer, name)
     assert not hasattr(trainer, name)
     assert name not in dir(trainer)

@@ -269,10 +269,10 @@ def test_files_that_nobody_could_read_are_not_written(path: Path, monkeypatch: p
         with pytest.raises(ValueError, match=r"dense\.bias: expected finite numbers, got NaN or infinity"):
             net.save(path)
     length = int.from_bytes(before[:8], "little")
-    monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length)
+    monkeypatch.setattr(container, "_MAX_HEADER_BYTES", length)
     network().save(path)
     assert nf.Network.load(path).name == "saved"
-    monkeypatch.setattr(container, "_MOST_HEADER_BYTES", length - 1)
+    monkeypatch.setattr(container, "_MAX_HEADER_BYTES", length - 1)
     with pytest.raises(ValueError, match=rf"at most {length - 1} bytes of names and options.*got {length}"):
         network().save(path)
     with pytest.raises(ValueError, match=f"got one of {length} bytes"):
@@ -352,9 +352,9 @@ def test_gigabytes_are_refused_before_they_are_taken(tmp_path: Path, monkeypatch
 
 def test_a_file_cannot_ask_for_more_layers_than_a_network_may_have(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the core does with them takes the square of their number."""
-    monkeypatch.setattr(architecture, "_MOST_LAYERS", 4)
+    monkeypatch.setattr(architecture, "_MAX_LAYERS", 4)
     assert len(nf.Network.load(path).layers) == 4
-    monkeypatch.setattr(architecture, "_MOST_LAYERS", 3)
+    monkeypatch.setattr(architecture, "_MAX_LAYERS", 3)
     with pytest.raises(ValueError, match="expected at most 3 layers, got 4"):
         nf.Network.load(path)
     with pytest.raises(ValueError, match="expected at most 3 layers, got 4"):

@@ -1,4 +1,4 @@
-// Errors at the edges. Text: "<place>: expected <...>, got <...>; <remedy>".
+// Errors at the edges. Text: "<where>: expected <...>, got <...>; <remedy>".
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ const char* name_of(const Item& item) {
   return item.name;
 }
 template <class Items>
-std::string listed(const Items& items) {
+std::string join_names(const Items& items) {
   std::string list;
   for (const auto& item : items) {
     if (!list.empty()) list += ", ";
@@ -42,9 +42,9 @@ std::string listed(const Items& items) {
 }
 
 // a * b, or an error where the product leaves the range of index sizes.
-inline size_t checked_product(size_t a, size_t b, const char* place) {
+inline size_t checked_product(size_t a, size_t b, const char* where) {
   if (b != 0 && a > static_cast<size_t>(PTRDIFF_MAX) / b) {
-    throw ValueError(text(place, ": expected a size that fits in memory, got ", a, " x ", b));
+    throw ValueError(text(where, ": expected a size that fits in memory, got ", a, " x ", b));
   }
   return a * b;
 }

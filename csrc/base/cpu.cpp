@@ -93,23 +93,23 @@ double cgroup_v2_quota() {
   for (std::string line; std::getline(groups, line);) {
     if (line.rfind("0::", 0) == 0) path = line.substr(3);
   }
-  double least = 0;
+  double smallest = 0;
   for (;;) {
     std::ifstream file("/sys/fs/cgroup" + path + "/cpu.max");
     std::string quota;
     double period = 0;
     if (file >> quota >> period && quota != "max" && period > 0) {
       const double here = std::strtod(quota.c_str(), nullptr) / period;
-      if (here > 0 && (least == 0 || here < least)) least = here;
+      if (here > 0 && (smallest == 0 || here < smallest)) smallest = here;
     }
-    if (path.empty()) return least;
+    if (path.empty()) return smallest;
     path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));
   }
 }
 
 // The control group's processor quota, or 0 where there is none.
 double cgroup_quota() {
-  if (const double least = cgroup_v2_quota()) return least;
+  if (const double smallest = cgroup_v2_quota()) return smallest;
   std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
   std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   double value = 0, period = 0;

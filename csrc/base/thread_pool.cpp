@@ -41,7 +41,7 @@ void pause() {
 #endif
 }
 
-constexpr int kMostThreads = 1024;
+constexpr int kMaxThreads = 1024;
 
 // Why a chunk ends early: another one of its job has thrown.
 struct JobFailed {};
@@ -59,21 +59,20 @@ struct alignas(64) Job {
   std::atomic<ChunkFunction> function{nullptr};
   std::atomic<void*> context{nullptr};
   alignas(64) std::atomic<int> done{0};
-  alignas(64) std::atomic<uint64_t> claimed[kMostChunks] = {};
+  alignas(64) std::atomic<uint64_t> claimed[kMaxChunks] = {};
 };
 
 int chunk_count(uint64_t ticket) { return static_cast<int>(ticket & 0xffffu); }
 uint64_t job_number(uint64_t ticket) { return ticket >> 16; }
 
-// The number in the text of an environment variable, or 0 where it is none from 1 to kMostThreads.
+// The number in the text of an environment variable, or 0 where it is none from 1 to kMaxThreads.
 int number_in(const char* text) {
   char* end = nullptr;
   const long number = std::strtol(text, &end, 10);
   while (*end == ' ') ++end;
   // Of OpenMP's list the first is meant: the others are for regions within regions.
   const bool ends = *end == '\0' || *end == ',';
-  return end != text && ends && number >= 1 && number <= kMostThreads ? static_cast<int>(number)
-                                                                      : 0;
+  return end != text && ends && number >= 1 && number <= kMaxThreads ? static_cast<int>(number) : 0;
 }
 
 // NNFAST_NUM_THREADS is an order; OMP_NUM_THREADS, which job runners set so that their processes share
@@ -84,7 +83,7 @@ int default_threads() {
   if (own && *own) {
     const int number = number_in(own);
     require(number > 0 && std::strchr(own, ',') == nullptr,
-            "NNFAST_NUM_THREADS: expected a number of threads from 1 to ", kMostThreads, ", got '",
+            "NNFAST_NUM_THREADS: expected a number of threads from 1 to ", kMaxThreads, ", got '",
             own, "'; unset it for all processors");
     return number;
   }
@@ -125,7 +124,7 @@ class Pool {
   }
 
   void run(int chunks, ChunkFunction function, void* context) {
-    if (threads() == 1 || alone || chunks > kMostChunks || !busy_.try_lock()) {
+    if (threads() == 1 || alone || chunks > kMaxChunks || !busy_.try_lock()) {
       for (int chunk = 0; chunk < chunks; ++chunk) {
         function(context, chunk);
         if (chunks > threads()) check_interrupt();
@@ -333,7 +332,7 @@ Pool& pool() {
 int get_num_threads() { return pool().threads(); }
 
 void set_num_threads(int n) {
-  require(n >= 1 && n <= kMostThreads, "set_num_threads: expected 1 to ", kMostThreads,
+  require(n >= 1 && n <= kMaxThreads, "set_num_threads: expected 1 to ", kMaxThreads,
           " threads, got ", n);
   pool().resize(n);
 }

@@ -25,7 +25,7 @@ void wake_workers();
 // Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have ended.
 // Rethrows the first exception once all have. Not to be called from within a chunk.
 void run_chunks(int chunks, ChunkFunction function, void* context);
-constexpr int kMostChunks = 1024;  // more are run by the caller alone
+constexpr int kMaxChunks = 1024;  // more are run by the caller alone
 
 // Throws, to be caught by the pool, in a chunk of a job of which another chunk has thrown.
 void leave_failed_job();
@@ -68,8 +68,8 @@ inline int chunks_for(double cost) {
   const int threads = get_num_threads();
   if (threads == 1) return 1;
   if (cost < kWorthWaking && !workers_are_awake() && !is_stretch_of_work()) return 1;
-  const int most = static_cast<int>(cost / (kWorthSharing / 2));
-  return most < threads ? most : threads;
+  const int useful = static_cast<int>(cost / (kWorthSharing / 2));
+  return useful < threads ? useful : threads;
 }
 
 // Splits n items, in multiples of `unit`, over `chunks` and calls body(begin, end) for each.
@@ -101,7 +101,7 @@ void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body)
   constexpr double kPiece = 1e7;
   ptrdiff_t chunks = chunks_for(cost);
   if (cost > kPiece * static_cast<double>(chunks))
-    chunks = static_cast<ptrdiff_t>(cost < kPiece * kMostChunks ? cost / kPiece + 1 : kMostChunks);
+    chunks = static_cast<ptrdiff_t>(cost < kPiece * kMaxChunks ? cost / kPiece + 1 : kMaxChunks);
   split_ranges(n, unit, chunks, body);
 }
 

@@ -19,15 +19,15 @@ static bool hides_elements(const py::handle& array) {
   return py::module_::import("numpy.ma").attr("is_masked")(array).cast<bool>();
 }
 
-py::array any_array(const py::handle& object, const char* place) {
+py::array any_array(const py::handle& object, const char* where) {
   if (!py::isinstance<py::array>(object)) {
-    throw py::type_error(text(place, ": expected a NumPy array, got ",
+    throw py::type_error(text(where, ": expected a NumPy array, got ",
                               py::type::of(object).attr("__name__").cast<std::string>(),
                               "; use numpy.asarray"));
   }
   if (hides_elements(object)) {
     throw ValueError(
-        text(place,
+        text(where,
              ": expected no masked elements, got a masked array; leave them out or fill "
              "them with .filled(value)"));
   }
@@ -35,31 +35,31 @@ py::array any_array(const py::handle& object, const char* place) {
   const char order = array.dtype().byteorder();
   constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((order != '=' && order != '|') || !(array.flags() & kAligned)) {
-    throw py::type_error(text(place,
+    throw py::type_error(text(where,
                               ": expected an aligned array of native byte order, got one of ",
                               dtype_text(array), "; use numpy.require(a, requirements=\"CA\")"));
   }
   return array;
 }
 
-py::array contiguous_array(const py::handle& object, const char* place) {
-  py::array array = any_array(object, place);
+py::array contiguous_array(const py::handle& object, const char* where) {
+  py::array array = any_array(object, where);
   if (!(array.flags() & py::array::c_style)) {
     throw ValueError(text(
-        place,
+        where,
         ": expected a C-contiguous array, got strides that are not; use numpy.ascontiguousarray"));
   }
   return array;
 }
 
-void require_like(const py::array& x, const py::array& like, const char* place, const char* other) {
+void require_like(const py::array& x, const py::array& like, const char* where, const char* other) {
   const bool same =
       x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());
-  require(same, place, ": expected the shape of ", other, ", ", shape_text(like), ", got ",
+  require(same, where, ": expected the shape of ", other, ", ", shape_text(like), ", got ",
           shape_text(x));
 }
 
-void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place) {
+void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* where) {
   bool fits = true;
   size_t bytes = element_size;
   for (const py::ssize_t size : shape) {
@@ -70,7 +70,7 @@ void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, 
   constexpr size_t kSurelyFits = size_t(1) << 30;
   if (fits && bytes <= kSurelyFits) return;
   const size_t memory = machine_memory();
-  require(fits && bytes <= memory, place, ": expected an array of at most the ", memory >> 30,
+  require(fits && bytes <= memory, where, ": expected an array of at most the ", memory >> 30,
           " GiB of this machine's memory, got shape ", shape_text(shape), "; use smaller sizes");
 }
 
@@ -85,7 +85,7 @@ static bool overlap(const py::array& a, const py::array& b) {
   return static_cast<const char*>(a.data()) < end(b) && static_cast<const char*>(b.data()) < end(a);
 }
 
-void require_apart(const py::array& written, const char* place,
+void require_apart(const py::array& written, const char* where,
                    std::initializer_list<Input> inputs) {
   for (const Input& input : inputs) {
     const bool may_share = input.sharing == Sharing::whole;
@@ -93,7 +93,7 @@ void require_apart(const py::array& written, const char* place,
     const bool same =
         input.array.data() == written.data() && input.array.nbytes() == written.nbytes();
     if ((may_share && same) || !overlap(written, input.array)) continue;
-    throw ValueError(text(place, ": expected ", may_share ? input.name : "",
+    throw ValueError(text(where, ": expected ", may_share ? input.name : "",
                           may_share ? " itself or an array apart from it" : "an array apart from ",
                           may_share ? "" : input.name,
                           " in memory, got an overlap; use another array"));

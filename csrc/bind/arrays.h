@@ -23,10 +23,10 @@ std::string shape_text(const std::vector<py::ssize_t>& shape);
 inline std::string shape_text(const py::array& array) { return shape_text(shape_of(array)); }
 std::string dtype_text(const py::array& array);
 
-// The object as an aligned array of native byte order, or a TypeError that names `place`.
-py::array any_array(const py::handle& object, const char* place);
+// The object as an aligned array of native byte order, or a TypeError that names `where`.
+py::array any_array(const py::handle& object, const char* where);
 // Likewise, and contiguous in C order (ValueError otherwise).
-py::array contiguous_array(const py::handle& object, const char* place);
+py::array contiguous_array(const py::handle& object, const char* where);
 
 inline bool has_type(const py::array& array, char kind, py::ssize_t size) {
   const py::dtype dtype = array.dtype();
@@ -43,10 +43,10 @@ constexpr const char* type_name() {
 }
 
 template <class T>
-py::array contiguous_array_of(const py::handle& object, const char* place) {
-  py::array array = contiguous_array(object, place);
+py::array contiguous_array_of(const py::handle& object, const char* where) {
+  py::array array = contiguous_array(object, where);
   if (!has_type_of<T>(array)) {
-    throw py::type_error(text(place, ": expected ", type_name<T>(), ", got ", dtype_text(array),
+    throw py::type_error(text(where, ": expected ", type_name<T>(), ", got ", dtype_text(array),
                               "; use .astype(\"", type_name<T>(), "\")"));
   }
   return array;
@@ -60,34 +60,34 @@ struct Input {
   const char* name;
   Sharing sharing = Sharing::none;
 };
-void require_apart(const py::array& written, const char* place,
+void require_apart(const py::array& written, const char* where,
                    std::initializer_list<Input> inputs);
 
 // Refuses an array that has not the shape of `like`, which the error calls `other`.
-void require_like(const py::array& x, const py::array& like, const char* place, const char* other);
+void require_like(const py::array& x, const py::array& like, const char* where, const char* other);
 
-// Refuses, naming `place`, an array that does not fit in the machine's memory.
-void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* place);
+// Refuses, naming `where`, an array that does not fit in the machine's memory.
+void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, const char* where);
 
 template <class T>
-py::array_t<T> new_array(const std::vector<py::ssize_t>& shape, const char* place) {
-  require_memory(shape, sizeof(T), place);
+py::array_t<T> new_array(const std::vector<py::ssize_t>& shape, const char* where) {
+  require_memory(shape, sizeof(T), where);
   return py::array_t<T>(shape);
 }
 
 // A new array, or `out` when it is given and fits.
 template <class T>
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,
-                       const char* place, std::initializer_list<Input> inputs) {
-  if (out.is_none()) return new_array<T>(shape, place);
-  py::array array = contiguous_array_of<T>(out, place);
+                       const char* where, std::initializer_list<Input> inputs) {
+  if (out.is_none()) return new_array<T>(shape, where);
+  py::array array = contiguous_array_of<T>(out, where);
   if (!array.writeable())
-    throw ValueError(text(place, ": expected a writable array, got a read-only one"));
+    throw ValueError(text(where, ": expected a writable array, got a read-only one"));
   if (shape_of(array) != shape) {
     throw ValueError(
-        text(place, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
+        text(where, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
   }
-  require_apart(array, place, inputs);
+  require_apart(array, where, inputs);
   return array;
 }
 
@@ -108,17 +108,17 @@ py::array view_of(T* data, std::vector<py::ssize_t> shape, const py::handle& own
 
 // Calls body with a float or a double, by the type of the array.
 template <class Body>
-auto with_type(const py::array& array, const char* place, const Body& body) {
+auto with_type(const py::array& array, const char* where, const Body& body) {
   if (has_type(array, 'f', 4)) return body(float());
   if (has_type(array, 'f', 8)) return body(double());
-  throw py::type_error(text(place, ": expected float32 or float64, got ", dtype_text(array),
+  throw py::type_error(text(where, ": expected float32 or float64, got ", dtype_text(array),
                             "; use .astype(\"float32\")"));
 }
 template <class Body>
-auto with_type(const std::string& dtype, const char* place, const Body& body) {
+auto with_type(const std::string& dtype, const char* where, const Body& body) {
   if (dtype == "float32") return body(float());
   if (dtype == "float64") return body(double());
-  throw ValueError(text(place, ": expected dtype float32 or float64, got '", dtype, "'"));
+  throw ValueError(text(where, ": expected dtype float32 or float64, got '", dtype, "'"));
 }
 
 }  // namespace nnfast::bind

@@ -24,9 +24,9 @@ struct Matrix {
   index_t rows, columns, row_stride, column_stride;
 };
 
-Matrix matrix_of(const py::array& array, bool transpose, const char* place) {
+Matrix matrix_of(const py::array& array, bool transpose, const char* where) {
   if (array.ndim() != 2)
-    throw ValueError(text(place, ": expected a matrix (2 axes), got shape ", shape_text(array)));
+    throw ValueError(text(where, ": expected a matrix (2 axes), got shape ", shape_text(array)));
   const py::ssize_t size = array.itemsize();
   Matrix m{array.shape(0), array.shape(1), array.strides(0) / size, array.strides(1) / size};
   // The stride of an axis of one element means nothing.
@@ -36,7 +36,7 @@ Matrix matrix_of(const py::array& array, bool transpose, const char* place) {
   const bool empty = m.rows == 0 || m.columns == 0;
   if (!empty && (!whole || m.row_stride < 0 || m.column_stride < 0 ||
                  (m.row_stride != 1 && m.column_stride != 1))) {
-    throw ValueError(text(place, ": expected rows or columns that are contiguous, got strides of ",
+    throw ValueError(text(where, ": expected rows or columns that are contiguous, got strides of ",
                           array.strides(0), " and ", array.strides(1),
                           " bytes; use numpy.ascontiguousarray"));
   }
@@ -115,8 +115,8 @@ struct RowShape {
   index_t rows, n;
 };
 
-RowShape rows_of(const py::array& x, const char* place) {
-  require(x.ndim() >= 1, place, ": expected one axis or more, got a number; use numpy.atleast_1d");
+RowShape rows_of(const py::array& x, const char* where) {
+  require(x.ndim() >= 1, where, ": expected one axis or more, got a number; use numpy.atleast_1d");
   const index_t n = x.shape(x.ndim() - 1);
   return {n == 0 ? 0 : x.size() / n, n};
 }
@@ -291,9 +291,9 @@ py::object reduce_of(Reduction kind, const py::array& x, const py::object& axis)
   require(sum || x.size() > 0, "x: expected one element or more, got shape ", shape_text(x));
   if (axis.is_none()) {
     if (sum) return py::float_(sum_all(data, x.size()));
-    T most;
-    kernels<T>().max_rows(&most, data, 1, x.size());
-    return py::float_(static_cast<double>(most));
+    T maximum;
+    kernels<T>().max_rows(&maximum, data, 1, x.size());
+    return py::float_(static_cast<double>(maximum));
   }
   const int which = axis.cast<int>();
   require(x.ndim() == 2 && which >= -2 && which <= 1,

@@ -20,9 +20,9 @@ struct Normalized {
 };
 
 template <class T>
-py::array vector_of(const py::object& object, index_t n, const char* place) {
-  py::array vector = contiguous_array_of<T>(object, place);
-  require(vector.ndim() == 1 && vector.shape(0) == n, place, ": expected shape (", n, ",), got ",
+py::array vector_of(const py::object& object, index_t n, const char* where) {
+  py::array vector = contiguous_array_of<T>(object, where);
+  require(vector.ndim() == 1 && vector.shape(0) == n, where, ": expected shape (", n, ",), got ",
           shape_text(vector));
   return vector;
 }

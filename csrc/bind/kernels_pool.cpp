@@ -17,9 +17,9 @@ using Sizes = std::vector<int64_t>;
 using Extents = std::vector<py::ssize_t>;
 using PaddingOption = std::variant<std::string, Sizes>;  // a name, or amounts
 
-py::array image_array(const py::object& object, const char* place) {
-  py::array x = contiguous_array(object, place);
-  require(x.ndim() == 4, place, ": expected shape (N, H, W, C), got ", shape_text(x));
+py::array image_array(const py::object& object, const char* where) {
+  py::array x = contiguous_array(object, where);
+  require(x.ndim() == 4, where, ": expected shape (N, H, W, C), got ", shape_text(x));
   return x;
 }
 
@@ -36,11 +36,11 @@ struct Pooling {
   Extents in, out;
 };
 
-Pooling pooling_of(const Extents& in, const PoolOptions& options, const char* place) {
+Pooling pooling_of(const Extents& in, const PoolOptions& options, const char* where) {
   Pooling p;
   p.in = in;
   if (options.pool_size.empty()) {
-    require(in[1] > 0 && in[2] > 0, place, ": expected an image of one pixel or more, got ",
+    require(in[1] > 0 && in[2] > 0, where, ": expected an image of one pixel or more, got ",
             shape_text(in));
     p.window = whole_image(in[1], in[2]);
     p.out = {in[0], in[3]};
@@ -53,42 +53,42 @@ Pooling pooling_of(const Extents& in, const PoolOptions& options, const char* pl
     padding.amounts = std::get<Sizes>(options.padding);
   }
   p.window =
-      make_window(place, {in[1], in[2]}, options.pool_size, options.strides, {1, 1}, padding);
-  require_pooling(place, p.window);
+      make_window(where, {in[1], in[2]}, options.pool_size, options.strides, {1, 1}, padding);
+  require_pooling(where, p.window);
   p.out = {in[0], p.window.h.out, p.window.w.out, in[3]};
   return p;
 }
 
-void require_shape(const py::array& array, const Extents& shape, const char* place) {
-  require(shape_of(array) == shape, place, ": expected shape ", shape_text(shape), ", got ",
+void require_shape(const py::array& array, const Extents& shape, const char* where) {
+  require(shape_of(array) == shape, where, ": expected shape ", shape_text(shape), ", got ",
           shape_text(array));
 }
 
 py::array max_pool_forward_py(const py::object& x_object, const PoolOptions& options,
-                              const char* place, const py::object& out, const py::object& winners) {
+                              const char* where, const py::object& out, const py::object& winners) {
   const py::array x = image_array(x_object, "x");
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
-    const Pooling p = pooling_of(shape_of(x), options, place);
-    py::array y = output_array<T>(out, p.out, "out", {{x, "x"}}), places;
-    T *to = mutable_data_of<T>(y), *places_to = nullptr;
+    const Pooling p = pooling_of(shape_of(x), options, where);
+    py::array y = output_array<T>(out, p.out, "out", {{x, "x"}}), indices;
+    T *to = mutable_data_of<T>(y), *indices_to = nullptr;
     if (!winners.is_none()) {
-      require_numbered(place, p.window);
-      places = output_array<T>(winners, p.out, "winners", {{x, "x"}, {y, "out"}});
-      places_to = mutable_data_of<T>(places);
+      require_numbered(where, p.window);
+      indices = output_array<T>(winners, p.out, "winners", {{x, "x"}, {y, "out"}});
+      indices_to = mutable_data_of<T>(indices);
     }
     const ReleaseGil release;
-    max_pool_forward<T>(to, places_to, data_of<T>(x), p.in[0], p.in[3], p.window);
+    max_pool_forward<T>(to, indices_to, data_of<T>(x), p.in[0], p.in[3], p.window);
     return y;
   });
 }
 
 py::array avg_pool_forward_py(const py::object& x_object, const PoolOptions& options,
-                              const char* place, const py::object& out) {
+                              const char* where, const py::object& out) {
   const py::array x = image_array(x_object, "x");
   return with_type(x, "x", [&](auto t) {
     using T = decltype(t);
-    const Pooling p = pooling_of(shape_of(x), options, place);
+    const Pooling p = pooling_of(shape_of(x), options, where);
     py::array y = output_array<T>(out, p.out, "out", {{x, "x"}});
     T* to = mutable_data_of<T>(y);
     const ReleaseGil release;
@@ -100,19 +100,19 @@ py::array avg_pool_forward_py(const py::object& x_object, const PoolOptions& opt
 // `size` is (H, W) of the image; winners are null for the mean.
 template <bool MAX>
 py::array pool_backward(const py::object& dy_object, const py::object& winners_object,
-                        const Sizes& size, const PoolOptions& options, const char* place,
+                        const Sizes& size, const PoolOptions& options, const char* where,
                         const py::object& out) {
   const py::array dy = contiguous_array(dy_object, "dy");
   const bool global = options.pool_size.empty();
   require(dy.ndim() == (global ? 2 : 4), "dy: expected shape ",
           global ? "(N, C)" : "(N, OH, OW, C)", ", got ", shape_text(dy));
-  require(size.size() == 2 && size[0] >= 1 && size[1] >= 1, place,
+  require(size.size() == 2 && size[0] >= 1 && size[1] >= 1, where,
           ": expected a size (H, W) of positive numbers");
   return with_type(dy, "dy", [&](auto t) {
     using T = decltype(t);
     const Extents in = {dy.shape(0), static_cast<py::ssize_t>(size[0]),
                         static_cast<py::ssize_t>(size[1]), dy.shape(dy.ndim() - 1)};
-    const Pooling p = pooling_of(in, options, place);
+    const Pooling p = pooling_of(in, options, where);
     require_shape(dy, p.out, "dy");
     py::array winners = dy;
     if (MAX) {
@@ -135,10 +135,10 @@ py::array pool_backward(const py::object& dy_object, const py::object& winners_o
 
 template <bool BACKWARD>
 py::array upsample(const py::object& object, const Sizes& size, const std::string& interpolation,
-                   const char* place, const py::object& out) {
+                   const char* where, const py::object& out) {
   const py::array x = image_array(object, BACKWARD ? "dy" : "x");
-  require(size.size() == 2, place, ": expected a size of 2 numbers, got ", size.size());
-  const Interpolation kind = parse_interpolation(interpolation, place);
+  require(size.size() == 2, where, ": expected a size of 2 numbers, got ", size.size());
+  const Interpolation kind = parse_interpolation(interpolation, where);
   Extents small = shape_of(x), shape = small;
   for (size_t axis = 1; axis <= 2; ++axis) {
     const int64_t factor = size[axis - 1];
@@ -148,7 +148,7 @@ py::array upsample(const py::object& object, const Sizes& size, const std::strin
               ", got ", shape_text(x));
       shape[axis] = small[axis] /= factor;
     }
-    require_upsampling(place, small[axis], factor);
+    require_upsampling(where, small[axis], factor);
     if (!BACKWARD) shape[axis] *= factor;
   }
   return with_type(x, BACKWARD ? "dy" : "x", [&](auto t) {
@@ -170,17 +170,17 @@ py::array upsample(const py::object& object, const Sizes& size, const std::strin
 
 // `amounts`: top, bottom, left, right.
 template <bool CROP>
-py::array change_margins(const py::object& object, const Sizes& amounts, const char* place,
+py::array change_margins(const py::object& object, const Sizes& amounts, const char* where,
                          const py::object& out) {
   const py::array x = image_array(object, "x");
-  require(amounts.size() == 4, place, ": expected amounts for 4 sides, got ", amounts.size());
+  require(amounts.size() == 4, where, ": expected amounts for 4 sides, got ", amounts.size());
   Extents shape = shape_of(x), small = shape;
   for (size_t i = 0; i < 4; ++i) {
-    require(amounts[i] >= 0 && amounts[i] < int64_t(1) << 30, place,
+    require(amounts[i] >= 0 && amounts[i] < int64_t(1) << 30, where,
             ": expected amounts of 0 or more and less than 2^30, got ", amounts[i]);
     py::ssize_t& extent = shape[1 + i / 2];
     extent += CROP ? -static_cast<py::ssize_t>(amounts[i]) : static_cast<py::ssize_t>(amounts[i]);
-    require(extent >= (CROP ? 1 : 0), place, ": expected amounts that leave something of ",
+    require(extent >= (CROP ? 1 : 0), where, ": expected amounts that leave something of ",
             shape_text(x), ", got ", amounts[i / 2 * 2], " and ", amounts[i / 2 * 2 + 1]);
   }
   if (CROP) small = shape;

@@ -11,20 +11,20 @@
 namespace nnfast::bind {
 namespace {
 
-py::array writable_like(const py::object& object, const py::array& like, const char* place) {
-  py::array array = contiguous_array(object, place);
-  require(array.writeable(), place, ": expected a writable array, got a read-only one");
+py::array writable_like(const py::object& object, const py::array& like, const char* where) {
+  py::array array = contiguous_array(object, where);
+  require(array.writeable(), where, ": expected a writable array, got a read-only one");
   if (dtype_text(array) != dtype_text(like)) {
-    throw py::type_error(text(place, ": expected ", dtype_text(like), " like the gradients, got ",
+    throw py::type_error(text(where, ": expected ", dtype_text(like), " like the gradients, got ",
                               dtype_text(array)));
   }
-  require_like(array, like, place, "gradients");
+  require_like(array, like, where, "gradients");
   return array;
 }
 
 // Text for a number out of its range; NaN is in none.
-void require_number(bool in_range, const char* place, const char* wanted, double got) {
-  require(in_range && std::isfinite(got), place, ": expected ", wanted, ", got ", got);
+void require_number(bool in_range, const char* where, const char* wanted, double got) {
+  require(in_range && std::isfinite(got), where, ": expected ", wanted, ", got ", got);
 }
 
 void sgd(const py::object& parameters, const py::object& gradients, const py::object& velocity,
@@ -80,9 +80,9 @@ void optimizer_update(const py::dict& optimizer, const py::object& parameters,
     py::array p = writable_like(parameters, g, "parameters");
     require_apart(p, "parameters", {{g, "gradients"}});
     const std::vector<plan::StateVector> vectors = rule->state();
-    const std::string wanted = listed(vectors);
+    const std::string wanted = join_names(vectors);
     std::vector<py::array> arrays;
-    T* pointers[plan::kMostStateVectors];
+    T* pointers[plan::kMaxStateVectors];
     for (const plan::StateVector& each : vectors) {
       require(state.contains(each.name), "state: expected the vectors ", wanted, ", got no ",
               each.name);

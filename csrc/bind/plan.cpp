@@ -316,7 +316,7 @@ class PyPlanOf final : public PyPlan {
     targets->are_labels = shape == TargetShape::labels;
     targets->integers = y.data();
     const ElementType type = element_type(y);
-    targets->integer_type = type.size == 1   ? plan::LabelType::int8_unsigned
+    targets->integer_type = type.size == 1   ? plan::LabelType::uint8
                             : type.size == 4 ? plan::LabelType::int32
                                              : plan::LabelType::int64;
   }

@@ -15,7 +15,7 @@ namespace nnfast::bind {
 template <class T>
 class Results {
  public:
-  explicit Results(std::string place) : place_(std::move(place)) {}
+  explicit Results(std::string where) : where_(std::move(where)) {}
 
   // An array whose elements the call must all write.
   void expect(std::string name, py::array array) {
@@ -40,20 +40,20 @@ class Results {
                           });
     if (!harmless) {
       throw ValueError(text(
-          place_, ": expected results in the arrays that it is given, got one returned, of type ",
+          where_, ": expected results in the arrays that it is given, got one returned, of type ",
           py::str(py::type::of(returned).attr("__name__")).cast<std::string>(), "; write ",
           arrays_.empty() ? "them" : arrays_[0].first + "[...] = ...", " and return nothing"));
     }
     for (const auto& [name, array] : arrays_) {
       const index_t left = marks_left(array);
-      require(left == 0, place_, ": expected every element of ", name, " to be written, got ", left,
+      require(left == 0, where_, ": expected every element of ", name, " to be written, got ", left,
               " of ", array.size(), " left, or computed from what was there before; write ", name,
               "[...] = ...");
     }
     for (const auto& [key, array] : arrays_of_sums_) {
       if (sums_.contains(key) && py::object(sums_[key]).is(array)) continue;
       const std::string name = text("d_parameters[", std::string(py::repr(key)), "]");
-      throw ValueError(text(place_, ": expected a gradient added into the array ", name,
+      throw ValueError(text(where_, ": expected a gradient added into the array ", name,
                             ", got another in its place; write ", name, " += ..., or ", name,
                             "[...] = ..."));
     }
@@ -80,7 +80,7 @@ class Results {
     return left;
   }
 
-  std::string place_;
+  std::string where_;
   std::vector<std::pair<std::string, py::array>> arrays_;
   py::dict sums_;
   std::vector<std::pair<py::object, py::object>> arrays_of_sums_;

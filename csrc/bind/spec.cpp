@@ -5,45 +5,45 @@
 namespace nnfast::bind {
 namespace {
 
-int64_t integer_of(const py::handle& value, const std::string& place) {
+int64_t integer_of(const py::handle& value, const std::string& where) {
   if (!py::isinstance<py::int_>(value)) {
     throw py::type_error(
-        text(place, ": expected integers, got ", py::repr(value).cast<std::string>()));
+        text(where, ": expected integers, got ", py::repr(value).cast<std::string>()));
   }
   int overflow = 0;
   const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-  require(overflow == 0, place, ": expected an integer of 64 bits, got ",
+  require(overflow == 0, where, ": expected an integer of 64 bits, got ",
           py::repr(value).cast<std::string>());
   return number;
 }
 
-std::string string_of(const py::handle& value, const std::string& place) {
+std::string string_of(const py::handle& value, const std::string& where) {
   if (!py::isinstance<py::str>(value)) {
     throw py::type_error(
-        text(place, ": expected a string, got ", py::repr(value).cast<std::string>()));
+        text(where, ": expected a string, got ", py::repr(value).cast<std::string>()));
   }
   return value.cast<std::string>();
 }
 
-std::vector<std::string> strings_of(const py::handle& value, const std::string& place) {
+std::vector<std::string> strings_of(const py::handle& value, const std::string& where) {
   std::vector<std::string> strings;
-  for (const py::handle item : value) strings.push_back(string_of(item, place));
+  for (const py::handle item : value) strings.push_back(string_of(item, where));
   return strings;
 }
 
-plan::Attribute attribute_of(const py::handle& value, const std::string& place) {
+plan::Attribute attribute_of(const py::handle& value, const std::string& where) {
   if (py::isinstance<py::bool_>(value)) return static_cast<int64_t>(value.cast<bool>());
-  if (py::isinstance<py::int_>(value)) return integer_of(value, place);
+  if (py::isinstance<py::int_>(value)) return integer_of(value, where);
   if (py::isinstance<py::float_>(value)) return value.cast<double>();
   if (py::isinstance<py::str>(value)) return value.cast<std::string>();
   if (py::isinstance<py::sequence>(value)) {
     const py::sequence items = py::reinterpret_borrow<py::sequence>(value);
-    if (py::len(items) > 0 && py::isinstance<py::str>(items[0])) return strings_of(value, place);
+    if (py::len(items) > 0 && py::isinstance<py::str>(items[0])) return strings_of(value, where);
     std::vector<int64_t> numbers;
-    for (const py::handle item : items) numbers.push_back(integer_of(item, place));
+    for (const py::handle item : items) numbers.push_back(integer_of(item, where));
     return numbers;
   }
-  throw py::type_error(text(place, ": expected a number, a string or a list of them, got ",
+  throw py::type_error(text(where, ": expected a number, a string or a list of them, got ",
                             py::repr(value).cast<std::string>()));
 }
 

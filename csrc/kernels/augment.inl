@@ -366,9 +366,9 @@ NNF_INLINE void augment_images(T* y, const S* x, const int64_t* rows, index_t fi
   fill_surroundings(scratch.padded, p);
   PhiloxWords words;
   for (index_t i = 0; i < count; ++i) {
-    const int place = static_cast<int>(i % together);
-    if (place == 0) philox(words, p.random, static_cast<uint64_t>(4 * (first + i)));
-    const uint32_t* own = words.word + 16 * place;
+    const int position = static_cast<int>(i % together);
+    if (position == 0) philox(words, p.random, static_cast<uint64_t>(4 * (first + i)));
+    const uint32_t* own = words.word + 16 * position;
     const index_t row = rows ? static_cast<index_t>(rows[i]) : i;
     augment_image(y + i * size, x + row * size, draw_augmentation(own, p), scratch, p);
   }

@@ -196,12 +196,12 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   }
 
   finish_tile<T, ROWS, VECTORS>(sum, p, c, load_columns);
-  const Vec<T> least = broadcast<T>(p.relu ? T(0) : -MathConstants<T>::infinity);
+  const Vec<T> lower = broadcast<T>(p.relu ? T(0) : -MathConstants<T>::infinity);
   index_t room = writable_numbers<T, ROWS, PARTIAL>(p);
   const auto write = [&](auto put) NNF_INLINE_LAMBDA {
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) {
       NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
-        const Vec<T> y = max(least, sum[r][v]);
+        const Vec<T> y = max(lower, sum[r][v]);
         const bool part = PARTIAL && v == VECTORS - 1 && room < VECTORS * lanes;
         part ? store_partial(c + v * lanes, y, tail) : put(c + v * lanes, y);
       }
@@ -229,12 +229,12 @@ NNF_INLINE bool gemm_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t r
 // tile of 2 left over would wait for the latency of its few sums.
 template <class T, int VECTORS, bool PARTIAL, Walk WALK, int STEPS>
 bool gemm_rows_from(const GemmPanel<T>& p, index_t row) {
-  constexpr int most = gemm_rows(VECTORS);
-  const index_t tiles = (p.m - row + most - 1) / most;
+  constexpr int tile_rows = gemm_rows(VECTORS);
+  const index_t tiles = (p.m - row + tile_rows - 1) / tile_rows;
   bool moderate = true;
   for (index_t tile = 0; tile < tiles; ++tile) {
     const index_t rows = (p.m - row) / (tiles - tile);
-    moderate &= gemm_rows_dispatch<T, most, VECTORS, PARTIAL, WALK, STEPS>(p, row, rows);
+    moderate &= gemm_rows_dispatch<T, tile_rows, VECTORS, PARTIAL, WALK, STEPS>(p, row, rows);
     row += rows;
   }
   return moderate;
@@ -244,12 +244,12 @@ template <class T, int VECTORS, bool PARTIAL, Walk WALK = Walk::any, int STEPS =
 bool gemm_panel_of(const GemmPanel<T>& p) {
   if constexpr (VECTORS == kGemmVectors && !PARTIAL) {
     if (p.packed) {
-      constexpr int most = gemm_rows(VECTORS);
-      const bool moderate = gemm_tile<T, most, VECTORS, false, false, WALK, STEPS, true>(p, 0);
+      constexpr int tile_rows = gemm_rows(VECTORS);
+      const bool moderate = gemm_tile<T, tile_rows, VECTORS, false, false, WALK, STEPS, true>(p, 0);
       GemmPanel<T> rest = p;
       rest.b = p.packed;
       rest.b_k = VECTORS * Vec<T>::lanes;
-      return gemm_rows_from<T, VECTORS, false, WALK, STEPS>(rest, most) && moderate;
+      return gemm_rows_from<T, VECTORS, false, WALK, STEPS>(rest, tile_rows) && moderate;
     }
   }
   return gemm_rows_from<T, VECTORS, PARTIAL, WALK, STEPS>(p, 0);
@@ -300,12 +300,12 @@ NNF_INLINE void spread_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t
 // Likewise with n = lanes, for an A each of whose elements is a vector.
 template <class T>
 void gemm_spread(const GemmPanel<T>& p) {
-  constexpr int most = gemm_rows(1);
-  const index_t tiles = (p.m + most - 1) / most;
+  constexpr int tile_rows = gemm_rows(1);
+  const index_t tiles = (p.m + tile_rows - 1) / tile_rows;
   index_t row = 0;
   for (index_t tile = 0; tile < tiles; ++tile) {
     const index_t rows = (p.m - row) / (tiles - tile);
-    spread_rows_dispatch<T, most>(p, row, rows);
+    spread_rows_dispatch<T, tile_rows>(p, row, rows);
     row += rows;
   }
 }

@@ -23,11 +23,11 @@ void sgd(T* parameters, T* velocity, const T* gradients, index_t n, const SgdPar
   });
 }
 
-// a / b for b of kLeastDivisor or more, to 2 ULP. The divider is the bottleneck of Adam (it also takes the
+// a / b for b of kMinDivisor or more, to 2 ULP. The divider is the bottleneck of Adam (it also takes the
 // square root); three steps of Newton's method leave it free, and are the same bits on every instruction
 // set. 0.0505^8 = 4e-11 is what remains of the estimate's error. Above the range of the estimate is only
 // what overflowed: the last step takes it below 0, and the result is 0.
-constexpr double kLeastDivisor = 1e-30;
+constexpr double kMinDivisor = 1e-30;
 NNF_INLINE Vf divide(Vf a, Vf b) {
   const Vf one = broadcast<float>(1.0f), inside = min(broadcast<float>(1e30f), b);
   Vf r = reciprocal_estimate(inside);
@@ -48,8 +48,8 @@ void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamPa
   const Vec<T> r2 = broadcast<T>(static_cast<T>(1 - p.beta_2));
   const Vec<T> rate = broadcast<T>(static_cast<T>(p.rate));
   const Vec<T> second = broadcast<T>(static_cast<T>(p.second));
-  const double least = sizeof(T) == 4 ? kLeastDivisor : 0;
-  const Vec<T> epsilon = broadcast<T>(static_cast<T>(p.epsilon > least ? p.epsilon : least));
+  const double minimum = sizeof(T) == 4 ? kMinDivisor : 0;
+  const Vec<T> epsilon = broadcast<T>(static_cast<T>(p.epsilon > minimum ? p.epsilon : minimum));
   for_each_vector<T>(n, [=](index_t i, int count) {
     const Vec<T> g = load_n(gradients + i, count);
     const Vec<T> m_new = fma(b1, load_n(m + i, count), r1 * g);

@@ -218,13 +218,13 @@ struct PoolParams {
   bool relu;  // of the largest: max(0, .) on the way out, and its gradient
 };
 
-// A linear map along an axis: output o is the sum over k < count[o] of weights[o * most + k] times
-// input first[o] + k, 1 <= count[o] <= most.
+// A linear map along an axis: output o is the sum over k < count[o] of weights[o * taps + k] times
+// input first[o] + k, 1 <= count[o] <= taps.
 template <class T>
 struct ResampleAxis {
   const T* weights;
   const index_t *first, *count;
-  index_t most, in, out;
+  index_t taps, in, out;
 };
 
 template <class T>

@@ -90,11 +90,11 @@ template <class T>
 struct Largest {
   static constexpr bool kTellsWinner = false, kSums = false;
   static NNF_INLINE T parameter(index_t, bool relu) { return relu ? T(0) : MathConstants<T>::nan; }
-  Vec<T> most;
-  NNF_INLINE void start(Vec<T> v, T floor) { most = max(broadcast<T>(floor), v); }
-  NNF_INLINE void join(Vec<T> v, T) { most = select(is_nan(v), v, max(v, most)); }
-  NNF_INLINE Vec<T> finish(T) { return most; }
-  NNF_INLINE Vec<T> winner() { return most; }
+  Vec<T> largest;
+  NNF_INLINE void start(Vec<T> v, T floor) { largest = max(broadcast<T>(floor), v); }
+  NNF_INLINE void join(Vec<T> v, T) { largest = select(is_nan(v), v, max(v, largest)); }
+  NNF_INLINE Vec<T> finish(T) { return largest; }
+  NNF_INLINE Vec<T> winner() { return largest; }
 };
 
 // And which of the window's elements it is, by their numbers; -1: none, but the floor, or NaN, which no ReLU lets
@@ -105,22 +105,22 @@ struct LargestAndWinner {
   static NNF_INLINE T parameter(index_t count, bool relu) {
     return Largest<T>::parameter(count, relu);
   }
-  Vec<T> most, place;
+  Vec<T> largest, index;
   NNF_INLINE void start(Vec<T> v, T floor) {
-    most = max(broadcast<T>(floor), v);
-    place = zero<T>();
+    largest = max(broadcast<T>(floor), v);
+    index = zero<T>();
   }
   NNF_INLINE void join(Vec<T> v, T tap) {
-    const Mask<T> wins = less(most, v) | is_nan(v);
-    place = select(wins, broadcast<T>(tap), place);
-    most = select(wins, v, most);
+    const Mask<T> wins = less(largest, v) | is_nan(v);
+    index = select(wins, broadcast<T>(tap), index);
+    largest = select(wins, v, largest);
   }
   NNF_INLINE Vec<T> finish(T floor) {
-    const Vec<T> least = broadcast<T>(floor);
-    place = select(less(least, most) | is_nan(least), place, broadcast<T>(T(-1)));
-    return most;
+    const Vec<T> lowest = broadcast<T>(floor);
+    index = select(less(lowest, largest) | is_nan(lowest), index, broadcast<T>(T(-1)));
+    return largest;
   }
-  NNF_INLINE Vec<T> winner() { return place; }
+  NNF_INLINE Vec<T> winner() { return index; }
 };
 
 template <class T>
@@ -298,12 +298,12 @@ template <class T>
 struct AllToWinner {
   static constexpr bool kReadsWinners = true;
   static NNF_INLINE T parameter(index_t) { return 0; }
-  Vec<T> dy, place;
+  Vec<T> dy, index;
   NNF_INLINE void start(Vec<T> given, const T* winners, int count, T) {
     dy = given;
-    place = load_n(winners, count);
+    index = load_n(winners, count);
   }
-  NNF_INLINE Vec<T> share(T tap) { return select(equal(place, broadcast<T>(tap)), dy, zero<T>()); }
+  NNF_INLINE Vec<T> share(T tap) { return select(equal(index, broadcast<T>(tap)), dy, zero<T>()); }
 };
 
 template <class T>
@@ -321,12 +321,12 @@ template <class T>
 struct SpreadRow {
   T* dx;
   const T *dy, *winners;
-  index_t place, rows;
+  index_t row, rows;
 };
 
 // The shares of VECTORS vectors of dy over a window's taps in a row, added (ADD) or written.
 template <class T, class Rule, bool ADD, int VECTORS>
-NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t place, index_t columns,
+NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t row, index_t columns,
                        index_t channels, T parameter, int count) {
   constexpr int lanes = Vec<T>::lanes;
   Rule rule[VECTORS];
@@ -334,7 +334,7 @@ NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t place, inde
     rule[k].start(load_n(dy + k * lanes, count), winners + k * lanes, count, parameter);
   }
   for (index_t j = 0; j < columns; ++j) {
-    const T number = static_cast<T>(place * columns + j);
+    const T number = static_cast<T>(row * columns + j);
     for (int k = 0; k < VECTORS; ++k) {
       T* tap = dx + j * channels + k * lanes;
       Vec<T> d = rule[k].share(number);
@@ -355,7 +355,7 @@ NNF_OUTLINE void spread_any(const SpreadRow<T>& r, index_t from, index_t end, co
     T* in = r.dx + taps.begin * channels;
     const index_t out = o * channels;
     for_vectors<T>(channels, [&](index_t c, auto vectors, int count) {
-      spread<T, Rule, ADD, vectors>(in + c, r.dy + out + c, r.winners + out + c, r.place, columns,
+      spread<T, Rule, ADD, vectors>(in + c, r.dy + out + c, r.winners + out + c, r.row, columns,
                                     channels, parameter, count);
     });
     if (!ADD && gap > 0 && o + 1 < p.w.out) fill_zero(in + columns * channels, gap * channels);
@@ -369,7 +369,7 @@ NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
                               const PoolParams& p) {
   constexpr int lanes = Vec<T>::lanes;
   const index_t channels = p.channels, full = channels / lanes * lanes;
-  const index_t step = p.w.stride * channels, place = r.place;
+  const index_t step = p.w.stride * channels, row = r.row;
   const int last = ADD ? static_cast<int>(channels - full) : lanes;
   const T parameter = Rule::parameter(SIZE * SIZE);
   T* dx = r.dx + (from * p.w.stride - p.w.before) * channels;
@@ -377,10 +377,10 @@ NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
   for (index_t o = from; o < end; ++o, dx += step) {
     // First the vector that reaches into the next pixel, whose own come after it.
     if (full < channels)
-      spread<T, Rule, ADD, 1>(dx + full, dy + full, won + full, place, SIZE, channels, parameter,
+      spread<T, Rule, ADD, 1>(dx + full, dy + full, won + full, row, SIZE, channels, parameter,
                               last);
     for (index_t c = 0; c < full; c += lanes)
-      spread<T, Rule, ADD, 1>(dx + c, dy + c, won + c, place, SIZE, channels, parameter, lanes);
+      spread<T, Rule, ADD, 1>(dx + c, dy + c, won + c, row, SIZE, channels, parameter, lanes);
     dy += channels;
     won += channels;
   }

@@ -14,25 +14,25 @@ void sum_rows(T* out, const T* x, index_t rows, index_t n) {
 
 // The larger; NaN if either is, unlike max().
 template <class T>
-NNF_INLINE Vec<T> nan_max(Vec<T> most, Vec<T> v) {
-  return select(is_nan(most), most, max(most, v));
+NNF_INLINE Vec<T> nan_max(Vec<T> largest, Vec<T> v) {
+  return select(is_nan(largest), largest, max(largest, v));
 }
 
 // The largest of n >= 1 numbers; NaN if one of them is.
 template <class T>
 NNF_INLINE T row_max(const T* x, index_t n) {
   constexpr int lanes = Vec<T>::lanes;
-  Vec<T> most;
+  Vec<T> largest;
   if (n >= lanes) {
-    most = load(x);
-    for (index_t i = lanes; i + lanes <= n; i += lanes) most = nan_max(most, load(x + i));
+    largest = load(x);
+    for (index_t i = lanes; i + lanes <= n; i += lanes) largest = nan_max(largest, load(x + i));
     // The last vector may overlap the one before: a maximum does not mind.
-    most = nan_max(most, load(x + n - lanes));
+    largest = nan_max(largest, load(x + n - lanes));
   } else {
     const int count = static_cast<int>(n);
-    most = select(first_lanes<T>(count), load_partial(x, count), broadcast<T>(x[0]));
+    largest = select(first_lanes<T>(count), load_partial(x, count), broadcast<T>(x[0]));
   }
-  return fold_lanes(most, [](Vec<T> a, Vec<T> b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
+  return fold_lanes(largest, [](Vec<T> a, Vec<T> b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
 }
 
 // out (rows) = max over j of x (rows, n), n >= 1
@@ -102,10 +102,10 @@ void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n
 template <class T>
 void max_columns(T* out, const T* x, index_t rows, index_t n) {
   for_each_vector<T>(n, [=](index_t j, int count) {
-    Vec<T> most = load_n(x + j, count);
+    Vec<T> largest = load_n(x + j, count);
     for (index_t r = 1; r < rows; ++r) {
-      most = nan_max(most, load_n(x + r * n + j, count));
+      largest = nan_max(largest, load_n(x + r * n + j, count));
     }
-    store_n(out + j, most, count);
+    store_n(out + j, largest, count);
   });
 }

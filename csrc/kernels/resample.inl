@@ -20,7 +20,7 @@ NNF_INLINE void resample_columns(T* y, const T* row, const ResampleAxis<T>& w, i
   constexpr int lanes = Vec<T>::lanes;
   const index_t n = w.out * channels;
   for (index_t o = 0; o < w.out; ++o) {
-    const T* weights = w.weights + o * w.most;
+    const T* weights = w.weights + o * w.taps;
     const T* from = row + w.first[o] * channels;
     for (index_t c = 0; c < channels; c += lanes) {
       const index_t at = o * channels + c;
@@ -44,7 +44,7 @@ void resample(T* y, T* row, const T* x, index_t first, index_t end, const Resamp
   const index_t n = p.w.in * p.channels;
   for (index_t r = first; r < end; ++r) {
     const index_t o = r % p.h.out, top = r / p.h.out * p.h.in + p.h.first[o];
-    sum_of_rows(row, x + top * n, p.h.weights + o * p.h.most, p.h.count[o], n);
+    sum_of_rows(row, x + top * n, p.h.weights + o * p.h.taps, p.h.count[o], n);
     resample_columns(y + r * p.w.out * p.channels, row, p.w, p.channels);
   }
 }

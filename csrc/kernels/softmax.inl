@@ -103,8 +103,8 @@ void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
     const auto target = [&](index_t i, int count) {
       Vec<T> t;
       if (p.labels) {
-        const Vec<T> place = broadcast<T>(static_cast<T>(label - i));
-        t = select(equal(load(LaneNumbers<T>::c), place), broadcast<T>(T(1)), zero<T>());
+        const Vec<T> lane = broadcast<T>(static_cast<T>(label - i));
+        t = select(equal(load(LaneNumbers<T>::c), lane), broadcast<T>(T(1)), zero<T>());
       } else {
         t = load_n(p.targets + r * n + i, count);
       }

@@ -49,17 +49,17 @@ const std::vector<std::string>& activation_names() {
   return names;
 }
 
-ActivationParams parse_activation(const std::string& name, double alpha, const std::string& place) {
+ActivationParams parse_activation(const std::string& name, double alpha, const std::string& where) {
   for (const Entry& e : kEntries) {
     if (name != e.name) continue;
     const double value = std::isnan(alpha) ? e.default_alpha : alpha;
     const bool sloped = e.kind == Activation::leaky_relu || e.kind == Activation::elu;
-    require(std::isfinite(value) && !(sloped && value < 0), place, ": expected a finite alpha",
+    require(std::isfinite(value) && !(sloped && value < 0), where, ": expected a finite alpha",
             sloped ? " of 0 or more" : "", " for ", name, ", got ", value);
     return {e.kind, value};
   }
   throw ValueError(
-      text(place, ": expected an activation of ", listed(kEntries), "; got '", name, "'"));
+      text(where, ": expected an activation of ", join_names(kEntries), "; got '", name, "'"));
 }
 
 bool works_on_rows(Activation kind) {

@@ -9,8 +9,8 @@
 namespace nnfast {
 
 const std::vector<std::string>& activation_names();
-// The activation of that name; alpha as given, or its default where that is NaN. `place` opens the error.
-ActivationParams parse_activation(const std::string& name, double alpha, const std::string& place);
+// The activation of that name; alpha as given, or its default where that is NaN. `where` opens the error.
+ActivationParams parse_activation(const std::string& name, double alpha, const std::string& where);
 
 // Softmax and log-softmax work on whole rows, the others element by element.
 bool works_on_rows(Activation kind);

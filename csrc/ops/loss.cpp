@@ -49,21 +49,22 @@ const std::vector<std::string>& loss_names() {
 }
 
 LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
-                       double label_smoothing, const std::string& place) {
+                       double label_smoothing, const std::string& where) {
   for (const Entry& e : kEntries) {
     if (name != e.name) continue;
     LossOptions options;
     options.kind = from_logits ? e.of_logits : e.kind;
     options.softmax = from_logits && e.kind == Loss::cross_entropy;
-    require(delta > 0 && std::isfinite(delta), place, ": expected a finite delta above 0, got ",
+    require(delta > 0 && std::isfinite(delta), where, ": expected a finite delta above 0, got ",
             delta);
     options.delta = delta;
-    require(label_smoothing >= 0 && label_smoothing < 1, place,
+    require(label_smoothing >= 0 && label_smoothing < 1, where,
             ": expected a label_smoothing of 0 <= e < 1, got ", label_smoothing);
     options.label_smoothing = label_smoothing;
     return options;
   }
-  throw ValueError(text(place, ": expected a loss of ", listed(kEntries), "; got '", name, "'"));
+  throw ValueError(
+      text(where, ": expected a loss of ", join_names(kEntries), "; got '", name, "'"));
 }
 
 namespace {

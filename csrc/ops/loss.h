@@ -16,9 +16,9 @@ struct LossOptions {
 };
 
 const std::vector<std::string>& loss_names();
-// Checks the options too. `place` opens the error.
+// Checks the options too. `where` opens the error.
 LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
-                       double label_smoothing, const std::string& place);
+                       double label_smoothing, const std::string& where);
 
 // Predictions (rows, positions, n) and what they should be: one label a position, or values of the
 // same shape. Losses other than cross-entropy see positions * n numbers a row.

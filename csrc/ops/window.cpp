@@ -8,24 +8,24 @@ namespace {
 // Sizes below this cannot overflow when they are multiplied or added pairwise.
 constexpr int64_t kLargest = int64_t(1) << 30;
 
-void require_sizes(const std::string& place, const char* what, const std::vector<int64_t>& sizes,
-                   size_t axes, int64_t least) {
-  require(sizes.size() == axes, place, ": expected ", what, " of ", axes, " numbers, got ",
+void require_sizes(const std::string& where, const char* what, const std::vector<int64_t>& sizes,
+                   size_t axes, int64_t minimum) {
+  require(sizes.size() == axes, where, ": expected ", what, " of ", axes, " numbers, got ",
           sizes.size());
   for (const int64_t size : sizes) {
-    require(size >= least && size < kLargest, place, ": expected ", what, " of ", least,
+    require(size >= minimum && size < kLargest, where, ": expected ", what, " of ", minimum,
             " or more and less than 2^30, got ", size);
   }
 }
 
-WindowAxis make_axis(const std::string& place, const char* axis, int64_t in, int64_t kernel,
+WindowAxis make_axis(const std::string& where, const char* axis, int64_t in, int64_t kernel,
                      int64_t stride, int64_t dilation, const Padding& padding, size_t index) {
   WindowAxis a;
   a.in = static_cast<index_t>(in);
   a.kernel = static_cast<index_t>(kernel);
   a.stride = static_cast<index_t>(stride);
   a.dilation = static_cast<index_t>(dilation);
-  require((kernel - 1) <= kLargest / dilation, place, ": expected a window of less than 2^30, got ",
+  require((kernel - 1) <= kLargest / dilation, where, ": expected a window of less than 2^30, got ",
           kernel, " taps with a dilation of ", dilation);
   if (padding.name == "same") {
     const index_t out = (a.in + a.stride - 1) / a.stride;
@@ -38,7 +38,7 @@ WindowAxis make_axis(const std::string& place, const char* axis, int64_t in, int
     a.after = static_cast<index_t>(padding.amounts[2 * index + 1]);
   }
   const index_t padded = a.in + a.before + a.after;
-  require(a.span() <= padded, place, ": expected a window of at most the padded input's ", axis,
+  require(a.span() <= padded, where, ": expected a window of at most the padded input's ", axis,
           ", ", padded, ", got one of ", a.span(), "; use padding=\"same\" or a smaller window");
   a.out = (padded - a.span()) / a.stride + 1;
   return a;
@@ -46,24 +46,24 @@ WindowAxis make_axis(const std::string& place, const char* axis, int64_t in, int
 
 }  // namespace
 
-Window make_window(const std::string& place, const std::vector<int64_t>& in,
+Window make_window(const std::string& where, const std::vector<int64_t>& in,
                    const std::vector<int64_t>& kernel, const std::vector<int64_t>& strides,
                    const std::vector<int64_t>& dilation, const Padding& padding) {
   const size_t axes = in.size();
-  require_sizes(place, "an input size", in, axes, 1);
-  require_sizes(place, "a window size", kernel, axes, 1);
-  require_sizes(place, "strides", strides, axes, 1);
-  require_sizes(place, "a dilation", dilation, axes, 1);
-  require(padding.name.empty() || padding.name == "valid" || padding.name == "same", place,
+  require_sizes(where, "an input size", in, axes, 1);
+  require_sizes(where, "a window size", kernel, axes, 1);
+  require_sizes(where, "strides", strides, axes, 1);
+  require_sizes(where, "a dilation", dilation, axes, 1);
+  require(padding.name.empty() || padding.name == "valid" || padding.name == "same", where,
           ": expected padding \"valid\", \"same\" or numbers, got '", padding.name, "'");
-  if (padding.name.empty()) require_sizes(place, "padding", padding.amounts, 2 * axes, 0);
+  if (padding.name.empty()) require_sizes(where, "padding", padding.amounts, 2 * axes, 0);
   Window window;
   size_t axis = 0;
   if (axes == 2) {
     window.h =
-        make_axis(place, "height", in[0], kernel[0], strides[0], dilation[0], padding, axis++);
+        make_axis(where, "height", in[0], kernel[0], strides[0], dilation[0], padding, axis++);
   }
-  window.w = make_axis(place, axes == 2 ? "width" : "length", in[axis], kernel[axis], strides[axis],
+  window.w = make_axis(where, axes == 2 ? "width" : "length", in[axis], kernel[axis], strides[axis],
                        dilation[axis], padding, axis);
   return window;
 }

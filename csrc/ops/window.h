@@ -30,8 +30,8 @@ struct Padding {
 };
 
 // `axes` is 1 (then h is trivial) or 2; the vectors hold a number for each. Throws a ValueError that
-// names `place` where a size is not positive, too large, or the window larger than the padded input.
-Window make_window(const std::string& place, const std::vector<int64_t>& in,
+// names `where` where a size is not positive, too large, or the window larger than the padded input.
+Window make_window(const std::string& where, const std::vector<int64_t>& in,
                    const std::vector<int64_t>& kernel, const std::vector<int64_t>& strides,
                    const std::vector<int64_t>& dilation, const Padding& padding);
 

@@ -3,8 +3,8 @@
 namespace nnfast::plan {
 
 AugmentParams parse_augmentation(const NodeSpec& spec, const Shape& image) {
-  const std::string place = "augmentation";
-  require(image.size() == 3, place, ": expected images of shape (N, H, W, C), got ",
+  const std::string where = "augmentation";
+  require(image.size() == 3, where, ": expected images of shape (N, H, W, C), got ",
           batch_shape_text(image), "; begin the network with layers.Input((H, W, C))");
   require_known(spec,
                 "horizontal_flip vertical_flip shift crop_padding rotation shear zoom brightness "
@@ -23,10 +23,10 @@ AugmentParams parse_augmentation(const NodeSpec& spec, const Shape& image) {
   p.brightness = spec.number_or("brightness", 0);
   p.contrast = spec.number_or("contrast", 0);
   p.cutout = spec.integer_or("cutout", 0);
-  p.fill = parse_fill(spec.has("fill") ? spec.string("fill") : "constant", place);
+  p.fill = parse_fill(spec.has("fill") ? spec.string("fill") : "constant", where);
   p.fill_value = spec.number_or("fill_value", 0);
   p.scale = 1;
-  require_augmentation(p, place);
+  require_augmentation(p, where);
   return p;
 }
 

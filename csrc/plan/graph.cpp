@@ -99,14 +99,14 @@ void require_known(const NodeSpec& node, const char* known) {
   }
 }
 
-index_t element_count(const Shape& shape, const std::string& place) {
+index_t element_count(const Shape& shape, const std::string& where) {
   size_t count = 1;
   for (const int64_t extent : shape) {
-    require(extent > 0, place, ": expected sizes of 1 or more, got ", batch_shape_text(shape));
-    count = checked_product(count, static_cast<size_t>(extent), place.c_str());
+    require(extent > 0, where, ": expected sizes of 1 or more, got ", batch_shape_text(shape));
+    count = checked_product(count, static_cast<size_t>(extent), where.c_str());
   }
   // Leaves room for the element size and for a batch.
-  require(count <= (size_t(1) << 48), place, ": expected a size that fits in memory, got ",
+  require(count <= (size_t(1) << 48), where, ": expected a size that fits in memory, got ",
           batch_shape_text(shape));
   return static_cast<index_t>(count);
 }
@@ -119,7 +119,7 @@ std::string batch_shape_text(const Shape& shape) {
 
 struct GraphLayout::Share {
   NodeId node;
-  size_t place;
+  size_t slot;
   ParameterSpec wanted;
   std::string from;
 };
@@ -189,18 +189,18 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
 }
 
 void GraphLayout::fill(const Share& share) {
-  const std::string& place = nodes_[share.node].spec.name;
+  const std::string& where = nodes_[share.node].spec.name;
   ParameterId source = ParameterId::none;
   for (const ParameterId id : parameters_.ids()) {
     if (parameters_[id].name == share.from) source = id;
   }
-  require(source != ParameterId::none, place,
+  require(source != ParameterId::none, where,
           ": expected a parameter of the network to share, got '", share.from, "'");
   const GraphParameter& found = parameters_[source];
-  require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, place,
+  require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, where,
           ": expected a ", share.wanted.name, " of shape ", shape_text(share.wanted.shape),
           " to share, got ", found.name, " of shape ", shape_text(found.shape));
-  nodes_[share.node].parameters[share.place] = source;
+  nodes_[share.node].parameters[share.slot] = source;
 }
 
 void GraphLayout::require_memory(size_t element_size) const {

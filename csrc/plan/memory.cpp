@@ -25,10 +25,10 @@ size_t place_buffers(ById<BufferId, Buffer>& buffers) {
     }
     buffer.offset = offset;
     arena = std::max(arena, offset + bytes);
-    const auto place =
+    const auto position =
         std::upper_bound(placed.begin(), placed.end(), offset,
                          [&](size_t at, BufferId i) { return at < buffers[i].offset; });
-    placed.insert(place, index);
+    placed.insert(position, index);
   }
   return arena;
 }

@@ -89,23 +89,23 @@ Run Plan<T>::new_run(index_t rows, bool training) const {
 }
 
 template <class T>
-void Plan<T>::require_rows(index_t rows, const char* place) const {
-  require(rows > 0, place, ": expected one row or more, got 0");
-  require(rows <= options_.capacity, place, ": expected at most ", options_.capacity, " rows, got ",
+void Plan<T>::require_rows(index_t rows, const char* where) const {
+  require(rows > 0, where, ": expected one row or more, got 0");
+  require(rows <= options_.capacity, where, ": expected at most ", options_.capacity, " rows, got ",
           rows);
 }
 
 template <class T>
-void Plan<T>::require_training(const char* place) const {
+void Plan<T>::require_training(const char* where) const {
   if (!options_.loss) {
-    throw StateError(text(place, ": expected a plan with a loss, got one for prediction"));
+    throw StateError(text(where, ": expected a plan with a loss, got one for prediction"));
   }
 }
 
 template <class T>
-void Plan<T>::require_optimizer(const char* place) const {
-  require_training(place);
-  if (!optimizer_) throw StateError(text(place, ": expected a plan with an optimizer, got none"));
+void Plan<T>::require_optimizer(const char* where) const {
+  require_training(where);
+  if (!optimizer_) throw StateError(text(where, ": expected a plan with an optimizer, got none"));
 }
 
 // Wakes the workers ahead of a stretch of work that is worth sharing: operations, or parameters that
@@ -211,10 +211,10 @@ index_t Plan<T>::rows_of_pass(index_t n) const {
   constexpr index_t kBytesOfThread = 3 << 19;
   const index_t of_parameters = layout().parameter_count() * static_cast<index_t>(sizeof(T));
   const index_t bytes = std::max(get_num_threads() * kBytesOfThread, of_parameters);
-  index_t most = std::min(n, options_.capacity);
-  if (most * row_bytes_ > bytes) most = std::max(index_t(1), bytes / row_bytes_);
-  if (most == n) return n;
-  const index_t passes = (n + most - 1) / most;
+  index_t rows_per_pass = std::min(n, options_.capacity);
+  if (rows_per_pass * row_bytes_ > bytes) rows_per_pass = std::max(index_t(1), bytes / row_bytes_);
+  if (rows_per_pass == n) return n;
+  const index_t passes = (n + rows_per_pass - 1) / rows_per_pass;
   return (n + passes - 1) / passes;
 }
 
@@ -233,10 +233,10 @@ void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& 
   const Busy busy(busy_, "predict");
   require_finite(x, n);
   const LentOutputs<T> lent(program_.outputs);
-  const index_t most = rows_of_pass(n);
+  const index_t rows_per_pass = rows_of_pass(n);
   InterruptWatch watch;
-  for (index_t first = 0; first < n; first += most) {
-    const index_t rows = std::min(most, n - first);
+  for (index_t first = 0; first < n; first += rows_per_pass) {
+    const index_t rows = std::min(rows_per_pass, n - first);
     const Run run = new_run(rows, false);
     watch.did(cost_of_pass(run));
     share_work(run, 1);
@@ -288,7 +288,7 @@ void Plan<T>::load_targets(const Targets<T>& y, const Batch& batch) {
   const index_t width = y.are_labels ? positions_ : output().prediction->size;
   const auto integer = [&y](index_t i) -> int64_t {
     switch (y.integer_type) {
-      case LabelType::int8_unsigned:
+      case LabelType::uint8:
         return static_cast<const uint8_t*>(y.integers)[i];
       case LabelType::int32:
         return static_cast<const int32_t*>(y.integers)[i];

@@ -23,7 +23,7 @@ struct Rows {
 template <class T>
 using RowsOfInputs = OneOrMore<Rows<T>>;
 
-enum class LabelType { int8_unsigned, int32, int64 };
+enum class LabelType { uint8, int32, int64 };
 
 // Targets as they come: values (of the network's type or integers), or one label a position.
 template <class T>
@@ -114,9 +114,9 @@ class Plan {
   Answers<T> answers(index_t rows) const;
   double compute_loss(index_t rows, bool weighted, bool with_gradient);
   double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* tally);
-  void require_rows(index_t rows, const char* place) const;
-  void require_training(const char* place) const;
-  void require_optimizer(const char* place) const;
+  void require_rows(index_t rows, const char* where) const;
+  void require_training(const char* where) const;
+  void require_optimizer(const char* where) const;
   Run new_run(index_t rows, bool training) const;
   index_t rows_of_pass(index_t n) const;
   void share_work(const Run& run, double passes) const;

@@ -34,11 +34,11 @@ class PlanPool {
 
  private:
   // Rows that a plan takes at a time: enough to keep all cores busy, little enough to stay in the cache.
-  static constexpr index_t kMostRows = 256;
+  static constexpr index_t kMaxRows = 256;
 
   static index_t capacity_for(index_t rows) {
     index_t capacity = 1;
-    while (capacity < std::min(rows, kMostRows)) capacity *= 2;
+    while (capacity < std::min(rows, kMaxRows)) capacity *= 2;
     return capacity;
   }
 
@@ -48,7 +48,7 @@ class PlanPool {
       plan = std::move(free_.back());
       free_.pop_back();
     }
-    if (plan && plan->options().capacity >= std::min(rows, kMostRows)) return plan;
+    if (plan && plan->options().capacity >= std::min(rows, kMaxRows)) return plan;
     PlanOptions options;
     options.capacity = capacity_for(rows);
     options.seed = seed_;

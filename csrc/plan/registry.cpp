@@ -52,7 +52,7 @@ const OpKind& find_op_kind(const NodeSpec& node) {
     if (node.op == kind.name) return kind;
   }
   throw ValueError(
-      text(node.name, ": expected an op of ", listed(op_kinds()), "; got '", node.op, "'"));
+      text(node.name, ": expected an op of ", join_names(op_kinds()), "; got '", node.op, "'"));
 }
 
 Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {

@@ -51,8 +51,8 @@ struct Inference {
   std::vector<ParameterSpec> parameters;
 };
 
-// The number of elements; an error that names `place` where it does not fit.
-index_t element_count(const Shape& shape, const std::string& place);
+// The number of elements; an error that names `where` where it does not fit.
+index_t element_count(const Shape& shape, const std::string& where);
 // "(N, 28, 28)": a shape as users see it, with the batch.
 std::string batch_shape_text(const Shape& shape);
 

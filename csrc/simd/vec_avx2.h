@@ -217,21 +217,21 @@ NNF_INLINE Vd widen_bytes<double>(const uint8_t* p, int n) {
 
 NNF_INLINE void gather16(int32_t* out, const int32_t* from, const int32_t* at) {
   for (int k = 0; k < 16; k += 8) {
-    const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
+    const __m256i indices = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k),
-                        _mm256_i32gather_epi32(from, places, 4));
+                        _mm256_i32gather_epi32(from, indices, 4));
   }
 }
 NNF_INLINE void gather16(float* out, const float* from, const int32_t* at) {
   for (int k = 0; k < 16; k += 8) {
-    const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
-    _mm256_storeu_ps(out + k, _mm256_i32gather_ps(from, places, 4));
+    const __m256i indices = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
+    _mm256_storeu_ps(out + k, _mm256_i32gather_ps(from, indices, 4));
   }
 }
 NNF_INLINE void gather16(double* out, const double* from, const int32_t* at) {
   for (int k = 0; k < 16; k += 4) {
-    const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + k));
-    _mm256_storeu_pd(out + k, _mm256_i32gather_pd(from, places, 8));
+    const __m128i indices = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + k));
+    _mm256_storeu_pd(out + k, _mm256_i32gather_pd(from, indices, 8));
   }
 }
 

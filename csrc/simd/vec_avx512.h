@@ -171,8 +171,8 @@ NNF_INLINE void gather16(float* out, const float* from, const int32_t* at) {
 }
 NNF_INLINE void gather16(double* out, const double* from, const int32_t* at) {
   for (int k = 0; k < 16; k += 8) {
-    const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
-    _mm512_storeu_pd(out + k, _mm512_i32gather_pd(places, from, 8));
+    const __m256i indices = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + k));
+    _mm512_storeu_pd(out + k, _mm512_i32gather_pd(indices, from, 8));
   }
 }
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules
 from nnfast._core import __version__
-from nnfast.core.advice import PACKAGE
+from nnfast.core.hints import PACKAGE
 from nnfast.core.machine import get_num_threads, set_num_threads, show_config
 from nnfast.core.options import unknown_attribute
 from nnfast.inspect.gradient_check import check_gradients

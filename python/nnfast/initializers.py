@@ -75,7 +75,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     >>> fans((784, 10)), fans((3, 3, 16, 32))
     ((784, 10), (144, 288))
     """
-    shape = shape_of("fans", "shape", shape, least=0)
+    shape = shape_of("fans", "shape", shape, minimum=0)
     if len(shape) < 2:
         return math.prod(shape), math.prod(shape)
     field = math.prod(shape[:-2])
@@ -116,7 +116,7 @@ def _scaled(values: Array, scale: float, offset: float) -> Array:
 
 def _count(shape: Shape) -> int:
     """The number of elements of a shape that fits in memory."""
-    count = math.prod(shape_of("initializer", "shape", shape, least=0))
+    count = math.prod(shape_of("initializer", "shape", shape, minimum=0))
     if count >= 2**48:
         raise ValueError(f"initializer: expected a shape of fewer than 2^48 elements, got {shape}")
     return count
@@ -126,8 +126,8 @@ def _counters(shape: Shape, seed: int, stream: int) -> tuple[int, int, int]:
     """What the core's generators of random numbers take."""
     return (
         _count(shape),
-        integer("initializer", "seed", seed, least=0, below=2**64),
-        integer("initializer", "stream", stream, least=0, below=2**32),
+        integer("initializer", "seed", seed, minimum=0, upper_bound=2**64),
+        integer("initializer", "stream", stream, minimum=0, upper_bound=2**32),
     )
 
 
@@ -278,7 +278,7 @@ class RandomUniform(Initializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
         self.minval = real("RandomUniform", "minval", minval)
-        self.maxval = real("RandomUniform", "maxval", maxval, least=self.minval)
+        self.maxval = real("RandomUniform", "maxval", maxval, minimum=self.minval)
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
         return _uniform(shape, self.minval, self.maxval, seed, stream)
@@ -312,7 +312,7 @@ class RandomNormal(Initializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
         self.mean = real("RandomNormal", "mean", mean)
-        self.stddev = real("RandomNormal", "stddev", stddev, least=0)
+        self.stddev = real("RandomNormal", "stddev", stddev, minimum=0)
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
         return _normal(shape, self.mean, self.stddev, seed, stream)
@@ -497,7 +497,7 @@ class Orthogonal(Initializer):
         self.gain = real("Orthogonal", "gain", gain)
 
     def __call__(self, shape: Shape, seed: int, stream: int) -> Array:
-        if len(shape_of("Orthogonal", "shape", shape, least=0)) < 2:
+        if len(shape_of("Orthogonal", "shape", shape, minimum=0)) < 2:
             raise ValueError(
                 f"Orthogonal: expected a shape with two or more axes, got {shape}; use another initializer"
             )

@@ -14,9 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.core.advice import LOSSES
 from nnfast.core.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
-from nnfast.core.options import Configured, choose, flag, from_config, module_names, own_classes, public_classes, real
+from nnfast.core.hints import LOSSES
+from nnfast.core.options import (
+    Configured,
+    choose,
+    custom_classes,
+    flag,
+    from_config,
+    module_names,
+    public_classes,
+    real,
+)
 from nnfast.core.typing import Array, Spec
 
 __all__ = [
@@ -169,7 +178,7 @@ class Huber(Loss):
     name = "huber"
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = real("Huber", "delta", delta, least=float(np.finfo(np.float32).tiny))
+        self.delta = real("Huber", "delta", delta, minimum=float(np.finfo(np.float32).tiny))
 
     def spec(self) -> Spec:
         return {"name": self.name, "delta": self.delta}
@@ -253,7 +262,7 @@ class CrossEntropy(Loss):
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         self.from_logits = flag(type(self).__name__, "from_logits", from_logits)
-        self.label_smoothing = real("CrossEntropy", "label_smoothing", label_smoothing, least=0.0, below=1.0)
+        self.label_smoothing = real("CrossEntropy", "label_smoothing", label_smoothing, minimum=0.0, upper_bound=1.0)
 
     def spec(self) -> Spec:
         return {
@@ -424,5 +433,5 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss: expected a loss, got the class {loss.__name__}; write {loss.__name__}()")
     if isinstance(loss, Mapping):
-        return from_config("loss", loss, CLASSES | own_classes(custom_objects, Loss))
+        return from_config("loss", loss, CLASSES | custom_classes(custom_objects, Loss))
     return NAMES[choose("loss", loss, NAMES, ALIASES)]()

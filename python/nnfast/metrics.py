@@ -11,11 +11,11 @@ from nnfast import losses
 from nnfast.core.options import (
     Configured,
     choose,
+    custom_classes,
     description_of,
     from_config,
     function_name,
     module_names,
-    own_classes,
     public_classes,
 )
 from nnfast.core.typing import Array, Shape, Spec
@@ -110,20 +110,20 @@ class Accuracy(Metric):
     def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
         if loss.targets != "real" or _are_classes(targets, output_shape[-1]):
             return
-        least, most = targets.min(), targets.max()
-        other = targets[(targets != least) & (targets != most)][0]
+        minimum, maximum = targets.min(), targets.max()
+        other = targets[(targets != minimum) & (targets != maximum)][0]
         raise ValueError(
-            f"accuracy: expected classes, as one-hot rows or as 0 and 1, got targets such as {least:.6g}, {other:.6g} "
-            f'and {most:.6g}; for a regression pass metrics=["mae"] instead'
+            f"accuracy: expected classes, as one-hot rows or as 0 and 1, got targets such as {minimum:.6g}, "
+            f'{other:.6g} and {maximum:.6g}; for a regression pass metrics=["mae"] instead'
         )
 
 
 def _are_classes(targets: Array, outputs: int) -> bool:
     """Whether targets have two values, or are rows of probabilities, which add up to 1."""
-    least, most = targets.min(), targets.max()
-    if ((targets == least) | (targets == most)).all():
+    minimum, maximum = targets.min(), targets.max()
+    if ((targets == minimum) | (targets == maximum)).all():
         return True
-    return outputs > 1 and bool(least >= 0 and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))
+    return outputs > 1 and bool(minimum >= 0 and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))
 
 
 class LossMetric(Metric):
@@ -277,7 +277,7 @@ def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Met
     if isinstance(description, Mapping) and "function" in description:
         return get(custom_objects[choose("function in custom_objects", description["function"], custom_objects)])
     if isinstance(description, Mapping) and "class" in description:
-        return from_config("metric", description, own_classes(custom_objects, Metric))
+        return from_config("metric", description, custom_classes(custom_objects, Metric))
     if isinstance(description, Mapping):
         return get(losses.get(description.get("loss"), custom_objects))
     return get(description)

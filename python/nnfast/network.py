@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, losses
-from nnfast.core.advice import NETWORK
 from nnfast.core.arrays import as_numbers, as_targets, as_weights, dtype_name, require_finite
-from nnfast.core.options import choose, flag, integer, named_arguments, with_advice
+from nnfast.core.hints import NETWORK
+from nnfast.core.options import choose, flag, integer, named_arguments, with_hints
 from nnfast.core.processes import share_processors
 from nnfast.core.table import Table
 from nnfast.core.tensor import Tensor
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Network"]
 
 
-@with_advice(NETWORK)
+@with_hints(NETWORK)
 class Network:
     """A neural network: what it computes, and its parameters.
 
@@ -111,7 +111,7 @@ class Network:
             raise ValueError("Network: expected either a list of layers, or inputs= and outputs=")
         if not isinstance(name, str):
             raise TypeError(f"Network: expected a text as name, got {name!r}")
-        seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, least=0)
+        seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, minimum=0)
         with free_after_an_error(layers):
             made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)
             self._build(made, seed, dtype_name(dtype), name)

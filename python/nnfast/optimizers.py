@@ -16,12 +16,12 @@ from nnfast import schedules
 from nnfast.core.options import (
     Configured,
     choose,
+    custom_classes,
     description_of,
     flag,
     from_config,
     function_name,
     module_names,
-    own_classes,
     public_classes,
     real,
 )
@@ -58,7 +58,7 @@ class Optimizer(Configured):
                 raise TypeError(
                     f"{type(self).__name__}: expected a learning rate, got a class; write {value.__name__}(...)"
                 )
-            value = value if callable(value) else real(type(self).__name__, "learning_rate", value, least=0.0)
+            value = value if callable(value) else real(type(self).__name__, "learning_rate", value, minimum=0.0)
         elif hasattr(self, name):
             raise AttributeError(f"{type(self).__name__}: {name} is fixed; make a new optimizer and a new Trainer")
         super().__setattr__(name, value)
@@ -87,7 +87,7 @@ class Optimizer(Configured):
             If it gives no real number. What it raises itself is passed on.
         """
         rate = self.learning_rate
-        return real("learning_rate", f"rate at step {step}", rate(step), least=0.0) if callable(rate) else rate
+        return real("learning_rate", f"rate at step {step}", rate(step), minimum=0.0) if callable(rate) else rate
 
     def rates(self, step: int, count: int) -> NDArray[np.float64]:
         """The learning rates of consecutive steps; errors are those of `rate`.
@@ -148,7 +148,7 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate: LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         self.learning_rate = learning_rate
-        self.momentum = real("SGD", "momentum", momentum, least=0.0, below=1.0)
+        self.momentum = real("SGD", "momentum", momentum, minimum=0.0, upper_bound=1.0)
         self.nesterov = flag("SGD", "nesterov", nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0; pass momentum=0.9")
@@ -207,9 +207,9 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
     ) -> None:
         self.learning_rate = learning_rate
-        self.beta_1 = real("Adam", "beta_1", beta_1, least=0.0, below=1.0)
-        self.beta_2 = real("Adam", "beta_2", beta_2, least=0.0, below=1.0)
-        self.epsilon = real("Adam", "epsilon", epsilon, least=float(np.finfo(np.float32).tiny))
+        self.beta_1 = real("Adam", "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
+        self.beta_2 = real("Adam", "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
+        self.epsilon = real("Adam", "epsilon", epsilon, minimum=float(np.finfo(np.float32).tiny))
 
     def spec(self) -> Spec:
         return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -271,9 +271,9 @@ class RMSprop(Optimizer):
         centered: bool = False,
     ) -> None:
         self.learning_rate = learning_rate
-        self.rho = real("RMSprop", "rho", rho, least=0.0, below=1.0)
-        self.momentum = real("RMSprop", "momentum", momentum, least=0.0, below=1.0)
-        self.epsilon = real("RMSprop", "epsilon", epsilon, least=float(np.finfo(np.float32).tiny))
+        self.rho = real("RMSprop", "rho", rho, minimum=0.0, upper_bound=1.0)
+        self.momentum = real("RMSprop", "momentum", momentum, minimum=0.0, upper_bound=1.0)
+        self.epsilon = real("RMSprop", "epsilon", epsilon, minimum=float(np.finfo(np.float32).tiny))
         self.centered = flag("RMSprop", "centered", centered)
 
     def spec(self) -> Spec:
@@ -342,4 +342,4 @@ def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Opt
         else:
             found = schedules.from_description(rate, custom_objects)
         description = {**description, "config": {**config, "learning_rate": found}}
-    return from_config("optimizer", description, CLASSES | own_classes(custom_objects, Optimizer))
+    return from_config("optimizer", description, CLASSES | custom_classes(custom_objects, Optimizer))

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 from nnfast.core.options import (
     Configured,
+    custom_classes,
     flag,
     from_config,
     integer,
     module_names,
-    own_classes,
     public_classes,
     real,
 )
@@ -93,7 +93,7 @@ class Constant(Schedule):
     """
 
     def __init__(self, value: float) -> None:
-        self.value = real("Constant", "value", value, least=0.0)
+        self.value = real("Constant", "value", value, minimum=0.0)
 
     def __call__(self, step: int) -> float:
         return self.value
@@ -135,10 +135,10 @@ class Cosine(Schedule):
     """
 
     def __init__(self, initial: float, steps: int, final: float = 0.0, warmup: int = 0) -> None:
-        self.initial = real("Cosine", "initial", initial, least=0.0)
+        self.initial = real("Cosine", "initial", initial, minimum=0.0)
         self.steps = integer("Cosine", "steps", steps)
-        self.final = real("Cosine", "final", final, least=0.0)
-        self.warmup = integer("Cosine", "warmup", warmup, least=0)
+        self.final = real("Cosine", "final", final, minimum=0.0)
+        self.warmup = integer("Cosine", "warmup", warmup, minimum=0)
         if self.warmup >= self.steps:
             raise ValueError(f"Cosine: expected warmup < steps, got {self.warmup} and {self.steps}")
 
@@ -200,13 +200,13 @@ class OneCycle(Schedule):
     ) -> None:
         if not isinstance(shape, str) or shape not in ("cosine", "linear"):
             raise ValueError(f'OneCycle: expected shape "cosine" or "linear", got {shape!r}')
-        self.peak = real("OneCycle", "peak", peak, least=0.0)
+        self.peak = real("OneCycle", "peak", peak, minimum=0.0)
         self.steps = integer("OneCycle", "steps", steps)
-        self.rise = real("OneCycle", "rise", rise, least=0.0, below=1.0)
+        self.rise = real("OneCycle", "rise", rise, minimum=0.0, upper_bound=1.0)
         if self.rise == 0.0:
             raise ValueError("OneCycle: expected 0 < rise < 1, got 0.0; use Cosine for a fall alone")
-        self.initial = self.peak / 25 if initial is None else real("OneCycle", "initial", initial, least=0.0)
-        self.final = real("OneCycle", "final", final, least=0.0)
+        self.initial = self.peak / 25 if initial is None else real("OneCycle", "initial", initial, minimum=0.0)
+        self.final = real("OneCycle", "final", final, minimum=0.0)
         self.shape = shape
 
     def __call__(self, step: int) -> float:
@@ -251,7 +251,7 @@ class Piecewise(Schedule):
             if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "shape", None) == ():
                 raise TypeError(f"Piecewise: expected a sequence of {name}, got {given!r}")
         self.boundaries = tuple(integer("Piecewise", "boundary", boundary) for boundary in boundaries)
-        self.values = tuple(real("Piecewise", "value", value, least=0.0) for value in values)
+        self.values = tuple(real("Piecewise", "value", value, minimum=0.0) for value in values)
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"Piecewise: expected ascending boundaries, got {self.boundaries}")
         if len(self.values) != len(self.boundaries) + 1:
@@ -295,9 +295,9 @@ class Exponential(Schedule):
     """
 
     def __init__(self, initial: float, steps: int, factor: float, staircase: bool = False) -> None:
-        self.initial = real("Exponential", "initial", initial, least=0.0)
+        self.initial = real("Exponential", "initial", initial, minimum=0.0)
         self.steps = integer("Exponential", "steps", steps)
-        self.factor = real("Exponential", "factor", factor, least=0.0)
+        self.factor = real("Exponential", "factor", factor, minimum=0.0)
         if self.factor == 0.0:
             raise ValueError("Exponential: expected factor > 0, got 0.0")
         self.staircase = flag("Exponential", "staircase", staircase)
@@ -323,4 +323,4 @@ _CLASSES = public_classes(Schedule)
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Schedule:
     """The schedule that a checkpoint describes; classes other than nnfast's own come from `custom_objects` alone."""
-    return from_config("schedule", description, _CLASSES | own_classes(custom_objects, Schedule))
+    return from_config("schedule", description, _CLASSES | custom_classes(custom_objects, Schedule))

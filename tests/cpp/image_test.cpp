@@ -95,16 +95,16 @@ void check_pooling(const PoolCase& c, index_t channels, int threads) {
     const auto pixel = static_cast<index_t>(at / static_cast<size_t>(channels));
     const index_t column = pixel % w.w.out, row = pixel / w.w.out % w.h.out;
     const index_t image = pixel / w.w.out / w.h.out;
-    const auto place = [&](size_t tap) { return tap * static_cast<size_t>(channels) + channel; };
+    const auto index = [&](size_t tap) { return tap * static_cast<size_t>(channels) + channel; };
     Exact sum = 0, count = 0;
     size_t best = x.size();
     for_taps(w, image, row, column, [&](size_t tap) {
-      if (best == x.size() || x[place(tap)] > x[best]) best = place(tap);
-      sum += x[place(tap)];
+      if (best == x.size() || x[index(tap)] > x[best]) best = index(tap);
+      sum += x[index(tap)];
       ++count;
     });
     want_dx[best] += dy[at];
-    for_taps(w, image, row, column, [&](size_t tap) { want_d_mean[place(tap)] += dy[at] / count; });
+    for_taps(w, image, row, column, [&](size_t tap) { want_d_mean[index(tap)] += dy[at] / count; });
     good = good && y[at] == x[best] &&
            std::fabs(mean[at] - sum / count) <= 4 * std::numeric_limits<T>::epsilon();
   }
@@ -149,11 +149,11 @@ void check_depthwise(const PoolCase& c, index_t channels, int threads) {
       const index_t h = row * w.h.stride - w.h.before + i / w.w.kernel;
       const index_t v = column * w.w.stride - w.w.before + i % w.w.kernel;
       if (h < 0 || h >= w.h.in || v < 0 || v >= w.w.in) continue;
-      const auto place = static_cast<size_t>((image * w.h.in + h) * w.w.in + v) * width + channel;
+      const auto index = static_cast<size_t>((image * w.h.in + h) * w.w.in + v) * width + channel;
       const auto tap = static_cast<size_t>(i) * width + channel;
-      sum += x[place] * kernel[tap];
-      want_dx[place] += dy[at] * kernel[tap];
-      want_kernel[tap] += dy[at] * x[place];
+      sum += x[index] * kernel[tap];
+      want_dx[index] += dy[at] * kernel[tap];
+      want_kernel[tap] += dy[at] * x[index];
     }
     want_bias[channel] += dy[at];
     good = good && y[at] == sum;

@@ -332,14 +332,14 @@ void test_reductions() {
   for (const index_t n : kLengths) {
     if (n == 0) continue;
     const auto x = numbers.vector<T>(rows * n, -1, 1);
-    Output<T> sum(rows), most(rows), columns(n);
+    Output<T> sum(rows), largest(rows), columns(n);
     std::vector<int32_t> position(rows);
     for (index_t j = 0; j < n; ++j) columns.data()[j] = 0;
     kernels<T>().sum_rows(sum.data(), x.data(), rows, n);
-    kernels<T>().max_rows(most.data(), x.data(), rows, n);
+    kernels<T>().max_rows(largest.data(), x.data(), rows, n);
     kernels<T>().argmax_rows(position.data(), x.data(), rows, n);
     kernels<T>().accumulate_columns(columns.data(), x.data(), n, rows, n);
-    const auto got_sum = sum.take(), got_most = most.take(), got_columns = columns.take();
+    const auto got_sum = sum.take(), got_largest = largest.take(), got_columns = columns.take();
     bool good = kernels<T>().all_below(x.data(), rows * n, T(0));
     // A number that its product with the scale takes to infinity, of either sign and anywhere.
     const T scale = static_cast<T>(sizeof(T) == 4 ? 0x1p88 : 0x1p624), large = T(4) / scale;
@@ -362,7 +362,7 @@ void test_reductions() {
         if (row[j] > row[best]) best = j;
       }
       good = good && close(got_sum[at], exact, static_cast<Exact>(n), static_cast<Exact>(n));
-      good = good && got_most[at] == row[best] && position[at] == best;
+      good = good && got_largest[at] == row[best] && position[at] == best;
     }
     for (size_t j = 0; j < got_columns.size(); ++j) {
       const Exact exact =

@@ -16,12 +16,12 @@ namespace nnfast {
 namespace {
 
 // Partial sums take no more than this many elements, and the batch is cut into no more slabs.
-constexpr index_t kPartialElements = 1 << 20, kMostSlabs = 8;
+constexpr index_t kPartialElements = 1 << 20, kMaxSlabs = 8;
 constexpr double kOperationsPerUnit = 80;
 
 index_t slabs_of(index_t n, const ConvShape& s) {
   const index_t fitting = kPartialElements / (s.kernel_size() + s.out_channels);
-  return std::clamp<index_t>(fitting, 1, std::min(n, kMostSlabs));
+  return std::clamp<index_t>(fitting, 1, std::min(n, kMaxSlabs));
 }
 
 // Images or rows of images that are multiplied at a time.

@@ -101,13 +101,13 @@ class PairChains {
   void run(const PairGradient<T>& d, const PairGradient<T>& other, index_t i) const {
     const Window& w = s_.window;
     const index_t together = images_of_chain(w), rows = rows_of_chain(w);
-    const index_t columns = columns_of_chain(w), place = i % together;
+    const index_t columns = columns_of_chain(w), position = i % together;
     spread(image_, d.x + i * s_.in_size(), other.x + i * s_.in_size(), s_);
     table_.join_pairs(gradient_, d.dy + i * s_.out_size(), other.dy + i * s_.out_size(),
                       w.h.out * w.w.out, s_.out_channels);
     if (together > 1) {
-      multiply(0, 0, chain_, place == 0 ? GemmStart::zero : GemmStart::output);
-      if (place + 1 == together) add_chain(i == place);
+      multiply(0, 0, chain_, position == 0 ? GemmStart::zero : GemmStart::output);
+      if (position + 1 == together) add_chain(i == position);
       return;
     }
     GemmStart start = i == 0 ? GemmStart::zero : GemmStart::added;

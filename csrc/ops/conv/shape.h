@@ -26,8 +26,8 @@ struct ConvShape {
   }
 };
 
-// Throws a ValueError that names `place` where the padding is much larger than the image, as of a
+// Throws a ValueError that names `where` where the padding is much larger than the image, as of a
 // dilated window beyond all measure: padded rows go through scratch memory.
-void require_bounded_padding(const std::string& place, const Window& window);
+void require_bounded_padding(const std::string& where, const Window& window);
 
 }  // namespace nnfast

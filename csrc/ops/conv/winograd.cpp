@@ -33,13 +33,13 @@ class Winograd {
         width_(std::min<index_t>(table_.gemm_columns, p.columns)) {
     const index_t bytes = kElements * (p.channels + width_) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
-    const index_t most = rows_together_ * tiles_, size = p.channels * p.columns;
+    const index_t max_tiles = rows_together_ * tiles_, size = p.channels * p.columns;
     // A kernel that is one panel as it stands needs no packing.
     const bool is_panel = p.kernel_column == 1 && p.columns == table_.padded(width_);
     const index_t plane = size + kPlaneGap;
     kernel_plane_ = is_panel ? plane : p.channels * table_.padded(p.columns) + kPlaneGap;
-    in_plane_ = most * p.channels + kPlaneGap;
-    out_plane_ = most * width_ + kPlaneGap;
+    in_plane_ = max_tiles * p.channels + kPlaneGap;
+    out_plane_ = max_tiles * width_ + kPlaneGap;
     const index_t elements = kernel_plane_ + in_plane_ + out_plane_ + (is_panel ? 0 : plane);
     kernel_ = scratch_of<T>(kElements * elements);
     in_ = kernel_ + kElements * kernel_plane_;

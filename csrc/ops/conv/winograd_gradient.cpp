@@ -34,9 +34,9 @@ class WinogradSums {
     const index_t bytes =
         kElements * (s.in_channels + s.out_channels) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
-    const index_t most = rows_together_ * tiles_;
-    in_plane_ = most * channels_ + kPlaneGap;
-    gradient_plane_ = most * s.out_channels + kPlaneGap;
+    const index_t max_tiles = rows_together_ * tiles_;
+    in_plane_ = max_tiles * channels_ + kPlaneGap;
+    gradient_plane_ = max_tiles * s.out_channels + kPlaneGap;
     sum_plane_ = channels_ * s.out_channels + kPlaneGap;
     in_ = scratch_of<T>(kElements * (in_plane_ + gradient_plane_ + sum_plane_));
     gradient_ = in_ + kElements * in_plane_;

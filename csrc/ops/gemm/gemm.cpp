@@ -19,14 +19,14 @@ namespace {
 constexpr index_t kDepthBlock = 512, kDeeperBlock = 1024;
 constexpr index_t kRowsForDeeper = 512;
 constexpr size_t kNarrow = 64;  // bytes of a panel's row
-constexpr index_t kMostRows = 768;
+constexpr index_t kMaxRows = 768;
 constexpr index_t kNumbersPerColumn = 12 * kDepthBlock;
 // Columns of B whose packed panels are kept for the next block of rows.
 constexpr index_t kColumnBlock = 1024;
 // Vectors of columns that a product with one row works on at a time.
 constexpr index_t kRowVectors = 8;
 // C is made transposed only where it stays in the second-level cache.
-constexpr index_t kMostTurned = 64 * 1024;
+constexpr index_t kMaxTurned = 64 * 1024;
 // A core does about this many operations in a nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
@@ -196,8 +196,8 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
 
 // The size of `count` blocks that make up n, as few as have at most `most`: equal, but for rounding up to
 // whole units.
-index_t block_of(index_t n, index_t most, index_t unit) {
-  const index_t count = std::max(index_t(1), (n + most - 1) / most);
+index_t block_of(index_t n, index_t limit, index_t unit) {
+  const index_t count = std::max(index_t(1), (n + limit - 1) / limit);
   return ((n + count - 1) / count + unit - 1) / unit * unit;
 }
 
@@ -208,7 +208,7 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   const index_t width = kernels<T>().gemm_columns, tile = kernels<T>().gemm_rows;
   const index_t depth = std::max(index_t(1), block_of(p.k, most_depth(p), 1));
   const index_t rows =
-      block_of(part.rows, std::clamp(kNumbersPerColumn * width / depth, tile, kMostRows), tile);
+      block_of(part.rows, std::clamp(kNumbersPerColumn * width / depth, tile, kMaxRows), tile);
   const bool keeps_panels = rows < part.rows;
   const index_t columns = keeps_panels ? std::min(part.columns, kColumnBlock) : part.columns;
   const index_t panels = (columns + width - 1) / width, slots = keeps_panels ? panels : 1;
@@ -263,10 +263,10 @@ void multiply_row(const Gemm<T>& p, index_t begin, index_t end) {
     return;
   }
   constexpr index_t kSteps = 64;
-  const index_t most = kRowVectors * table.lanes;
-  T* turned = scratch_of<T>(most * kSteps);
-  for (index_t column = begin; column < end; column += most) {
-    const index_t columns = std::min(most, end - column), width = table.padded(columns);
+  const index_t max_columns = kRowVectors * table.lanes;
+  T* turned = scratch_of<T>(max_columns * kSteps);
+  for (index_t column = begin; column < end; column += max_columns) {
+    const index_t columns = std::min(max_columns, end - column), width = table.padded(columns);
     index_t k = 0;
     do {
       const index_t steps = std::min(kSteps, p.k - k);
@@ -322,7 +322,7 @@ bool run_shared(const Gemm<T>& p) {
 // vectors run along M. That costs a transposition of C and, unless A's columns are contiguous, of A.
 template <class T>
 bool turning_pays(const Gemm<T>& p) {
-  if (p.accumulate || p.scaled.scale || p.c_row != p.n || p.m * p.n > kMostTurned) return false;
+  if (p.accumulate || p.scaled.scale || p.c_row != p.n || p.m * p.n > kMaxTurned) return false;
   const Kernels<T>& table = kernels<T>();
   const double m = static_cast<double>(p.m), n = static_cast<double>(p.n);
   const double as_is = m * static_cast<double>(table.padded(p.n));

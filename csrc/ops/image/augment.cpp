@@ -11,7 +11,7 @@ namespace {
 
 // Coordinates in float32 are right to 1/256 of a pixel up to here.
 constexpr index_t kLongestSide = 32768;
-constexpr index_t kMostElements = 1 << 30;
+constexpr index_t kMaxElements = 1 << 30;
 // Elements that the kernel reads past the end of a row's tables: its stretch of samples.
 constexpr size_t kReadAhead = 64;
 
@@ -65,27 +65,27 @@ void run(T* y, const S* x, const int64_t* rows, index_t count, const AugmentPara
 
 }  // namespace
 
-Fill parse_fill(const std::string& name, const std::string& place) {
+Fill parse_fill(const std::string& name, const std::string& where) {
   if (name == "constant") return Fill::constant;
   if (name == "nearest") return Fill::nearest;
   if (name == "reflect") return Fill::reflect;
   throw ValueError(
-      text(place, ": expected fill as constant, nearest or reflect, got '", name, "'"));
+      text(where, ": expected fill as constant, nearest or reflect, got '", name, "'"));
 }
 
-void require_augmentation(const AugmentParams& p, const std::string& place) {
+void require_augmentation(const AugmentParams& p, const std::string& where) {
   const auto within = [&](const char* name, double value, double end) {
-    require(value >= 0 && value < end, place, ": expected 0 <= ", name, " < ", end, ", got ",
+    require(value >= 0 && value < end, where, ": expected 0 <= ", name, " < ", end, ", got ",
             value);
   };
   const double side = static_cast<double>(kLongestSide);
   within("height", static_cast<double>(p.height), side + 1);
   within("width", static_cast<double>(p.width), side + 1);
   within("channels", static_cast<double>(p.channels), side + 1);
-  require(p.height > 0 && p.width > 0 && p.channels > 0, place,
+  require(p.height > 0 && p.width > 0 && p.channels > 0, where,
           ": expected images with pixels, got (", p.height, ", ", p.width, ", ", p.channels, ")");
-  require((p.height + 3) * (p.width + 3) * p.channels <= kMostElements, place,
-          ": expected images of at most ", kMostElements, " elements, got (", p.height, ", ",
+  require((p.height + 3) * (p.width + 3) * p.channels <= kMaxElements, where,
+          ": expected images of at most ", kMaxElements, " elements, got (", p.height, ", ",
           p.width, ", ", p.channels, ")");
   within("shift", p.shift, side);
   within("crop_padding", static_cast<double>(p.crop_padding), side);
@@ -94,9 +94,9 @@ void require_augmentation(const AugmentParams& p, const std::string& place) {
   within("shear (turns)", p.shear, 0.25);
   within("zoom", p.zoom, 1);
   within("contrast", p.contrast, 1.0000001);
-  require(p.brightness >= 0 && std::isfinite(p.brightness), place,
+  require(p.brightness >= 0 && std::isfinite(p.brightness), where,
           ": expected a finite brightness >= 0, got ", p.brightness);
-  require(std::isfinite(p.fill_value), place, ": expected a finite fill_value, got ", p.fill_value);
+  require(std::isfinite(p.fill_value), where, ": expected a finite fill_value, got ", p.fill_value);
 }
 
 template <class T>

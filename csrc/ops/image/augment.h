@@ -8,11 +8,11 @@
 
 namespace nnfast {
 
-// Throws a ValueError that names `place` for any other name.
-Fill parse_fill(const std::string& name, const std::string& place);
+// Throws a ValueError that names `where` for any other name.
+Fill parse_fill(const std::string& name, const std::string& where);
 
-// Checks sizes and ranges; errors name `place`.
-void require_augmentation(const AugmentParams& p, const std::string& place);
+// Checks sizes and ranges; errors name `where`.
+void require_augmentation(const AugmentParams& p, const std::string& where);
 
 // y (count, H, W, C): image i is row rows[i] of `values` or, where that is null, of `bytes`, changed
 // as augment.inl says; rows null: rows 0, 1, ...

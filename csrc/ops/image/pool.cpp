@@ -24,18 +24,18 @@ void for_output_rows(index_t images, index_t channels, const Window& w, bool rel
 
 }  // namespace
 
-void require_pooling(const std::string& place, const Window& window) {
+void require_pooling(const std::string& where, const Window& window) {
   for (const WindowAxis* a : {&window.h, &window.w}) {
-    require(a->before < a->kernel && a->after < a->kernel, place,
+    require(a->before < a->kernel && a->after < a->kernel, where,
             ": expected padding smaller than the window, ", a->kernel, ", got ", a->before, " and ",
             a->after, "; a window in the padding sees nothing");
-    require(a->dilation == 1, place, ": expected a dilation of 1, got ", a->dilation);
+    require(a->dilation == 1, where, ": expected a dilation of 1, got ", a->dilation);
   }
 }
 
-void require_numbered(const std::string& place, const Window& window) {
-  const index_t most = index_t(1) << 24;
-  require(window.h.kernel <= most && window.w.kernel <= most / window.h.kernel, place,
+void require_numbered(const std::string& where, const Window& window) {
+  const index_t limit = index_t(1) << 24;
+  require(window.h.kernel <= limit && window.w.kernel <= limit / window.h.kernel, where,
           ": expected windows of at most 2^24 elements where the winners are wanted, got ",
           window.h.kernel, " x ", window.w.kernel, "; pool in two steps");
 }

@@ -6,12 +6,12 @@
 namespace nnfast {
 
 // A window that lies in the padding has no largest element and no mean: throws a ValueError that names
-// `place` where the padding of an axis is as large as the window, and where the window is dilated.
-void require_pooling(const std::string& place, const Window& window);
+// `where` where the padding of an axis is as large as the window, and where the window is dilated.
+void require_pooling(const std::string& where, const Window& window);
 
-// Winners are numbers of elements, and float counts to 2^24: throws a ValueError that names `place` where a
+// Winners are numbers of elements, and float counts to 2^24: throws a ValueError that names `where` where a
 // window has more.
-void require_numbered(const std::string& place, const Window& window);
+void require_numbered(const std::string& where, const Window& window);
 
 // The one window that sees all of an image.
 Window whole_image(index_t h, index_t w);

@@ -23,9 +23,9 @@ std::vector<Weight> upsampling_weights(index_t in, index_t factor, Interpolation
       continue;
     }
     // In units of half an output pixel, where the place is a whole number.
-    const index_t place = 2 * o + 1 - factor, unit = 2 * factor;
-    const index_t left = place < 0 ? -1 : place / unit;
-    const double right = static_cast<double>(place - left * unit) / static_cast<double>(unit);
+    const index_t position = 2 * o + 1 - factor, unit = 2 * factor;
+    const index_t left = position < 0 ? -1 : position / unit;
+    const double right = static_cast<double>(position - left * unit) / static_cast<double>(unit);
     if (left < 0 || left + 1 == in || right == 0) {
       weights.push_back({left < 0 ? 0 : left, o, 1});
     } else {
@@ -49,12 +49,12 @@ ResampleTable<T> make_table(const std::vector<Weight>& weights, index_t in, inde
     index_t& count = table.count[static_cast<size_t>(weight.to)];
     if (weight.from < first) first = weight.from;
     ++count;
-    if (count > table.most) table.most = count;
+    if (count > table.taps) table.taps = count;
   }
-  table.weights.assign(static_cast<size_t>(out * table.most), T(0));
+  table.weights.assign(static_cast<size_t>(out * table.taps), T(0));
   for (const Weight& weight : weights) {
     const index_t k = weight.from - table.first[static_cast<size_t>(weight.to)];
-    table.weights[static_cast<size_t>(weight.to * table.most + k)] = static_cast<T>(weight.value);
+    table.weights[static_cast<size_t>(weight.to * table.taps + k)] = static_cast<T>(weight.value);
   }
   return table;
 }
@@ -62,7 +62,7 @@ ResampleTable<T> make_table(const std::vector<Weight>& weights, index_t in, inde
 template <class T>
 ResampleAxis<T> axis_of(const ResampleTable<T>& table) {
   return {table.weights.data(), table.first.data(), table.count.data(),
-          table.most,           table.in,           table.out};
+          table.taps,           table.in,           table.out};
 }
 
 std::vector<Weight> transposed(std::vector<Weight> weights) {
@@ -72,17 +72,17 @@ std::vector<Weight> transposed(std::vector<Weight> weights) {
 
 }  // namespace
 
-Interpolation parse_interpolation(const std::string& name, const std::string& place) {
+Interpolation parse_interpolation(const std::string& name, const std::string& where) {
   if (name == "nearest") return Interpolation::nearest;
-  require(name == "bilinear", place,
+  require(name == "bilinear", where,
           ": expected an interpolation of \"nearest\" or \"bilinear\", got '", name, "'");
   return Interpolation::bilinear;
 }
 
-void require_upsampling(const std::string& place, int64_t in, int64_t factor) {
-  constexpr int64_t most = int64_t(1) << 30;
-  require(factor >= 1, place, ": expected a size of 1 or more, got ", factor);
-  require(factor < most && in < most && in * factor < most, place,
+void require_upsampling(const std::string& where, int64_t in, int64_t factor) {
+  constexpr int64_t limit = int64_t(1) << 30;
+  require(factor >= 1, where, ": expected a size of 1 or more, got ", factor);
+  require(factor < limit && in < limit && in * factor < limit, where,
           ": expected an output of less than 2^30 along each axis, got ", in, " times ", factor);
 }
 

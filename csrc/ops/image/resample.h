@@ -12,17 +12,17 @@ namespace nnfast {
 // (o + 1/2) / factor - 1/2, and beyond the first and last pixel the image goes on as they are (Keras,
 // TensorFlow 2).
 enum class Interpolation : int { nearest, bilinear };
-Interpolation parse_interpolation(const std::string& name, const std::string& place);
+Interpolation parse_interpolation(const std::string& name, const std::string& where);
 
-// Throws a ValueError that names `place` unless both are positive and the output's size below 2^30.
-void require_upsampling(const std::string& place, int64_t in, int64_t factor);
+// Throws a ValueError that names `where` unless both are positive and the output's size below 2^30.
+void require_upsampling(const std::string& where, int64_t in, int64_t factor);
 
 // A sparse map along one axis, as the kernel takes it (ResampleAxis in kernels/params.h).
 template <class T>
 struct ResampleTable {
   std::vector<T> weights;
   std::vector<index_t> first, count;
-  index_t most = 1, in = 1, out = 1;
+  index_t taps = 1, in = 1, out = 1;
 };
 
 // x (N, H, W, C) to y (N, H * factor_h, W * factor_w, C), or dy to dx. The tables are made once.

@@ -8,8 +8,8 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kTileRows = 64;    // whose parameter gradients are summed in T
-constexpr index_t kMostBlocks = 16;  // of tiles, whose sums are kept in float64
+constexpr index_t kTileRows = 64;   // whose parameter gradients are summed in T
+constexpr index_t kMaxBlocks = 16;  // of tiles, whose sums are kept in float64
 constexpr double kForwardCost = 0.6, kBackwardCost = 1;  // of an element, in nanoseconds
 
 template <class T>
@@ -31,7 +31,7 @@ template <class T>
 void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
                          const Normalization<T>& p) {
   const index_t tiles = (p.rows + kTileRows - 1) / kTileRows;
-  const index_t blocks = std::min(tiles, kMostBlocks);
+  const index_t blocks = std::min(tiles, kMaxBlocks);
   const size_t n = static_cast<size_t>(p.n), doubles = align_up(2 * n * sizeof(double));
   const size_t bytes = doubles + align_up(2 * n * sizeof(T));
   char* memory = static_cast<char*>(thread_scratch(static_cast<size_t>(blocks) * bytes));

@@ -11,11 +11,11 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kStrip = 64;       // channels that are summed together
-constexpr index_t kTile = 4096;      // numbers of a tile: it is read twice, the second time from L1
-constexpr index_t kLeastRows = 64;   // of a tile, so that there is little to merge
-constexpr index_t kMostItems = 64;   // pieces of work, so that a reduction's partial sums stay few
-constexpr index_t kMostBlocks = 16;  // likewise for images and rows
+constexpr index_t kStrip = 64;      // channels that are summed together
+constexpr index_t kTile = 4096;     // numbers of a tile: it is read twice, the second time from L1
+constexpr index_t kMinRows = 64;    // of a tile, so that there is little to merge
+constexpr index_t kMaxItems = 64;   // pieces of work, so that a reduction's partial sums stay few
+constexpr index_t kMaxBlocks = 16;  // likewise for images and rows
 constexpr double kSumCost = 0.2, kApplyCost = 0.2;  // of an element, in nanoseconds
 
 // Rows with few channels stand side by side as one wide row, which fills vectors: 16 rows of 6
@@ -35,10 +35,10 @@ Fold fold_of(index_t n) {
 // How a matrix (rows, n) is cut: into tiles of rows, blocks of tiles, and strips of channels.
 struct Cut {
   Cut(index_t rows_, index_t n_) : rows(rows_), n(n_), fold(fold_of(n_)) {
-    tile_rows = std::max(kLeastRows, kTile / n / fold.rows * fold.rows);
+    tile_rows = std::max(kMinRows, kTile / n / fold.rows * fold.rows);
     tiles = (rows + tile_rows - 1) / tile_rows;
     strips = (n + kStrip - 1) / kStrip;
-    blocks = std::max<index_t>(1, std::min(tiles, kMostItems / strips));
+    blocks = std::max<index_t>(1, std::min(tiles, kMaxItems / strips));
   }
   double cost(double element) const { return element * static_cast<double>(rows * n); }
 
@@ -177,7 +177,7 @@ struct Workspace {
   T *center, *scale, *shift, *x_factor, *offset;
 };
 
-size_t partial_size(index_t n) { return 2 * static_cast<size_t>(std::max(kStrip * kMostItems, n)); }
+size_t partial_size(index_t n) { return 2 * static_cast<size_t>(std::max(kStrip * kMaxItems, n)); }
 
 template <class T>
 size_t workspace_bytes(index_t n) {
@@ -454,7 +454,7 @@ void group_norm_forward(T* y, const T* x, index_t images, index_t groups,
                         const Normalization<T>& p) {
   const Cut cut(p.rows, p.n);
   const bool inside = share_inside(images);
-  const index_t blocks = std::min(images, kMostBlocks), size = p.rows * p.n;
+  const index_t blocks = std::min(images, kMaxBlocks), size = p.rows * p.n;
   const size_t bytes = workspace_bytes<T>(p.n);
   char* memory = static_cast<char*>(thread_scratch(static_cast<size_t>(blocks) * bytes));
   const double cost = cut.cost(kSumCost + kApplyCost) * static_cast<double>(images);
@@ -473,7 +473,7 @@ void group_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
                          index_t images, index_t groups, const Normalization<T>& p) {
   const Cut cut(p.rows, p.n);
   const bool inside = share_inside(images);
-  const index_t blocks = std::min(images, kMostBlocks), size = p.rows * p.n;
+  const index_t blocks = std::min(images, kMaxBlocks), size = p.rows * p.n;
   const size_t own = workspace_bytes<T>(p.n), n = static_cast<size_t>(p.n);
   const size_t bytes = own + align_up(2 * n * sizeof(double));  // with a block's d_gamma and d_beta
   char* memory = static_cast<char*>(thread_scratch(static_cast<size_t>(blocks) * bytes));
@@ -513,7 +513,7 @@ template <class T>
 void dropout_channels(T* y, const T* x, index_t images, index_t rows, index_t n,
                       const DropoutParams& p) {
   const Cut cut(rows, n);
-  const index_t blocks = std::min(images, kMostBlocks), width = cut.fold.width;
+  const index_t blocks = std::min(images, kMaxBlocks), width = cut.fold.width;
   const size_t bytes = align_up(2 * static_cast<size_t>(width) * sizeof(T));
   char* memory = static_cast<char*>(thread_scratch(static_cast<size_t>(blocks) * bytes));
   const double cost = cut.cost(kApplyCost) * static_cast<double>(images);

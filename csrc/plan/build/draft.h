@@ -31,7 +31,7 @@ struct PendingTransfer {
 // A further use of a parameter: its gradient goes to a separate buffer and is then added to that of the first use.
 template <class T>
 struct PendingUse {
-  size_t place;  // in the op's list
+  size_t slot;  // in the op's list
   Parameter<T>* parameter;
   BufferId gradient;
 };

@@ -81,7 +81,7 @@ class Placing {
     for (const PendingUse<T>& use : step.uses) {
       auto own = std::make_unique<Parameter<T>>(*use.parameter);
       own->gradient = address(use.gradient);
-      op.parameters[use.place] = own.get();
+      op.parameters[use.slot] = own.get();
       made.transfers.push_back({use.parameter->gradient, own->gradient, own->size, true, false});
       std::vector<const Parameter<T>*>& summed = program_.summed;
       if (std::find(summed.begin(), summed.end(), use.parameter) == summed.end())

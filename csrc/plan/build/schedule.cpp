@@ -121,11 +121,11 @@ class BackwardSchedule {
 
   // The first use of a parameter in the backward pass overwrites its gradient, later ones add theirs.
   void add_uses(Op<T>& op, int time, PendingStep<T>* step) {
-    for (size_t place = 0; place < op.parameters.size(); ++place) {
-      Parameter<T>* parameter = op.parameters[place];
+    for (size_t slot = 0; slot < op.parameters.size(); ++slot) {
+      Parameter<T>* parameter = op.parameters[slot];
       if (!parameter->gradient || written_.insert(parameter).second) continue;
       const size_t bytes = static_cast<size_t>(parameter->size) * sizeof(T);
-      step->uses.push_back({place, parameter, draft_.new_buffer(bytes, time)});
+      step->uses.push_back({slot, parameter, draft_.new_buffer(bytes, time)});
     }
   }
 

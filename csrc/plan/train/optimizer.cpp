@@ -16,12 +16,12 @@ Optimizer<T>::Optimizer(const NodeSpec& spec,
       gradients_(gradients),
       flat_size_(flat_size),
       rule_(make_update_rule<T>(spec)) {
-  constexpr double kMostSteps = 0x1p32;  // of a plan
+  constexpr double kMaxSteps = 0x1p32;  // of a plan
   for (const StateVector& what : rule_->state()) {
     state_.push_back({what, AlignedBuffer<T>(static_cast<size_t>(flat_size))});
-    if (what.holds == Holds::moves) steps_that_add_up_ = kMostSteps;
+    if (what.holds == Holds::moves) steps_that_add_up_ = kMaxSteps;
   }
-  require(state_.size() <= kMostStateVectors, spec.op, ": expected at most ", kMostStateVectors,
+  require(state_.size() <= kMaxStateVectors, spec.op, ": expected at most ", kMaxStateVectors,
           " state vectors, got ", state_.size());
   set_steps(std::vector<uint64_t>(parameters.size(), 0));
 }
@@ -64,7 +64,7 @@ void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
 template <class T>
 void Optimizer<T>::apply(double learning_rate) {
   for (const Range& range : ranges_) {
-    T* state[kMostStateVectors];
+    T* state[kMaxStateVectors];
     for (size_t i = 0; i < state_.size(); ++i) state[i] = state_[i].numbers.data() + range.begin;
     rule_->update(
         {values_ + range.begin, gradients_ + range.begin, state, range.size, range.steps + 1},

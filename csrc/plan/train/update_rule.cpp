@@ -10,7 +10,7 @@ const OptimizerKind& find_kind(const NodeSpec& spec) {
     return *kind;
   }
   throw ValueError(
-      text("optimizer: expected one of ", listed(optimizer_names()), "; got '", spec.op, "'"));
+      text("optimizer: expected one of ", join_names(optimizer_names()), "; got '", spec.op, "'"));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct StateVector {
 };
 
 // At most so many for an optimiser.
-constexpr size_t kMostStateVectors = 4;
+constexpr size_t kMaxStateVectors = 4;
 
 // A stretch of the flat vectors, of parameters that have made as many steps.
 template <class T>

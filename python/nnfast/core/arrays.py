@@ -37,28 +37,28 @@ def _text(shape: Shape) -> str:
     return f"(N{''.join(f', {size}' for size in shape)}{'' if shape else ','})"
 
 
-def as_numbers(value: Any, place: str, name: str) -> Array:
+def as_numbers(value: Any, where: str, name: str) -> Array:
     """`value` as an array of real numbers, of whatever dtype that has; bools as bytes of 0 and 1."""
-    array = as_array(value, place, name)
+    array = as_array(value, where, name)
     if array.dtype.kind == "b":
         return array.view(np.uint8)
     if array.dtype.kind not in "uif":
-        raise explain_no_numbers(value, array, place, name)
+        raise explain_no_numbers(value, array, where, name)
     return array
 
 
-def as_array(value: Any, place: str, name: str) -> Array:
+def as_array(value: Any, where: str, name: str) -> Array:
     """`value` as an array of any dtype. It has no mask, which would be lost."""
     if type(value) is not np.ndarray:
-        refuse_masked(value, place, name)
-        value = from_pandas(value, place, name)
+        refuse_masked(value, where, name)
+        value = from_pandas(value, where, name)
     try:
         return np.asarray(value)
     except ValueError as error:
         if not isinstance(value, list | tuple):
             raise
         raise ValueError(
-            f"{place}: expected rows of one shape in {name}, got lists of different lengths; pad them, or cut them"
+            f"{where}: expected rows of one shape in {name}, got lists of different lengths; pad them, or cut them"
         ) from error
 
 
@@ -81,15 +81,15 @@ def dtype_name(dtype: Any) -> Literal["float32", "float64"]:
     raise ValueError(f'Network: expected dtype "float32" or "float64", got {dtype!r}')
 
 
-def as_rows(x: Any, shape: Shape, dtype: str, place: str) -> Array:
+def as_rows(x: Any, shape: Shape, dtype: str, where: str) -> Array:
     """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`."""
-    array = as_numbers(x, place, "x")
+    array = as_numbers(x, where, "x")
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(
-            f"{place}: expected input {_text(shape)}, got {array.shape}{_for(x, 'x', _remedy(array.shape, shape))}"
+            f"{where}: expected input {_text(shape)}, got {array.shape}{_for(x, 'x', _remedy(array.shape, shape))}"
         )
     if len(array) == 0:
-        raise ValueError(f"{place}: expected input {_text(shape)} with at least one row, got an empty array")
+        raise ValueError(f"{where}: expected input {_text(shape)} with at least one row, got an empty array")
     return _cast(array, np.uint8 if array.dtype == np.uint8 else dtype)
 
 
@@ -165,10 +165,10 @@ def _target_remedy(array: Array, shape: Shape, kind: TargetKind) -> str:
 
 def _labels(array: Array, shape: Shape) -> Array:
     labels, classes = array.reshape(len(array), *shape[:-1]), shape[-1]
-    least, most = int(labels.min()), int(labels.max())
-    if least < 0 or most >= classes:
-        got = least if least < 0 else most
-        remedy = "" if least < 0 else f", or give the last layer {most + 1} outputs"
+    minimum, maximum = int(labels.min()), int(labels.max())
+    if minimum < 0 or maximum >= classes:
+        got = minimum if minimum < 0 else maximum
+        remedy = "" if minimum < 0 else f", or give the last layer {maximum + 1} outputs"
         raise ValueError(f"y: expected class numbers from 0 to {classes - 1}, got {got}; count classes from 0{remedy}")
     return _cast(labels, array.dtype if array.dtype in _LABEL_TYPES else np.int64)
 

@@ -55,12 +55,12 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     ...         file.read()
     b'content'
     """
-    place = os.fspath(path)
+    filename = os.fspath(path)
     # Before opening, which does things to some devices, and after it, since the name may mean another file by then.
-    _require_regular(os.stat(place).st_mode, place)
-    file = open(place, "rb", opener=_open_at_once)  # noqa: SIM115
+    _require_regular(os.stat(filename).st_mode, filename)
+    file = open(filename, "rb", opener=_open_at_once)  # noqa: SIM115
     try:
-        _require_regular(os.fstat(file.fileno()).st_mode, place)
+        _require_regular(os.fstat(file.fileno()).st_mode, filename)
     except BaseException:
         file.close()
         raise
@@ -71,10 +71,10 @@ def _open_at_once(name: str, flags: int) -> int:
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _require_regular(mode: int, place: str) -> None:
+def _require_regular(mode: int, filename: str) -> None:
     if not stat.S_ISREG(mode):
         raise ValueError(
-            f"{place}: expected a regular file, got {_kind(mode)}; give the path of a file, into which you can copy "
+            f"{filename}: expected a regular file, got {_kind(mode)}; give the path of a file, into which you can copy "
             "what comes from elsewhere"
         )
 

@@ -10,7 +10,7 @@ from nnfast import _core
 from nnfast.core.options import integer
 from nnfast.core.processes import share_processors
 
-_MOST_THREADS = 1024
+_MAX_THREADS = 1024
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
@@ -60,7 +60,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> nf.set_num_threads(before)
     """
-    _core.set_num_threads(integer("set_num_threads", "n", n, below=_MOST_THREADS + 1))
+    _core.set_num_threads(integer("set_num_threads", "n", n, upper_bound=_MAX_THREADS + 1))
 
 
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:

@@ -14,22 +14,22 @@ from nnfast.core.typing import Array
 __all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
 
 
-def refuse_masked(value: Any, place: str, name: str) -> None:
+def refuse_masked(value: Any, where: str, name: str) -> None:
     """A ValueError if elements of `value`, or of arrays in a list of them, are masked: the mask would be lost."""
     if isinstance(value, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(value)
         if mask.any():
             row = f", the first in row {int(mask.nonzero()[0][0])}" if mask.ndim else ""
             raise ValueError(
-                f"{place}: expected {name} without masked elements, got {mask.sum()}{row}; leave such rows out, or "
+                f"{where}: expected {name} without masked elements, got {mask.sum()}{row}; leave such rows out, or "
                 "fill them with .filled(value)"
             )
     elif isinstance(value, list | tuple) and not {int, float}.issuperset(map(type, value)):
         for item in value:
-            refuse_masked(item, place, name)
+            refuse_masked(item, where, name)
 
 
-def from_pandas(value: Any, place: str, name: str) -> Any:
+def from_pandas(value: Any, where: str, name: str) -> Any:
     """A pandas table or column of numbers as an array; anything else as it is.
 
     Columns of several dtypes, of bool and of pandas's own dtypes for numbers come out as one dtype of numbers.
@@ -44,17 +44,17 @@ def from_pandas(value: Any, place: str, name: str) -> Any:
     for position, (column, dtype) in enumerate(zip(table.columns, table.dtypes, strict=True)):
         series = table.iloc[:, position]
         if dtype.kind not in "buif":
-            _refuse_column(series, column, place, name)
+            _refuse_column(series, column, where, name)
         missing = series.isna().to_numpy()
         if missing.any():
             raise ValueError(
-                f"{place}: expected finite numbers in {name}, got a missing one in column {column!r}, "
+                f"{where}: expected finite numbers in {name}, got a missing one in column {column!r}, "
                 f"{_row(table, int(missing.argmax()))}; use {name}.dropna() or {name}.fillna(value)"
             )
         infinite = np.isinf(series.to_numpy(dtype=float)) if dtype.kind == "f" else missing
         if infinite.any():
             raise ValueError(
-                f"{place}: expected finite numbers in {name}, got infinity in column {column!r}, "
+                f"{where}: expected finite numbers in {name}, got infinity in column {column!r}, "
                 f"{_row(table, int(infinite.argmax()))}; remove or replace such rows"
             )
     types = [np.dtype(getattr(d, "numpy_dtype", d)) for d in table.dtypes]
@@ -62,7 +62,7 @@ def from_pandas(value: Any, place: str, name: str) -> Any:
     return array if is_table else array[:, 0]
 
 
-def _refuse_column(series: Any, column: Any, place: str, name: str) -> None:
+def _refuse_column(series: Any, column: Any, where: str, name: str) -> None:
     values = np.asarray(series, dtype=object)
     index, item = _first_without_number(values) or ((0,), None)
     if item is None and len(values):
@@ -75,7 +75,7 @@ def _refuse_column(series: Any, column: Any, place: str, name: str) -> None:
             else f"encode it, for example with pandas.get_dummies({name}, columns=[{column!r}]), or leave it out"
         )
     raise TypeError(
-        f"{place}: expected columns of numbers in {name}, got column {column!r} of dtype {series.dtype}{got}; {remedy}"
+        f"{where}: expected columns of numbers in {name}, got column {column!r} of dtype {series.dtype}{got}; {remedy}"
     )
 
 
@@ -84,7 +84,7 @@ def _row(table: Any, row: int) -> str:
     return f"row {row}" if isinstance(label, int | np.integer) and label == row else f"row {row} (index {label!r})"
 
 
-def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeError:
+def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeError:
     """The error for an `array`, made of `value`, whose dtype is none of numbers."""
     if array.ndim == 0 and array.dtype.kind in "OSU":
         hint = ""
@@ -94,7 +94,7 @@ def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeE
             hint = "; predict takes numbers: call the network itself on symbolic tensors"
         kind = type(value).__name__
         got = "None" if value is None else f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
-        return TypeError(f"{place}: expected an array as {name}, got {got}{hint}")
+        return TypeError(f"{where}: expected an array as {name}, got {got}{hint}")
     got = f"dtype {array.dtype}"
     remedy = f'convert it first, for example with np.asarray({name}).astype("float32")'
     if array.dtype.kind == "c":
@@ -108,7 +108,7 @@ def explain_no_numbers(value: Any, array: Array, place: str, name: str) -> TypeE
             remedy = "number the classes with `classes, y = np.unique(y, return_inverse=True)`"
         elif isinstance(item, str | bytes):
             remedy = "encode text as numbers, for example with pandas.get_dummies, or leave it out"
-    return TypeError(f"{place}: expected {name} of real numbers, got {got}; {remedy}")
+    return TypeError(f"{where}: expected {name} of real numbers, got {got}; {remedy}")
 
 
 def _first_without_number(array: Array) -> tuple[tuple[int, ...], Any] | None:

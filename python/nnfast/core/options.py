@@ -11,13 +11,15 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnfast.core.advice import ARGUMENTS
-from nnfast.core.text import shortened, shown
+from nnfast.core.hints import ARGUMENTS
+from nnfast.core.text import short_repr, shorten
 from nnfast.core.typing import Shape
 
 __all__ = [
     "Configured",
+    "argument_values",
     "choose",
+    "custom_classes",
     "description_of",
     "flag",
     "from_config",
@@ -25,19 +27,17 @@ __all__ = [
     "integer",
     "module_names",
     "named_arguments",
-    "own_classes",
-    "parts_of",
     "public_classes",
     "real",
     "shape_of",
     "unknown_attribute",
-    "with_advice",
+    "with_hints",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _LONGEST_NAME = 200
-_MOST_SIZES = 63
+_MAX_SIZES = 63
 """Axes of a NumPy array, without that of the batch."""
 
 
@@ -76,10 +76,10 @@ def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> No
         assert known is not None
         if name in known:
             continue
-        place = function.__qualname__.removesuffix(".__init__")
+        where = function.__qualname__.removesuffix(".__init__")
         near = _nearest(name, known)
         hint = ARGUMENTS.get(name) or (f"did you mean {near!r}?" if near else "leave it out")
-        raise TypeError(f"{place}: unknown argument {shown(name)}; {hint} (arguments: {', '.join(known)})")
+        raise TypeError(f"{where}: unknown argument {short_repr(name)}; {hint} (arguments: {', '.join(known)})")
 
 
 class Configured:
@@ -95,14 +95,14 @@ class Configured:
         return {name: _plain(getattr(self, name)) for name in _arguments(type(self).__init__)}
 
     def __repr__(self) -> str:
-        shown = []
+        texts = []
         for name, default in _arguments(type(self).__init__).items():
             value = getattr(self, name)
             if default is inspect.Parameter.empty:
-                shown.append(repr(value))
+                texts.append(repr(value))
             elif not _same(value, default):
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+                texts.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(texts)})"
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -128,7 +128,7 @@ def description_of(value: Configured) -> dict[str, Any]:
     return {"class": type(value).__name__, "config": value.get_config()}
 
 
-def parts_of(value: Configured) -> list[Any]:
+def argument_values(value: Configured) -> list[Any]:
     """The constructor's arguments, as they are."""
     return [getattr(value, name, None) for name in _arguments(type(value).__init__)]
 
@@ -141,7 +141,7 @@ def function_name(function: Callable[..., Any]) -> str:
 def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:
     """The object that `description_of` describes; only classes in `classes` are ever called."""
     if not isinstance(description, Mapping) or not isinstance(description.get("config"), Mapping):
-        raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {shown(description)}')
+        raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {short_repr(description)}')
     maker = classes[choose(kind, description.get("class"), classes)]
     return maker(**description["config"], **more)
 
@@ -159,7 +159,7 @@ def public_classes(base: type[T], *templates: type[T]) -> dict[str, type[T]]:
     return found
 
 
-def own_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict[str, type[T]]:
+def custom_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict[str, type[T]]:
     """Those of the user's objects that are classes derived from `base`, by name."""
     return {
         name: value
@@ -176,9 +176,9 @@ def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, s
     if isinstance(name, str) and name in valid:  # First, since a file may ask as often as it has layers.
         return name
     names = sorted(valid)
-    listed = shortened(", ".join(names))
+    valid_names = shorten(", ".join(names))
     if not isinstance(name, str):
-        raise TypeError(f"{kind}: expected a name, got {shown(name)}; valid names: {listed}")
+        raise TypeError(f"{kind}: expected a name, got {short_repr(name)}; valid names: {valid_names}")
     others = {_letters(known): known for known in names}
     if aliases is not None:
         others |= {_letters(alias): known for alias, known in aliases.items()}
@@ -186,33 +186,33 @@ def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, s
             return others[_letters(name)]
     near = _nearest(name, others)
     hint = f"did you mean {others[near]!r}? " if near else ""
-    raise ValueError(f"unknown {kind} {shown(name)}; {hint}valid names: {listed}")
+    raise ValueError(f"unknown {kind} {short_repr(name)}; {hint}valid names: {valid_names}")
 
 
 def unknown_attribute(
-    place: str, name: str, valid: Iterable[str], elsewhere: Mapping[str, str] | None = None
+    where: str, name: str, valid: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> AttributeError:
-    """The error of an attribute that `place` does not have: what to write instead, or the nearest that it has.
+    """The error of an attribute that `where` does not have: what to write instead, or the nearest that it has.
 
-    `elsewhere` has names of other libraries, each with what to write here.
+    `hints` has names of other libraries, each with what to write here.
     """
-    advice = (elsewhere or {}).get(name)
+    known_hint = (hints or {}).get(name)
     near = None if name.startswith("_") else _nearest(name, (known for known in valid if not known.startswith("_")))
-    hint = f"; {advice}" if advice else f"; did you mean {near!r}?" if near else ""
-    return AttributeError(f"{place} has no attribute {name!r}{hint}")
+    hint = f"; {known_hint}" if known_hint else f"; did you mean {near!r}?" if near else ""
+    return AttributeError(f"{where} has no attribute {name!r}{hint}")
 
 
-class _Missing:
+class _HintedAttribute:
     """An attribute that a class does not have, for which there is advice."""
 
-    def __init__(self, place: str, name: str, elsewhere: Mapping[str, str]) -> None:
-        self.place, self.name, self.elsewhere = place, name, elsewhere
+    def __init__(self, owner: str, name: str, hints: Mapping[str, str]) -> None:
+        self.owner, self.name, self.hints = owner, name, hints
 
     def __get__(self, instance: object, owner: type) -> NoReturn:
-        raise unknown_attribute(self.place, self.name, (), self.elsewhere)
+        raise unknown_attribute(self.owner, self.name, (), self.hints)
 
 
-def with_advice(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
+def with_hints(hints: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     """A decorator of classes: reading these names of other libraries is an error that says what to write instead.
 
     A ``__getattr__`` would say it too, but makes every attribute of the class's objects slower to read: a prediction of
@@ -220,11 +220,11 @@ def with_advice(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     """
 
     def add(cls: type[T]) -> type[T]:
-        for name in elsewhere:
-            setattr(cls, name, _Missing(cls.__name__, name, elsewhere))
+        for name in hints:
+            setattr(cls, name, _HintedAttribute(cls.__name__, name, hints))
 
         def names(self: object) -> list[str]:
-            return [name for name in object.__dir__(self) if name not in elsewhere]
+            return [name for name in object.__dir__(self) if name not in hints]
 
         cls.__dir__ = names  # type: ignore[method-assign]
         return cls
@@ -233,12 +233,12 @@ def with_advice(elsewhere: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
 
 
 def module_names(
-    module: str, public: Sequence[str], elsewhere: Mapping[str, str] | None = None
+    module: str, public: Sequence[str], hints: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """A module's ``__getattr__``, which raises `unknown_attribute`, and its ``__dir__``: the public names alone."""
 
     def missing(name: str) -> Any:
-        raise unknown_attribute(module, name, public, elsewhere)
+        raise unknown_attribute(module, name, public, hints)
 
     return missing, lambda: sorted(public)
 
@@ -266,44 +266,48 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
     return plain[near[0]] if near else None
 
 
-def flag(place: str, name: str, value: Any) -> bool:
+def flag(where: str, name: str, value: Any) -> bool:
     """`value`, True, False, 1 or 0, as a bool."""
     if value is True or value is False:
         return value
     if not isinstance(value, np.bool_ | numbers.Integral) or value not in (0, 1):
-        raise TypeError(f"{place}: expected True or False as {name}, got {shown(value)}")
+        raise TypeError(f"{where}: expected True or False as {name}, got {short_repr(value)}")
     return bool(value)
 
 
-def integer(place: str, name: str, value: Any, *, least: int = 1, below: int = 2**63) -> int:
-    """`value` as an int with ``least <= value < below``."""
+def integer(where: str, name: str, value: Any, *, minimum: int = 1, upper_bound: int = 2**63) -> int:
+    """`value` as an int with ``minimum <= value < upper_bound``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{place}: expected an integer as {name}, got {shown(value)}")
+        raise TypeError(f"{where}: expected an integer as {name}, got {short_repr(value)}")
     number = int(value)
-    if not least <= number < below:
-        most = f"{name} < 2^{below.bit_length() - 1}" if below & (below - 1) == 0 else f"{name} <= {below - 1}"
-        wanted = f"{name} >= {least}" if number < least else most
-        raise ValueError(f"{place}: expected {wanted}, got {shown(number)}")
+    if not minimum <= number < upper_bound:
+        upper = (
+            f"{name} < 2^{upper_bound.bit_length() - 1}"
+            if upper_bound & (upper_bound - 1) == 0
+            else f"{name} <= {upper_bound - 1}"
+        )
+        wanted = f"{name} >= {minimum}" if number < minimum else upper
+        raise ValueError(f"{where}: expected {wanted}, got {short_repr(number)}")
     return number
 
 
-def real(place: str, name: str, value: Any, *, least: float = -math.inf, below: float = math.inf) -> float:
-    """`value` as a finite float with ``least <= value < below``."""
+def real(where: str, name: str, value: Any, *, minimum: float = -math.inf, upper_bound: float = math.inf) -> float:
+    """`value` as a finite float with ``minimum <= value < upper_bound``."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"{place}: expected a real number as {name}, got {shown(value)}")
+        raise TypeError(f"{where}: expected a real number as {name}, got {short_repr(value)}")
     number = float(value)
-    if not (math.isfinite(number) and least <= number < below):
-        if below < math.inf:
-            wanted = f"{least:g} <= {name} < {below:g}"
+    if not (math.isfinite(number) and minimum <= number < upper_bound):
+        if upper_bound < math.inf:
+            wanted = f"{minimum:g} <= {name} < {upper_bound:g}"
         else:
-            wanted = f"a finite number as {name}" if least == -math.inf else f"a finite {name} >= {least:g}"
-        raise ValueError(f"{place}: expected {wanted}, got {number!r}")
+            wanted = f"a finite number as {name}" if minimum == -math.inf else f"a finite {name} >= {minimum:g}"
+        raise ValueError(f"{where}: expected {wanted}, got {number!r}")
     return number
 
 
-def shape_of(place: str, name: str, value: Any, *, least: int = 1) -> Shape:
+def shape_of(where: str, name: str, value: Any, *, minimum: int = 1) -> Shape:
     """`value`, an integer or a sequence of them, as a shape."""
     sizes = value if isinstance(value, tuple | list) else (value,)
-    if len(sizes) > _MOST_SIZES:
-        raise ValueError(f"{place}: expected at most {_MOST_SIZES} sizes as {name}, got {len(sizes)}")
-    return tuple(integer(place, f"size in {name}", size, least=least) for size in sizes)
+    if len(sizes) > _MAX_SIZES:
+        raise ValueError(f"{where}: expected at most {_MAX_SIZES} sizes as {name}, got {len(sizes)}")
+    return tuple(integer(where, f"size in {name}", size, minimum=minimum) for size in sizes)

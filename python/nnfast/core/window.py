@@ -10,13 +10,13 @@ from nnfast.core.options import integer
 __all__ = ["margins_of", "padding_of", "sizes_of"]
 
 
-def sizes_of(place: str, name: str, value: Any, axes: int) -> int | tuple[int, ...]:
+def sizes_of(where: str, name: str, value: Any, axes: int) -> int | tuple[int, ...]:
     """`value`, one positive integer for all axes or one for each, as given."""
     if not isinstance(value, tuple | list):
-        return integer(place, name, value)
-    sizes = tuple(integer(place, name, size) for size in value)
+        return integer(where, name, value)
+    sizes = tuple(integer(where, name, size) for size in value)
     if len(sizes) != axes:
-        raise ValueError(f"{place}: expected {name} of one number or {axes}, got {sizes}")
+        raise ValueError(f"{where}: expected {name} of one number or {axes}, got {sizes}")
     return sizes
 
 
@@ -25,24 +25,24 @@ def each(value: int | Sequence[int], axes: int) -> list[int]:
     return [value] * axes if isinstance(value, int) else list(value)
 
 
-def padding_of(place: str, value: Any, axes: int, name: str = "padding") -> str | tuple[tuple[int, int], ...]:
+def padding_of(where: str, value: Any, axes: int, name: str = "padding") -> str | tuple[tuple[int, int], ...]:
     """ "valid", "same", or explicit amounts as pairs (before, after), one for each axis.
 
     Explicit amounts may be one integer for all sides, one for each axis, or a pair for each axis.
     """
     if isinstance(value, str):
         if value.lower() not in ("valid", "same"):
-            raise ValueError(f'{place}: expected padding "valid", "same" or numbers, got {value!r}')
+            raise ValueError(f'{where}: expected padding "valid", "same" or numbers, got {value!r}')
         return value.lower()
     entries = value if isinstance(value, tuple | list) else (value,) * axes
     if len(entries) != axes:
-        raise ValueError(f"{place}: expected padding for {axes} axes, got {value!r}")
+        raise ValueError(f"{where}: expected padding for {axes} axes, got {value!r}")
     pairs = []
     for entry in entries:
         pair = tuple(entry) if isinstance(entry, tuple | list) else (entry, entry)
         if len(pair) != 2:
-            raise ValueError(f"{place}: expected {name} as pairs (before, after), got {value!r}")
-        pairs.append((integer(place, name, pair[0], least=0), integer(place, name, pair[1], least=0)))
+            raise ValueError(f"{where}: expected {name} as pairs (before, after), got {value!r}")
+        pairs.append((integer(where, name, pair[0], minimum=0), integer(where, name, pair[1], minimum=0)))
     return tuple(pairs)
 
 
@@ -54,20 +54,20 @@ def plain_padding(padding: str | tuple[tuple[int, int], ...]) -> str | list[int]
 Margins = int | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
-def margins_of(place: str, name: str, value: Any, axes: int) -> Margins:
+def margins_of(where: str, name: str, value: Any, axes: int) -> Margins:
     """`value`, amounts before and after each axis, as given.
 
     One integer for all sides, one for each axis, or a pair for each axis; for one axis also the pair alone.
     """
     if not isinstance(value, tuple | list):
-        return integer(place, name, value, least=0)
+        return integer(where, name, value, minimum=0)
     if axes == 1 and len(value) == 2 and not isinstance(value[0], tuple | list):
-        return tuple(integer(place, name, amount, least=0) for amount in value)
+        return tuple(integer(where, name, amount, minimum=0) for amount in value)
     if len(value) != axes:
-        raise ValueError(f"{place}: expected {name} of one integer or one entry for each of {axes} axes, got {value!r}")
+        raise ValueError(f"{where}: expected {name} of one integer or one entry for each of {axes} axes, got {value!r}")
     if not any(isinstance(entry, tuple | list) for entry in value):
-        return tuple(integer(place, name, amount, least=0) for amount in value)
-    pairs = padding_of(place, value, axes, name)
+        return tuple(integer(where, name, amount, minimum=0) for amount in value)
+    pairs = padding_of(where, value, axes, name)
     assert not isinstance(pairs, str)
     return pairs
 

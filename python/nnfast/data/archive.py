@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 from nnfast.core.files import open_regular
-from nnfast.core.text import shortened, shown
+from nnfast.core.text import short_repr, shorten
 
 __all__ = ["Limits", "is_archive", "read_archive"]
 
@@ -41,23 +41,23 @@ class Limits:
     bytes: int
 
 
-def is_archive(place: str) -> bool:
+def is_archive(filename: str) -> bool:
     """Whether the name is that of an archive that `read_archive` reads."""
-    return place.lower().endswith(_SUFFIXES)
+    return filename.lower().endswith(_SUFFIXES)
 
 
-def read_archive(place: str, limits: Limits, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes | None]]:
+def read_archive(filename: str, limits: Limits, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes | None]]:
     """Names of all members, in the order of the archive, and contents of the files that end in `wanted` (lower case).
 
     The name of a folder ends in "/".
     """
-    with open_regular(place) as file, _damage_named(place):
-        source = _Bounded(_decompressed(file), place, limits)
+    with open_regular(filename) as file, _damage_named(filename):
+        source = _Bounded(_decompressed(file), filename, limits)
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as archive:
             seen: set[str] = set()
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
-                name = _checked_name(member, place, seen, limits)
+                name = _checked_name(member, filename, seen, limits)
                 source.admit(member)
                 content = archive.extractfile(member) if name.lower().endswith(wanted) else None
                 yield name, None if content is None else content.read()
@@ -65,18 +65,18 @@ def read_archive(place: str, limits: Limits, wanted: tuple[str, ...]) -> Iterato
 
 
 @contextmanager
-def _damage_named(place: str) -> Iterator[None]:
+def _damage_named(filename: str) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(
-            f"{place}: expected a sound tar archive, got damaged data ({shortened(str(error))}); fetch it again"
+            f"{filename}: expected a sound tar archive, got damaged data ({shorten(str(error))}); fetch it again"
         ) from error
 
 
-def _checked_name(member: tarfile.TarInfo, place: str, seen: set[str], limits: Limits) -> str:
+def _checked_name(member: tarfile.TarInfo, filename: str, seen: set[str], limits: Limits) -> str:
     """The member's name without a leading "./"; raises for what no archive of images has."""
-    what = f"{place}: member {shown(member.name)}"
+    what = f"{filename}: member {short_repr(member.name)}"
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise ValueError(
             f"{what}: expected a file or a folder, got a link, a device or a sparse file; make the archive without it"
@@ -104,9 +104,9 @@ def _checked_name(member: tarfile.TarInfo, place: str, seen: set[str], limits: L
 class _Bounded:
     """A stream that ends in an error where more is read than the members so far account for, or less is in it."""
 
-    def __init__(self, stream: BinaryIO, place: str, limits: Limits) -> None:
+    def __init__(self, stream: BinaryIO, filename: str, limits: Limits) -> None:
         self._stream = stream
-        self._place = place
+        self._filename = filename
         self._limits = limits
         self._read = 0
         self._end = 0
@@ -122,7 +122,7 @@ class _Bounded:
             self._nonzero_end = self._read + len(content)
         self._read += len(data)
         if self._read > self._end + self._room:
-            raise ValueError(f"{self._place}: expected headers of the size of names, got a header without end")
+            raise ValueError(f"{self._filename}: expected headers of the size of names, got a header without end")
         return data
 
     def admit(self, member: tarfile.TarInfo) -> None:
@@ -130,8 +130,8 @@ class _Bounded:
         self._promised += member.size
         if self._promised > self._limits.bytes:
             raise ValueError(
-                f"{self._place}: member {shown(member.name)}: expected at most {self._limits.bytes} bytes in all, got "
-                "more; pass a larger max_bytes if this is right"
+                f"{self._filename}: member {short_repr(member.name)}: expected at most {self._limits.bytes} bytes in "
+                "all, got more; pass a larger max_bytes if this is right"
             )
         blocks = -(-member.size // _BLOCK) if member.isreg() else 0
         self._end = member.offset_data + blocks * _BLOCK
@@ -146,14 +146,14 @@ class _Bounded:
         while more:
             if self._nonzero_end > self._end:
                 raise ValueError(
-                    f"{self._place}: expected zeros after the last file, at byte {self._end}, got a damaged header or "
-                    "another archive; fetch it again, or join archives with tar"
+                    f"{self._filename}: expected zeros after the last file, at byte {self._end}, got a damaged header "
+                    "or another archive; fetch it again, or join archives with tar"
                 )
             more = bool(self.read(_CHUNK_BYTES))
         if self._read < self._end + _BLOCK:
             raise ValueError(
-                f"{self._place}: expected an end mark after the last file, got an archive that is cut short; fetch it "
-                "again"
+                f"{self._filename}: expected an end mark after the last file, got an archive that is cut short; fetch "
+                "it again"
             )
 
 

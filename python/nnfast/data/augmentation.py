@@ -104,20 +104,20 @@ class Augmentation(Configured):
         fill: str = "constant",
         fill_value: float = 0.0,
     ) -> None:
-        place = type(self).__name__
+        where = type(self).__name__
         options = {
-            "shift": real(place, "shift", shift, least=0.0, below=_LONGEST),
-            "horizontal_flip": _flag(place, "horizontal_flip", horizontal_flip),
-            "vertical_flip": _flag(place, "vertical_flip", vertical_flip),
-            "rotation": _at_most(place, "rotation", rotation, 180.0),
-            "zoom": real(place, "zoom", zoom, least=0.0, below=1.0),
-            "shear": real(place, "shear", shear, least=0.0, below=90.0),
-            "crop_padding": _pixels(place, "crop_padding", crop_padding),
-            "cutout": _pixels(place, "cutout", cutout),
-            "brightness": real(place, "brightness", brightness, least=0.0),
-            "contrast": _at_most(place, "contrast", contrast, 1.0),
-            "fill": choose(f"fill of {place}", fill, _FILLS),
-            "fill_value": real(place, "fill_value", fill_value),
+            "shift": real(where, "shift", shift, minimum=0.0, upper_bound=_LONGEST),
+            "horizontal_flip": _flag(where, "horizontal_flip", horizontal_flip),
+            "vertical_flip": _flag(where, "vertical_flip", vertical_flip),
+            "rotation": _at_most(where, "rotation", rotation, 180.0),
+            "zoom": real(where, "zoom", zoom, minimum=0.0, upper_bound=1.0),
+            "shear": real(where, "shear", shear, minimum=0.0, upper_bound=90.0),
+            "crop_padding": _pixels(where, "crop_padding", crop_padding),
+            "cutout": _pixels(where, "cutout", cutout),
+            "brightness": real(where, "brightness", brightness, minimum=0.0),
+            "contrast": _at_most(where, "contrast", contrast, 1.0),
+            "fill": choose(f"fill of {where}", fill, _FILLS),
+            "fill_value": real(where, "fill_value", fill_value),
         }
         self.__dict__.update(options)
 
@@ -138,21 +138,21 @@ class Augmentation(Configured):
         return {"name": "augmentation", **self.get_config()}
 
 
-def _flag(place: str, name: str, value: Any) -> bool:
+def _flag(where: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{place}: expected True or False as {name}, got {value!r}")
+        raise TypeError(f"{where}: expected True or False as {name}, got {value!r}")
     return value
 
 
-def _at_most(place: str, name: str, value: Any, most: float) -> float:
-    number = real(place, name, value, least=0.0)
+def _at_most(where: str, name: str, value: Any, most: float) -> float:
+    number = real(where, name, value, minimum=0.0)
     if number > most:
-        raise ValueError(f"{place}: expected 0 <= {name} <= {most:g}, got {number!r}")
+        raise ValueError(f"{where}: expected 0 <= {name} <= {most:g}, got {number!r}")
     return number
 
 
-def _pixels(place: str, name: str, value: Any) -> int:
-    number = integer(place, name, value, least=0)
+def _pixels(where: str, name: str, value: Any) -> int:
+    number = integer(where, name, value, minimum=0)
     if number >= _LONGEST:
-        raise ValueError(f"{place}: expected 0 <= {name} < {_LONGEST}, got {number}")
+        raise ValueError(f"{where}: expected 0 <= {name} < {_LONGEST}, got {number}")
     return number

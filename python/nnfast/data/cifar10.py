@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast.data.images import DEFAULT_LIMITS, Labelled, read_images
-from nnfast.data.places import Place, cache_folder
+from nnfast.data.locations import Location, cache_folder
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -82,25 +82,25 @@ def load_cifar10(folder: str | os.PathLike[str] | None = None) -> tuple[Part, Pa
     >>> x_train.shape, y_test.tolist()
     ((10, 32, 32, 3), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
-    places = _places(folder)
-    for place in places:
-        found = _find(place.folder)
+    locations = _locations(folder)
+    for location in locations:
+        found = _find(location.folder)
         if found is not None:
             train, test = read_images(found, ("train", "test"), None, "RGB", DEFAULT_LIMITS)
             return _checked(found, "train", train), _checked(found, "test", test)
-    raise FileNotFoundError(_nothing_found(places))
+    raise FileNotFoundError(_nothing_found(locations))
 
 
-def _places(folder: str | os.PathLike[str] | None) -> list[Place]:
+def _locations(folder: str | os.PathLike[str] | None) -> list[Location]:
     root = os.environ.get("NNFAST_DATA")
     return [
-        Place(
+        Location(
             "the folder argument",
             None if folder is None else Path(folder).expanduser(),
             'pass the folder with the archive: load_cifar10("path/to/folder")',
         ),
-        Place("$NNFAST_DATA", Path(root).expanduser() if root else None, "set NNFAST_DATA to the archive's folder"),
-        Place("the cache", cache_folder(), "copy the archive there"),
+        Location("$NNFAST_DATA", Path(root).expanduser() if root else None, "set NNFAST_DATA to the archive's folder"),
+        Location("the cache", cache_folder(), "copy the archive there"),
     ]
 
 
@@ -110,16 +110,16 @@ def _find(folder: Path | None) -> Path | None:
     return next((path for name in ARCHIVES if (path := folder / name).is_file()), None)
 
 
-def _nothing_found(places: list[Place]) -> str:
+def _nothing_found(locations: list[Location]) -> str:
     lines = [f"load_cifar10: expected {' or '.join(ARCHIVES)} in one of three places, found none:"]
-    for number, place in enumerate(places, start=1):
-        if place.folder is None:
+    for number, location in enumerate(locations, start=1):
+        if location.folder is None:
             found = "not given"
-        elif not place.folder.is_dir():
-            found = f"{place.folder} is not a folder"
+        elif not location.folder.is_dir():
+            found = f"{location.folder} is not a folder"
         else:
-            found = f"{place.folder} lacks the archive"
-        lines.append(f"  {number}. {place.title}: {found}; {place.remedy}")
+            found = f"{location.folder} lacks the archive"
+        lines.append(f"  {number}. {location.title}: {found}; {location.remedy}")
     return "\n".join(lines)
 
 

@@ -95,20 +95,20 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES
     array([[1, 2, 3],
            [4, 5, 6]], dtype=int16)
     """
-    place = os.fspath(path)
+    filename = os.fspath(path)
     integer("read_idx", "max_bytes", max_bytes)
-    with open_regular(place) as file:
+    with open_regular(filename) as file:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
         if not compressed:
-            return _read_array(file, place, size, compressed, max_bytes)
+            return _read_array(file, filename, size, compressed, max_bytes)
         try:
             with gzip.GzipFile(fileobj=file, mode="rb") as stream:
-                return _read_array(stream, place, size, compressed, max_bytes)
+                return _read_array(stream, filename, size, compressed, max_bytes)
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise ValueError(
-                f"{place}: expected sound gzip data, got damaged data ({error}); fetch the file again"
+                f"{filename}: expected sound gzip data, got damaged data ({error}); fetch the file again"
             ) from error
 
 
@@ -150,12 +150,12 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     ...         print(file.read().hex(" "))
     00 00 08 01 00 00 00 03 07 02 01
     """
-    place = os.fspath(path)
-    values = as_array(array, place, "array")
-    header = _header(values, place)
+    filename = os.fspath(path)
+    values = as_array(array, filename, "array")
+    header = _header(values, filename)
     elements = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
-    with atomic_writer(place) as file:
-        if place.lower().endswith(".gz"):
+    with atomic_writer(filename) as file:
+        if filename.lower().endswith(".gz"):
             with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as stream:
                 stream.write(header)
                 stream.write(elements.data)
@@ -165,29 +165,29 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
 
 
 def _read_array(
-    stream: BinaryIO | gzip.GzipFile, place: str, file_size: int, compressed: bool, max_bytes: int
+    stream: BinaryIO | gzip.GzipFile, filename: str, file_size: int, compressed: bool, max_bytes: int
 ) -> NDArray[Any]:
-    dtype, shape = _read_header(stream, place)
+    dtype, shape = _read_header(stream, filename)
     promised = math.prod(shape) * dtype.itemsize
     if promised > max_bytes:
         raise ValueError(
-            f"{place}: expected at most {max_bytes} bytes, got a header that promises {promised} (shape {shape}, "
+            f"{filename}: expected at most {max_bytes} bytes, got a header that promises {promised} (shape {shape}, "
             f"{dtype.name}); pass a larger max_bytes if this is right"
         )
     # A plain file holds what is left of it after the header; a gzip file at most what deflate can expand to.
     available = file_size * _DEFLATE_MAX_RATIO if compressed else file_size - stream.tell()
     if promised > available:
-        raise ValueError(_wrong_length(place, dtype, shape, promised, f"at most {available}"))
+        raise ValueError(_wrong_length(filename, dtype, shape, promised, f"at most {available}"))
 
     data = bytearray()
     while len(data) < promised:
         chunk = stream.read(min(_CHUNK_BYTES, promised - len(data)))
         if not chunk:
-            raise ValueError(_wrong_length(place, dtype, shape, promised, str(len(data))))
+            raise ValueError(_wrong_length(filename, dtype, shape, promised, str(len(data))))
         data += chunk
     # Reading past the last element is also what makes gzip compare its checksum.
     if stream.read(1):
-        raise ValueError(_wrong_length(place, dtype, shape, promised, "more"))
+        raise ValueError(_wrong_length(filename, dtype, shape, promised, "more"))
 
     array = np.frombuffer(data, dtype=dtype).reshape(shape)
     if sys.byteorder == "little":
@@ -195,51 +195,55 @@ def _read_array(
     return array.view(dtype.newbyteorder("="))
 
 
-def _read_header(stream: BinaryIO | gzip.GzipFile, place: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    magic = _read_header_bytes(stream, 4, place)
+def _read_header(stream: BinaryIO | gzip.GzipFile, filename: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = _read_header_bytes(stream, 4, filename)
     if magic[:2] != b"\0\0":
-        raise ValueError(f"{place}: expected an IDX file (first bytes 00 00), got {magic[:2].hex(' ')}; check the path")
+        raise ValueError(
+            f"{filename}: expected an IDX file (first bytes 00 00), got {magic[:2].hex(' ')}; check the path"
+        )
     code, dimensions = magic[2], magic[3]
     if code not in _DTYPES:
         known = ", ".join(f"0x{known:02X}" for known in _DTYPES)
-        raise ValueError(f"{place}: expected an element type of {known}, got 0x{code:02X}; is it an IDX file?")
+        raise ValueError(f"{filename}: expected an element type of {known}, got 0x{code:02X}; is it an IDX file?")
     if not 1 <= dimensions <= _MAX_DIMENSIONS:
-        raise ValueError(f"{place}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {dimensions}; is it an IDX file?")
-    shape = struct.unpack(f">{dimensions}I", _read_header_bytes(stream, 4 * dimensions, place))
+        raise ValueError(
+            f"{filename}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {dimensions}; is it an IDX file?"
+        )
+    shape = struct.unpack(f">{dimensions}I", _read_header_bytes(stream, 4 * dimensions, filename))
     if 0 in shape:
-        raise ValueError(f"{place}: expected dimensions of 1 or more, got shape {shape}; is it an IDX file?")
+        raise ValueError(f"{filename}: expected dimensions of 1 or more, got shape {shape}; is it an IDX file?")
     return _DTYPES[code], shape
 
 
-def _read_header_bytes(stream: BinaryIO | gzip.GzipFile, count: int, place: str) -> bytes:
+def _read_header_bytes(stream: BinaryIO | gzip.GzipFile, count: int, filename: str) -> bytes:
     data = stream.read(count)
     if len(data) < count:
-        raise ValueError(f"{place}: expected an IDX header, got a file that ends inside it; fetch the file again")
+        raise ValueError(f"{filename}: expected an IDX header, got a file that ends inside it; fetch the file again")
     return data
 
 
-def _wrong_length(place: str, dtype: np.dtype[Any], shape: tuple[int, ...], promised: int, got: str) -> str:
+def _wrong_length(filename: str, dtype: np.dtype[Any], shape: tuple[int, ...], promised: int, got: str) -> str:
     return (
-        f"{place}: expected {promised} bytes of data (shape {shape}, {dtype.name}, from its header), got {got}; "
+        f"{filename}: expected {promised} bytes of data (shape {shape}, {dtype.name}, from its header), got {got}; "
         "the file is cut short, padded or damaged: fetch it again"
     )
 
 
-def _header(array: NDArray[Any], place: str) -> bytes:
+def _header(array: NDArray[Any], filename: str) -> bytes:
     code = _CODES.get(array.dtype.newbyteorder(">"))
     if code is None:
         raise TypeError(
-            f"{place}: expected an array of {_DTYPE_NAMES}, got {array.dtype}; convert it first, e.g. "
+            f"{filename}: expected an array of {_DTYPE_NAMES}, got {array.dtype}; convert it first, e.g. "
             "array.astype(np.int32)"
         )
     if not 1 <= array.ndim <= _MAX_DIMENSIONS:
         raise ValueError(
-            f"{place}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {array.ndim}; reshape the array first, e.g. "
+            f"{filename}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {array.ndim}; reshape the array first, e.g. "
             "array.reshape(1)"
         )
     if not all(1 <= dimension <= _MAX_DIMENSION for dimension in array.shape):
         raise ValueError(
-            f"{place}: expected dimensions from 1 to {_MAX_DIMENSION}, got shape {array.shape}; IDX files hold no "
+            f"{filename}: expected dimensions from 1 to {_MAX_DIMENSION}, got shape {array.shape}; IDX files hold no "
             "empty arrays"
         )
     return struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)

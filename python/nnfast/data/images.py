@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nnfast.core.files import open_regular
 from nnfast.core.options import choose, integer, shape_of
-from nnfast.core.text import shortened
+from nnfast.core.text import shorten
 from nnfast.data.archive import Limits, is_archive, read_archive
 
 __all__ = ["load_images", "read_images"]
@@ -35,7 +35,7 @@ DEFAULT_LIMITS: Final = Limits(files=2_000_000, file_bytes=64 * 2**20, bytes=4 *
 class _File(NamedTuple):
     """An image file: how errors call it, its subset, class and name, its content."""
 
-    place: str
+    origin: str
     subset: str
     label: str
     name: str
@@ -131,19 +131,19 @@ def read_images(
     source: str | os.PathLike[str], subsets: Sequence[str], size: Size | None, mode: str, limits: Limits
 ) -> list[Labelled]:
     """Several subsets in one pass over the source; Pillow's `mode` is "RGB" or "L"."""
-    place = os.fspath(source)
+    origin = os.fspath(source)
     images = _pillow()
-    if os.path.isdir(place):
-        classes, files = _folder_classes(Path(place), subsets), _folder_files(Path(place), subsets, limits)
-    elif not os.path.isfile(place) and os.path.exists(place):
-        raise ValueError(f"{place}: expected a folder or an archive, got a pipe or device")
-    elif not is_archive(place):
-        if not os.path.exists(place):
-            raise FileNotFoundError(f"{place}: expected a folder or an archive, found nothing; check the path")
-        raise ValueError(f"{place}: expected a folder, or an archive .tar, .tar.gz or .tar.xz; check the path")
+    if os.path.isdir(origin):
+        classes, files = _folder_classes(Path(origin), subsets), _folder_files(Path(origin), subsets, limits)
+    elif not os.path.isfile(origin) and os.path.exists(origin):
+        raise ValueError(f"{origin}: expected a folder or an archive, got a pipe or device")
+    elif not is_archive(origin):
+        if not os.path.exists(origin):
+            raise FileNotFoundError(f"{origin}: expected a folder or an archive, found nothing; check the path")
+        raise ValueError(f"{origin}: expected a folder, or an archive .tar, .tar.gz or .tar.xz; check the path")
     else:
         classes = {subset: set() for subset in subsets}
-        files = _archive_files(place, classes, limits)
+        files = _archive_files(origin, classes, limits)
     decoder = _Decoder(images, size, mode, limits.bytes)
     found: dict[str, list[tuple[str, str, NDArray[np.uint8]]]] = {subset: [] for subset in subsets}
     with warnings.catch_warnings():
@@ -151,7 +151,7 @@ def read_images(
         for file in files:
             found[file.subset].append((file.label, file.name, decoder.decode(file)))
     return [
-        _assemble(os.path.join(place, subset) if subset else place, found[subset], classes[subset])
+        _assemble(os.path.join(origin, subset) if subset else origin, found[subset], classes[subset])
         for subset in subsets
     ]
 
@@ -225,9 +225,9 @@ def _content(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def _archive_files(place: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
+def _archive_files(origin: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
     """The files, one by one; adds the names of the classes that are met to `classes`."""
-    for name, content in read_archive(place, limits, _SUFFIXES):
+    for name, content in read_archive(origin, limits, _SUFFIXES):
         for subset in classes:
             prefix = f"{subset}/" if subset else ""
             label, slash, file = name[len(prefix) :].partition("/")
@@ -235,7 +235,7 @@ def _archive_files(place: str, classes: dict[str, set[str]], limits: Limits) -> 
                 continue
             classes[subset].add(label)
             if content is not None and "/" not in file and _is_seen(file):
-                yield _File(f"{place}: {name}", subset, label, file, content)
+                yield _File(f"{origin}: {name}", subset, label, file, content)
 
 
 class _Decoder:
@@ -253,9 +253,9 @@ class _Decoder:
         try:
             opened = self._images.open(io.BytesIO(file.content), formats=_FORMATS)
         except (self._images.DecompressionBombError, self._images.DecompressionBombWarning) as error:
-            raise ValueError(f"{file.place}: expected fewer pixels than Pillow's limit, got more ({error})") from error
+            raise ValueError(f"{file.origin}: expected fewer pixels than Pillow's limit, got more ({error})") from error
         except self._images.UnidentifiedImageError as error:
-            raise ValueError(f"{file.place}: expected an image ({', '.join(_FORMATS)}), got none") from error
+            raise ValueError(f"{file.origin}: expected an image ({', '.join(_FORMATS)}), got none") from error
         except MemoryError:
             raise  # which says nothing about the image
         except Exception as error:
@@ -277,52 +277,52 @@ class _Decoder:
     def _broken(self, file: _File, error: Exception) -> ValueError:
         # Decoders answer broken data with errors of any kind.
         return ValueError(
-            f"{file.place}: expected a sound image, got a broken one ({shortened(str(error))}); replace or remove it"
+            f"{file.origin}: expected a sound image, got a broken one ({shorten(str(error))}); replace or remove it"
         )
 
     def _check(self, file: _File, image: Any) -> None:
         if image.mode not in _MODES:
             raise ValueError(
-                f"{file.place}: expected 8 bits a channel, got Pillow's mode {image.mode!r}; convert the image"
+                f"{file.origin}: expected 8 bits a channel, got Pillow's mode {image.mode!r}; convert the image"
             )
         channels = len(self._mode)
         given = image.height, image.width
         for height, width in {given, self._size or given}:
             if height * width * channels > self._max_bytes:
                 raise ValueError(
-                    f"{file.place}: expected an image of at most max_bytes = {self._max_bytes}, got {height} x {width} "
-                    "pixels; raise it if this is right"
+                    f"{file.origin}: expected an image of at most max_bytes = {self._max_bytes}, got {height} x "
+                    f"{width} pixels; raise it if this is right"
                 )
         height, width = self._size or given
         self._left -= height * width * channels
         if self._left < 0:
             raise ValueError(
-                f"{file.place}: expected images of at most max_bytes = {self._max_bytes} in all, got more; raise it, "
+                f"{file.origin}: expected images of at most max_bytes = {self._max_bytes} in all, got more; raise it, "
                 "or pass a smaller size"
             )
         if self._first is None:
-            self._first = file.place, (height, width)
+            self._first = file.origin, (height, width)
         elif self._first[1] != (height, width):
             first, (first_height, first_width) = self._first
             raise ValueError(
-                f"{file.place}: expected {first_height} x {first_width} pixels (height x width) as in {first}, got "
+                f"{file.origin}: expected {first_height} x {first_width} pixels (height x width) as in {first}, got "
                 f"{height} x {width}; pass size=({first_height}, {first_width}) to resize all"
             )
 
 
-def _assemble(place: str, found: list[tuple[str, str, NDArray[np.uint8]]], classes: set[str]) -> Labelled:
+def _assemble(origin: str, found: list[tuple[str, str, NDArray[np.uint8]]], classes: set[str]) -> Labelled:
     """Sorts the images; each leaves `found` when it is in the result, so that there is not all twice."""
     names = sorted(classes | {label for label, _, _ in found})
     if not names:
         raise ValueError(
-            f"{place}: expected a folder with images for each class, found none; if the classes are deeper, name their "
-            'folder with subset, for example subset="train"'
+            f"{origin}: expected a folder with images for each class, found none; if the classes are deeper, name "
+            'their folder with subset, for example subset="train"'
         )
     empty = sorted(set(names) - {label for label, _, _ in found})
     if empty:
         raise ValueError(
-            f"{os.path.join(place, empty[0])}: expected images of this class, found none; remove the folder, or, if it "
-            f'holds the classes, pass it as subset="{empty[0]}"'
+            f"{os.path.join(origin, empty[0])}: expected images of this class, found none; remove the folder, or, if "
+            f'it holds the classes, pass it as subset="{empty[0]}"'
         )
     found.sort(key=lambda item: item[:2], reverse=True)
     number = {name: i for i, name in enumerate(names)}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnfast.data.idx import read_idx
-from nnfast.data.places import Place, cache_folder
+from nnfast.data.locations import Location, cache_folder
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -93,37 +93,39 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     ((3, 28, 28, 1), (3,), (2, 28, 28, 1), (2,))
     """
     cache = cache_folder() / "mnist"
-    places = _places(folder, cache)
-    for place in places:
-        if place.folder is not None and not _missing(place.folder):
-            return _read(place.folder)
+    locations = _locations(folder, cache)
+    for location in locations:
+        if location.folder is not None and not _missing(location.folder):
+            return _read(location.folder)
     if not download:
-        raise FileNotFoundError(_nothing_worked(places, "switched off by download=False; leave that out to allow it"))
+        raise FileNotFoundError(
+            _nothing_worked(locations, "switched off by download=False; leave that out to allow it")
+        )
     try:
         _download(cache)
     except ImportError as error:
         fault = f"the library pooch cannot be imported ({error}); pip install pooch"
-        raise FileNotFoundError(_nothing_worked(places, fault)) from error
+        raise FileNotFoundError(_nothing_worked(locations, fault)) from error
     except (OSError, ValueError) as error:
         fault = f"{type(error).__name__}: {error}; check the network and that the cache can be written"
-        raise FileNotFoundError(_nothing_worked(places, fault)) from error
+        raise FileNotFoundError(_nothing_worked(locations, fault)) from error
     return _read(cache)
 
 
-def _places(folder: str | os.PathLike[str] | None, cache: Path) -> list[Place]:
+def _locations(folder: str | os.PathLike[str] | None, cache: Path) -> list[Location]:
     root = os.environ.get("NNFAST_DATA")
     return [
-        Place(
+        Location(
             "the folder argument",
             None if folder is None else Path(folder).expanduser(),
             'pass the folder with the files: load_mnist("path/to/mnist")',
         ),
-        Place(
+        Location(
             "$NNFAST_DATA/mnist",
             Path(root).expanduser() / "mnist" if root else None,
             "set NNFAST_DATA to the folder that holds the folder mnist with the files",
         ),
-        Place("the cache", cache, "copy the files there"),
+        Location("the cache", cache, "copy the files there"),
     ]
 
 
@@ -143,17 +145,17 @@ def _download(cache: Path) -> None:
         pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=f"sha256:{SHA256[name]}", fname=f"{name}.gz", path=cache)
 
 
-def _nothing_worked(places: list[Place], download_fault: str) -> str:
+def _nothing_worked(locations: list[Location], download_fault: str) -> str:
     lines = [f"load_mnist: expected {', '.join(SHA256)} (each plain or .gz) in one of four places, got none:"]
-    for number, place in enumerate(places, start=1):
-        if place.folder is None:
+    for number, location in enumerate(locations, start=1):
+        if location.folder is None:
             found = "not given"
-        elif not place.folder.is_dir():
-            found = f"{place.folder} is not a folder"
+        elif not location.folder.is_dir():
+            found = f"{location.folder} is not a folder"
         else:
-            found = f"{place.folder} lacks {', '.join(_missing(place.folder))}"
-        lines.append(f"  {number}. {place.title}: {found}; {place.remedy}")
-    lines.append(f"  {len(places) + 1}. download from {MIRROR} into the cache: {download_fault}")
+            found = f"{location.folder} lacks {', '.join(_missing(location.folder))}"
+        lines.append(f"  {number}. {location.title}: {found}; {location.remedy}")
+    lines.append(f"  {len(locations) + 1}. download from {MIRROR} into the cache: {download_fault}")
     return "\n".join(lines)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from nnfast import initializers
 from nnfast.core.arrays import require_finite
-from nnfast.core.options import choose, from_config, own_classes
+from nnfast.core.options import choose, custom_classes, from_config
 from nnfast.core.tensor import Tensor, ancestors
-from nnfast.core.text import shown
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
 from nnfast.initializers import Initializer
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Architecture", "Node", "copied", "free_after_an_error"]
 
-_MOST_LAYERS = 10_000
+_MAX_LAYERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,8 @@ class Architecture:
         if not isinstance(entries, list) or not entries:
             raise ValueError("architecture: expected a list of layers")
         _require_few(len(entries))
-        classes: dict[str, type[Layer]] = CLASSES | own_classes(custom_objects, Layer)
-        own_initializers = own_classes(custom_objects, Initializer)
+        classes: dict[str, type[Layer]] = CLASSES | custom_classes(custom_objects, Layer)
+        own_initializers = custom_classes(custom_objects, Initializer)
         nodes: dict[str, Node] = {}
         for entry in entries:
             name, inputs = _checked_entry(entry, nodes)
@@ -243,8 +243,8 @@ def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
 
 def _require_few(layers: int) -> None:
     # The core compares each name with all others, which would take minutes for the layers that a large file can hold.
-    if layers > _MOST_LAYERS:
-        raise ValueError(f"Network: expected at most {_MOST_LAYERS} layers, got {layers}")
+    if layers > _MAX_LAYERS:
+        raise ValueError(f"Network: expected at most {_MAX_LAYERS} layers, got {layers}")
 
 
 def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer]]) -> dict[str, Any]:
@@ -262,10 +262,10 @@ def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer
 
 def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[str, ...]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), list):
-        raise ValueError(f"architecture: expected a layer with its inputs, got {shown(entry)}")
+        raise ValueError(f"architecture: expected a layer with its inputs, got {short_repr(entry)}")
     name = entry.get("name")
     if not isinstance(name, str) or name in known:
-        raise ValueError(f"architecture: expected a new name of a layer, got {shown(name)}")
+        raise ValueError(f"architecture: expected a new name of a layer, got {short_repr(name)}")
     return name, tuple(choose(f"input of {name}", source, known) for source in entry["inputs"])
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from nnfast.core.arrays import as_rows, require_finite
 from nnfast.core.options import choose
 from nnfast.core.tensor import Tensor
-from nnfast.core.text import shown
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape
 
 __all__ = ["Ends"]
@@ -110,15 +110,15 @@ class Ends:
         keys = value.get("keys") if isinstance(value, dict) else None
         names = value.get("names") if isinstance(value, dict) else value if isinstance(value, list) else [value]
         if not isinstance(names, list) or not names:
-            raise ValueError(f"architecture: expected names of {kind}s, got {shown(value)}")
+            raise ValueError(f"architecture: expected names of {kind}s, got {short_repr(value)}")
         found = [choose(kind, name, known) for name in names]
         if len(set(found)) != len(found):
-            raise ValueError(f"architecture: expected {kind}s that differ, got {shown(names)}")
+            raise ValueError(f"architecture: expected {kind}s that differ, got {short_repr(names)}")
         if not isinstance(value, dict):
             return cls.of(value, found)
         texts = [key for key in keys if isinstance(key, str) and key] if isinstance(keys, list) else []
         if not len(texts) == len(set(texts)) == len(found) or texts != keys:
-            raise ValueError(f"architecture: expected a key for each {kind}, got {shown(keys)}")
+            raise ValueError(f"architecture: expected a key for each {kind}, got {short_repr(keys)}")
         return cls(tuple(found), tuple(texts))
 
 

@@ -26,17 +26,17 @@ def copies_for_use(network: Network) -> dict[str, Layer]:
 
 
 def called_on(
-    architecture: Architecture, copies: Mapping[str, Layer], shapes: Sequence[Shape], place: str, x: Any
+    architecture: Architecture, copies: Mapping[str, Layer], shapes: Sequence[Shape], where: str, x: Any
 ) -> Any:
     """The outputs, in their form, of an architecture whose layers are replaced by `copies`, on symbolic tensors."""
     tensors: dict[str, Tensor] = {}
-    given = architecture.inputs.split(x, place)
+    given = architecture.inputs.split(x, where)
     for name, shape, tensor in zip(architecture.inputs.names, shapes, given, strict=True):
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{place}: expected symbolic tensors, got {type(tensor).__name__} for {name}")
+            raise TypeError(f"{where}: expected symbolic tensors, got {type(tensor).__name__} for {name}")
         if tensor.shape != shape:
             raise ValueError(
-                f"{place}: expected a tensor of shape {shape} for {name}, got {tensor.shape} from {tensor.layer.place}"
+                f"{where}: expected a tensor of shape {shape} for {name}, got {tensor.shape} from {tensor.layer.place}"
             )
         tensors[name] = tensor
     for node in architecture.nodes:

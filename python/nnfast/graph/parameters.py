@@ -85,24 +85,24 @@ class Parameters(Mapping[str, Array]):
 
     def matching(self, names: Sequence[str]) -> set[str]:
         """Full names of the parameters that are so called, or belong to a layer or network of that name; none: all."""
-        places = {name.partition(".")[0] for name in self}
-        networks = {place.rpartition("/")[0] for place in places} - {""}
-        valid = [*self, *sorted(places | networks)]
+        layers = {name.partition(".")[0] for name in self}
+        networks = {layer.rpartition("/")[0] for layer in layers} - {""}
+        valid = [*self, *sorted(layers | networks)]
         found: set[str] = set()
         for name in names:
             choose("parameter or layer with parameters", name, valid)
             found |= {p for p in self if p == name or p.startswith((f"{name}.", f"{name}/"))}
         return found if names else set(self)
 
-    def write(self, place: str, values: Mapping[str, Any]) -> None:
+    def write(self, where: str, values: Mapping[str, Any]) -> None:
         """`update`, with the name of the call for its errors."""
         for name in values:
             if name not in self._views:
                 raise self._unknown(name)
-        start = f"{place}: " if place else ""
+        start = f"{where}: " if where else ""
         arrays = [_values_for(f"{start}{name}", self._views[name], value) for name, value in values.items()]
         views = [self._views[name] for name in values]
-        with self.writing(place or "assignment to parameters"):
+        with self.writing(where or "assignment to parameters"):
             # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
             any(map(np.ndarray.__setitem__, views, [...] * len(arrays), arrays))
 

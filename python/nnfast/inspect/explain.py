@@ -90,7 +90,7 @@ def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_ra
     >>> round(step.neurons[0]["output"], 4), round(step.weights[0]["dIn/dw"], 4)
     (0.8808, 2.0)
     """
-    rate = real("explain", "learning_rate", learning_rate, least=0.0)
+    rate = real("explain", "learning_rate", learning_rate, minimum=0.0)
     rows, targets = _one_row(network, x, y)
     rows, targets, _, chosen = network.as_batch(rows, targets, loss)
     plan = network.plan(1, loss=chosen, keep=True, fuse=False)

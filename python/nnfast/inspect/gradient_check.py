@@ -111,8 +111,8 @@ def check_gradients(
     """
     if not isinstance(network, Network):
         raise TypeError(f"check_gradients: expected a Network, got {type(network).__name__}")
-    real("check_gradients", "step", step, least=float(np.finfo(np.float64).tiny))
-    real("check_gradients", "tolerance", tolerance, least=0.0)
+    real("check_gradients", "step", step, minimum=float(np.finfo(np.float64).tiny))
+    real("check_gradients", "tolerance", tolerance, minimum=0.0)
     copy = network.copy("float64")
     rows, targets, _, chosen = copy.as_batch(x, y, loss)
     plan = copy.plan(number_of_rows(rows), loss=chosen)

@@ -18,7 +18,7 @@ from nnfast.core.typing import Array, Shape
 __all__ = ["TensorFile", "parse_json", "tensor_bytes"]
 
 _LENGTH_BYTES: Final = 8
-_MOST_HEADER_BYTES: Final = 100_000_000
+_MAX_HEADER_BYTES: Final = 100_000_000
 """The format's own limit."""
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES: Final = {dtype.name: name for name, dtype in _DTYPES.items()}
@@ -55,9 +55,9 @@ def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> b
 
     content: bytes = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(metadata))
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
-    if length > _MOST_HEADER_BYTES:
+    if length > _MAX_HEADER_BYTES:
         raise ValueError(
-            f"expected at most {_MOST_HEADER_BYTES} bytes of names and options, which is what safetensors allows, got "
+            f"expected at most {_MAX_HEADER_BYTES} bytes of names and options, which is what safetensors allows, got "
             f"{length}; keep large arrays in parameters, not in options"
         )
     return content
@@ -73,7 +73,7 @@ class TensorFile:
         self._file = file
         self.size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(self._read(_LENGTH_BYTES), "little")
-        if not 0 < length <= min(_MOST_HEADER_BYTES, self.size - _LENGTH_BYTES):
+        if not 0 < length <= min(_MAX_HEADER_BYTES, self.size - _LENGTH_BYTES):
             raise ValueError(
                 f"expected a safetensors header within the file's {self.size} bytes, got one of {length} bytes"
             )

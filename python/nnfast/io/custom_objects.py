@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nnfast.core.options import Configured, function_name, parts_of
-from nnfast.core.text import shown
+from nnfast.core.options import Configured, argument_values, function_name
+from nnfast.core.text import short_repr
 
 __all__ = ["names_to_keep", "require_custom_objects"]
 
@@ -27,7 +27,7 @@ def names_to_keep(roots: Iterable[Any]) -> list[str]:
     for name in own:
         if not name.isidentifier() or getattr(found[name], "__name__", None) is None:
             warnings.warn(
-                f"A file keeps {shown(found[name])} by the name {name!r} alone, and what reads it will need "
+                f"A file keeps {short_repr(found[name])} by the name {name!r} alone, and what reads it will need "
                 f"custom_objects={{{name!r}: ...}}; write it with def, or use nnfast's own (nnfast.schedules for a "
                 "learning rate), which a file keeps whole.",
                 stacklevel=4,
@@ -39,7 +39,7 @@ def _named(values: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     for value in values:
         if isinstance(value, Configured):
             yield type(value).__name__, type(value)
-            yield from _named(parts_of(value))
+            yield from _named(argument_values(value))
         elif isinstance(value, list | tuple):
             yield from _named(value)
         elif callable(value) and not isinstance(value, type):
@@ -53,7 +53,7 @@ def _is_of_nnfast(value: Any) -> bool:
 def require_custom_objects(names: Any, custom_objects: Mapping[str, Any]) -> None:
     """Raise unless the caller gave all that the file needs."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"expected names of custom objects, got {shown(names)}")
+        raise ValueError(f"expected names of custom objects, got {short_repr(names)}")
     missing = [name for name in names if name not in custom_objects]
     if missing:
         wanted = ", ".join(f"{name!r}: {name if name.isidentifier() else '...'}" for name in missing)

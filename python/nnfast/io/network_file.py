@@ -17,7 +17,7 @@ import numpy as np
 
 from nnfast.core.files import atomic_writer, open_regular
 from nnfast.core.options import integer
-from nnfast.core.text import shortened, shown
+from nnfast.core.text import short_repr, shorten
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture
 from nnfast.io.container import TensorFile, parse_json, tensor_bytes
@@ -31,9 +31,9 @@ __all__ = [
     "checked_objects",
     "content_of",
     "describe",
-    "listed",
     "load_network",
     "mapping",
+    "name_list",
     "network_in",
     "reading",
     "save_network",
@@ -69,8 +69,8 @@ def checked_objects(custom_objects: Any) -> Mapping[str, Any]:
     """The classes and functions that a caller gives for reading, none as no entries."""
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise TypeError(
-            f"custom_objects: expected a dict of classes and functions by name, got {shown(custom_objects)}; write "
-            '{"Name": Name}'
+            f"custom_objects: expected a dict of classes and functions by name, got {short_repr(custom_objects)}; "
+            'write {"Name": Name}'
         )
     return custom_objects or {}
 
@@ -87,15 +87,15 @@ def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
     name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
     if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
         raise ValueError("expected name, dtype and frozen parameters of the network")
-    seed = integer("network", "seed", description.get("seed"), least=0)
+    seed = integer("network", "seed", description.get("seed"), minimum=0)
     require_custom_objects(description.get(CUSTOM, []), custom_objects)
     architecture = Architecture.from_description(description, custom_objects)
     _, _, shapes = architecture.infer()
     stored = {tensor for tensor in file.tensors.tensors if not tensor.startswith(STATE)}
     if stored != set(shapes):
-        raise ValueError(f"expected the parameters {listed(shapes)}, got {listed(stored)}")
+        raise ValueError(f"expected the parameters {name_list(shapes)}, got {name_list(stored)}")
     if not set(frozen) <= set(shapes):
-        raise ValueError(f"expected frozen parameters among {listed(shapes)}, got {shown(frozen)}")
+        raise ValueError(f"expected frozen parameters among {name_list(shapes)}, got {short_repr(frozen)}")
     for tensor, shape in shapes.items():
         file.tensors.check(tensor, shape, dtype)
     network = Network.from_architecture(architecture, seed, dtype, name)
@@ -105,16 +105,16 @@ def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
     return network
 
 
-def listed(names: Iterable[str]) -> str:
+def name_list(names: Iterable[str]) -> str:
     """Names for an error's text."""
-    return shortened(str(sorted(names)), 500)
+    return shorten(str(sorted(names)), 500)
 
 
 def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The entry `key` of a description, which must be one itself."""
     value = values.get(key)
     if not isinstance(value, dict):
-        raise ValueError(f"expected a description of the {key}, got {shown(value)}")
+        raise ValueError(f"expected a description of the {key}, got {short_repr(value)}")
     return value
 
 
@@ -144,18 +144,18 @@ def _json(description: Mapping[str, Any]) -> str:
         return json.dumps(description, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{_culprit(description)}: expected what JSON can hold: {error}") from error
+        raise kind(f"{_path_of_invalid(description)}: expected what JSON can hold: {error}") from error
 
 
-def _culprit(value: Any, place: str = "", depth: int = 0) -> str:
+def _path_of_invalid(value: Any, path: str = "", depth: int = 0) -> str:
     """The place of the first value that JSON cannot hold."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
     for key, item in items if depth < 20 else ():
         try:
             json.dumps(item, allow_nan=False)
         except (TypeError, ValueError):
-            return _culprit(item, f"{place}[{key}]" if isinstance(key, int) else f"{place}.{key}", depth + 1)
-    return place.lstrip(".")
+            return _path_of_invalid(item, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}", depth + 1)
+    return path.lstrip(".")
 
 
 class File:
@@ -164,13 +164,13 @@ class File:
     def __init__(self, tensors: TensorFile) -> None:
         if _KEY not in tensors.metadata:
             raise ValueError(
-                f"expected metadata with the key {_KEY!r}, got {listed(tensors.metadata)}; was it saved by nnfast?"
+                f"expected metadata with the key {_KEY!r}, got {name_list(tensors.metadata)}; was it saved by nnfast?"
             )
         description = parse_json(tensors.metadata[_KEY])
         if not isinstance(description, dict) or description.get("format") != _FORMAT:
             found = description.get("format") if isinstance(description, dict) else description
             raise ValueError(
-                f"expected a file of format {_FORMAT!r}, got {shown(found)}; read it with the nnfast that saved it"
+                f"expected a file of format {_FORMAT!r}, got {short_repr(found)}; read it with the nnfast that saved it"
             )
         self.description: dict[str, Any] = description
         self.tensors = tensors
@@ -186,4 +186,4 @@ def reading(path: str | os.PathLike[str]) -> Iterator[File]:
             text = str(error)
             # A text of megabytes would be printed with the cause of the short one.
             cause = error if len(text) <= _LONGEST_TEXT else None
-            raise ValueError(f"{os.fspath(path)}: cannot be read: {shortened(text, _LONGEST_TEXT)}") from cause
+            raise ValueError(f"{os.fspath(path)}: cannot be read: {shorten(text, _LONGEST_TEXT)}") from cause

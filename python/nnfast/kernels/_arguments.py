@@ -22,22 +22,22 @@ def activation_of(name: Any, alpha: Any) -> tuple[str, float]:
     return name, _DEFAULT if alpha is None else real(name, "alpha", alpha)
 
 
-def dtype_of(place: str, value: Any) -> str:
+def dtype_of(where: str, value: Any) -> str:
     """The name of a floating-point dtype."""
     try:
         name = "none" if value is None else np.dtype(value).name
     except (TypeError, ValueError):
         name = "none"
     if name not in ("float32", "float64"):
-        raise ValueError(f'{place}: expected dtype "float32" or "float64", got {value!r}')
+        raise ValueError(f'{where}: expected dtype "float32" or "float64", got {value!r}')
     return name
 
 
-def seed_of(place: str, seed: Any) -> int:
+def seed_of(where: str, seed: Any) -> int:
     """`seed` as an integer of 64 bits."""
-    return integer(place, "seed", seed, least=0, below=2**64)
+    return integer(where, "seed", seed, minimum=0, upper_bound=2**64)
 
 
-def counter_of(place: str, name: str, value: Any) -> int:
+def counter_of(where: str, name: str, value: Any) -> int:
     """`value`, a training step or a stream, as an integer of 32 bits."""
-    return integer(place, name, value, least=0, below=2**32)
+    return integer(where, name, value, minimum=0, upper_bound=2**32)

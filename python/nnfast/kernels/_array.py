@@ -13,8 +13,8 @@ from nnfast.core.typing import Array
 from nnfast.kernels._arguments import dtype_of
 
 
-def _axis(place: str, axis: Any) -> int | None:
-    return None if axis is None else integer(place, "axis", axis, least=-(2**31), below=2**31)
+def _axis(where: str, axis: Any) -> int | None:
+    return None if axis is None else integer(where, "axis", axis, minimum=-(2**31), upper_bound=2**31)
 
 
 def reduce_sum(x: Array, axis: int | None = None) -> Any:
@@ -162,9 +162,9 @@ def gather_rows(
     array([[0.5      , 0.25     ],
            [0.       , 1.9921875]], dtype=float32)
     """
-    place = "gather_rows"
-    rescaling = real(place, "scale", scale), real(place, "offset", offset)
-    return _core.gather_rows(x, indices, *rescaling, dtype_of(place, dtype))
+    where = "gather_rows"
+    rescaling = real(where, "scale", scale), real(where, "offset", offset)
+    return _core.gather_rows(x, indices, *rescaling, dtype_of(where, dtype))
 
 
 def add(a: Array, b: Array) -> Array:

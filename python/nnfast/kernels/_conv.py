@@ -13,14 +13,14 @@ from nnfast.kernels._arguments import activation_of
 
 
 def _sliding(
-    place: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: Any
+    where: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: Any
 ) -> tuple[list[int], str | list[int], list[int], int]:
     """How a window slides, as the core takes it."""
     return (
-        each(sizes_of(place, "strides", strides, axes), axes),
-        plain_padding(padding_of(place, padding, axes)),
-        each(sizes_of(place, "dilation_rate", dilation_rate, axes), axes),
-        integer(place, "groups", groups, least=-(2**63)),
+        each(sizes_of(where, "strides", strides, axes), axes),
+        plain_padding(padding_of(where, padding, axes)),
+        each(sizes_of(where, "dilation_rate", dilation_rate, axes), axes),
+        integer(where, "groups", groups, minimum=-(2**63)),
     )
 
 

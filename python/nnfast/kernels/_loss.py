@@ -11,13 +11,13 @@ from nnfast.core.typing import Array
 _LOSSES = frozenset(_core.loss_names())
 
 
-def _options(place: str, name: Any, delta: Any, from_logits: Any, label_smoothing: Any) -> dict[str, Any]:
+def _options(where: str, name: Any, delta: Any, from_logits: Any, label_smoothing: Any) -> dict[str, Any]:
     """The options of a loss, whose name is checked as well."""
     choose("loss", name, _LOSSES)
     return {
-        "delta": real(place, "delta", delta),
-        "from_logits": flag(place, "from_logits", from_logits),
-        "label_smoothing": real(place, "label_smoothing", label_smoothing),
+        "delta": real(where, "delta", delta),
+        "from_logits": flag(where, "from_logits", from_logits),
+        "label_smoothing": real(where, "label_smoothing", label_smoothing),
     }
 
 

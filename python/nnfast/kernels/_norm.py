@@ -9,8 +9,8 @@ from nnfast.core.options import choose, flag, integer, real
 from nnfast.core.typing import Array
 
 
-def _batch_options(place: str, epsilon: Any, activation: Any) -> tuple[float, str]:
-    return real(place, "epsilon", epsilon), choose(f"activation of {place}", activation, ("identity", "relu"))
+def _batch_options(where: str, epsilon: Any, activation: Any) -> tuple[float, str]:
+    return real(where, "epsilon", epsilon), choose(f"activation of {where}", activation, ("identity", "relu"))
 
 
 def batch_norm_forward(
@@ -130,9 +130,9 @@ def batch_norm_backward(
     >>> bool(np.abs(dx).max() < 1e-12), d_beta
     (True, array([3.]))
     """
-    place = "batch_norm_backward"
-    epsilon, activation = _batch_options(place, epsilon, activation)
-    constant = flag(place, "constant", constant)
+    where = "batch_norm_backward"
+    epsilon, activation = _batch_options(where, epsilon, activation)
+    constant = flag(where, "constant", constant)
     return _core.batch_norm_backward(dy, x, gamma, beta, mean, variance, epsilon, activation, constant, out)
 
 

@@ -12,10 +12,10 @@ from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 Sizes = int | Sequence[int]
 
 
-def _options(place: str, pool_size: Sizes, strides: Sizes | None, padding: Any) -> tuple[Any, Any, Any]:
-    size = each(sizes_of(place, "pool_size", pool_size, 2), 2)
-    steps = size if strides is None else each(sizes_of(place, "strides", strides, 2), 2)
-    return size, steps, plain_padding(padding_of(place, padding, 2))
+def _options(where: str, pool_size: Sizes, strides: Sizes | None, padding: Any) -> tuple[Any, Any, Any]:
+    size = each(sizes_of(where, "pool_size", pool_size, 2), 2)
+    steps = size if strides is None else each(sizes_of(where, "strides", strides, 2), 2)
+    return size, steps, plain_padding(padding_of(where, padding, 2))
 
 
 def max_pool2d_forward(
@@ -119,9 +119,9 @@ def max_pool2d_backward(
     array([[0., 1.],
            [0., 0.]])
     """
-    place = "max_pool2d_backward"
-    extent = each(sizes_of(place, "size", size, 2), 2)
-    return _core.max_pool2d_backward(dy, winners, extent, *_options(place, pool_size, strides, padding), out)
+    where = "max_pool2d_backward"
+    extent = each(sizes_of(where, "size", size, 2), 2)
+    return _core.max_pool2d_backward(dy, winners, extent, *_options(where, pool_size, strides, padding), out)
 
 
 def avg_pool2d_forward(
@@ -191,9 +191,9 @@ def avg_pool2d_backward(
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
-    place = "avg_pool2d_backward"
-    extent = each(sizes_of(place, "size", size, 2), 2)
-    return _core.avg_pool2d_backward(dy, extent, *_options(place, pool_size, strides, padding), out)
+    where = "avg_pool2d_backward"
+    extent = each(sizes_of(where, "size", size, 2), 2)
+    return _core.avg_pool2d_backward(dy, extent, *_options(where, pool_size, strides, padding), out)
 
 
 def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array | None = None) -> Array:

@@ -15,8 +15,8 @@ from nnfast.core.typing import Array
 from nnfast.kernels._arguments import counter_of, dtype_of, seed_of
 
 
-def _counters(place: str, n: int, seed: int, stream: int) -> tuple[int, int, int]:
-    return integer(place, "n", n, least=0), seed_of(place, seed), counter_of(place, "stream", stream)
+def _counters(where: str, n: int, seed: int, stream: int) -> tuple[int, int, int]:
+    return integer(where, "n", n, minimum=0), seed_of(where, seed), counter_of(where, "stream", stream)
 
 
 def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:

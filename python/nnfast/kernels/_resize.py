@@ -13,8 +13,8 @@ from nnfast.core.window import each, margins_of, plain_margins, sizes_of
 _INTERPOLATIONS = ("nearest", "bilinear")
 
 
-def _margins(place: str, name: str, value: Any) -> list[int]:
-    return plain_margins(margins_of(place, name, value, 2), 2)
+def _margins(where: str, name: str, value: Any) -> list[int]:
+    return plain_margins(margins_of(where, name, value, 2), 2)
 
 
 def upsample2d_forward(

@@ -7,13 +7,13 @@ from typing import Any
 
 from nnfast import _core, optimizers
 from nnfast.core.options import flag, integer, real
-from nnfast.core.text import shown
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 from nnfast.kernels._arguments import counter_of, seed_of
 
 
-def _counters(place: str, seed: int, step: int, stream: int) -> tuple[int, int, int]:
-    return seed_of(place, seed), counter_of(place, "step", step), counter_of(place, "stream", stream)
+def _counters(where: str, seed: int, step: int, stream: int) -> tuple[int, int, int]:
+    return seed_of(where, seed), counter_of(where, "step", step), counter_of(where, "stream", stream)
 
 
 def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
@@ -59,7 +59,7 @@ def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream:
     """
     return _core.dropout_forward(
         x,
-        real("dropout_forward", "rate", rate, least=0.0, below=1.0),
+        real("dropout_forward", "rate", rate, minimum=0.0, upper_bound=1.0),
         *_counters("dropout_forward", seed, step, stream),
     )
 
@@ -88,7 +88,7 @@ def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, strea
     """
     return _core.dropout_backward(
         dy,
-        real("dropout_backward", "rate", rate, least=0.0, below=1.0),
+        real("dropout_backward", "rate", rate, minimum=0.0, upper_bound=1.0),
         *_counters("dropout_backward", seed, step, stream),
     )
 
@@ -143,9 +143,9 @@ def sgd_update(
     >>> p
     array([0.5, 2.5])
     """
-    place = "sgd_update"
-    rate, momentum = real(place, "learning_rate", learning_rate), real(place, "momentum", momentum)
-    _core.sgd_update(parameters, gradients, velocity, rate, momentum, flag(place, "nesterov", nesterov))
+    where = "sgd_update"
+    rate, momentum = real(where, "learning_rate", learning_rate), real(where, "momentum", momentum)
+    _core.sgd_update(parameters, gradients, velocity, rate, momentum, flag(where, "nesterov", nesterov))
 
 
 def adam_update(
@@ -206,10 +206,10 @@ def adam_update(
     >>> p.round(6)
     array([0.5])
     """
-    place = "adam_update"
-    rate, epsilon = real(place, "learning_rate", learning_rate), real(place, "epsilon", epsilon)
-    beta_1, beta_2 = real(place, "beta_1", beta_1), real(place, "beta_2", beta_2)
-    step = integer(place, "step", step)
+    where = "adam_update"
+    rate, epsilon = real(where, "learning_rate", learning_rate), real(where, "epsilon", epsilon)
+    beta_1, beta_2 = real(where, "beta_1", beta_1), real(where, "beta_2", beta_2)
+    step = integer(where, "step", step)
     _core.adam_update(parameters, gradients, m, v, rate, beta_1, beta_2, epsilon, step)
 
 
@@ -256,5 +256,5 @@ def optimizer_update(
     chosen, number = optimizers.get(optimizer), integer("optimizer_update", "step", step)
     vectors = {} if state is None else state
     if not isinstance(vectors, Mapping):
-        raise TypeError(f"optimizer_update: expected state as a dict of arrays by name, got {shown(state)}")
+        raise TypeError(f"optimizer_update: expected state as a dict of arrays by name, got {short_repr(state)}")
     _core.optimizer_update(chosen.spec(), parameters, gradients, dict(vectors), chosen.rate(number - 1), number)

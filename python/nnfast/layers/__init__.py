@@ -11,7 +11,7 @@ In a chain they stand in a list; in a graph they are called on symbolic tensors:
 ((1,), (1,))
 """
 
-from nnfast.core.advice import LAYERS
+from nnfast.core.hints import LAYERS
 from nnfast.core.options import module_names, public_classes
 from nnfast.layers.activation import (
     ELU,

@@ -35,14 +35,14 @@ class _Convolution(Layer):
         name: str | None,
     ) -> None:
         super().__init__(name=name)
-        place = type(self).__name__
+        where = type(self).__name__
         self._declare_trainable(trainable)
-        self.kernel_size = sizes_of(place, "kernel_size", kernel_size, self.axes)
-        self.strides = sizes_of(place, "strides", strides, self.axes)
-        self.padding = padding_of(place, padding, self.axes)
-        self.dilation_rate = sizes_of(place, "dilation_rate", dilation_rate, self.axes)
+        self.kernel_size = sizes_of(where, "kernel_size", kernel_size, self.axes)
+        self.strides = sizes_of(where, "strides", strides, self.axes)
+        self.padding = padding_of(where, padding, self.axes)
+        self.dilation_rate = sizes_of(where, "dilation_rate", dilation_rate, self.axes)
         self.function = activations.get(activation)
-        self.use_bias = flag(place, "use_bias", use_bias)
+        self.use_bias = flag(where, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

@@ -110,7 +110,7 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.axis = integer("Concatenate", "axis", axis, least=-(2**31))
+        self.axis = integer("Concatenate", "axis", axis, minimum=-(2**31))
         if self.axis == 0:
             raise ValueError("Concatenate: axis 0 is the batch axis; expected 1, 2, ... or a negative axis")
 

@@ -30,7 +30,7 @@ class _Normalization(Layer):
         super().__init__(name=name)
         self._declare_trainable(trainable)
         kind = type(self).__name__
-        self.epsilon = real(kind, "epsilon", epsilon, least=0.0)
+        self.epsilon = real(kind, "epsilon", epsilon, minimum=0.0)
         if self.epsilon == 0:
             raise ValueError(f"{kind}: expected epsilon > 0, got 0.0")
         self.center = flag(type(self).__name__, "center", center)
@@ -124,7 +124,7 @@ class BatchNormalization(_Normalization):
         name: str | None = None,
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name)
-        self.momentum = real("BatchNormalization", "momentum", momentum, least=0.0, below=1.0)
+        self.momentum = real("BatchNormalization", "momentum", momentum, minimum=0.0, upper_bound=1.0)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 

@@ -34,10 +34,10 @@ class _Pool(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        place = type(self).__name__
-        self.pool_size = sizes_of(place, "pool_size", pool_size, self.axes)
-        self.strides = None if strides is None else sizes_of(place, "strides", strides, self.axes)
-        self.padding = padding_of(place, padding, self.axes)
+        where = type(self).__name__
+        self.pool_size = sizes_of(where, "pool_size", pool_size, self.axes)
+        self.strides = None if strides is None else sizes_of(where, "strides", strides, self.axes)
+        self.padding = padding_of(where, padding, self.axes)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {

@@ -48,7 +48,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.rate = real("Dropout", "rate", rate, least=0.0, below=1.0)
+        self.rate = real("Dropout", "rate", rate, minimum=0.0, upper_bound=1.0)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "rate": self.rate}
@@ -62,7 +62,7 @@ class _SpatialDropout(Layer):
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.rate = real(type(self).__name__, "rate", rate, least=0.0, below=1.0)
+        self.rate = real(type(self).__name__, "rate", rate, minimum=0.0, upper_bound=1.0)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "rate": self.rate, "axes": self.axes}
@@ -179,7 +179,7 @@ class GaussianNoise(Layer):
 
     def __init__(self, stddev: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.stddev = real("GaussianNoise", "stddev", stddev, least=0.0)
+        self.stddev = real("GaussianNoise", "stddev", stddev, minimum=0.0)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "stddev": self.stddev}

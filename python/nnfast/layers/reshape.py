@@ -66,7 +66,7 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.target_shape = shape_of("Reshape", "target_shape", target_shape, least=-1)
+        self.target_shape = shape_of("Reshape", "target_shape", target_shape, minimum=-1)
         if self.target_shape.count(-1) > 1 or 0 in self.target_shape:
             raise ValueError(f"Reshape: expected sizes >= 1 and at most one -1, got {self.target_shape}")
 

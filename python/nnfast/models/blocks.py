@@ -14,11 +14,11 @@ _MOMENTUM, _EPSILON = 0.9, 1e-5
 """Of batch normalisation, as in He et al.'s own networks and in torchvision."""
 
 
-def images(place: str, input_shape: Any, scale: float, offset: float) -> tuple[layers.Input, Tensor]:
+def images(where: str, input_shape: Any, scale: float, offset: float) -> tuple[layers.Input, Tensor]:
     """A network's input, and the images scaled; no layer scales where there is nothing to do."""
-    shape = shape_of(place, "input_shape", input_shape)
+    shape = shape_of(where, "input_shape", input_shape)
     if len(shape) != 3:
-        raise ValueError(f"{place}: expected input_shape as (height, width, channels), got {shape}")
+        raise ValueError(f"{where}: expected input_shape as (height, width, channels), got {shape}")
     entry = layers.Input(shape)
     return entry, entry if (scale, offset) == (1, 0) else layers.Rescaling(scale, offset)(entry)
 

@@ -204,8 +204,8 @@ class EarlyStopping(Callback):
         if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(f'EarlyStopping: expected mode "auto", "min" or "max", got {mode!r}')
         self.monitor = _name_of("EarlyStopping", monitor)
-        self.patience = integer("EarlyStopping", "patience", patience, least=0)
-        self.min_delta = real("EarlyStopping", "min_delta", min_delta, least=0.0)
+        self.patience = integer("EarlyStopping", "patience", patience, minimum=0)
+        self.min_delta = real("EarlyStopping", "min_delta", min_delta, minimum=0.0)
         self._sign = -1.0 if (_mode_of(self.monitor) if mode == "auto" else mode) == "max" else 1.0
         self.restore_best_weights = restore_best_weights
         self.on_train_begin()
@@ -267,7 +267,7 @@ class TerminateOnCondition(Callback):
         self.monitor = _name_of("TerminateOnCondition", monitor)
         self.below = -math.inf if below is None else real("TerminateOnCondition", "below", below)
         self.min_change = (
-            -1.0 if min_change is None else real("TerminateOnCondition", "min_change", min_change, least=0)
+            -1.0 if min_change is None else real("TerminateOnCondition", "min_change", min_change, minimum=0)
         )
         self.on_train_begin()
 
@@ -281,9 +281,9 @@ class TerminateOnCondition(Callback):
         self._last = value
 
 
-def _name_of(place: str, monitor: object) -> str:
+def _name_of(where: str, monitor: object) -> str:
     if not isinstance(monitor, str):
-        raise TypeError(f'{place}: expected a name in the history as monitor, such as "val_loss", got {monitor!r}')
+        raise TypeError(f'{where}: expected a name in the history as monitor, such as "val_loss", got {monitor!r}')
     return monitor
 
 
@@ -302,9 +302,9 @@ def _mode_of(monitor: str) -> str:
 def _monitored(callback: Callback, name: str, logs: Logs) -> float:
     if name in logs:
         return logs[name]
-    place = type(callback).__name__
+    where = type(callback).__name__
     if name.startswith("val_") and not any(known.startswith("val_") for known in logs):
         raise ValueError(
-            f"{place}: expected one of {sorted(logs)} to monitor, got {name!r}; pass validation data to fit"
+            f"{where}: expected one of {sorted(logs)} to monitor, got {name!r}; pass validation data to fit"
         )
-    return logs[choose(f"figure to monitor in {place}", name, logs)]
+    return logs[choose(f"figure to monitor in {where}", name, logs)]

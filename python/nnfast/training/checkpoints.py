@@ -9,7 +9,7 @@ from typing import Any
 
 from nnfast import losses, metrics, optimizers
 from nnfast.core.options import description_of, integer
-from nnfast.core.text import shown
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 from nnfast.io.custom_objects import names_to_keep, require_custom_objects
 from nnfast.io.network_file import (
@@ -19,8 +19,8 @@ from nnfast.io.network_file import (
     checked_objects,
     content_of,
     describe,
-    listed,
     mapping,
+    name_list,
     network_in,
     reading,
     write,
@@ -34,7 +34,7 @@ __all__ = ["load_trainer", "save_trainer"]
 _FREE_BYTES = 2**28
 _BYTES_OF_A_BYTE = 64
 """What a training step may take by default: so much, or so many times the file's size where that is more."""
-_MOST_EPOCHS = 2**31
+_MAX_EPOCHS = 2**31
 """The order of rows of each epoch has its own stream of random numbers."""
 
 
@@ -86,9 +86,9 @@ def load_trainer(
             optimizer=optimizers.from_description(mapping(training, "optimizer"), own),
             metrics=[metrics.from_description(item, own) for item in training.get("metrics", [])],
         )
-        trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), least=0)
+        trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), minimum=0)
         trainer.plan.steps = _steps(training.get("steps"), trainer)
-        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), least=0, below=_MOST_EPOCHS)
+        trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), minimum=0, upper_bound=_MAX_EPOCHS)
         trainer.position = _position(training.get("position"), trainer)
         _read_state(file, trainer)
         return trainer
@@ -113,7 +113,7 @@ def _read_state(file: File, trainer: Trainer) -> None:
     }
     stored = {name for name in file.tensors.tensors if name.startswith(STATE)}
     if stored != set(parts):
-        raise ValueError(f"expected the optimizer's state {listed(parts)}, got {listed(stored)}")
+        raise ValueError(f"expected the optimizer's state {name_list(parts)}, got {name_list(stored)}")
     for name, (kind, part) in parts.items():
         file.tensors.read_into(name, part)
         if kind in trainer.plan.squares() and (part < 0).any():
@@ -126,10 +126,10 @@ def _steps(stored: Any, trainer: Trainer) -> dict[str, int]:
     if stored is None:
         return dict.fromkeys(names, trainer.iteration)
     if not isinstance(stored, dict) or set(stored) != set(names):
-        raise ValueError(f"expected steps of the parameters {listed(names)}, got {shown(stored)}")
-    steps = {name: integer("steps", name, stored[name], least=0) for name in names}
+        raise ValueError(f"expected steps of the parameters {name_list(names)}, got {short_repr(stored)}")
+    steps = {name: integer("steps", name, stored[name], minimum=0) for name in names}
     if max(steps.values(), default=0) > trainer.iteration:
-        raise ValueError(f"expected at most {trainer.iteration} steps of each parameter, got {shown(stored)}")
+        raise ValueError(f"expected at most {trainer.iteration} steps of each parameter, got {short_repr(stored)}")
     return steps
 
 
@@ -137,9 +137,9 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
     if stored is None:
         return None
     if not isinstance(stored, dict) or set(stored) != {"epoch", "rows", "batch_size", "start", "totals"}:
-        raise ValueError(f"expected a position in the epoch, got {shown(stored)}")
+        raise ValueError(f"expected a position in the epoch, got {short_repr(stored)}")
     rows, size = (integer("position", key, stored[key]) for key in ("rows", "batch_size"))
-    epoch, start = (integer("position", key, stored[key], least=0) for key in ("epoch", "start"))
+    epoch, start = (integer("position", key, stored[key], minimum=0) for key in ("epoch", "start"))
     totals = stored["totals"]
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
     fits = (
@@ -149,7 +149,7 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
         and 0 <= trainer.iteration - start <= -(-rows // size)
     )
     if not fits:
-        raise ValueError(f"expected a position that fits the trainer, got {shown(stored)}")
+        raise ValueError(f"expected a position that fits the trainer, got {short_repr(stored)}")
     fields = {"epoch": epoch, "rows": rows, "batch_size": size, "start": start, "totals": totals}
     return Position.restore(fields, trainer.iteration)
 

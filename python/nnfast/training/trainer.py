@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core, losses, metrics, optimizers
-from nnfast.core.advice import TRAINER
-from nnfast.core.options import integer, named_arguments, real, with_advice
+from nnfast.core.hints import TRAINER
+from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.training.callbacks import Callback, as_callbacks
@@ -37,7 +37,7 @@ _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitt
 """Attributes that copies do not take over. Each `fit` is given its augmentation."""
 
 
-@with_advice(TRAINER)
+@with_hints(TRAINER)
 class Trainer:
     """Trains a network: loss, optimiser and metrics, and the optimiser's state.
 
@@ -320,8 +320,8 @@ class Trainer:
         >>> net.predict(x).round().ravel()
         array([0., 1., 1., 0.], dtype=float32)
         """
-        count, first = integer("fit", "epochs", epochs), integer("fit", "initial_epoch", initial_epoch, least=0)
-        share = real("fit", "validation_split", validation_split, least=0.0, below=1.0)
+        count, first = integer("fit", "epochs", epochs), integer("fit", "initial_epoch", initial_epoch, minimum=0)
+        share = real("fit", "validation_split", validation_split, minimum=0.0, upper_bound=1.0)
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
         data = self._dataset(x, y, sample_weight, class_weight)

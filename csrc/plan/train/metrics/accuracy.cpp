@@ -24,9 +24,9 @@ class Accuracy final : public Metric<T> {
   void update(double* state, const Answers<T>& answers) override {
     const LossInputs<T>& in = answers.to_loss;
     const index_t n = in.positions * in.n;
-    T most;
-    kernels<T>().max_rows(&most, answers.output, 1, in.rows * n);
-    if (std::isnan(most)) {
+    T maximum;
+    kernels<T>().max_rows(&maximum, answers.output, 1, in.rows * n);
+    if (std::isnan(maximum)) {
       state[0] += std::nan("");
     } else if (answers_apart_) {
       state[0] += static_cast<double>(right_numbers(answers)) / static_cast<double>(n);

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Place", "cache_folder"]
+__all__ = ["Location", "cache_folder"]
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A place to look in: how it is called, its folder (None: not given), what to do so that it works."""
 
     title: str

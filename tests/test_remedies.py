@@ -40,23 +40,23 @@ def test_axes_in_another_order_are_moved_and_not_reshaped(
     for rows, order in ((x, axes), (x[0], None)):
         with pytest.raises(ValueError, match="transpose") as caught:
             net.predict(rows)
-        advice = re.search(r"x\.transpose\([\d, ]+\)(\[None\])?", str(caught.value))
-        assert advice
-        moved = eval(advice.group(), {"x": rows})
+        remedy = re.search(r"x\.transpose\([\d, ]+\)(\[None\])?", str(caught.value))
+        assert remedy
+        moved = eval(remedy.group(), {"x": rows})
         np.testing.assert_array_equal(net.predict(moved), moved)
         if order:
             np.testing.assert_array_equal(moved, x.transpose(order))
 
 
 @pytest.mark.parametrize(("wanted", "got"), [((12,), (4, 3, 4)), ((3, 4), (5, 12)), ((2, 3, 4), (5, 6, 4))])
-def test_advice_to_reshape_works(wanted: tuple[int, ...], got: tuple[int, ...]) -> None:
+def test_remedy_to_reshape_works(wanted: tuple[int, ...], got: tuple[int, ...]) -> None:
     net = nf.Network([layers.Input(wanted), layers.ReLU()], seed=0)
     x = np.ones(got, "float32")
     with pytest.raises(ValueError, match="reshape") as caught:
         net.predict(x)
-    advice = re.search(r"x\.reshape\([\d, -]+\)", str(caught.value))
-    assert advice
-    assert net.predict(eval(advice.group(), {"x": x})).shape == (got[0], *wanted)
+    remedy = re.search(r"x\.reshape\([\d, -]+\)", str(caught.value))
+    assert remedy
+    assert net.predict(eval(remedy.group(), {"x": x})).shape == (got[0], *wanted)
 
 
 def test_what_is_no_array_is_named() -> None:
