@@ -1,6 +1,6 @@
-"""Layers: declarations of what a network computes. They hold options, no numbers; a `Network` holds the parameters.
+"""Layers: the building blocks of networks. Layers hold options; the `Network` holds the parameters.
 
-In a chain they stand in a list; in a graph they are called on symbolic tensors:
+A sequential network is a list of layers; in any other graph, layers are called on symbolic tensors:
 
 >>> from nnfast import Network, layers
 >>> chain = Network([layers.Input((2,)), layers.Dense(3, activation="tanh"), layers.Dense(1)], seed=0)
@@ -9,6 +9,24 @@ In a chain they stand in a list; in a graph they are called on symbolic tensors:
 >>> graph = Network(inputs=x, outputs=layers.Dense(1)(x + h), seed=0)
 >>> chain.output_shape, graph.output_shape
 ((1,), (1,))
+
+Options are checked when a layer is constructed, input shapes when it is called: an invalid value or shape raises a
+ValueError, an argument of the wrong type a TypeError. These parameters mean the same in every layer that has them:
+
+name : str, optional
+    Name of the layer in summaries, error messages and parameter names ("hidden.kernel"): up to 100 ASCII letters,
+    digits, ``_``, ``-``, ``/`` and spaces, starting with one of the first three. By default the class name in snake
+    case, numbered within the network: "dense", "dense_1", ...
+trainable : bool or sequence of str, default True
+    Which parameters are trained: all, none, or the named ones, for example ``("kernel",)`` to keep the bias fixed.
+activation : str or activation layer, optional
+    Activation function g: a name from `nnfast.activations`, or a layer such as ``layers.LeakyReLU(0.2)``. None is the
+    identity.
+use_bias : bool, default True
+    Whether the layer has a bias.
+kernel_initializer, bias_initializer, gamma_initializer, beta_initializer : Initializer, str, float or array_like
+    Initial values; see `nnfast.initializers`. By default kernels are Glorot uniform, gamma is 1, and bias and beta
+    are 0.
 """
 
 from nnfast.core.hints import LAYERS

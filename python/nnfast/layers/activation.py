@@ -1,4 +1,9 @@
-"""Activation and its named forms."""
+"""`Activation` and one layer per activation function.
+
+All map (N, ...) to the same shape; Softmax and LogSoftmax act along the last axis. An activation costs less as
+``Dense(..., activation=)``, where it runs inside the matrix product. Exceptions are softmax and log_softmax, and in
+training also gelu, gelu_tanh, silu and softsign.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ __all__ = [
 
 
 class _ActivationLayer(Layer):
-    """y = g(x); shape (N, ...) to the same."""
+    """y = g(x), shape (N, ...) to (N, ...)."""
 
     op = "activation"
     function: activations.ActivationFunction
@@ -39,26 +44,12 @@ class _ActivationLayer(Layer):
 
 
 class Activation(_ActivationLayer):
-    """y = g(x) for an activation function by name; see `nnfast.activations` for the list.
+    """y = g(x) for an activation function g given by name.
 
     Parameters
     ----------
     activation : str or activation layer
-        g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown; the text gives the nearest valid one.
-    TypeError
-        If it is neither a name nor an activation layer.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. As ``Dense(..., activation=)`` it costs less: it then runs inside the matrix product.
-    But softmax and log_softmax never do, and gelu, gelu_tanh, silu and softsign in prediction only.
+        A name from `nnfast.activations`, or a layer such as ``layers.LeakyReLU(0.2)``.
 
     Examples
     --------
@@ -74,7 +65,7 @@ class Activation(_ActivationLayer):
 
     @property
     def activation(self) -> str | dict[str, Any]:
-        """The activation function's name, with its number where that is not the default."""
+        """Name of the activation function, with its parameter if that differs from the default."""
         return self.function.plain()
 
 
@@ -87,25 +78,12 @@ class _NamedActivation(_ActivationLayer):
 
 
 class Heaviside(_ActivationLayer):
-    """y = 1 where x >= threshold, else 0.
+    """Step function: y = 1 if x >= threshold, else 0. Its gradient is 0 everywhere, so it cannot be trained through.
 
     Parameters
     ----------
     threshold : float, default 0
-        Finite.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is not finite.
-    TypeError
-        If it is no number.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. Its gradient is 0 everywhere: it cannot be trained through.
+        Smallest x with y = 1.
 
     References
     ----------
@@ -127,16 +105,7 @@ class Heaviside(_ActivationLayer):
 
 
 class Sigmoid(_NamedActivation):
-    """y = 1 / (1 + exp(-x)), the logistic function.
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. The gradient is y (1 - y).
+    """Logistic function: y = 1 / (1 + exp(-x)). The gradient is y (1 - y).
 
     Examples
     --------
@@ -149,16 +118,7 @@ class Sigmoid(_NamedActivation):
 
 
 class Tanh(_NamedActivation):
-    """y = tanh(x).
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. The gradient is 1 - y^2.
+    """y = tanh(x). The gradient is 1 - y^2.
 
     Examples
     --------
@@ -171,20 +131,13 @@ class Tanh(_NamedActivation):
 
 
 class ReLU(_NamedActivation):
-    """y = max(x, 0); the gradient at 0 is 0.
+    """Rectified linear unit: y = max(x, 0). The gradient at 0 is 0.
 
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. Right after a `BatchNormalization` or an `Add` it runs inside of that layer.
+    Directly after a `BatchNormalization` or an `Add`, it is fused into that layer.
 
     References
     ----------
-    Glorot, Bordes and Bengio (2011), Deep sparse rectifier neural networks, AISTATS.
+    Glorot, Bordes & Bengio (2011), Deep sparse rectifier neural networks, AISTATS.
 
     Examples
     --------
@@ -197,29 +150,16 @@ class ReLU(_NamedActivation):
 
 
 class LeakyReLU(_ActivationLayer):
-    """y = x where x > 0, else negative_slope * x.
+    """y = x if x > 0, else negative_slope * x. The gradient at 0 is the slope.
 
     Parameters
     ----------
-    negative_slope : float, default .01
-        0 or more.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If the slope is not finite, or, where the layer is called, negative.
-    TypeError
-        If it is no number.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. The gradient at 0 is the slope.
+    negative_slope : float, default 0.01
+        0 or larger.
 
     References
     ----------
-    Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models, ICML.
+    Maas, Hannun & Ng (2013), Rectifier nonlinearities improve neural network acoustic models, ICML.
 
     Examples
     --------
@@ -235,29 +175,16 @@ class LeakyReLU(_ActivationLayer):
 
 
 class ELU(_ActivationLayer):
-    """y = x where x > 0, else alpha * (exp(x) - 1).
+    """Exponential linear unit: y = x if x > 0, else alpha * (exp(x) - 1).
 
     Parameters
     ----------
     alpha : float, default 1
-        0 or more.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If alpha is not finite, or, where the layer is called, negative.
-    TypeError
-        If it is no number.
-
-    Notes
-    -----
-    Shape (N, ...) to the same.
+        0 or larger.
 
     References
     ----------
-    Clevert, Unterthiner and Hochreiter (2015), arXiv:1511.07289.
+    Clevert, Unterthiner & Hochreiter (2015), arXiv:1511.07289.
 
     Examples
     --------
@@ -273,16 +200,10 @@ class ELU(_ActivationLayer):
 
 
 class SELU(_NamedActivation):
-    """y = scale * x where x > 0, else scale * alpha * (exp(x) - 1); use it with the "lecun_normal" initialiser.
+    """Scaled ELU: y = scale * x if x > 0, else scale * alpha * (exp(x) - 1).
 
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. scale = 1.0507... and alpha = 1.6733... keep mean 0 and variance 1 from layer to layer.
+    scale = 1.0507... and alpha = 1.6733... preserve mean 0 and variance 1 from layer to layer, given the "lecun_normal"
+    initializer.
 
     References
     ----------
@@ -299,22 +220,16 @@ class SELU(_NamedActivation):
 
 
 class GELU(_ActivationLayer):
-    """y = x * Phi(x), Phi being the distribution function of the standard normal distribution.
+    """Gaussian error linear unit: y = x * Phi(x), with the standard normal distribution function Phi.
 
     Parameters
     ----------
     approximate : bool, default False
-        Take Phi(x) as (1 + tanh(sqrt(2 / pi) (x + .044715 x^3))) / 2.
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same.
+        Whether to approximate Phi(x) by (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 
     References
     ----------
-    Hendrycks and Gimpel (2016), arXiv:1606.08415.
+    Hendrycks & Gimpel (2016), arXiv:1606.08415.
 
     Examples
     --------
@@ -330,20 +245,11 @@ class GELU(_ActivationLayer):
 
 
 class SiLU(_NamedActivation):
-    """y = x / (1 + exp(-x)), also called swish.
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same.
+    """Sigmoid linear unit, also called swish: y = x / (1 + exp(-x)).
 
     References
     ----------
-    Elfwing, Uchibe and Doya (2017), arXiv:1702.03118; Ramachandran, Zoph and Le (2017), arXiv:1710.05941 (swish).
+    Elfwing, Uchibe & Doya (2017), arXiv:1702.03118; Ramachandran, Zoph & Le (2017), arXiv:1710.05941 (swish).
 
     Examples
     --------
@@ -356,16 +262,7 @@ class SiLU(_NamedActivation):
 
 
 class Softplus(_NamedActivation):
-    """y = log(1 + exp(x)).
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. As max(x, 0) + log(1 + exp(-abs(x))) it overflows nowhere.
+    """y = log(1 + exp(x)), computed without overflow as max(x, 0) + log(1 + exp(-abs(x))).
 
     References
     ----------
@@ -384,18 +281,9 @@ class Softplus(_NamedActivation):
 class Softsign(_NamedActivation):
     """y = x / (1 + abs(x)).
 
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same.
-
     References
     ----------
-    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
+    Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
 
     Examples
     --------
@@ -408,16 +296,7 @@ class Softsign(_NamedActivation):
 
 
 class HardSigmoid(_NamedActivation):
-    """y = min(max(x / 6 + 1/2, 0), 1).
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. The gradient is 1 / 6 between -3 and 3 and 0 elsewhere.
+    """y = min(max(x / 6 + 1/2, 0), 1). The gradient is 1/6 between -3 and 3, and 0 elsewhere.
 
     References
     ----------
@@ -434,17 +313,10 @@ class HardSigmoid(_NamedActivation):
 
 
 class Softmax(_NamedActivation):
-    """y_k = exp(x_k) / sum_j exp(x_j) over the last axis.
+    """y_k = exp(x_k) / sum_j exp(x_j) along the last axis.
 
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ..., K) to the same. The largest x is subtracted first, so nothing overflows. In front of a cross-entropy
-    it is never computed apart from the loss.
+    The maximum is subtracted first, so nothing overflows. Before a cross-entropy loss, softmax and loss are computed
+    together.
 
     References
     ----------
@@ -462,16 +334,7 @@ class Softmax(_NamedActivation):
 
 
 class LogSoftmax(_NamedActivation):
-    """y_k = x_k - log(sum_j exp(x_j)) over the last axis.
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Shape (N, ..., K) to the same. Small probabilities keep their accuracy here.
+    """y_k = x_k - log(sum_j exp(x_j)) along the last axis, accurate for small probabilities too.
 
     Examples
     --------

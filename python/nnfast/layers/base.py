@@ -1,4 +1,4 @@
-"""The base of all layers."""
+"""The base class of all layers."""
 
 from __future__ import annotations
 
@@ -34,32 +34,17 @@ class Source(NamedTuple):
 
 
 class Layer(Configured):
-    """Base of all layers: options, and how the core is told about them.
+    """Base class of all layers.
 
-    A layer gets its place in a network in a list of layers, or by being called on the symbolic tensor of its input
-    (layers that merge: on a list of tensors). Called again, it uses the same parameters in another place.
+    A layer becomes part of a network in a list of layers, or by being called on the symbolic tensor of its input
+    (merging layers: on a list of tensors). A layer that is called again shares its parameters between the calls.
 
-    Parameters
-    ----------
-    name : str, optional
-        The layer's name in summaries, in parameters' names ("hidden.kernel") and in errors. Up to 100 ASCII letters,
-        digits, ``_``, ``-``, ``/`` and spaces; the last three do not come first. By default the class's name in lower
-        case with underscores, numbered within the network: "dense", "dense_1", ...
-
-    Raises
-    ------
-    ValueError
-        If `name` is anything else, or the network has two layers of one name. If the layer is called on more inputs
-        than it takes or on shapes that do not fit.
-    TypeError
-        If the layer is called on anything but symbolic tensors.
+    To define a custom layer, derive it from `CustomLayer`. See `nnfast.layers` for the parameters.
 
     Notes
     -----
-    A class of your own derives from `CustomLayer`.
-
-    In a network a layer has its parameters as attributes: ``hidden.kernel`` is the view that
-    ``net.parameters["hidden.kernel"]`` is.
+    Once a layer is part of a network, its parameters are attributes: ``hidden.kernel`` is the same view as
+    ``net.parameters["hidden.kernel"]``.
 
     Examples
     --------
@@ -91,11 +76,11 @@ class Layer(Configured):
 
     @property
     def name(self) -> str | None:
-        """The layer's name; None until it is given or a network gives one."""
+        """Name of the layer; None until it is given or assigned by a network."""
         return self._name
 
     def take_name(self, name: Any) -> None:
-        """Set the name; for the network that the layer becomes part of."""
+        """Set the name; called by the network that the layer becomes part of."""
         if not isinstance(name, str) or not _VALID_NAME.fullmatch(name):
             raise ValueError(
                 f"{type(self).__name__}: expected a name of letters, digits, _, -, / and spaces, got {name!r}"
@@ -104,11 +89,11 @@ class Layer(Configured):
 
     @property
     def place(self) -> str:
-        """How error messages call the layer."""
+        """Name of the layer in error messages."""
         return self._name or self.default_name()
 
     def join(self, network: Network) -> None:
-        """Become part of a network; for the network."""
+        """Make the layer part of a network; called by the network."""
         if self._networks is None:
             self._networks = WeakSet()
         self._networks.add(network)
@@ -132,26 +117,24 @@ class Layer(Configured):
         Raises
         ------
         RuntimeError
-            If the layer is part of no network, or of several.
+            If the layer is not part of exactly one network.
         """
         network = self._network()
         with network.parameters.reading("get_weights"):
             return [view.copy() for view in self._parameters(network).values()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Write the layer's parameters; none is changed if any does not fit.
+        """Set the layer's parameters: either all of them or, after an error, none.
 
         Parameters
         ----------
         weights : sequence of array_like
-            One array per parameter, as `get_weights` gives them.
+            One array per parameter, in the order of `get_weights`.
 
         Raises
         ------
         RuntimeError
-            If the layer is part of no network, or of several.
-        ValueError, TypeError
-            As in `Network.set_weights`.
+            If the layer is not part of exactly one network.
         """
         network = self._network()
         own = self._parameters(network)
@@ -171,12 +154,12 @@ class Layer(Configured):
         raise unknown_attribute(type(self).__name__, name, dir(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the networks that the layer is part of: a copy is part of none."""
+        """Everything but the networks that the layer is part of: a copy belongs to none."""
         return {key: value for key, value in self.__dict__.items() if key not in ("_networks", "source")}
 
     @property
     def trainable(self) -> bool | tuple[str, ...]:
-        """Which parameters train from the start: all, none, or the named ones."""
+        """Which parameters are trained initially: all, none, or the named ones."""
         return self._trainable
 
     @trainable.setter
@@ -198,21 +181,12 @@ class Layer(Configured):
             raise TypeError(f"{kind}: expected trainable as True, False or names of parameters, got {trainable!r}")
 
     def trains(self, parameter: str) -> bool:
-        """Whether the parameter of that name trains from the start.
+        """Whether a parameter is trained initially; `Network.trainable` lists those that are trained now.
 
         Parameters
         ----------
         parameter : str
-            Its own name, without the layer's: "kernel".
-
-        Returns
-        -------
-        bool
-            What the constructor's `trainable` says of it. `Network.trainable` tells what holds now.
-
-        Notes
-        -----
-        There are no errors: a name that the layer does not have is not looked for.
+            Name within the layer, for example "kernel". The name is not checked.
 
         Examples
         --------
@@ -226,30 +200,21 @@ class Layer(Configured):
 
     @classmethod
     def default_name(cls) -> str:
-        """The class's name in lower case, its words parted by underscores: LeakyReLU is "leaky_relu"."""
+        """The class name in snake case: LeakyReLU becomes "leaky_relu"."""
         words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", words).lower()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
-        """The core's description of this layer on inputs of these shapes (of one row)."""
+        """Description of the layer for the core, given the shapes of its inputs (without the batch axis)."""
         return {"op": self.op}
 
     def initializer(self, parameter: str) -> Any:
-        """First values of the parameter of that name: anything that `nnfast.initializers.get` takes.
+        """Initial values of a parameter: anything that `nnfast.initializers.get` accepts.
 
         Parameters
         ----------
         parameter : str
-            Its own name, without the layer's: "kernel".
-
-        Returns
-        -------
-        Initializer, str, float or array_like
-
-        Raises
-        ------
-        KeyError
-            If the layer never has a parameter of that name.
+            Name within the layer, for example "kernel".
 
         Examples
         --------
@@ -260,18 +225,14 @@ class Layer(Configured):
         raise KeyError(parameter)
 
     def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
-        """Fan in and fan out of a parameter, as `nnfast.initializers` explains them.
+        """Fan-in and fan-out of a parameter; see `nnfast.initializers`.
 
         Parameters
         ----------
         parameter : str
-            Its own name, without the layer's: "kernel".
+            Name within the layer, for example "kernel".
         shape : tuple of int
-            Its shape.
-
-        Notes
-        -----
-        There are no errors.
+            Shape of the parameter.
 
         Examples
         --------
@@ -282,13 +243,13 @@ class Layer(Configured):
         return fans(shape)
 
     def node(self, inputs: Sequence[tuple[str, Shape]]) -> Spec:
-        """`spec` with the layer's own name and those of its inputs."""
+        """`spec` with the names of the layer and of its inputs."""
         names = [name for name, _ in inputs]
         spec = self.spec([shape for _, shape in inputs])
         return {"name": self.place, "inputs": names, **spec}
 
     def infer(self, inputs: Sequence[tuple[str, Shape]]) -> dict[str, Any]:
-        """Output ``"shape"`` and ``"parameters"`` (names with shapes) on named inputs of these shapes."""
+        """Output ``"shape"`` and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
         if self.num_inputs not in (None, len(inputs)):
             raise ValueError(
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
@@ -302,7 +263,7 @@ class Layer(Configured):
         return inferred
 
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The layer's output on a symbolic tensor, or on a sequence of them for layers that merge."""
+        """Apply the layer to a symbolic tensor (merging layers: to a sequence of tensors) and return its output."""
         tensors = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
         for tensor in tensors:
             if not isinstance(tensor, Tensor):

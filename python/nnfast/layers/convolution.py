@@ -1,4 +1,4 @@
-"""Convolutions over one axis and two, depthwise and transposed."""
+"""Convolutions over one or two axes, depthwise and transposed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "DepthwiseC
 
 
 class _Convolution(Layer):
-    """What all have in common: a window that slides over `axes` axes, a bias and an activation."""
+    """A window that slides over `axes` axes, with a bias and an activation function."""
 
     axes: ClassVar[int]
 
@@ -48,7 +48,7 @@ class _Convolution(Layer):
 
     @property
     def activation(self) -> str | dict[str, Any] | None:
-        """The activation function's name, with its number where that is not the default."""
+        """Name of the activation function, with its parameter if that differs from the default."""
         return None if self.function.name == "identity" else self.function.plain()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -64,7 +64,7 @@ class _Convolution(Layer):
         }
 
     def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
-        """Fan in and fan out of a parameter, from what the subclass says of kernels."""
+        """Fan-in and fan-out of a parameter; subclasses define those of kernels."""
         return (
             self._kernel_fans(math.prod(shape[:-2]), *shape[-2:])
             if parameter == "kernel"
@@ -143,48 +143,36 @@ class _Transposed(_Convolution):
 
 
 class Conv2D(_Forward):
-    """Filters that slide over an image: y = g(x * kernel + bias).
+    """2D convolution (cross-correlation): y = g(x * kernel + bias).
 
     Parameters
     ----------
     filters : int
-        Number O of filters: channels of the output.
+        Number O of output channels.
     kernel_size : int or (int, int)
         Height and width of the window.
     strides : int or (int, int), default 1
-        Steps between windows.
-    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
-        Zeros around the image: none, as many as keep its size at strides of 1, or so many.
+        Step between windows.
+    padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        Zeros around the image: none, as many as preserve the size with strides of 1, or the given numbers.
     dilation_rate : int or (int, int), default 1
-        Steps between the elements of a window.
+        Spacing between the elements of a window.
     groups : int, default 1
-        Channels and filters in so many groups that do not see each other.
-    activation : str or activation layer, optional
-        g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number; None is the identity.
-    use_bias : bool, default True
-        Whether the bias is added.
-    kernel_initializer, bias_initializer : Initializer, str, float or array_like
-        First values; see `nnfast.initializers`. By default Glorot uniform and zeros.
-    trainable : bool or names, default True
-        Which parameters training changes: all, none, or the named ones.
-    name : str, optional
-        As in `Layer`; errors too.
+        Number of groups that channels and filters are divided into; a filter sees only the channels of its group.
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        See `nnfast.layers`.
 
     Raises
     ------
     ValueError
-        If a size or a step, `filters` or `groups` is below 1, a pair has not two numbers, the padding is negative or an
-        unknown word, or the activation or an initializer is unknown. Where the layer is called: if the input is not of
-        (N, H, W, C), `groups` does not divide its channels and `filters`, the window is larger than the padded image,
-        that has more than 2^22 pixels and 4 times the image's own, or a name in `trainable` is no parameter's. From the
-        `Network`: if an array of first values has not the parameter's shape.
-    TypeError
-        If one of these numbers is no integer, or another argument is of a type that it does not take.
+        When the layer is called: if `groups` does not divide the channels and `filters`, the window is larger than the
+        padded image, or the padded image has more than 2^22 pixels and more than 4 times the pixels of the image.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, O). Parameters: kernel (KH, KW, C / groups, O), bias (O,). Costs
-    2 OH OW KH KW C O / groups operations per image. See `nnfast.kernels.conv2d_forward` for sizes, method and bits.
+    Shape (N, H, W, C) to (N, OH, OW, O). Parameters: kernel (KH, KW, C / groups, O), bias (O,).
+    2 OH OW KH KW C O / groups operations per image. See `nnfast.kernels.conv2d_forward` for the output size and the
+    algorithms.
 
     References
     ----------
@@ -203,21 +191,19 @@ class Conv2D(_Forward):
 
 
 class Conv1D(_Forward):
-    """Filters that slide along a sequence: y = g(x * kernel + bias).
+    """1D convolution (cross-correlation) along a sequence: y = g(x * kernel + bias).
 
     Parameters
     ----------
-    filters : int
-        Number O of filters: channels of the output.
-    kernel_size, strides, padding, dilation_rate, groups
-        As in `Conv2D`, for one axis; explicit padding is an int or ((before, after),).
+    filters, kernel_size, strides, padding, dilation_rate, groups
+        See `Conv2D`; explicit padding is an int or ((before, after),).
     activation, use_bias, kernel_initializer, bias_initializer, trainable, name
-        As in `Conv2D`; errors too, for (N, T, C).
+        See `nnfast.layers`.
 
     Notes
     -----
-    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, C / groups, O), bias (O,). Costs 2 OT K C O / groups
-    operations per row.
+    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, C / groups, O), bias (O,). 2 OT K C O / groups operations per
+    row.
 
     References
     ----------
@@ -235,22 +221,21 @@ class Conv1D(_Forward):
 
 
 class DepthwiseConv2D(_Convolution):
-    """Each channel convolved with filters of its own.
+    """2D convolution of each channel with its own filters.
 
     Parameters
     ----------
-    kernel_size, strides, padding
-        As in `Conv2D`.
+    kernel_size, strides, padding, dilation_rate
+        See `Conv2D`.
     depth_multiplier : int, default 1
-        Number of filters for each channel; 1 or more.
-    dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
-        As in `Conv2D`; errors too.
+        Number of filters per channel.
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        See `nnfast.layers`.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier), the filters of one channel side by side. Parameters: kernel
-    (KH, KW, C, depth_multiplier), bias (C * depth_multiplier,). Costs 2 OH OW KH KW C depth_multiplier operations per
-    image.
+    Shape (N, H, W, C) to (N, OH, OW, C * depth_multiplier), the filters of a channel being adjacent. Parameters: kernel
+    (KH, KW, C, depth_multiplier), bias (C * depth_multiplier,). 2 OH OW KH KW C depth_multiplier operations per image.
 
     References
     ----------
@@ -298,32 +283,23 @@ class DepthwiseConv2D(_Convolution):
 
 
 class Conv2DTranspose(_Transposed):
-    """The transpose of a convolution: every input pixel adds a kernel-sized patch, `strides` apart.
+    """Transposed 2D convolution: every input pixel adds a kernel-sized patch to the output, `strides` apart.
 
     Parameters
     ----------
-    filters : int
-        Number O of channels of the output.
-    kernel_size, strides
-        As in `Conv2D`.
-    padding : "valid", "same", int, (int, int) or ((top, bottom), (left, right)), default "valid"
-        What the convolution would have padded and its transpose cuts off: nothing, so much that sizes are multiplied by
-        `strides`, or so many rows and columns.
-    dilation_rate, activation, use_bias, kernel_initializer, bias_initializer, trainable, name
-        As in `Conv2D`.
-
-    Raises
-    ------
-    ValueError
-        As in `Conv2D`, and, where the layer is called, if the padding leaves nothing of the output.
-    TypeError
-        As in `Conv2D`.
+    filters, kernel_size, strides, dilation_rate
+        See `Conv2D`.
+    padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        Rows and columns removed from the output, i.e. the padding of the convolution of which this is the transpose:
+        none, as many as make the output `strides` times the input's size, or the given numbers.
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        See `nnfast.layers`.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, O); OH is H S + max(KH - S, 0) for "valid", H S for "same" (as in Keras), and
-    (H - 1) S + KH - top - bottom for numbers; with a dilation D, KH here means (KH - 1) D + 1. Parameters:
-    kernel (KH, KW, O, C), bias (O,). Costs 2 H W KH KW C O operations per image.
+    Shape (N, H, W, C) to (N, OH, OW, O), where OH is H S + max(KH - S, 0) for "valid", H S for "same" (as in Keras),
+    and (H - 1) S + KH - top - bottom for explicit padding; with dilation D, replace KH by (KH - 1) D + 1. Parameters:
+    kernel (KH, KW, O, C), bias (O,). 2 H W KH KW C O operations per image.
 
     References
     ----------
@@ -345,19 +321,19 @@ class Conv2DTranspose(_Transposed):
 
 
 class Conv1DTranspose(_Transposed):
-    """The transpose of a convolution along a sequence.
+    """Transposed 1D convolution along a sequence.
 
     Parameters
     ----------
-    filters, kernel_size, strides, padding, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer
-        As in `Conv2DTranspose`, for one axis; explicit padding is an int or ((before, after),).
-    trainable, name
-        As in `Conv2DTranspose`; errors too, for (N, T, C).
+    filters, kernel_size, strides, padding, dilation_rate
+        See `Conv2DTranspose`; explicit padding is an int or ((before, after),).
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        See `nnfast.layers`.
 
     Notes
     -----
-    Shape (N, T, C) to (N, OT, O). Parameters: kernel (K, O, C), bias (O,). OT is what OH is for
-    `Conv2DTranspose`. Costs 2 T K C O operations per row.
+    Shape (N, T, C) to (N, OT, O), with OT computed like OH in `Conv2DTranspose`. Parameters: kernel (K, O, C), bias
+    (O,). 2 T K C O operations per row.
 
     Examples
     --------

@@ -16,25 +16,17 @@ __all__ = ["Dense", "Input", "Rescaling"]
 
 
 class Input(Layer, Tensor):
-    """Where rows of data enter; it is a symbolic tensor itself.
+    """An input of the network; an `Input` is a symbolic tensor itself.
 
     Parameters
     ----------
-    shape : tuple of int
-        Shape of one row, without the batch axis: ``(784,)``, ``(28, 28, 1)``.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If a size is below 1, or, in a network, the shape is (); rows of single numbers are (1,).
-    TypeError
-        If a size is no integer, or the Input is called: it is a tensor already.
+    shape : int or tuple of int
+        Shape of one row, without the batch axis: ``(784,)``, ``(28, 28, 1)``. Rows that are single numbers have shape
+        (1,).
 
     Notes
     -----
-    Data may be uint8 or of the network's dtype without any copy; see `Network.predict`.
+    Data of dtype uint8 or of the network's dtype are read without a copy.
 
     Examples
     --------
@@ -60,27 +52,19 @@ class Input(Layer, Tensor):
 
 
 class Rescaling(Layer):
-    """y = x * scale + offset, with fixed numbers; ``Rescaling(1 / 255)`` turns pixels of 0 to 255 into 0 to 1.
+    """y = x * scale + offset with constants; ``Rescaling(1 / 255)`` maps pixel values 0 to 255 to the range 0 to 1.
 
     Parameters
     ----------
     scale : float
-        Finite.
+        Factor.
     offset : float, default 0
-        Finite.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `scale` or `offset` is not finite.
-    TypeError
-        If `scale` or `offset` is no number.
+        Summand.
 
     Notes
     -----
-    Shape (N, ...) to the same. After an Input of uint8 rows it runs while the rows are gathered, at no cost of its own.
+    Shape (N, ...) to (N, ...). Directly after a uint8 input, it is applied while the batch is gathered, at no extra
+    cost.
 
     Examples
     --------
@@ -103,38 +87,21 @@ class Rescaling(Layer):
 
 
 class Dense(Layer):
-    """y = g(x W + b): every unit sees every feature of the last axis.
+    """Fully connected layer: y = g(x W + b).
 
     Parameters
     ----------
     units : int
         Number O of outputs.
-    activation : str or activation layer, optional
-        g by name, or a layer such as ``layers.LeakyReLU(0.2)`` for its number; None is the identity.
-    use_bias : bool, default True
-        Whether b is added.
-    kernel_initializer, bias_initializer : Initializer, str, float or array_like
-        First values of W and b; see `nnfast.initializers`. By default Glorot uniform and zeros.
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+        See `nnfast.layers`.
     tied_to : Dense or str, optional
-        Another dense layer of the network, or its name: W is that layer's kernel transposed, one parameter for both, as
-        in autoencoders. `units` is then the number of that layer's inputs.
-    trainable : bool or names, default True
-        Which parameters training changes: all, none, or the named ones, e.g. ``("kernel",)`` for fixed biases.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `units` is below 1, or the activation or an initializer is unknown. Where the layer is called: if a name in
-        `trainable` is no parameter's. From the `Network`: if an array of first values has not the parameter's shape.
-    TypeError
-        If `units` is no integer, or another argument is of a type that it does not take.
+        Another dense layer of the network, or its name. W is then the transposed kernel of that layer, one parameter
+        shared by both, as in tied autoencoders; `units` must equal that layer's number of inputs.
 
     Notes
     -----
-    Shape (N, ..., D) to (N, ..., O). Parameters: kernel (D, O), bias (O,). 2 D O operations for
-    each vector along the last axis.
+    Shape (N, ..., D) to (N, ..., O). Parameters: kernel (D, O), bias (O,). 2 D O operations per vector.
 
     References
     ----------
@@ -176,7 +143,7 @@ class Dense(Layer):
 
     @property
     def activation(self) -> str | dict[str, Any] | None:
-        """The activation function's name, with its number where that is not the default."""
+        """Name of the activation function, with its parameter if that differs from the default."""
         return None if self.function.name == "identity" else self.function.plain()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:

@@ -1,4 +1,4 @@
-"""Layers of one's own, in NumPy."""
+"""User-defined layers, written in NumPy."""
 
 from __future__ import annotations
 
@@ -14,43 +14,26 @@ __all__ = ["CustomLayer"]
 
 
 class CustomLayer(Layer):
-    """Base of layers whose forward and backward pass are written in NumPy.
+    """Base class of layers whose forward and backward passes are written in NumPy.
 
-    Derive from it, give `forward` and `backward`, and where they differ from the defaults `output_shape`,
-    `parameter_shapes` and `initializer`. Keep each argument of your constructor as an attribute of the same name: that
-    is how a layer is shown and saved. A layer that only combines others needs no class: write a function of tensors.
-
-    Parameters
-    ----------
-    trainable : bool or names, default True
-        Which parameters training changes: all, none, or the named ones.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if a name in `trainable` is no parameter's.
-    TypeError
-        If `trainable` is neither a bool nor names.
-    NotImplementedError
-        Where the class has no `forward`; in training, where it has no `backward` and needs one.
+    Subclasses define `forward`, `backward` for training, and `output_shape`, `parameter_shapes` and `initializer` where
+    the defaults do not fit. Every constructor argument must be stored in an attribute of the same name, from which the
+    layer is printed and saved. To combine existing layers, a function of symbolic tensors is enough.
 
     Notes
     -----
-    The arrays that `forward` and `backward` get have rows first, are in the network's dtype, and are valid during the
-    call only; inputs, and the output in `backward`, are read-only, because they may be the caller's own. Results go
-    into the arrays given for them: a method that leaves a part unwritten, or returns its result, is a ValueError. The
-    rest of the step runs without the interpreter lock; these two calls take it. An exception in them voids the step:
-    it propagates, and all parameters are as before.
+    The arrays passed to `forward` and `backward` have the batch as their first axis and the network's dtype, and are
+    valid only during the call. Inputs are read-only, because they may be the caller's data. Results are written to the
+    arrays provided: leaving part of them unwritten or returning a value is a ValueError. Both methods hold the GIL; the
+    rest of the step runs without it. If a method raises an exception, it propagates, and no parameter is changed.
 
-    `Network.load` needs the class by name: ``Network.load(path, custom_objects={"Scale": Scale})``.
+    `Network.load` needs the class: ``Network.load(path, custom_objects={"Scale": Scale})``.
 
     Examples
     --------
     >>> from nnfast import Network, layers
     >>> class Scale(layers.CustomLayer):
-    ...     '''y = factor * x, the factor being trained.'''
+    ...     '''y = factor * x with a trainable factor.'''
     ...     def parameter_shapes(self, input_shape):
     ...         return {"factor": (1,)}
     ...     def initializer(self, parameter):
@@ -59,7 +42,7 @@ class CustomLayer(Layer):
     ...         output[...] = parameters["factor"] * inputs[0]
     ...     def backward(self, d_output, d_inputs, inputs, output, parameters, d_parameters):
     ...         d_inputs[0][...] = parameters["factor"] * d_output
-    ...         if "factor" in d_parameters:  # not where it is frozen
+    ...         if "factor" in d_parameters:  # absent if it is frozen
     ...             d_parameters["factor"] += (d_output * inputs[0]).sum()
     >>> net = Network([layers.Input((2,)), Scale()])
     >>> net.predict([[1.0, 2.0]])
@@ -76,22 +59,17 @@ class CustomLayer(Layer):
         self._declare_trainable(trainable)
 
     def output_shape(self, input_shape: Any) -> Shape:
-        """Shape of one output row, without the batch axis; by default the input's.
+        """Shape of one output row, without the batch axis; by default the input shape.
 
         Parameters
         ----------
         input_shape : tuple of int
-            Shape of one input row; for several inputs a list of such shapes, and the class needs a method of its own.
+            Shape of one input row. A layer with several inputs gets a list of shapes and must override this method.
 
         Returns
         -------
         tuple of int
-            One axis or more, each of 1 or more.
-
-        Raises
-        ------
-        ValueError
-            Where the layer is called: if what the method returns is () or has a size below 1.
+            At least one axis.
 
         Examples
         --------
@@ -107,62 +85,38 @@ class CustomLayer(Layer):
         return tuple(input_shape)
 
     def parameter_shapes(self, input_shape: Any) -> Mapping[str, Shape]:
-        """Names and shapes of the parameters; by default none.
+        """Shapes of the parameters by name (an identifier); by default there are none.
 
         Parameters
         ----------
         input_shape : tuple of int
-            As in `output_shape`.
-
-        Returns
-        -------
-        dict of str to tuple of int
-            The names are identifiers, the sizes 1 or more.
-
-        Raises
-        ------
-        ValueError
-            Where the layer is called: if a name is no identifier or a size is below 1.
+            As for `output_shape`.
         """
         return {}
 
     def initializer(self, parameter: str) -> Any:
-        """First values of a parameter: anything that `nnfast.initializers.get` takes. By default Glorot uniform.
+        """Initial values of a parameter: anything that `nnfast.initializers.get` accepts; by default Glorot uniform.
 
         Parameters
         ----------
         parameter : str
-            A name that `parameter_shapes` gives.
-
-        Returns
-        -------
-        Initializer, str, float or array_like
-
-        Raises
-        ------
-        ValueError
-            From the `Network`: if what the method returns names no initializer or is an array of another shape.
+            A name from `parameter_shapes`.
         """
         return "glorot_uniform"
 
     def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
-        """Fill `output` in place.
+        """Write the output.
 
         Parameters
         ----------
         inputs : list of ndarray (N, ...)
             Read-only.
         output : ndarray (N, ...)
-            Holds anything before: every element is to be written.
+            Uninitialized; every element must be written.
         parameters : dict of str to ndarray
-            By their own names; read-only.
+            Read-only.
         training : bool
             Whether this is a training step.
-
-        Raises
-        ------
-        NotImplementedError
-            If the class does not define it.
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method forward")
 
@@ -175,25 +129,20 @@ class CustomLayer(Layer):
         parameters: dict[str, Array],
         d_parameters: dict[str, Array],
     ) -> None:
-        """Overwrite `d_inputs` and add into `d_parameters`, from the loss's gradient `d_output` by the output.
+        """Write the gradients `d_inputs` and add to `d_parameters`, given the gradient `d_output` of the loss.
 
-        Training does not call it where neither a parameter of the layer nor anything before the layer trains.
+        Not called if neither a parameter of the layer nor anything before the layer is trained.
 
         Parameters
         ----------
         d_output : ndarray (N, ...)
-            To be read, not written.
+            Gradient of the loss with respect to the output; do not write to it.
         d_inputs : list of ndarray (N, ...)
-            Receive the gradients with respect to the inputs. They hold anything before: every element is to be written.
+            Uninitialized; every element must be written.
         inputs, output, parameters
-            As `forward` got and left them; read-only.
+            As passed to `forward` and filled by it; read-only.
         d_parameters : dict of str to ndarray
-            The gradients with respect to the parameters that train, all 0 before; frozen ones are not in it.
-
-        Raises
-        ------
-        NotImplementedError
-            If the class does not define it.
+            Gradients of the trained parameters, initially 0; frozen parameters are absent.
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method backward, which training needs")
 

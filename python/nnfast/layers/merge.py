@@ -1,4 +1,4 @@
-"""Layers that join branches."""
+"""Layers that merge two or more inputs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,9 @@ class _Merge(Layer):
 
 
 class Add(_Merge):
-    """Sum of two or more inputs of one shape, element by element; on tensors also written ``a + b``.
+    """Element-wise sum of inputs of the same shape; also written ``a + b``. There is no broadcasting.
 
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if there are fewer than two inputs, or their shapes differ.
-
-    Notes
-    -----
-    Shapes (N, ...) to the same; nothing is broadcast. A ReLU layer right after it runs inside of it.
+    A ReLU directly after the layer is fused into it.
 
     References
     ----------
@@ -48,21 +36,7 @@ class Add(_Merge):
 
 
 class Multiply(_Merge):
-    """Product of two or more inputs of one shape, element by element; on tensors also written ``a * b``.
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if there are fewer than two inputs, or their shapes differ.
-
-    Notes
-    -----
-    Shapes (N, ...) to the same; nothing is broadcast.
+    """Element-wise product of inputs of the same shape; also written ``a * b``. There is no broadcasting.
 
     Examples
     --------
@@ -76,27 +50,12 @@ class Multiply(_Merge):
 
 
 class Concatenate(_Merge):
-    """Inputs side by side along one axis; their other sizes are equal.
+    """Concatenate inputs along one axis; all other sizes must be equal.
 
     Parameters
     ----------
     axis : int, default -1
-        Counted as in Keras, the batch axis being 0: 1 is a row's first axis, -1 its last. The batch axis is not
-        allowed.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `axis` is 0. Where the layer is called: if the inputs have no such axis, differ in another one, or are
-        fewer than two.
-    TypeError
-        If `axis` is no integer.
-
-    Notes
-    -----
-    Shapes (N, ..., A, ...), (N, ..., B, ...), ... to (N, ..., A + B + ..., ...).
+        As in Keras, axis 0 is the batch axis, which is not allowed: 1 is the first axis of a row, -1 the last.
 
     Examples
     --------

@@ -1,4 +1,15 @@
-"""Layers that bring their inputs to mean 0 and variance 1, and then scale and shift them again."""
+"""Normalization layers: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
+
+They differ in the elements over which mean and variance are taken. All map (N, ..., C) to the same shape, have
+parameters gamma (C,) and beta (C,), and share these options:
+
+epsilon : float, default 1e-3
+    Added to the variance; larger than 0.
+center : bool, default True
+    Whether to add beta.
+scale : bool, default True
+    Whether to multiply by gamma.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +26,7 @@ __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
 
 
 class _Normalization(Layer):
-    """What the normalising layers have in common: epsilon, gamma and beta."""
+    """The options shared by all normalization layers."""
 
     def __init__(
         self,
@@ -46,49 +57,33 @@ class _Normalization(Layer):
 
 
 class BatchNormalization(_Normalization):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, for each channel over the batch.
+    """Normalize each channel over the batch.
 
-    In training, mean and variance are those of the batch: over the rows and all axes but the last. Moving averages
-    follow them, moving = momentum * moving + (1 - momentum) * batch, and take their place in prediction.
+    In training, mean and variance are taken over the batch and all axes but the last, and moving averages follow them:
+    moving = momentum * moving + (1 - momentum) * batch. Prediction uses the moving averages.
 
     Parameters
     ----------
     momentum : float, default 0.99
-        0 <= momentum < 1.
-    epsilon : float, default 1e-3
-        Above 0.
-    center, scale : bool, default True
-        Whether there is a beta, and a gamma.
-    beta_initializer, gamma_initializer : Initializer, str, float or array_like
-        By default zeros and ones.
+        Decay of the moving averages, 0 <= momentum < 1.
+    epsilon, center, scale, beta_initializer, gamma_initializer, name
+        See `nnfast.layers.normalization`.
     moving_mean_initializer, moving_variance_initializer : Initializer, str, float or array_like
-        By default zeros and ones.
-    trainable : bool or names, default True
-        Which of gamma and beta training changes. With False, as after ``net.freeze("<layer>")``, the moving averages
-        stay too, and they are used in training as well.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `momentum` is not in [0, 1), `epsilon` is not above 0, or an initializer is unknown. Where the layer is
-        called: if a name in `trainable` is no parameter's that an optimiser trains. Where the moving averages are used:
-        if a variance is negative.
-    TypeError
-        If one of the numbers is none, or another argument is of a type that it does not take.
+        Initial moving averages; zeros and ones by default.
+    trainable : bool or sequence of str, default True
+        Which of gamma and beta are trained. With False, and after ``net.freeze("<layer>")``, the moving averages do not
+        change either, and training uses them in place of the batch's statistics.
 
     Notes
     -----
-    Shape (N, ..., C) to the same. Parameters: gamma (C,), beta (C,), moving_mean (C,), moving_variance (C,). The last
-    two are no parameters that an optimiser trains, but they are saved, copied and counted like the others; a step that
-    fails leaves them as they were.
+    Further parameters: moving_mean (C,) and moving_variance (C,), which are saved, copied and counted but not trained.
 
-    The variance is the mean of squared distances, in the moving average too, as in Keras. (PyTorch's running variance
-    is larger by n / (n - 1), and its momentum is 1 - momentum here.) A batch of one row is allowed. In training, x is
-    read twice forward, and x and dy twice backward. The variance is summed around the mean of a tile of rows, and the
-    tiles are merged in float64; cut and order follow from the shape alone. A ReLU layer right after it runs inside of
-    it. In prediction it runs inside of a dense layer or a convolution right before it that has no activation.
+    The variance is biased (divided by n) in the moving average too, as in Keras. PyTorch's running variance is larger
+    by n / (n - 1), and its momentum is 1 - momentum here.
+
+    Variances are summed around the mean of a tile of rows, and the tiles are merged in float64; tiles and order depend
+    on the shape alone. A ReLU directly after the layer is fused into it; in prediction, the layer is fused into a
+    preceding dense layer or convolution without activation.
 
     References
     ----------
@@ -129,7 +124,7 @@ class BatchNormalization(_Normalization):
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     def trains(self, parameter: str) -> bool:
-        """Whether training changes the parameter; the moving averages stay only where all stays."""
+        """Whether training changes the parameter; moving averages are fixed only if the whole layer is."""
         if parameter.startswith("moving_"):
             return self._trainable is not False
         return super().trains(parameter)
@@ -143,33 +138,12 @@ class BatchNormalization(_Normalization):
 
 
 class LayerNormalization(_Normalization):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance being those of the last axis.
+    """Normalize each vector along the last axis, in training and prediction alike.
 
     Parameters
     ----------
-    epsilon : float, default 1e-3
-        Above 0.
-    center, scale : bool, default True
-        Whether there is a beta, and a gamma.
-    beta_initializer, gamma_initializer : Initializer, str, float or array_like
-        By default zeros and ones.
-    trainable : bool or names, default True
-        Which parameters training changes.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `epsilon` is not above 0, or an initializer is unknown. Where the layer is called: if a name in `trainable`
-        is no parameter's.
-    TypeError
-        If `epsilon` is no number, or another argument is of a type that it does not take.
-
-    Notes
-    -----
-    Shape (N, ..., D) to the same. Parameters: gamma (D,), beta (D,). The same in training and in prediction, and each
-    row by itself. Mean and variance are found again in the backward pass, from a row that is in the cache.
+    epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name
+        See `nnfast.layers.normalization`.
 
     References
     ----------
@@ -201,38 +175,18 @@ class LayerNormalization(_Normalization):
 
 
 class GroupNormalization(_Normalization):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over a group of channels of one image.
+    """Normalize each image over groups of adjacent channels, in training and prediction alike.
 
-    Mean and variance are taken over all axes but the batch, and over the C / groups channels of a group, which stand
-    together.
+    Mean and variance are taken over the C / groups channels of a group and all axes but the batch axis. Since rows do
+    not interact, it suits batches that are too small for `BatchNormalization`.
 
     Parameters
     ----------
     groups : int, default 32
-        Divides C. 1 normalises a whole image; C, each channel by itself (instance normalisation).
-    epsilon : float, default 1e-3
-        Above 0.
-    center, scale : bool, default True
-        Whether there is a beta, and a gamma.
-    beta_initializer, gamma_initializer : Initializer, str, float or array_like
-        By default zeros and ones.
-    trainable : bool or names, default True
-        Which parameters training changes.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `groups` is below 1, `epsilon` is not above 0, or an initializer is unknown. Where the layer is called: if
-        `groups` does not divide C, or a name in `trainable` is no parameter's.
-    TypeError
-        If `groups` is no integer, `epsilon` is no number, or another argument is of a type that it does not take.
-
-    Notes
-    -----
-    Shape (N, ..., C) to the same. Parameters: gamma (C,), beta (C,). The same in training and in prediction, and each
-    image by itself, so it serves where batches are too small for `BatchNormalization`. Sums are made as there.
+        Number of groups; must divide C. With 1, a whole image is normalized; with C, each channel (instance
+        normalization).
+    epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name
+        See `nnfast.layers.normalization`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Pooling: the largest element or the mean of each window, or of the whole image or sequence."""
+"""Max and average pooling over windows, or over the whole image or sequence."""
 
 from __future__ import annotations
 
@@ -49,34 +49,28 @@ class _Pool(Layer):
 
 
 class MaxPool2D(_Pool):
-    """The largest element of each window of an image, channel by channel.
+    """Maximum over each window of an image, per channel.
 
     Parameters
     ----------
-    pool_size : int or pair of int, default 2
+    pool_size : int or (int, int), default 2
         Height and width of the window.
-    strides : int or pair of int, optional
-        Steps between windows; by default the windows stand side by side.
-    padding : "valid", "same" or amounts, default "valid"
-        "valid": none. "same": output size ceil(H / stride), the odd row or column at the end. Amounts: one integer for
-        all sides, one for each axis, or ((top, bottom), (left, right)); smaller than the window. Padding never wins.
-    name : str, optional
-        As in `Layer`; errors too.
+    strides : int or (int, int), optional
+        Step between windows; by default `pool_size`.
+    padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        "same" gives an output of ceil(H / stride) rows, an odd row or column of padding coming last. Explicit padding
+        must be smaller than the window. Padding never wins.
 
     Raises
     ------
     ValueError
-        If a size or a step is below 1, a pair has not two numbers, or the padding is negative or an unknown word. Where
-        the layer is called: if the input is not of (N, H, W, C), the window is larger than the padded image, or the
-        padding is not smaller than the window. In training: if the window has more than 2^24 elements.
-    TypeError
-        If a size, a step or an amount is no integer.
+        When the layer is called: if the window is larger than the padded image. In training: if the window has more
+        than 2^24 elements.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C), OH = floor((H + top + bottom - height) / stride) + 1. Where several elements
-    of a window are largest, the first of them, row by row, gets the gradient. Costs one comparison for each element of
-    each window.
+    Shape (N, H, W, C) to (N, OH, OW, C), OH = floor((H + top + bottom - height) / stride) + 1. Among equal maxima, the
+    first in row-major order receives the gradient.
 
     References
     ----------
@@ -95,23 +89,16 @@ class MaxPool2D(_Pool):
 
 
 class AvgPool2D(_Pool):
-    """The mean of each window of an image, channel by channel.
+    """Mean of each window of an image, per channel.
 
     Parameters
     ----------
-    pool_size : int or pair of int, default 2
-        Height and width of the window.
-    strides : int or pair of int, optional
-        Steps between windows; by default the windows stand side by side.
-    padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool2D`, errors too. Padding is not counted: the mean is that of the elements inside of the image.
-    name : str, optional
-        As in `Layer`; errors too.
+    pool_size, strides, padding
+        See `MaxPool2D`. Padding does not count: the mean is taken over the elements inside the image.
 
     Notes
     -----
-    Shape (N, H, W, C) to (N, OH, OW, C), as `MaxPool2D`. Costs one addition for each element of each window, and the
-    window may have any number of them.
+    Shape (N, H, W, C) to (N, OH, OW, C), as for `MaxPool2D`.
 
     References
     ----------
@@ -130,23 +117,12 @@ class AvgPool2D(_Pool):
 
 
 class MaxPool1D(_Pool):
-    """The largest element of each window of a sequence, channel by channel.
+    """Maximum over each window of a sequence, per channel; shape (N, T, C) to (N, OT, C).
 
     Parameters
     ----------
-    pool_size : int, default 2
-        Length of the window.
-    strides : int, optional
-        Step between windows; by default the windows stand side by side.
-    padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool2D`, errors too; amounts are one integer for both ends, or ((before, after),).
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, OT, C), OT = floor((T + before + after - length) / stride) + 1. Ties and cost are as in
-    `MaxPool2D`.
+    pool_size, strides, padding
+        See `MaxPool2D`; explicit padding is an int or ((before, after),).
 
     Examples
     --------
@@ -160,22 +136,12 @@ class MaxPool1D(_Pool):
 
 
 class AvgPool1D(_Pool):
-    """The mean of each window of a sequence, channel by channel.
+    """Mean of each window of a sequence, per channel; shape (N, T, C) to (N, OT, C).
 
     Parameters
     ----------
-    pool_size : int, default 2
-        Length of the window.
-    strides : int, optional
-        Step between windows; by default the windows stand side by side.
-    padding : "valid", "same" or amounts, default "valid"
-        As in `MaxPool1D`, errors too. Padding is not counted: the mean is that of the elements inside of the sequence.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, OT, C), as `MaxPool1D`.
+    pool_size, strides, padding
+        See `MaxPool1D`. Padding does not count: the mean is taken over the elements inside the sequence.
 
     Examples
     --------
@@ -200,23 +166,12 @@ class _GlobalPool(Layer):
 
 
 class GlobalAvgPool2D(_GlobalPool):
-    """The mean of each channel over the whole image.
+    """Mean of each channel over the image: (N, H, W, C) to (N, C).
 
     Parameters
     ----------
     keepdims : bool, default False
-        Whether height and width stay as axes of one element.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if the input is not of (N, H, W, C).
-
-    Notes
-    -----
-    Shape (N, H, W, C) to (N, C), or (N, 1, 1, C). A sum is a chain over the pixels, row by row.
+        Whether to keep the pooled axes with size 1: (N, 1, 1, C).
 
     References
     ----------
@@ -234,23 +189,17 @@ class GlobalAvgPool2D(_GlobalPool):
 
 
 class GlobalMaxPool2D(_GlobalPool):
-    """The largest element of each channel over the whole image.
+    """Maximum of each channel over the image: (N, H, W, C) to (N, C). The first of equal maxima receives the gradient.
 
     Parameters
     ----------
     keepdims : bool, default False
-        Whether height and width stay as axes of one element.
-    name : str, optional
-        As in `Layer`; errors too.
+        Whether to keep the pooled axes with size 1: (N, 1, 1, C).
 
     Raises
     ------
     ValueError
-        Where the layer is called: if the input is not of (N, H, W, C). In training: if it has more than 2^24 pixels.
-
-    Notes
-    -----
-    Shape (N, H, W, C) to (N, C), or (N, 1, 1, C). The first of equals gets the gradient.
+        In training: if the image has more than 2^24 pixels.
 
     Examples
     --------
@@ -264,23 +213,12 @@ class GlobalMaxPool2D(_GlobalPool):
 
 
 class GlobalAvgPool1D(_GlobalPool):
-    """The mean of each channel over the whole sequence.
+    """Mean of each channel over the sequence: (N, T, C) to (N, C).
 
     Parameters
     ----------
     keepdims : bool, default False
-        Whether time stays as an axis of one element.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if the input is not of (N, T, C).
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, C), or (N, 1, C). A sum is a chain over the steps in time.
+        Whether to keep the time axis with size 1: (N, 1, C).
 
     Examples
     --------
@@ -294,23 +232,12 @@ class GlobalAvgPool1D(_GlobalPool):
 
 
 class GlobalMaxPool1D(_GlobalPool):
-    """The largest element of each channel over the whole sequence.
+    """Maximum of each channel over the sequence: (N, T, C) to (N, C). The first of equal maxima receives the gradient.
 
     Parameters
     ----------
     keepdims : bool, default False
-        Whether time stays as an axis of one element.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        Where the layer is called: if the input is not of (N, T, C). In training: if it has more than 2^24 steps.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, C), or (N, 1, C). The first of equals gets the gradient.
+        Whether to keep the time axis with size 1: (N, 1, C).
 
     Examples
     --------

@@ -1,4 +1,8 @@
-"""Layers that act in training only."""
+"""Layers that act in training only; in prediction y = x.
+
+Random numbers are a function of the network's seed, the training step, the layer and the element: they do not depend
+on the number of threads, and training resumed from a checkpoint continues the sequence.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,12 @@ __all__ = ["Dropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
 
 
 class Dropout(Layer):
-    """In training, each element is 0 with probability `rate` and else x / (1 - rate); otherwise y = x.
+    """In training, set each element to 0 with probability `rate` and scale the others by 1 / (1 - rate).
 
     Parameters
     ----------
     rate : float
         0 <= rate < 1.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `rate` is below 0, or 1 or more.
-    TypeError
-        If `rate` is no number.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. Which elements fall is a function of the network's seed, the step, the layer and the
-    element alone: the same for any number of threads and after a resume from a checkpoint.
 
     References
     ----------
@@ -55,7 +45,10 @@ class Dropout(Layer):
 
 
 class _SpatialDropout(Layer):
-    """Dropout of whole channels."""
+    """Dropout of whole channels.
+
+    Neighbouring elements are strongly correlated, so dropping single elements would hide little information.
+    """
 
     op = "spatial_dropout"
     axes: ClassVar[int]
@@ -69,27 +62,12 @@ class _SpatialDropout(Layer):
 
 
 class SpatialDropout1D(_SpatialDropout):
-    """In training, each channel of a sequence is 0 with probability `rate` and else x / (1 - rate); otherwise y = x.
+    """In training, set each channel of a sequence to 0 with probability `rate` and scale the others by 1 / (1 - rate).
 
     Parameters
     ----------
     rate : float
         0 <= rate < 1.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `rate` is below 0, or 1 or more, or, where the layer is called, the input is not of (N, T, C).
-    TypeError
-        If `rate` is no number.
-
-    Notes
-    -----
-    Shape (N, T, C) to the same. A channel falls at all times or at none, because neighbours in time are much alike
-    and would tell what a single dropped number was. Which channels fall is a function of the network's seed, the step,
-    the layer, the row and the channel alone.
 
     References
     ----------
@@ -106,27 +84,12 @@ class SpatialDropout1D(_SpatialDropout):
 
 
 class SpatialDropout2D(_SpatialDropout):
-    """In training, each channel of an image is 0 with probability `rate` and else x / (1 - rate); otherwise y = x.
+    """In training, set each channel of an image to 0 with probability `rate` and scale the others by 1 / (1 - rate).
 
     Parameters
     ----------
     rate : float
         0 <= rate < 1.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `rate` is below 0, or 1 or more, or, where the layer is called, the input is not of (N, H, W, C).
-    TypeError
-        If `rate` is no number.
-
-    Notes
-    -----
-    Shape (N, H, W, C) to the same. A channel falls in all pixels or in none, because neighbouring pixels are much
-    alike and would tell what a single dropped number was. Which channels fall is a function of the network's seed, the
-    step, the layer, the image and the channel alone.
 
     References
     ----------
@@ -143,26 +106,12 @@ class SpatialDropout2D(_SpatialDropout):
 
 
 class GaussianNoise(Layer):
-    """In training, y = x + stddev * z with normal random numbers z; otherwise y = x.
+    """In training, add normally distributed noise: y = x + stddev * z. Noise on the inputs acts like weight decay.
 
     Parameters
     ----------
     stddev : float
-        Standard deviation of the noise, 0 or more.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `stddev` is negative or not finite.
-    TypeError
-        If `stddev` is no number.
-
-    Notes
-    -----
-    Shape (N, ...) to the same. z is a function of the network's seed, the step, the layer and the element alone: the
-    same for any number of threads and after a resume from a checkpoint. Noise on the inputs acts like weight decay.
+        Standard deviation of the noise, 0 or larger.
 
     References
     ----------

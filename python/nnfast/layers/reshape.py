@@ -1,4 +1,4 @@
-"""Layers that change the shape of rows and nothing else."""
+"""Layers that change the shape of rows only. They cost nothing, because no data move."""
 
 from __future__ import annotations
 
@@ -12,16 +12,7 @@ __all__ = ["Flatten", "Reshape"]
 
 
 class Flatten(Layer):
-    """Rows of any shape as vectors: (N, a, b, ...) to (N, a * b * ...), the last axis running fastest.
-
-    Parameters
-    ----------
-    name : str, optional
-        As in `Layer`; its errors are the only ones.
-
-    Notes
-    -----
-    Costs nothing: no number moves.
+    """Flatten rows in row-major order: (N, a, b, ...) to (N, a * b * ...).
 
     Examples
     --------
@@ -34,26 +25,12 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """Rows in another shape with the same number of elements: (N, ...) to (N, *target_shape).
+    """Reshape rows: (N, ...) to (N, *target_shape), with the same number of elements.
 
     Parameters
     ----------
-    target_shape : tuple of int
-        Shape of one row, without the batch axis; one size may be -1 and follows from the others.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If a size is 0 or below -1, or more than one is -1. Where the layer is called: if the number of elements
-        differs from the input's, or no whole number is left for -1.
-    TypeError
-        If a size is no integer.
-
-    Notes
-    -----
-    Costs nothing: no number moves.
+    target_shape : sequence of int
+        Shape of one row, without the batch axis. One size may be -1 and is inferred from the others.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers that make images and sequences larger or smaller: up-sampling, zero padding, cropping."""
+"""Upsampling, zero padding and cropping of images and sequences."""
 
 from __future__ import annotations
 
@@ -14,29 +14,15 @@ __all__ = ["Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D", "ZeroPadd
 
 
 class UpSampling2D(Layer):
-    """Images made larger by whole factors.
+    """Upsample images by integer factors: (N, H, W, C) to (N, size H, size W, C), with the values of Keras.
 
     Parameters
     ----------
-    size : int or pair of int, default 2
-        Factors of height and width.
+    size : int or (int, int), default 2
+        Factors for height and width.
     interpolation : {"nearest", "bilinear"}, default "nearest"
-        "nearest" repeats each pixel. "bilinear" interpolates between the centres of pixels: row o of the output lies
-        at row (o + 1/2) / size - 1/2 of the input; beyond the outermost centres the image goes on as it is there.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If a factor is below 1, a pair has not two numbers, or the interpolation is unknown. Where the layer is called:
-        if the input is not of (N, H, W, C), or an axis of the output reaches 2^30.
-    TypeError
-        If a factor is no integer.
-
-    Notes
-    -----
-    Shape (N, H, W, C) to (N, size H, size W, C), with Keras's values.
+        "nearest" repeats each pixel. "bilinear" interpolates between pixel centers: row o of the output lies at row
+        (o + 1/2) / size - 1/2 of the input, and the edge pixels extend beyond the border.
 
     Examples
     --------
@@ -62,26 +48,12 @@ class UpSampling2D(Layer):
 
 
 class UpSampling1D(Layer):
-    """Sequences made longer: each step is repeated.
+    """Repeat each time step: (N, T, C) to (N, size T, C).
 
     Parameters
     ----------
     size : int, default 2
-        How often.
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If `size` is below 1. Where the layer is called: if the input is not of (N, T, C), or the output reaches
-        2^30 steps.
-    TypeError
-        If `size` is no integer.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, size T, C).
+        Number of repetitions.
 
     Examples
     --------
@@ -113,26 +85,14 @@ class _ZeroPadding(Layer):
 
 
 class ZeroPadding2D(_ZeroPadding):
-    """Zeros around images.
+    """Pad images with zeros: (N, H, W, C) to (N, top + H + bottom, left + W + right, C).
+
+    The ``padding=`` of a convolution costs less.
 
     Parameters
     ----------
-    padding : int, pair of int, or pair of pairs, default 1
-        Rows and columns of zeros: on all sides, for each axis, or ((top, bottom), (left, right)).
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If an amount is negative, or a pair has not two entries. Where the layer is called: if the input is not of
-        (N, H, W, C), or an amount reaches 2^30.
-    TypeError
-        If an amount is no integer.
-
-    Notes
-    -----
-    Shape (N, H, W, C) to (N, top + H + bottom, left + W + right, C). A convolution's own ``padding=`` costs less.
+    padding : int, (int, int) or ((top, bottom), (left, right)), default 1
+        Rows and columns of zeros: for all sides, for each axis, or for each side.
 
     Examples
     --------
@@ -147,26 +107,12 @@ class ZeroPadding2D(_ZeroPadding):
 
 
 class ZeroPadding1D(_ZeroPadding):
-    """Zeros before and after sequences.
+    """Pad sequences with zeros: (N, T, C) to (N, before + T + after, C).
 
     Parameters
     ----------
-    padding : int or pair of int, default 1
-        Steps of zeros: at both ends, or (before, after).
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If an amount is negative, or there are more than two. Where the layer is called: if the input is not of
-        (N, T, C), or an amount reaches 2^30.
-    TypeError
-        If an amount is no integer.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, before + T + after, C).
+    padding : int or (before, after), default 1
+        Number of zero steps, at both ends or at each.
 
     Examples
     --------
@@ -191,26 +137,12 @@ class _Cropping(Layer):
 
 
 class Cropping2D(_Cropping):
-    """Images without their margins.
+    """Crop images: (N, H, W, C) to (N, H - top - bottom, W - left - right, C).
 
     Parameters
     ----------
-    cropping : int, pair of int, or pair of pairs
-        Rows and columns that fall away: on all sides, for each axis, or ((top, bottom), (left, right)).
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If an amount is negative, or a pair has not two entries. Where the layer is called: if the input is not of
-        (N, H, W, C), or nothing is left of an axis.
-    TypeError
-        If an amount is no integer.
-
-    Notes
-    -----
-    Shape (N, H, W, C) to (N, H - top - bottom, W - left - right, C).
+    cropping : int, (int, int) or ((top, bottom), (left, right))
+        Rows and columns to remove: from all sides, for each axis, or for each side.
 
     Examples
     --------
@@ -224,26 +156,12 @@ class Cropping2D(_Cropping):
 
 
 class Cropping1D(_Cropping):
-    """Sequences without their first and last steps.
+    """Crop sequences: (N, T, C) to (N, T - before - after, C).
 
     Parameters
     ----------
-    cropping : int or pair of int
-        Steps that fall away: at both ends, or (before, after).
-    name : str, optional
-        As in `Layer`; errors too.
-
-    Raises
-    ------
-    ValueError
-        If an amount is negative, or there are more than two. Where the layer is called: if the input is not of
-        (N, T, C), or nothing is left.
-    TypeError
-        If an amount is no integer.
-
-    Notes
-    -----
-    Shape (N, T, C) to (N, T - before - after, C).
+    cropping : int or (before, after)
+        Number of steps to remove, from both ends or from each.
 
     Examples
     --------
