@@ -1,10 +1,14 @@
-"""nnfast: neural networks on CPUs, trained and run fast, exactly and reproducibly.
+"""nnfast: fast, exact and reproducible neural networks on CPUs.
 
 >>> import nnfast as nf
 >>> from nnfast import layers
 >>> net = nf.Network([layers.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3)], seed=0)
 >>> net
 <Network 'network': 3 layers, 67 parameters, input (4,), output (3,), float32>
+
+Docstrings write N for the batch size, H and W for height and width, C for channels, T for time, D for features and K
+for classes. Invalid values and shapes raise a ValueError, wrong types and dtypes a TypeError, calls at the wrong time a
+RuntimeError; only errors that are not evident are listed. Random numbers depend on seeds alone.
 """
 
 import importlib
@@ -43,7 +47,7 @@ __all__ = [
 ]
 
 _ON_DEMAND = ("data", "kernels", "models")
-"""Modules that most programs do not need; they are imported when first used, so that nnfast itself is quick."""
+"""Modules imported on first use, to keep the import of nnfast fast."""
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -2,21 +2,21 @@
 
 ==============  ====================================================================
 identity        x (also "linear")
-heaviside       1 where x >= threshold (default 0), else 0; its gradient is 0
+heaviside       1 if x >= threshold (default 0), else 0; the gradient is 0
 sigmoid         1 / (1 + exp(-x))
 tanh            tanh(x)
 relu            max(x, 0)
-leaky_relu      x where x > 0, else slope * x (default slope .01)
-elu             x where x > 0, else alpha * (exp(x) - 1) (default alpha 1)
-selu            scale * elu(x), self-normalising (Klambauer et al. 2017)
-gelu            x * Phi(x) with the normal distribution function Phi
-gelu_tanh       the same with Phi approximated by tanh
+leaky_relu      x if x > 0, else slope * x (default slope 0.01)
+elu             x if x > 0, else alpha * (exp(x) - 1) (default alpha 1)
+selu            scale * elu(x), self-normalizing (Klambauer et al. 2017)
+gelu            x * Phi(x), Phi being the standard normal distribution function
+gelu_tanh       gelu with Phi approximated by tanh
 silu            x * sigmoid(x) (also "swish")
 softplus        log(1 + exp(x))
 softsign        x / (1 + abs(x))
 hard_sigmoid    min(max(x / 6 + 1/2, 0), 1)
-softmax         exp(x_k) / sum_j exp(x_j) over the last axis
-log_softmax     log(softmax(x)) over the last axis
+softmax         exp(x_k) / sum_j exp(x_j) along the last axis
+log_softmax     log(softmax(x)) along the last axis
 ==============  ====================================================================
 """
 
@@ -34,25 +34,20 @@ __all__ = ["ActivationFunction", "get", "names"]
 __getattr__, __dir__ = module_names(__name__, __all__)
 
 _ALIASES = {"linear": "identity", "swish": "silu"}
-"""What some are called elsewhere."""
+"""Names used by other libraries."""
 _DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class ActivationFunction:
-    """An activation function and its one number. `get` makes them; nothing is checked here.
+    """An activation function and its parameter, as returned by `get`; immutable.
 
     Parameters
     ----------
     name : str
-        One of `names`.
+        A name from `names`.
     alpha : float
-        Threshold, slope or alpha; 0 where the function has none.
-
-    Raises
-    ------
-    AttributeError
-        If a field is set: make a new one.
+        Threshold, slope or alpha; 0 for functions without a parameter.
 
     Examples
     --------
@@ -65,7 +60,7 @@ class ActivationFunction:
     alpha: float
 
     def plain(self) -> str | dict[str, Any]:
-        """The function as JSON keeps it: its name, with its number where that is not the default."""
+        """The function as a JSON value: its name, with the parameter if that differs from the default."""
         if self.alpha == _DEFAULT_ALPHA.get(self.name, 0.0):
             return self.name
         return {"name": self.name, "alpha": self.alpha}
@@ -84,26 +79,18 @@ def names() -> list[str]:
 
 
 def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
-    """The activation function that a name, None (identity), or an activation layer stands for.
+    """Look up an activation function.
 
     Parameters
     ----------
     activation : str, None, ActivationFunction or activation layer
-        What a layer was given as ``activation=``. Case and underscores in a name do not count ("LeakyReLU"), and
-        "linear" and "swish" are known too.
+        Case and underscores in names are ignored ("LeakyReLU"). None is the identity.
     alpha : float, optional
-        Threshold, slope or alpha; the function's default where None. Only beside a name.
+        Threshold, slope or alpha of a function given by name.
 
     Returns
     -------
     ActivationFunction
-
-    Raises
-    ------
-    ValueError
-        For an unknown name (the text gives the nearest valid one), or an alpha that is not finite.
-    TypeError
-        For anything else, such as a class or a function of your own.
 
     Examples
     --------

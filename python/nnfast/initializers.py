@@ -1,14 +1,14 @@
-"""First values of a network's parameters.
+"""Initializers: initial values of parameters.
 
-Every parameter is drawn from its own stream of a counter-based generator, which (seed, index of the parameter) names.
-The numbers are drawn and scaled in float64 and then rounded to the network's dtype, so a float32 and a float64 network
-with the same seed start from the same values.
+Each parameter has its own stream of a counter-based random number generator, identified by the network's seed and the
+index of the parameter. Values are computed in float64 and rounded to the network's dtype, so float32 and float64
+networks with the same seed start from the same values.
 
-"Fan in" is the number of products that one output sums, "fan out" the number that one input takes part in, both
-without regard to strides and edges:
+Fan-in is the number of products summed for one output, fan-out the number of products that one input enters,
+disregarding strides and borders:
 
 =================================================  ==================  ===============
-kernel                                             fan in              fan out
+kernel                                             fan-in              fan-out
 =================================================  ==================  ===============
 dense (D, O)                                       D                   O
 convolution (KH, KW, C / groups, O)                KH KW C / groups    KH KW O / groups
@@ -16,9 +16,9 @@ depthwise (KH, KW, C, multiplier)                  KH KW               KH KW mul
 transposed convolution (KH, KW, O, C)              KH KW C             KH KW O
 =================================================  ==================  ===============
 
-For a vector both are its length. Keras takes the last two axes of every kernel for D and O, whatever they are, and so
-has other numbers for groups and for the last two rows: by its fan in, a depthwise layer of 64 channels started with
-`HeNormal` would leave signals an eighth of their size. PyTorch's fan in differs for transposed kernels alone.
+For a vector, both are its length. Keras always takes the last two axes as D and O, so it differs for grouped, depthwise
+and transposed kernels: with its fan-in, a depthwise layer of 64 channels initialized by `HeNormal` would scale signals
+by 1/8. PyTorch differs for transposed kernels only.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ __getattr__, __dir__ = module_names(__name__, __all__)
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """Fan in and fan out of a kernel of dense layers and plain convolutions; of other layers `Layer.fans` tells them.
+    """Fan-in and fan-out of the kernel of a dense layer or an ordinary convolution; other layers override `Layer.fans`.
 
     Examples
     --------
@@ -83,11 +83,9 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 class Initializer(Configured):
-    """Base of all initialisers: called with a shape, a seed and a stream it gives float64 values.
+    """Base class of all initializers: called with a shape, a seed and a stream, they return float64 values.
 
-    Notes
-    -----
-    A network calls it with its own seed and, as stream, the parameter's place in `Network.parameters`.
+    A network passes its own seed and, as stream, the index of the parameter in `Network.parameters`.
 
     Examples
     --------
@@ -103,19 +101,19 @@ class Initializer(Configured):
         raise NotImplementedError
 
     def draw(self, shape: Shape, seed: int, stream: int, fans: tuple[int, int]) -> Array:
-        """The values of a parameter of these fans; for initialisers that do not look at fans, those of a call."""
+        """Values of a parameter with the given fans; by default those of a call."""
         return as_array(self(shape, seed, stream), type(self).__name__, "a result")
 
 
 def _scaled(values: Array, scale: float, offset: float) -> Array:
-    """`values` times scale plus offset, in place: new arrays would cost more than the arithmetic."""
+    """`values` * scale + offset in place: new arrays would cost more than the arithmetic."""
     values *= scale
     values += offset
     return values
 
 
 def _count(shape: Shape) -> int:
-    """The number of elements of a shape that fits in memory."""
+    """Number of elements of a shape, checked to fit in memory."""
     count = math.prod(shape_of("initializer", "shape", shape, minimum=0))
     if count >= 2**48:
         raise ValueError(f"initializer: expected a shape of fewer than 2^48 elements, got {shape}")
@@ -123,7 +121,7 @@ def _count(shape: Shape) -> int:
 
 
 def _counters(shape: Shape, seed: int, stream: int) -> tuple[int, int, int]:
-    """What the core's generators of random numbers take."""
+    """Arguments of the core's random number generators."""
     return (
         _count(shape),
         integer("initializer", "seed", seed, minimum=0, upper_bound=2**64),
@@ -180,13 +178,6 @@ class Constant(Initializer):
     ----------
     value : float, default 0
 
-    Raises
-    ------
-    ValueError
-        If `value` is not finite.
-    TypeError
-        If it is no real number.
-
     Examples
     --------
     >>> from nnfast import initializers
@@ -204,24 +195,16 @@ class Constant(Initializer):
 
 
 class Given(Initializer):
-    """The values of an array of the parameter's shape.
+    """The values of an array, which must have the shape of the parameter.
 
     Parameters
     ----------
     values : array_like
         Finite numbers; copied.
 
-    Raises
-    ------
-    ValueError
-        If a value is not finite or no number. From `Network`, if the array has not the parameter's shape.
-    TypeError
-        If NumPy cannot make float64 of it, as of complex numbers.
-
     Notes
     -----
-    A saved network holds its parameters' values, not the array that they started from: a loaded network shows `Zeros`
-    in its place.
+    Saved networks do not store the array; a loaded network has `Zeros` in its place.
 
     Examples
     --------
@@ -244,7 +227,7 @@ class Given(Initializer):
         return self.values
 
     def get_config(self) -> dict[str, Any]:
-        """Plain values cannot hold the array; `initializers.get` reads this as `Zeros`."""
+        """Empty, because JSON cannot hold the array; `initializers.get` reads it as `Zeros`."""
         return {}
 
     def __repr__(self) -> str:
@@ -256,15 +239,7 @@ class RandomUniform(Initializer):
 
     Parameters
     ----------
-    minval, maxval : float, default -.05 and .05
-        minval <= maxval.
-
-    Raises
-    ------
-    ValueError
-        If a bound is not finite, or `maxval` is below `minval`.
-    TypeError
-        If a bound is no real number.
+    minval, maxval : float, default -0.05 and 0.05
 
     Examples
     --------
@@ -285,20 +260,11 @@ class RandomUniform(Initializer):
 
 
 class RandomNormal(Initializer):
-    """Normal with the given mean and standard deviation.
+    """Normal with mean `mean` and standard deviation `stddev`.
 
     Parameters
     ----------
-    mean : float, default 0
-    stddev : float, default .05
-        At least 0.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite, or `stddev` is negative.
-    TypeError
-        If one is no real number.
+    mean, stddev : float, default 0 and 0.05
 
     Examples
     --------
@@ -319,7 +285,7 @@ class RandomNormal(Initializer):
 
 
 class _VarianceScaling(Initializer):
-    """Mean 0 and a variance that the fans set, so that signals keep their size from layer to layer."""
+    """Mean 0 and a variance derived from the fans, which preserves the scale of signals from layer to layer."""
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         raise NotImplementedError
@@ -355,11 +321,11 @@ class _LeCun(_VarianceScaling):
 
 
 class GlorotUniform(_Glorot, _ScaledUniform):
-    """Uniform with variance 2 / (fan in + fan out): the limit is sqrt(6 / (fan in + fan out)). For tanh and softmax.
+    """Uniform on +-sqrt(6 / (fan-in + fan-out)), i.e. with variance 2 / (fan-in + fan-out). For tanh and softmax.
 
     References
     ----------
-    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
+    Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, AISTATS.
 
     Examples
     --------
@@ -373,7 +339,7 @@ class GlorotUniform(_Glorot, _ScaledUniform):
 
 
 class GlorotNormal(_Glorot, _ScaledNormal):
-    """Normal with variance 2 / (fan in + fan out), not truncated. See `GlorotUniform`.
+    """Normal with variance 2 / (fan-in + fan-out), not truncated; see `GlorotUniform`.
 
     Examples
     --------
@@ -387,7 +353,7 @@ class GlorotNormal(_Glorot, _ScaledNormal):
 
 
 class HeUniform(_He, _ScaledUniform):
-    """Uniform with variance 2 / fan in: the limit is sqrt(6 / fan in). For ReLU and its relatives.
+    """Uniform on +-sqrt(6 / fan-in), i.e. with variance 2 / fan-in. For ReLU and similar functions.
 
     References
     ----------
@@ -405,7 +371,7 @@ class HeUniform(_He, _ScaledUniform):
 
 
 class HeNormal(_He, _ScaledNormal):
-    """Normal with variance 2 / fan in, not truncated. See `HeUniform`.
+    """Normal with variance 2 / fan-in, not truncated; see `HeUniform`.
 
     Examples
     --------
@@ -419,7 +385,7 @@ class HeNormal(_He, _ScaledNormal):
 
 
 class LeCunUniform(_LeCun, _ScaledUniform):
-    """Uniform with variance 1 / fan in: the limit is sqrt(3 / fan in).
+    """Uniform on +-sqrt(3 / fan-in), i.e. with variance 1 / fan-in.
 
     References
     ----------
@@ -437,7 +403,7 @@ class LeCunUniform(_LeCun, _ScaledUniform):
 
 
 class LeCunNormal(_LeCun, _ScaledNormal):
-    """Normal with variance 1 / fan in, not truncated. For SELU. See `LeCunUniform`.
+    """Normal with variance 1 / fan-in, not truncated; see `LeCunUniform`. For SELU.
 
     References
     ----------
@@ -455,9 +421,9 @@ class LeCunNormal(_LeCun, _ScaledNormal):
 
 
 class Orthogonal(Initializer):
-    """A random matrix with orthonormal columns (or rows, where it has fewer of them), times `gain`.
+    """Random matrix with orthonormal columns (or rows, if there are fewer of them), times `gain`.
 
-    Axes before the last are taken together. The matrix is uniformly distributed (Haar).
+    All axes but the last are flattened. The matrix is uniformly (Haar) distributed.
 
     Parameters
     ----------
@@ -466,15 +432,13 @@ class Orthogonal(Initializer):
     Raises
     ------
     ValueError
-        If `gain` is not finite. From `Network`, for a parameter of fewer than two axes, such as a bias.
-    TypeError
-        If it is no real number.
+        From `Network`, if the parameter has fewer than two axes.
 
     Notes
     -----
-    Gram-Schmidt on a normal matrix, each column projected twice, which keeps orthogonality to rounding (Giraud et al.
-    2005). It goes through nnfast's own matrix product, so that its bits do not depend on the installed LAPACK.
-    The cost is about 4 m n^2 operations for m rows and n columns, m >= n.
+    Gram-Schmidt on a normal matrix, projecting each column twice, which makes it orthogonal to rounding error (Giraud
+    et al. 2005). It uses nnfast's matrix product, so the result does not depend on the installed LAPACK. About 4 m n^2
+    operations for m rows and n columns, m >= n.
 
     References
     ----------
@@ -509,7 +473,7 @@ class Orthogonal(Initializer):
 
 
 def _orthonormalize(vectors: Array) -> None:
-    """Make the rows of (n, m) orthonormal in place."""
+    """Orthonormalize the rows of (n, m) in place."""
     for i, vector in enumerate(vectors):
         before = vectors[:i]
         for _ in range(2 if i else 0):
@@ -536,28 +500,22 @@ _ALIASES = {
     "kaiming_uniform": "he_uniform",
     "kaiming_normal": "he_normal",
 }
-"""What some are called elsewhere."""
+"""Names used by other libraries."""
 
 
 def get(initializer: Any) -> Initializer:
-    """The initialiser that a name, an array, a number, or a saved description stands for.
+    """Look up or construct an initializer.
 
     Parameters
     ----------
     initializer : Initializer, str, float, array_like or dict
-        A number is `Constant`, an array, list or tuple `Given`. Case and underscores in a name do not count
-        ("GlorotUniform"), and PyTorch's names are known too ("xavier_uniform").
+        Case and underscores in names are ignored ("GlorotUniform"), and PyTorch's names are accepted
+        ("xavier_uniform"). A number becomes a `Constant`, an array, list or tuple a `Given`; a dict is a saved
+        initializer.
 
     Returns
     -------
     Initializer
-
-    Raises
-    ------
-    ValueError
-        For an unknown name (the text gives the nearest valid one), or for values that are not finite.
-    TypeError
-        For anything else, such as a class.
 
     Examples
     --------

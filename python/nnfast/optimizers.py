@@ -1,7 +1,9 @@
-"""Optimisers: how a step changes the parameters. The update is one pass over all of them, inside the core.
+"""Optimizers: update rules for the parameters. An update is a single pass over all parameters in the core.
 
-The learning rate is a number, a schedule of `nnfast.schedules`, or any function of the step (0, 1, 2, ...); it may be
-set at any time, the other options are fixed once an optimiser is made.
+All take this parameter, which may be changed at any time; other options are fixed once an optimizer is constructed:
+
+learning_rate : float, Schedule or callable
+    A number of 0 or more, a schedule from `nnfast.schedules`, or a function of the step (0, 1, 2, ...).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ LearningRate = float | Callable[[int], float]
 
 
 class Optimizer(Configured):
-    """Base of all optimisers.
+    """Base class of all optimizers.
 
     Examples
     --------
@@ -64,38 +66,27 @@ class Optimizer(Configured):
         super().__setattr__(name, value)
 
     def spec(self) -> Spec:
-        """The core's description of this optimiser."""
+        """Description of the optimizer for the core."""
         raise NotImplementedError
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step.
+        """Learning rate of a step.
 
         Parameters
         ----------
         step : int
-            Number of steps before it.
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            If a schedule or function gives a rate that is negative or not finite.
-        TypeError
-            If it gives no real number. What it raises itself is passed on.
+            Number of steps before this one.
         """
         rate = self.learning_rate
         return real("learning_rate", f"rate at step {step}", rate(step), minimum=0.0) if callable(rate) else rate
 
     def rates(self, step: int, count: int) -> NDArray[np.float64]:
-        """The learning rates of consecutive steps; errors are those of `rate`.
+        """Learning rates of consecutive steps.
 
         Parameters
         ----------
         step : int
-            Number of steps before the first.
+            Number of steps before the first one.
         count : int
             Number of rates.
 
@@ -109,29 +100,19 @@ class Optimizer(Configured):
 
 
 class SGD(Optimizer):
-    """v := momentum v - rate g, then p := p + v; with Nesterov's form p := p + momentum v - rate g.
+    """Stochastic gradient descent: v := momentum v - rate g, p := p + v.
 
     Parameters
     ----------
-    learning_rate : float, Schedule or callable, default .01
-        At least 0.
+    learning_rate : float, Schedule or callable, default 0.01
     momentum : float, default 0
         0 <= momentum < 1.
     nesterov : bool, default False
-        Needs a momentum above 0.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range, or `nesterov` comes without momentum.
-    TypeError
-        If a number is none, or `learning_rate` is a class.
-    AttributeError
-        If an option other than `learning_rate` is set later.
+        Nesterov's form, p := p + momentum v - rate g; requires a momentum above 0.
 
     Notes
     -----
-    One number of state per parameter with momentum, none without.
+    State: v with momentum, nothing without.
 
     References
     ----------
@@ -158,37 +139,25 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """p := p - rate m / (sqrt(v) + epsilon) with bias-corrected running means m of g and v of g^2.
+    """p := p - rate m / (sqrt(v) + epsilon), with bias-corrected moving averages m of g and v of g^2.
 
     Parameters
     ----------
-    learning_rate : float, Schedule or callable, default .001
-        At least 0.
-    beta_1 : float, default .9
-        Decay of m; 0 <= beta_1 < 1.
-    beta_2 : float, default .999
-        Decay of v; 0 <= beta_2 < 1.
+    learning_rate : float, Schedule or callable, default 0.001
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of m and of v, from 0 to less than 1.
     epsilon : float, default 1e-7
         At least 1.18e-38, the smallest normal float32.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    TypeError
-        If a number is none, or `learning_rate` is a class.
-    AttributeError
-        If an option other than `learning_rate` is set later.
-
     Notes
     -----
-    Two numbers of state, m and v, per parameter. The correction counts the steps of each parameter itself: one that was
-    frozen at first starts as a new one does. Squares of gradients that overflow (above 1e19 in float32) void the step
-    with an error.
+    State: m and v. The bias correction counts the steps of each parameter separately, so a parameter that was frozen
+    initially starts like a new one. Gradients whose squares overflow (above 1e19 in float32) raise an error, and the
+    step is not made.
 
     References
     ----------
-    Kingma and Ba (2014), Adam: a method for stochastic optimization, arXiv:1412.6980, algorithm 1.
+    Kingma & Ba (2014), Adam: a method for stochastic optimization, arXiv:1412.6980, algorithm 1.
 
     Examples
     --------
@@ -216,41 +185,30 @@ class Adam(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """p := p - rate g / sqrt(v + epsilon) with a running mean v of g^2.
+    """p := p - rate g / sqrt(v + epsilon), with a moving average v of g^2.
 
     Parameters
     ----------
-    learning_rate : float, Schedule or callable, default .001
-        At least 0.
-    rho : float, default .9
-        Decay of v; 0 <= rho < 1.
+    learning_rate : float, Schedule or callable, default 0.001
+    rho : float, default 0.9
+        Decay of v, 0 <= rho < 1.
     momentum : float, default 0
-        0 <= momentum < 1. Above 0, p moves by a velocity instead, which is momentum times the one before minus
-        rate g / sqrt(v + epsilon).
+        0 <= momentum < 1. If above 0, u := momentum u - rate g / sqrt(v + epsilon), p := p + u.
     epsilon : float, default 1e-7
         Added under the root, as in Keras; at least 1.18e-38, the smallest normal float32.
     centered : bool, default False
-        Divide by the root of the variance, v - m^2 + epsilon, with a running mean m of g. A variance that rounding
-        takes below 0 counts as 0.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    TypeError
-        If a number is none, or `learning_rate` is a class.
-    AttributeError
-        If an option other than `learning_rate` is set later.
+        Divide by the root of the variance, sqrt(v - m^2 + epsilon), with a moving average m of g. A variance that is
+        negative because of rounding counts as 0.
 
     Notes
     -----
-    One number of state, v, per parameter; with `centered` also m, and with momentum also the velocity. Nothing corrects
-    for the zeros that they start from, so that the first step is as long as rate / sqrt(1 - rho). Squares of gradients
-    that overflow (above 1e19 in float32) void the step with an error.
+    State: v; with `centered` also m, and with momentum also u. The averages start at 0 without bias correction, so the
+    first step may be as large as rate / sqrt(1 - rho). Gradients whose squares overflow (above 1e19 in float32) raise
+    an error, and the step is not made.
 
     References
     ----------
-    Tieleman and Hinton (2012), Lecture 6.5 - RMSprop, COURSERA: Neural networks for machine learning. Graves (2013),
+    Tieleman & Hinton (2012), Lecture 6.5 - RMSprop, COURSERA: Neural networks for machine learning. Graves (2013),
     Generating sequences with recurrent neural networks, arXiv:1308.0850, for the centered form.
 
     Examples
@@ -291,23 +249,16 @@ _NAMES = {c.name: c for c in CLASSES.values()}
 
 
 def get(optimizer: Any) -> Optimizer:
-    """The optimiser that a name stands for, with its default options.
+    """Look up an optimizer by name, with default options.
 
     Parameters
     ----------
     optimizer : Optimizer or str
-        Case does not count in a name.
+        Case is ignored in names.
 
     Returns
     -------
     Optimizer
-
-    Raises
-    ------
-    ValueError
-        For an unknown name; the text gives the nearest valid one.
-    TypeError
-        For a class, or for anything else.
 
     Examples
     --------
@@ -323,7 +274,7 @@ def get(optimizer: Any) -> Optimizer:
 
 
 def describe(optimizer: Optimizer) -> dict[str, Any]:
-    """An optimiser as a checkpoint keeps it; a function as learning rate by its name alone."""
+    """Description of an optimizer for checkpoints; a learning-rate function is stored by its name only."""
     description = description_of(optimizer)
     config = description["config"]
     if callable(config["learning_rate"]):
@@ -332,7 +283,7 @@ def describe(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Optimizer:
-    """The optimiser that `describe` wrote; functions, own schedules and own classes are found in `custom_objects`."""
+    """Optimizer from the output of `describe`; functions and user-defined classes are looked up in `custom_objects`."""
     config = description.get("config") if isinstance(description, Mapping) else None
     rate = config.get("learning_rate") if isinstance(config, Mapping) else None
     if isinstance(config, Mapping) and isinstance(rate, Mapping):

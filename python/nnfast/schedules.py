@@ -1,8 +1,7 @@
-"""Schedules: learning rates that change from step to step. An optimiser takes one in place of a number.
+"""Schedules: learning rates that change from step to step, accepted by optimizers in place of a number.
 
-A schedule is called with the step (0, 1, 2, ...) that is about to be made. It holds plain numbers, so a checkpoint
-keeps it, and training goes on at the right place of the curve. A function of the step can be used as well, but a
-checkpoint knows it by its name alone.
+A schedule is called with the index of the step (0, 1, 2, ...). Checkpoints store schedules, so resumed training
+continues on the same curve. A plain function works too, but checkpoints store only its name.
 
 >>> from nnfast import optimizers, schedules
 >>> optimizers.SGD(schedules.Cosine(0.1, steps=100), momentum=0.9)
@@ -33,10 +32,10 @@ __getattr__, __dir__ = module_names(__name__, __all__)
 
 
 class Schedule(Configured):
-    """Base of all schedules: derive from it and give ``__call__``.
+    """Base class of all schedules. To define your own, derive from it and implement ``__call__``.
 
-    Keep each argument of your constructor as an attribute of the same name: that is how a schedule is shown.
-    `Trainer.resume` finds a class of yours by name in `custom_objects`.
+    Every constructor argument must be stored in an attribute of the same name, from which the schedule is printed and
+    saved. `Trainer.resume` looks up user-defined classes in `custom_objects`.
 
     Examples
     --------
@@ -51,22 +50,7 @@ class Schedule(Configured):
     """
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step, the first being 0.
-
-        Parameters
-        ----------
-        step : int
-
-        Returns
-        -------
-        float
-            Finite and at least 0; else training raises a ValueError.
-
-        Raises
-        ------
-        NotImplementedError
-            If the class does not override it.
-        """
+        """Learning rate of a step, counted from 0; training raises a ValueError if it is negative or not finite."""
         raise NotImplementedError(f"{type(self).__name__}: expected a method __call__(step)")
 
 
@@ -76,14 +60,7 @@ class Constant(Schedule):
     Parameters
     ----------
     value : float
-        At least 0.
-
-    Raises
-    ------
-    ValueError
-        If `value` is negative or not finite.
-    TypeError
-        If it is no real number.
+        0 or larger.
 
     Examples
     --------
@@ -100,31 +77,24 @@ class Constant(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine wave from `initial` down to `final`, after an optional straight rise from 0.
+    """Cosine decay from `initial` to `final`, after an optional linear warm-up.
 
-    rate = final + (initial - final) (1 + cos(pi t)) / 2, where t runs from 0 to 1 over the steps after the rise.
+    rate = final + (initial - final) (1 + cos(pi t)) / 2, where t goes from 0 to 1 over the steps after the warm-up.
 
     Parameters
     ----------
     initial : float
-        Rate after the rise; at least 0.
+        Rate after the warm-up.
     steps : int
-        Number of all steps, the rise included; later ones stay at `final`.
+        Total number of steps, including the warm-up; later steps use `final`.
     final : float, default 0
-        At least 0.
+        Rate at the end.
     warmup : int, default 0
-        Steps of the rise; less than `steps`. Step i of it has the rate initial (i + 1) / (warmup + 1).
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    TypeError
-        If a rate is no real number, or a number of steps no integer.
+        Number of warm-up steps, less than `steps`; step i has the rate initial (i + 1) / (warmup + 1).
 
     References
     ----------
-    Loshchilov and Hutter (2016), SGDR: stochastic gradient descent with warm restarts, arXiv:1608.03983.
+    Loshchilov & Hutter (2016), SGDR: stochastic gradient descent with warm restarts, arXiv:1608.03983.
 
     Examples
     --------
@@ -149,33 +119,22 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """One rise to `peak` and one fall: small steps first, then large ones, then ever smaller ones.
+    """One-cycle policy: the rate rises to `peak` and falls to `final`. The momentum is not changed.
 
     Parameters
     ----------
     peak : float
-        Rate of the highest point; at least 0.
+        Largest rate.
     steps : int
-        Number of all steps; later ones stay at `final`.
-    rise : float, default .3
-        Share of the steps before the peak; 0 < rise < 1.
+        Total number of steps; later steps use `final`.
+    rise : float, default 0.3
+        Fraction of the steps before the peak, 0 < rise < 1.
     initial : float, optional
-        Rate of the first step, at least 0; peak / 25 if not given.
+        Rate of the first step; peak / 25 by default.
     final : float, default 0
-        Rate that the fall ends at, at least 0.
+        Rate at the end.
     shape : {"cosine", "linear"}, default "cosine"
-        Of the rise and of the fall: half a cosine wave, or a straight line.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range or `shape` is unknown.
-    TypeError
-        If a rate or `rise` is no real number, or `steps` no integer.
-
-    Notes
-    -----
-    The momentum stays as it is.
+        Shape of both parts: half a cosine wave, or a straight line.
 
     References
     ----------
@@ -218,21 +177,14 @@ class OneCycle(Schedule):
 
 
 class Piecewise(Schedule):
-    """Constant between boundaries: the rate of He et al.'s residual networks and of many older recipes.
+    """Piecewise constant rate.
 
     Parameters
     ----------
     boundaries : sequence of int
-        First step of the second value, of the third, and so on; 1 or more, ascending.
+        First step of the second value, of the third, and so on; ascending, 1 or larger.
     values : sequence of float
-        One more than boundaries; at least 0.
-
-    Raises
-    ------
-    ValueError
-        If boundaries do not ascend, a number is out of range, or there are not as many values as there should be.
-    TypeError
-        If an argument is no sequence, a boundary no integer, or a value no real number.
+        Rates, one more than boundaries.
 
     References
     ----------
@@ -265,25 +217,18 @@ class Piecewise(Schedule):
 
 
 class Exponential(Schedule):
-    """rate = initial * factor^(step / steps): multiplied by `factor` every so many steps, and infinite on overflow.
+    """Exponential decay: rate = initial * factor^(step / steps); infinite on overflow.
 
     Parameters
     ----------
     initial : float
-        Rate of the first step; at least 0.
+        Rate of the first step.
     steps : int
-        Steps after which the rate has been multiplied by `factor`; 1 or more.
+        Number of steps after which the rate has been multiplied by `factor`.
     factor : float
-        More than 0.
+        Larger than 0.
     staircase : bool, default False
-        Multiply once every `steps` steps, instead of a little at each.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    TypeError
-        If `initial` or `factor` is no real number, or `steps` no integer.
+        Change the rate only once every `steps` steps.
 
     Examples
     --------
@@ -322,5 +267,5 @@ _CLASSES = public_classes(Schedule)
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Schedule:
-    """The schedule that a checkpoint describes; classes other than nnfast's own come from `custom_objects` alone."""
+    """Schedule from a checkpoint's description; user-defined classes are looked up in `custom_objects` only."""
     return from_config("schedule", description, _CLASSES | custom_classes(custom_objects, Schedule))
