@@ -1,19 +1,30 @@
-"""Single kernels on NumPy arrays: for learners, tests and benchmarks.
+"""Single kernels on NumPy arrays, for learning, testing and benchmarking.
 
-A `Network` never calls these one by one: it runs a whole step inside the core. They are the same kernels, with the
-same bits.
+A `Network` runs a whole training step in the core and never calls these functions, but it uses the same kernels and
+gives the same bits.
 
-What holds for all of them:
+- Arrays are float32 or float64 and C-contiguous unless stated otherwise. All arrays of a call have the same dtype;
+  nothing is cast, and there is no broadcasting.
+- Results have the same bits for any number of threads, for a row alone or inside any batch, and on all instruction
+  sets with fused multiply-add (AVX2, AVX-512, NEON). The x86-64 baseline ("sse2") differs by rounding only.
+- The result has the shape of the input unless stated otherwise.
+- Non-finite numbers follow IEEE 754 arithmetic and raise no error.
 
-- Arrays are float32 or float64, and all arrays of one call have the same dtype; nothing is cast. Another dtype is a
-  TypeError, a wrong shape or memory layout a ValueError; the text says how to mend it. Arrays are C-contiguous unless
-  a function says otherwise.
-- ``out``, where there is one, receives the result and is returned; it must have the result's shape and dtype and be
-  writable. Without it a new array is made.
-- The result has the same bits for any number of threads, for a row alone or inside any batch, and on every
-  instruction set with fused multiply-add (AVX2, AVX-512, NEON). The x86-64 baseline ("sse2") has none and differs
-  from these by rounding alone.
-- Non-finite numbers follow IEEE 754 arithmetic; kernels do not look for them.
+These parameters mean the same in every function that has them:
+
+out : ndarray, optional
+    Array that receives the result, with its shape and dtype. It must not overlap the other arrays; but activations,
+    softmax and the forward passes of normalizations may work in place, with an input as `out`.
+dy : ndarray
+    Gradient of the loss with respect to the output of the forward pass.
+alpha : float, optional
+    Parameter of the activation functions heaviside (threshold), leaky_relu (slope) and elu.
+seed : int, default 0
+    0 <= seed < 2^64.
+step, stream : int, default 0
+    0 <= step, stream < 2^32. Random numbers are a function of (seed, step, stream, index).
+dtype : {"float32", "float64"}, default "float32"
+    dtype of the result.
 """
 
 from nnfast.core.options import module_names

@@ -1,4 +1,4 @@
-"""What several kernels are told in the same way, checked: the core itself takes one type for each argument alone."""
+"""Checks of arguments that several kernels share; the core itself accepts a single type for each."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from nnfast import _core
 from nnfast.core.options import choose, integer, real
 
 _ACTIVATIONS = frozenset(_core.activation_names())
-# Given in place of a threshold, slope or alpha: the core then takes the activation's default.
+# Selects the default parameter of an activation function in the core.
 _DEFAULT = math.nan
 
 
 def activation_of(name: Any, alpha: Any) -> tuple[str, float]:
-    """Name and number of an activation, as the core takes them."""
+    """Name and parameter of an activation function, as the core expects them."""
     if not (isinstance(name, str) and name in _ACTIVATIONS):
         choose("activation", name, _ACTIVATIONS)
     return name, _DEFAULT if alpha is None else real(name, "alpha", alpha)
 
 
 def dtype_of(where: str, value: Any) -> str:
-    """The name of a floating-point dtype."""
+    """Name of a floating-point dtype."""
     try:
         name = "none" if value is None else np.dtype(value).name
     except (TypeError, ValueError):
@@ -34,10 +34,10 @@ def dtype_of(where: str, value: Any) -> str:
 
 
 def seed_of(where: str, seed: Any) -> int:
-    """`seed` as an integer of 64 bits."""
+    """`seed` as a 64-bit integer."""
     return integer(where, "seed", seed, minimum=0, upper_bound=2**64)
 
 
 def counter_of(where: str, name: str, value: Any) -> int:
-    """`value`, a training step or a stream, as an integer of 32 bits."""
+    """`value`, a training step or a stream, as a 32-bit integer."""
     return integer(where, name, value, minimum=0, upper_bound=2**32)

@@ -1,4 +1,4 @@
-"""Reductions, row gathering, and sums and products of two arrays."""
+"""Reductions, gathering of rows, and element-wise sums and products."""
 
 from __future__ import annotations
 
@@ -18,31 +18,19 @@ def _axis(where: str, axis: Any) -> int | None:
 
 
 def reduce_sum(x: Array, axis: int | None = None) -> Any:
-    """Sum of the elements, along one axis or of all.
+    """Sum of the elements along an axis, or of all elements. An empty sum is 0.
+
+    The order of summation depends on the shape alone.
 
     Parameters
     ----------
-    x : ndarray of shape (M, N), or any shape without an axis
-        Input.
+    x : ndarray of shape (M, N), or of any shape if `axis` is None
     axis : {0, 1}, optional
-        Axis that disappears; None (default) sums everything.
+        Axis to reduce; None reduces all.
 
     Returns
     -------
-    float or ndarray
-        A number without an axis, else an array of shape (N,) for axis 0 and (M,) for axis 1.
-
-    Raises
-    ------
-    ValueError
-        If `axis` does not exist or `x` is not contiguous.
-    TypeError
-        If the dtype is not float32 or float64.
-
-    Notes
-    -----
-    Partial sums in a fixed order that depends on the shape alone, not on threads or the instruction set. An empty sum
-    is 0.
+    float or ndarray of shape (N,) or (M,)
 
     Examples
     --------
@@ -55,30 +43,18 @@ def reduce_sum(x: Array, axis: int | None = None) -> Any:
 
 
 def reduce_max(x: Array, axis: int | None = None) -> Any:
-    """Largest element, along one axis or of all.
+    """Maximum along an axis, or of all elements; NaN if any element is NaN.
 
     Parameters
     ----------
-    x : ndarray of shape (M, N), or any shape without an axis
-        Input.
+    x : ndarray of shape (M, N), or of any shape if `axis` is None
+        At least one element.
     axis : {0, 1}, optional
-        Axis that disappears; None (default) takes everything.
+        Axis to reduce; None reduces all.
 
     Returns
     -------
-    float or ndarray
-        A number without an axis, else an array of shape (N,) for axis 0 and (M,) for axis 1.
-
-    Raises
-    ------
-    ValueError
-        If `x` has no elements, `axis` does not exist or `x` is not contiguous.
-    TypeError
-        If the dtype is not float32 or float64.
-
-    Notes
-    -----
-    Exact; one pass. The result is NaN where an element is.
+    float or ndarray of shape (N,) or (M,)
 
     Examples
     --------
@@ -91,27 +67,16 @@ def reduce_max(x: Array, axis: int | None = None) -> Any:
 
 
 def argmax(x: Array) -> NDArray[np.int32]:
-    """Index of the first largest element over the last axis.
+    """Index of the first maximum along the last axis; as in NumPy, a NaN counts as the maximum.
 
     Parameters
     ----------
     x : ndarray of shape (..., K)
-        Input.
+        K is at least 1.
 
     Returns
     -------
     ndarray of int32, of x's shape without the last axis
-
-    Raises
-    ------
-    ValueError
-        If K is 0 or `x` is not contiguous.
-    TypeError
-        If the dtype is not float32 or float64.
-
-    Notes
-    -----
-    Exact; one pass. Of equals the first; of NaNs too, before any number, as in NumPy.
 
     Examples
     --------
@@ -126,33 +91,22 @@ def argmax(x: Array) -> NDArray[np.int32]:
 def gather_rows(
     x: Array, indices: NDArray[np.int64], scale: float = 1.0, offset: float = 0.0, dtype: str = "float32"
 ) -> Array:
-    """Take rows by number, and rescale them: out[i] = x[indices[i]] * scale + offset.
+    """Gather and rescale rows: out[i] = x[indices[i]] * scale + offset.
+
+    This is how a training batch is made from images of one byte per pixel.
 
     Parameters
     ----------
     x : ndarray of shape (N, ...)
-        Rows, uint8 or `dtype`.
+        Rows, of dtype uint8 or `dtype`.
     indices : ndarray of int64, of shape (B,)
-        Row numbers in [0, N), in any order; a number may come twice.
+        Row indices in [0, N), in any order and possibly repeated.
     scale, offset : float, default 1 and 0
-        Rescaling, as in `layers.Rescaling`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
+        See `layers.Rescaling`.
 
     Returns
     -------
     ndarray of shape (B, ...)
-
-    Raises
-    ------
-    ValueError
-        If a row number is out of range, an array is not contiguous, or `dtype` is not one of those named.
-    TypeError
-        If an array is none, `indices` are not int64, or `x` is neither uint8 nor `dtype`.
-
-    Notes
-    -----
-    One pass over B rows: this makes a training batch from images of one byte a pixel.
 
     Examples
     --------
@@ -168,23 +122,11 @@ def gather_rows(
 
 
 def add(a: Array, b: Array) -> Array:
-    """Sum of two arrays of one shape, element by element: a + b.
+    """Element-wise sum of two arrays of the same shape.
 
     Parameters
     ----------
     a, b : ndarray
-        Of the same shape; there is no broadcasting.
-
-    Returns
-    -------
-    ndarray of that shape
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or an array is not contiguous.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
 
     Examples
     --------
@@ -197,18 +139,11 @@ def add(a: Array, b: Array) -> Array:
 
 
 def multiply(a: Array, b: Array) -> Array:
-    """Product of two arrays of one shape, element by element: a * b.
-
-    Parameters, errors and cost are those of `add`.
+    """Element-wise product of two arrays of the same shape.
 
     Parameters
     ----------
     a, b : ndarray
-        Of the same shape; there is no broadcasting.
-
-    Returns
-    -------
-    ndarray of that shape
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Random changes of images."""
+"""Data augmentation of images."""
 
 from __future__ import annotations
 
@@ -19,39 +19,24 @@ def augment(
     offset: float = 0.0,
     dtype: str = "float32",
 ) -> Array:
-    """Images changed at random, as training sees them: augmented, then times scale plus offset.
+    """Augment a batch of images as in training, and rescale it: augmented * scale + offset.
 
     Parameters
     ----------
     images : ndarray of uint8 or `dtype`, of shape (N, H, W, C)
-        A batch; H, W and C are at most 32768.
+        H, W and C are at most 32768.
     augmentation : nnfast.data.Augmentation
-        What is changed, and how much.
-    seed : int, default 0
-        In [0, 2^64): that of the network.
-    step : int, default 0
-        In [0, 2^32): number of the training step, counted from 0.
     scale, offset : float, default 1 and 0
-        Rescaling afterwards, as in `layers.Rescaling`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
+        See `layers.Rescaling`.
 
     Returns
     -------
     ndarray of shape (N, H, W, C)
 
-    Raises
-    ------
-    ValueError
-        If the images have another shape, are not contiguous, or are bytes and `fill_value` is no byte, a number is out
-        of its range, or `dtype` is not one of those named.
-    TypeError
-        If the images have another dtype, or `augmentation` is none.
-
     Notes
     -----
-    Image i is changed with 16 random words of 32 bits, a function of (seed, step, i). Rotation, zoom, shear and shifts
-    by parts of pixels are one bilinear interpolation; an image that moves by whole pixels is copied.
+    Image i uses 16 random 32-bit words, a function of (seed, step, i). Rotation, zoom, shear and subpixel shifts are
+    one bilinear interpolation; shifts by whole pixels are copies.
 
     Examples
     --------

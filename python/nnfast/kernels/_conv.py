@@ -1,4 +1,16 @@
-"""Convolution of images and sequences."""
+"""Convolution of images and sequences.
+
+x : ndarray of shape (N, H, W, C), or (N, T, C) for sequences
+    Input.
+kernel : ndarray of shape (KH, KW, C / groups, O), or (K, C / groups, O)
+    Filters.
+strides, dilation_rate : int or one per axis, default 1
+    Step between windows, and spacing between the elements of a window.
+padding : {"valid", "same"}, int, one per axis, or pairs (before, after); default "valid"
+    "valid" is no padding; "same" gives ceil(H / S) rows, an odd row or column of padding coming last.
+groups : int, default 1
+    Number of groups that channels and filters are divided into; a filter sees only the channels of its group.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +27,7 @@ from nnfast.kernels._arguments import activation_of
 def _sliding(
     where: str, axes: int, strides: Any, padding: Any, dilation_rate: Any, groups: Any
 ) -> tuple[list[int], str | list[int], list[int], int]:
-    """How a window slides, as the core takes it."""
+    """How the window slides, as the core expects it."""
     return (
         each(sizes_of(where, "strides", strides, axes), axes),
         plain_padding(padding_of(where, padding, axes)),
@@ -40,54 +52,33 @@ def conv2d_forward(
     alpha: float | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Convolution (as networks mean it: without turning the kernel) with bias and activation.
+    """Convolution (in fact cross-correlation) with bias and activation function.
 
-    y[n, i, j, o] = activation(bias[o] + sum over r, s, c of x[n, i S + r D - P, j S + s D - P, c] kernel[r, s, c, o]),
-    for strides S, dilation D and padding P, which counts as zeros.
+    y[n, i, j, o] = activation(bias[o] + sum over r, s, c of x[n, i S + r D - P, j S + s D - P, c] kernel[r, s, c, o])
+    for strides S, dilation D and zero padding P.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C), or (N, T, C) for sequences
-        Images.
-    kernel : ndarray of shape (KH, KW, C / groups, O), or (K, C / groups, O)
-        Filters.
+    x, kernel, strides, padding, dilation_rate, groups
+        See `nnfast.kernels._conv`.
     bias : ndarray of shape (O,), optional
-    strides, dilation_rate : int or one for each axis, default 1
-        Steps between windows, and between the elements of a window.
-    padding : "valid", "same", int, one for each axis, or pairs (before, after); default "valid"
-        "valid" pads nothing; "same" gives ceil(H / S) rows, the odd row below and the odd column to the right.
-    groups : int, default 1
-        The channels and filters are cut into so many groups, each group of filters seeing its own channels.
     activation : str, default "identity"
-        Applied to every element; any name of `activation_forward` but softmax and log-softmax.
-    alpha : float, optional
-        Parameter of the activation.
-    out : ndarray of shape (N, OH, OW, O), optional
-        Where the result goes; apart from the other arrays in memory.
+        A name from `nnfast.activations`, except softmax and log_softmax.
 
     Returns
     -------
     ndarray of shape (N, OH, OW, O), or (N, OT, O)
         OH = floor((H + padding - (KH - 1) D - 1) / S) + 1.
 
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, sizes are not positive, the window is larger than the padded image, the activation is
-        unknown (the text gives the nearest valid one) or one over rows, alpha is not finite, or an array is not
-        contiguous, or `out` is read-only or overlaps another array.
-    TypeError
-        If a dtype is not float32 or float64, the dtypes differ, or an array is no array.
-
     Notes
     -----
-    2 OH OW KH KW (C / groups) O operations for each image. An implicit matrix product: no window is copied; where there
-    is padding, each thread copies a band of rows. Element by element one chain of fused multiply-adds over (r, s, c) in
-    ascending order from the bias, so its bits depend on nothing but the numbers.
+    2 OH OW KH KW (C / groups) O operations per image. The default algorithm is an implicit matrix product that copies
+    no windows (with padding, each thread copies a band of rows). Each element is one chain of fused multiply-adds over
+    (r, s, c) in ascending order, starting from the bias.
 
-    3 x 3 with strides of 1 and 16 to 256 channels goes by Winograd's F(2x2, 3x3), 16 multiplications for 36: chains
-    over the channels, and sums in a fixed order around them. Its largest error was .3 to .5 of the direct one's; an
-    infinity or NaN in `x` reaches the other outputs of its tile of 2 x 2 too.
+    3 x 3 convolutions with strides of 1 and 16 to 256 channels use Winograd's F(2x2, 3x3), with 16 instead of 36
+    multiplications; its largest error was 0.3 to 0.5 of that of the direct algorithm. An infinity or NaN in `x` affects
+    all outputs of its 2 x 2 tile.
 
     References
     ----------
@@ -117,16 +108,16 @@ def conv2d_backward(
     groups: int = 1,
     input_gradient: bool = True,
 ) -> tuple[Array | None, Array, Array]:
-    """Gradients of a convolution at its input, its kernel and its bias.
+    """Gradients of a convolution with respect to input, kernel and bias.
 
     Parameters
     ----------
     dy : ndarray of shape (N, OH, OW, O), or (N, OT, O)
-        Gradient at the convolution's output, before the activation.
+        Gradient with respect to the output before the activation function.
     x, kernel, strides, padding, dilation_rate, groups
-        As in `conv2d_forward`.
+        See `nnfast.kernels._conv`.
     input_gradient : bool, default True
-        Whether the gradient at `x` is wanted; a first layer needs none.
+        Whether to compute the gradient with respect to `x`, which a first layer does not need.
 
     Returns
     -------
@@ -134,15 +125,10 @@ def conv2d_backward(
     d_kernel : ndarray like kernel
     d_bias : ndarray of shape (O,)
 
-    Raises
-    ------
-    ValueError, TypeError
-        As `conv2d_forward`.
-
     Notes
     -----
-    Twice the operations of the forward pass. The sums over the batch are taken in at most 8 slabs of images, a number
-    that depends on the shapes alone; within a slab sums over about 256 pixels are added up in order.
+    Twice the operations of the forward pass. Sums over the batch are divided into at most 8 slabs of images, depending
+    on the shapes alone; within a slab, partial sums over about 256 pixels are added in order.
 
     Examples
     --------
@@ -166,36 +152,28 @@ def conv2d_algorithms(
     dilation_rate: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> dict[str, str]:
-    """Names of the algorithms that a convolution's passes take.
+    """Names of the algorithms chosen for the passes of a convolution.
 
-    The shape of one image decides, never the number of threads or of images, nor, but for "pairs", the instruction set.
+    The choice depends on the shape of one image, not on the batch size or the number of threads and, except for
+    "pairs", not on the instruction set. `Network.describe` shows it for each layer.
 
     Parameters
     ----------
     x, kernel, strides, padding, dilation_rate, groups
-        As in `conv2d_forward`. Of the arrays only shapes and dtype are read.
+        See `nnfast.kernels._conv`; only shapes and dtypes of the arrays are read.
 
     Returns
     -------
     dict
         One of these names for each of "forward", "input_gradient" and "kernel_gradient":
 
-        - "matmul": one matrix product over all pixels, where a window is one pixel;
+        - "matmul": one matrix product over all pixels, for 1 x 1 windows;
         - "direct": an implicit matrix product whose rows are windows;
-        - "pairs": "direct", with the same bits, for two images at a time in the halves of vectors, where an image's
-          filters fill at most half of one and nothing is padded; an image that is left over goes "direct";
-        - "depthwise": vectors of channels, where each channel has one filter;
-        - "winograd": F(2x2, 3x3), for windows of 3 x 3 with strides of 1 and 16 to 256 channels;
+        - "pairs": "direct", with the same bits, for two images at a time in the halves of vectors, if the filters fill
+          at most half a vector and nothing is padded; an odd image at the end uses "direct";
+        - "depthwise": vectors of channels, if each channel has one filter;
+        - "winograd": F(2x2, 3x3), for 3 x 3 windows with strides of 1 and 16 to 256 channels;
         - "fold": a matrix product whose columns are windows, which are summed where they overlap.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `conv2d_forward`.
-
-    See Also
-    --------
-    nnfast.Network.describe : shows the algorithm of each layer.
 
     Examples
     --------

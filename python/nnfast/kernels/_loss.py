@@ -1,4 +1,4 @@
-"""Losses: values per row and the gradient of their mean."""
+"""Loss functions: values per row, and the gradient of their mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOSSES = frozenset(_core.loss_names())
 
 
 def _options(where: str, name: Any, delta: Any, from_logits: Any, label_smoothing: Any) -> dict[str, Any]:
-    """The options of a loss, whose name is checked as well."""
+    """Options of a loss function, whose name is checked as well."""
     choose("loss", name, _LOSSES)
     return {
         "delta": real(where, "delta", delta),
@@ -31,13 +31,13 @@ def loss_forward(
     from_logits: bool = False,
     label_smoothing: float = 0.0,
 ) -> Array:
-    """Value of a loss for every row.
+    """Value of a loss function for every row; the loss of a batch is their sum divided by N.
 
     Parameters
     ----------
     name : str
         ====================  ===================================================  ================
-        name                  value of one output (prediction p, target t)         over the outputs
+        name                  value for an output (prediction p, target t)         over the outputs
         ====================  ===================================================  ================
         mse                   (p - t)^2                                            mean
         half_squared_error    (p - t)^2 / 2                                        sum
@@ -45,39 +45,26 @@ def loss_forward(
         sum_absolute_error    |p - t|                                              sum
         huber                 (p - t)^2 / 2 up to |p - t| = delta, linear beyond   mean
         binary_cross_entropy  -t log p - (1 - t) log(1 - p)                        mean
-        cross_entropy         -sum_k t_k log p_k, over the last axis               mean of the rest
+        cross_entropy         -sum_k t_k log p_k, along the last axis              mean of the rest
         ====================  ===================================================  ================
     prediction : ndarray of shape (N, ...)
-        What the network says.
+        Output of the network.
     target : ndarray
-        The truth, of the prediction's shape and dtype. For cross_entropy also class numbers (any integer dtype) of
-        the prediction's shape without its last axis.
+        Targets, with the shape and dtype of the predictions. For cross_entropy also class indices (of any integer
+        dtype), with the shape of the predictions without the last axis.
     sample_weight : ndarray of shape (N,), optional
-        Weight of every row, multiplied with its value.
+        Weights of the rows.
     delta : float, default 1
-        Where huber becomes linear; positive.
+        For huber: |p - t| at which the loss becomes linear; positive.
     from_logits : bool, default False
-        For both cross-entropies: whether the prediction comes before the sigmoid or softmax. cross_entropy takes
-        probabilities of shape (N, K) only, and logits of any shape.
+        For the cross-entropies: whether the predictions are logits, i.e. come before the sigmoid or softmax.
+        cross_entropy accepts probabilities of shape (N, K) only, logits of any shape.
     label_smoothing : float, default 0
         For cross_entropy from logits, in [0, 1): with e, t becomes (1 - e) t + e / K.
 
     Returns
     -------
     ndarray of shape (N,)
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, an option is out of its range or not one of this loss, shapes do not fit, an array is
-        not contiguous, or a class number is outside [0, K).
-    TypeError
-        If an argument is no array, the prediction's dtype is not float32 or float64, or others differ from it.
-
-    Notes
-    -----
-    The loss of a batch is the sum of these values divided by N. From logits both cross-entropies are computed without
-    an exponential that overflows or a logarithm of 0.
 
     References
     ----------
@@ -107,27 +94,20 @@ def loss_backward(
     from_logits: bool = False,
     label_smoothing: float = 0.0,
 ) -> Array:
-    """Gradient of a batch's loss: d(sum_i weight_i value_i / N) / d prediction.
+    """Gradient of the loss of a batch: d(sum_i weight_i value_i / N) / d prediction.
+
+    From logits, it is (p - t) weight / (N O) for binary_cross_entropy with O outputs per row, p being their sigmoid,
+    and (p sum_k t_k - t) weight / (N L) for cross_entropy with L positions per row (L = 1 for shape (N, K)), p being
+    their softmax. The derivative of |p - t| at 0 is 0.
 
     Parameters
     ----------
     name, prediction, target, sample_weight, delta, from_logits, label_smoothing
-        As in `loss_forward`.
+        See `loss_forward`.
 
     Returns
     -------
-    ndarray of the prediction's shape
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `loss_forward`.
-
-    Notes
-    -----
-    From logits, with p their sigmoid, the gradient of binary_cross_entropy is (p - t) weight / (N O), for O outputs of
-    a row; with p their softmax, that of cross_entropy is (p sum_k t_k - t) weight / (N L), for L positions of a row
-    (L = 1 for shape (N, K)). The slope of |p - t| at 0 is taken as 0.
+    ndarray of the predictions' shape
 
     Examples
     --------

@@ -22,46 +22,35 @@ def matmul(
     alpha: float | None = None,
     accumulate: bool = False,
 ) -> Array:
-    """Matrix product with bias and activation: out = activation(op(a) @ op(b) + bias).
+    """Matrix product with bias and activation function: out = activation(op(a) @ op(b) + bias).
 
     Parameters
     ----------
     a : ndarray of shape (M, K), or (K, M) with transpose_a
-        Left matrix. Rows may be any distance apart (``big[:, :k]``) and a transposed view (``x.T``) is used as it is.
+        Left matrix. One axis must be contiguous; the other may have any stride, so slices (``big[:, :k]``) and
+        transposed views (``x.T``) are not copied.
     b : ndarray of shape (K, N), or (N, K) with transpose_b
-        Right matrix, with the same freedom.
+        Right matrix, in the same layouts.
     out : ndarray of shape (M, N), optional
-        Where the result goes: C-contiguous, apart from `a`, `b` and `bias` in memory.
+        C-contiguous array for the result, not overlapping the others.
     transpose_a, transpose_b : bool, default False
         Whether op(x) is the transpose of x.
     bias : ndarray of shape (N,), optional
         Added to every row.
     activation : str, default "identity"
-        Applied to every element; any name of `activation_forward` but softmax and log_softmax.
-    alpha : float, optional
-        Parameter of the activation, as in `activation_forward`.
+        A name from `nnfast.activations`, except softmax and log_softmax.
     accumulate : bool, default False
-        Whether the product is added to what `out` holds; needs `out`, and goes without bias and activation.
+        Whether to add the product to `out`; excludes bias and activation.
 
     Returns
     -------
     ndarray of shape (M, N)
-        `out`, or a new array.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, neither axis of a matrix is contiguous, `out` is not contiguous, read-only or overlaps
-        another array, the activation is unknown (the text gives the nearest valid one) or one over rows, alpha is not
-        finite, or `accumulate` comes without `out` or with a bias or an activation.
-    TypeError
-        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
-    2 M N K operations. Element (i, j) is one chain of fused multiply-adds over k in ascending order that starts from
-    bias[j] (or 0, or out[i, j] with `accumulate`), so its bits do not depend on blocking, threads or the other rows.
-    Its error is at most K eps sum_k |a_ik b_kj|.
+    2 M N K operations. Element (i, j) is one chain of fused multiply-adds over k in ascending order, starting from
+    bias[j] (or 0, or out[i, j] with `accumulate`), so its bits do not depend on blocking, threads or other rows. Its
+    error is at most K eps sum_k |a_ik b_kj|.
 
     References
     ----------
@@ -94,26 +83,15 @@ def matvec(a: Array, x: Array, transpose: bool = False) -> Array:
     Parameters
     ----------
     a : ndarray of shape (M, K), or (K, M) with transpose
-        Matrix, laid out as for `matmul`.
+        Matrix, in the layouts of `matmul`.
     x : ndarray of shape (K,)
-        Vector; its elements may be any distance apart.
+        Vector, with any stride.
     transpose : bool, default False
-        Whether the transpose of `a` is meant.
+        Whether to use the transpose of `a`.
 
     Returns
     -------
     ndarray of shape (M,)
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, or neither axis of `a` is contiguous.
-    TypeError
-        If `x` is no array, a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    2 M K operations; the bits are those of `matmul` with a matrix of one column.
 
     Examples
     --------

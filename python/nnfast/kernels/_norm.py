@@ -1,4 +1,15 @@
-"""Batch, layer and group normalisation."""
+"""Batch, layer and group normalization: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
+
+Backward, with g = gamma dy, s = sqrt(variance + epsilon) and u = (x - mean) / s: dx = (g - mean(g) - u mean(g u)) / s,
+with the same mean as forward; d_gamma = sum(dy u) and d_beta = sum(dy), over all axes but the last.
+
+x : ndarray of shape (N, ..., C)
+    Input.
+gamma, beta : ndarray of shape (C,), optional
+    Scale and shift; 1 and 0 if not given.
+epsilon : float, default 1e-3
+    Larger than 0.
+"""
 
 from __future__ import annotations
 
@@ -23,42 +34,28 @@ def batch_norm_forward(
     activation: str = "identity",
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Batch normalisation: y = f(gamma (x - mean) / sqrt(variance + epsilon) + beta), for each channel.
+    """Batch normalization: normalize each channel over all other axes.
 
     Parameters
     ----------
-    x : ndarray of shape (N, ..., C)
-        Input.
-    gamma, beta : ndarray of shape (C,), optional
-        Without them 1 and 0.
+    x, gamma, beta, epsilon
+        See `nnfast.kernels._norm`.
     mean, variance : ndarray of shape (C,), optional
-        As in prediction; without them those of x, over all axes but the last, as in training. The variance is the mean
-        of squared distances from the mean.
-    epsilon : float, default 1e-3
-        Above 0.
+        Statistics, as in prediction; by default those of x, as in training (the variance is biased).
     activation : {"identity", "relu"}, default "identity"
-        f.
-    out : ndarray of x's shape, optional
-        Receives y; it may be `x`.
+        Activation function applied to the result.
 
     Returns
     -------
     y : ndarray of x's shape
     mean, variance : ndarray of shape (C,)
 
-    Raises
-    ------
-    ValueError
-        If shapes differ, a variance is negative, a number is out of its range, or an array is not contiguous.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
     Notes
     -----
-    Two passes over x. The variance is summed around the mean of a tile of rows and the tiles are merged in float64, so
-    a mean that is large beside the deviation does no harm. y = fma(x - center, scale, shift) with the mean in the dtype
-    of x as center, scale = gamma / sqrt(variance + epsilon) and shift = beta - (mean - center) scale: a channel of
-    equal numbers becomes beta.
+    Two passes over x. The variance is summed around the mean of a tile of rows, and tiles are merged in float64, so a
+    mean much larger than the deviation does no harm. y = fma(x - center, scale, shift), where center is the mean
+    rounded to the dtype, scale = gamma / sqrt(variance + epsilon) and shift = beta - (mean - center) scale; a constant
+    channel becomes exactly beta.
 
     References
     ----------
@@ -90,22 +87,20 @@ def batch_norm_backward(
     constant: bool = True,
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Gradients of batch normalisation.
+    """Gradients of batch normalization.
 
-    With g = dy f', u = (x - mean) / s and s = sqrt(variance + epsilon): d_beta = sum(g), d_gamma = sum(g u) and
-    dx = gamma / s (g - mean(g) - u mean(g u)); where mean and variance are constants, dx = gamma / s g.
+    With an activation function, dy is multiplied by its derivative first. If mean and variance are constants, dx is
+    gamma / s dy.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, ..., C)
-        Gradient with respect to y.
     x, gamma, beta, mean, variance, epsilon, activation
-        As in the forward pass; errors too.
+        See `batch_norm_forward`.
     constant : bool, default True
-        Whether a given mean and variance are constants, as in prediction. False: they are those of x, as the forward
-        pass returned them; that saves finding them again.
+        Whether the given mean and variance are constants, as in prediction. If False, they are those of x as returned
+        by the forward pass, which need not be computed again.
     out : ndarray of x's shape, optional
-        Receives dx; it may be `dy`, and lies apart from `x` in memory.
+        Array for dx; may be `dy`.
 
     Returns
     -------
@@ -114,12 +109,7 @@ def batch_norm_backward(
 
     Notes
     -----
-    Two passes over dy and x, besides those that find mean and variance again where they are not given. Given ones are
-    rounded to x's dtype, which moves u by at most |mean| / s units in the last place.
-
-    References
-    ----------
-    Ioffe & Szegedy (2015), Batch normalization, section 3, arXiv:1502.03167.
+    Given statistics are rounded to the dtype, which changes u by at most |mean| / s units in the last place.
 
     Examples
     --------
@@ -139,33 +129,12 @@ def batch_norm_backward(
 def layer_norm_forward(
     x: Array, gamma: Array | None = None, beta: Array | None = None, epsilon: float = 1e-3, out: Array | None = None
 ) -> Array:
-    """Layer normalisation: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the last axis.
+    """Layer normalization: normalize each vector along the last axis.
 
     Parameters
     ----------
-    x : ndarray of shape (N, ..., D)
-        Input.
-    gamma, beta : ndarray of shape (D,), optional
-        Without them 1 and 0.
-    epsilon : float, default 1e-3
-        Above 0.
-    out : ndarray of x's shape, optional
-        Receives the result; it may be `x`.
-
-    Returns
-    -------
-    ndarray of x's shape
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a number is out of its range, or an array is not contiguous.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    Three passes over a row, which stays in the cache; the second sums around the first one's mean.
+    x, gamma, beta, epsilon
+        See `nnfast.kernels._norm`.
 
     References
     ----------
@@ -185,26 +154,18 @@ def layer_norm_forward(
 def layer_norm_backward(
     dy: Array, x: Array, gamma: Array | None = None, epsilon: float = 1e-3
 ) -> tuple[Array, Array, Array]:
-    """Gradients of layer normalisation.
-
-    With g = gamma dy, u = (x - mean) / s and s = sqrt(variance + epsilon), means over the last axis and sums over the
-    others: dx = (g - mean(g) - u mean(g u)) / s, d_gamma = sum(dy u), d_beta = sum(dy).
+    """Gradients of layer normalization. Mean and variance are computed again.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, ..., D)
-        Gradient with respect to y.
     x, gamma, epsilon
-        As in the forward pass; errors too.
+        See `nnfast.kernels._norm`.
 
     Returns
     -------
     dx : ndarray of x's shape
-    d_gamma, d_beta : ndarray of shape (D,)
-
-    Notes
-    -----
-    Mean and variance are found again. Parameter gradients are summed in tiles of 64 rows, which are added in float64.
+    d_gamma, d_beta : ndarray of shape (C,)
+        Summed in tiles of 64 rows, which are added in float64.
 
     Examples
     --------
@@ -225,35 +186,14 @@ def group_norm_forward(
     epsilon: float = 1e-3,
     out: Array | None = None,
 ) -> Array:
-    """Group normalisation: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, within each image and group.
+    """Group normalization: normalize each image over groups of C / groups adjacent channels.
 
     Parameters
     ----------
-    x : ndarray of shape (N, ..., C)
-        Input; the first axis counts images.
-    gamma, beta : ndarray of shape (C,), optional
-        Without them 1 and 0.
+    x, gamma, beta, epsilon
+        See `nnfast.kernels._norm`.
     groups : int, default 32
-        Divides C; a group has C / groups neighbouring channels.
-    epsilon : float, default 1e-3
-        Above 0.
-    out : ndarray of x's shape, optional
-        Receives the result; it may be `x`.
-
-    Returns
-    -------
-    ndarray of x's shape
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a number is out of its range, or an array is not contiguous.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    Channels are summed as in `batch_norm_forward`, and those of a group are merged in float64.
+        Number of groups; must divide C.
 
     References
     ----------
@@ -279,14 +219,14 @@ def group_norm_forward(
 def group_norm_backward(
     dy: Array, x: Array, gamma: Array | None = None, groups: int = 32, epsilon: float = 1e-3
 ) -> tuple[Array, Array, Array]:
-    """Gradients of group normalisation: those of `layer_norm_backward`, with means over an image's group.
+    """Gradients of group normalization. Mean and variance are computed again.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, ..., C)
-        Gradient with respect to y.
-    x, gamma, groups, epsilon
-        As in the forward pass; errors too.
+    x, gamma, epsilon
+        See `nnfast.kernels._norm`.
+    groups : int, default 32
+        Number of groups.
 
     Returns
     -------

@@ -1,4 +1,19 @@
-"""Pooling of images."""
+"""Pooling of images. Sequences (N, T, C) can be passed as ``x[:, None]``.
+
+x : ndarray of shape (N, H, W, C)
+    Images.
+pool_size : int or (int, int)
+    Height and width of the window.
+strides : int or (int, int), optional
+    Step between windows; by default `pool_size`.
+padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
+    Must be smaller than the window.
+winners : ndarray of the result's shape and dtype, optional
+    Receives the index of each maximum within its window, clipped to the image, in row-major order; needed by the
+    backward pass. The window or image may then have at most 2^24 elements.
+size : int or (int, int)
+    (H, W) of the input of the forward pass.
+"""
 
 from __future__ import annotations
 
@@ -26,41 +41,18 @@ def max_pool2d_forward(
     out: Array | None = None,
     winners: Array | None = None,
 ) -> Array:
-    """The largest element of each window of images, channel by channel.
+    """Maximum over each window, per channel; padding never wins.
+
+    The first of equal maxima counts. A window that contains NaN gives NaN, and its last NaN is the winner.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images. Sequences (N, T, C) go in as ``x[:, None]``.
-    pool_size : int or pair of int
-        Height and width of the window.
-    strides : int or pair of int, optional
-        Steps between windows; by default `pool_size`.
-    padding : "valid", "same" or amounts, default "valid"
-        Amounts: one integer for all sides, one for each axis, or ((top, bottom), (left, right)), smaller than the
-        window. Padding never wins.
-    out : ndarray of shape (N, OH, OW, C), optional
-        Where the result goes; apart from `x` in memory.
-    winners : ndarray of shape (N, OH, OW, C), optional
-        Gets what `max_pool2d_backward` needs: the number of the largest element among those that the window sees of the
-        image, row by row from 0, in the dtype of `x`. Apart from the others in memory.
+    x, pool_size, strides, padding, winners
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
     ndarray of shape (N, OH, OW, C), OH = floor((H + top + bottom - height) / stride) + 1
-
-    Raises
-    ------
-    ValueError
-        If the window is larger than the padded image, the padding not smaller than the window, a size not positive, a
-        shape wrong, an array not contiguous, or a result read-only or not apart from the other arrays in memory; with
-        winners, if the window has more than 2^24 elements.
-    TypeError
-        If an argument is no array, a dtype is not float32 or float64, the dtypes differ, or a size is no integer.
-
-    Notes
-    -----
-    Exact; one pass. The first of equals is taken. A window with a NaN gives NaN, and the last one is its winner.
 
     Examples
     --------
@@ -82,29 +74,18 @@ def max_pool2d_backward(
     padding: Any = "valid",
     out: Array | None = None,
 ) -> Array:
-    """Gradient of `max_pool2d_forward`: each dy goes to the first of its window's elements that is largest.
+    """Gradient of `max_pool2d_forward`: each dy is added to the winner of its window.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, OH, OW, C)
-        Gradient with respect to the output.
     winners : ndarray of shape (N, OH, OW, C)
-        As the forward pass left them. A number that no element has: nothing gets dy.
-    size : pair of int
-        (H, W) of the input.
-    pool_size, strides, padding
-        As in the forward pass; errors too.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from the others in memory.
+        From the forward pass. For an index outside the window, dy is dropped.
+    size, pool_size, strides, padding
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
     ndarray of shape (N, H, W, C)
-
-    Notes
-    -----
-    Where windows overlap, an element's shares are added up in the order of the windows; otherwise each element is
-    written once.
 
     Examples
     --------
@@ -127,25 +108,19 @@ def max_pool2d_backward(
 def avg_pool2d_forward(
     x: Array, pool_size: Sizes, strides: Sizes | None = None, padding: Any = "valid", out: Array | None = None
 ) -> Array:
-    """The mean of each window of images, channel by channel; padding is not counted.
+    """Mean of each window, per channel, over the elements inside the image.
 
-    Parameters, shapes and errors are those of `max_pool2d_forward`.
+    The sum runs over the window in row-major order (in parts if it has more than 128 elements) and is multiplied by
+    1 / count.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images.
-    pool_size, strides, padding, out
-        As in `max_pool2d_forward`.
+    x, pool_size, strides, padding
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
-    ndarray of shape (N, OH, OW, C)
-
-    Notes
-    -----
-    A sum is a chain over the window, row by row; it is multiplied by 1 / count. Windows of more than 128 elements are
-    summed in parts.
+    ndarray of shape (N, OH, OW, C), as for `max_pool2d_forward`
 
     Examples
     --------
@@ -166,18 +141,12 @@ def avg_pool2d_backward(
     padding: Any = "valid",
     out: Array | None = None,
 ) -> Array:
-    """Gradient of `avg_pool2d_forward`: each dy is shared out among the elements of its window.
+    """Gradient of `avg_pool2d_forward`: each dy is distributed evenly over its window.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, OH, OW, C)
-        Gradient with respect to the output.
-    size : pair of int
-        (H, W) of the input.
-    pool_size, strides, padding
-        As in the forward pass; errors too.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from `dy` in memory.
+    size, pool_size, strides, padding
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
@@ -197,32 +166,16 @@ def avg_pool2d_backward(
 
 
 def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array | None = None) -> Array:
-    """The largest element of each channel over the whole image.
+    """Maximum of each channel over the image; see `max_pool2d_forward` for ties and NaN.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images of one pixel or more.
-    out : ndarray of shape (N, C), optional
-        Where the result goes; apart from `x` in memory.
-    winners : ndarray of shape (N, C), optional
-        As in `max_pool2d_forward`: the number of the largest pixel, row by row.
+    x, winners
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
     ndarray of shape (N, C)
-
-    Raises
-    ------
-    ValueError
-        If a shape is wrong, an array not contiguous, or a result read-only or not apart from the other arrays in
-        memory; with winners, if the image has more than 2^24 pixels.
-    TypeError
-        If an argument is no array, a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    Exact; one pass. Ties and NaN as in `max_pool2d_forward`.
 
     Examples
     --------
@@ -235,34 +188,18 @@ def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array
 
 
 def global_max_pool2d_backward(dy: Array, winners: Array, size: Sequence[int], out: Array | None = None) -> Array:
-    """Gradient of `global_max_pool2d_forward`: dy goes to the first pixel that is largest.
+    """Gradient of `global_max_pool2d_forward`: dy goes to the winning pixel.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, C)
-        Gradient with respect to the output.
     winners : ndarray of shape (N, C)
-        As the forward pass left them. A number that no pixel has: nothing gets dy.
-    size : pair of int
-        (H, W) of the input; one integer for both.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from the others in memory.
+        From the forward pass. For an index outside the image, dy is dropped.
+    size
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
     ndarray of shape (N, H, W, C)
-
-    Raises
-    ------
-    ValueError
-        If a size is not positive, a shape is wrong, an array not contiguous, or `out` read-only or not apart from
-        the other arrays in memory.
-    TypeError
-        If an argument is no array, a dtype is not float32 or float64, the dtypes differ, or a size is no integer.
-
-    Notes
-    -----
-    Each element of the result is written once.
 
     Examples
     --------
@@ -278,25 +215,16 @@ def global_max_pool2d_backward(dy: Array, winners: Array, size: Sequence[int], o
 
 
 def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
-    """The mean of each channel over the whole image.
-
-    Parameters and errors are those of `global_max_pool2d_forward`.
+    """Mean of each channel over the image; sums are computed as in `avg_pool2d_forward`.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images of one pixel or more.
-    out : ndarray of shape (N, C), optional
-        Where the result goes; apart from `x` in memory.
+    x
+        See `nnfast.kernels._pool`.
 
     Returns
     -------
     ndarray of shape (N, C)
-
-    Notes
-    -----
-    A sum is a chain over the pixels, row by row; it is multiplied by 1 / (H W). Images of more than 128 pixels are
-    summed in parts.
 
     Examples
     --------
@@ -309,18 +237,12 @@ def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
 
 
 def global_avg_pool2d_backward(dy: Array, size: Sequence[int], out: Array | None = None) -> Array:
-    """Gradient of `global_avg_pool2d_forward`: every pixel gets dy / (H W).
-
-    Sizes and errors are those of `global_max_pool2d_backward`.
+    """Gradient of `global_avg_pool2d_forward`: every pixel receives dy / (H W).
 
     Parameters
     ----------
-    dy : ndarray of shape (N, C)
-        Gradient with respect to the output.
-    size : pair of int
-        (H, W) of the input; one integer for both.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from `dy` in memory.
+    size
+        See `nnfast.kernels._pool`.
 
     Returns
     -------

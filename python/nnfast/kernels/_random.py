@@ -1,7 +1,7 @@
-"""Counter-based random numbers: each is a function of (seed, stream, element) alone.
+"""Counter-based random numbers: each is a function of (seed, stream, index).
 
-Philox4x32-10 with key (seed low, seed high) and counter (block low, block high, step, stream), 32 bits each; the step
-is 0 here, and the training step in dropout.
+They come from Philox4x32-10 with key (seed low, seed high) and counter (block low, block high, step, stream), 32 bits
+each. The step is 0 here, and the training step in dropout.
 """
 
 from __future__ import annotations
@@ -20,35 +20,17 @@ def _counters(where: str, n: int, seed: int, stream: int) -> tuple[int, int, int
 
 
 def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
-    """Random numbers, uniform in [0, 1).
+    """Uniform random numbers in [0, 1).
 
     Parameters
     ----------
     n : int
-        How many, 0 or more.
-    seed : int, default 0
-        In [0, 2^64).
-    stream : int, default 0
-        In [0, 2^32): one of several independent sequences of a seed.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result: multiples of 2^-24, or of 2^-53.
+        Number of elements.
 
     Returns
     -------
     ndarray of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range, or the dtype is not one of those named.
-    TypeError
-        If a number is no integer.
-    MemoryError
-        If the result does not fit in memory.
-
-    Notes
-    -----
-    Philox4x32-10: ten rounds for four words of 32 bits. The bits are the same everywhere.
+        Multiples of 2^-24 (float32) or 2^-53 (float64).
 
     References
     ----------
@@ -65,23 +47,19 @@ def random_uniform(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32
 
 
 def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32") -> Array:
-    """Random numbers, normal with mean 0 and variance 1.
+    """Normal random numbers with mean 0 and variance 1.
 
     Elements 2j and 2j + 1 are r cos(2 pi u2) and r sin(2 pi u2), with r = sqrt(-2 log(1 - u1)) and (u1, u2) the
-    elements 2j and 2j + 1 of `random_uniform`.
+    elements 2j and 2j + 1 of `random_uniform`. The largest magnitude is 5.8 in float32 and 8.6 in float64.
 
     Parameters
     ----------
-    n, seed, stream, dtype
-        As in `random_uniform`; errors too.
+    n : int
+        Number of elements.
 
     Returns
     -------
     ndarray of shape (n,)
-
-    Notes
-    -----
-    The largest magnitude is 5.8 in float32 and 8.6 in float64, where log(1 - u1) ends.
 
     References
     ----------
@@ -98,21 +76,19 @@ def random_normal(n: int, seed: int = 0, stream: int = 0, dtype: str = "float32"
 
 
 def random_permutation(n: int, seed: int = 0, stream: int = 0) -> NDArray[np.int64]:
-    """Order of 0 to n - 1, drawn at random.
+    """Random permutation of 0 to n - 1.
+
+    Fisher-Yates from the end: for i = n - 1 to 1, elements i and floor(u_i (i + 1)) are swapped, where u is
+    ``random_uniform(n, seed, stream, "float64")``.
 
     Parameters
     ----------
-    n, seed, stream
-        As in `random_uniform`, with n below 2^36; errors too.
+    n : int
+        Number of elements, less than 2^36.
 
     Returns
     -------
     ndarray of int64, of shape (n,)
-
-    Notes
-    -----
-    Fisher-Yates from the end: for i = n - 1 to 1, elements i and floor(u_i (i + 1)) are swapped, where u is
-    ``random_uniform(n, seed, stream, "float64")``.
 
     References
     ----------

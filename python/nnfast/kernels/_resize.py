@@ -1,4 +1,8 @@
-"""Up-sampling, zero padding and cropping of images."""
+"""Upsampling, zero padding and cropping of images.
+
+x : ndarray of shape (N, H, W, C)
+    Images.
+"""
 
 from __future__ import annotations
 
@@ -20,34 +24,24 @@ def _margins(where: str, name: str, value: Any) -> list[int]:
 def upsample2d_forward(
     x: Array, size: int | Sequence[int], interpolation: str = "nearest", out: Array | None = None
 ) -> Array:
-    """Images made larger by whole factors.
+    """Upsample images by integer factors.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images.
-    size : int or pair of int
-        Factors of height and width.
+    size : int or (int, int)
+        Factors for height and width.
     interpolation : {"nearest", "bilinear"}, default "nearest"
-        "nearest" repeats each pixel. "bilinear" interpolates between the centres of pixels: row o of the output lies
-        at row (o + 1/2) / size - 1/2 of the input; beyond the outermost centres the image goes on as it is there.
-    out : ndarray of shape (N, size H, size W, C), optional
-        Where the result goes; apart from `x` in memory.
+        "nearest" repeats each pixel. "bilinear" interpolates between pixel centers: row o of the output lies at row
+        (o + 1/2) / size - 1/2 of the input, and the edge pixels extend beyond the border.
 
     Returns
     -------
     ndarray of shape (N, size H, size W, C)
 
-    Raises
-    ------
-    ValueError
-        If a size is not positive, the interpolation unknown, a shape wrong or an array not contiguous.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
     Notes
     -----
-    Rows first, then columns. An element of either pass is w_0 x_0, then fused multiply-adds with its other neighbours.
+    Rows first, then columns; in each pass, an element is w_0 x_0 followed by fused multiply-adds with its other
+    neighbors.
 
     Examples
     --------
@@ -67,12 +61,8 @@ def upsample2d_backward(
 
     Parameters
     ----------
-    dy : ndarray of shape (N, size H, size W, C)
-        Gradient with respect to the output.
     size, interpolation
-        As in the forward pass; errors too.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from `dy` in memory.
+        See `upsample2d_forward`.
 
     Returns
     -------
@@ -90,27 +80,16 @@ def upsample2d_backward(
 
 
 def zero_padding2d_forward(x: Array, padding: Any, out: Array | None = None) -> Array:
-    """Images with zeros around.
+    """Pad images with zeros.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images.
-    padding : int, pair of int, or pair of pairs
-        Rows and columns of zeros: on all sides, for each axis, or ((top, bottom), (left, right)).
-    out : ndarray of shape (N, top + H + bottom, left + W + right, C), optional
-        Where the result goes; apart from `x` in memory.
+    padding : int, (int, int) or ((top, bottom), (left, right))
+        Rows and columns of zeros: for all sides, for each axis, or for each side.
 
     Returns
     -------
     ndarray of shape (N, top + H + bottom, left + W + right, C)
-
-    Raises
-    ------
-    ValueError
-        If an amount is negative, a shape wrong or an array not contiguous.
-    TypeError
-        If an amount is no integer, a dtype is not float32 or float64, or the dtypes differ.
 
     Examples
     --------
@@ -123,16 +102,12 @@ def zero_padding2d_forward(x: Array, padding: Any, out: Array | None = None) -> 
 
 
 def zero_padding2d_backward(dy: Array, padding: Any, out: Array | None = None) -> Array:
-    """Gradient of `zero_padding2d_forward`: dy without its margins.
+    """Gradient of `zero_padding2d_forward`: dy cropped.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, top + H + bottom, left + W + right, C)
-        Gradient with respect to the output.
     padding
-        As in the forward pass; errors too.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from `dy` in memory.
+        See `zero_padding2d_forward`.
 
     Returns
     -------
@@ -149,27 +124,16 @@ def zero_padding2d_backward(dy: Array, padding: Any, out: Array | None = None) -
 
 
 def cropping2d_forward(x: Array, cropping: Any, out: Array | None = None) -> Array:
-    """Images without their margins.
+    """Crop images.
 
     Parameters
     ----------
-    x : ndarray of shape (N, H, W, C)
-        Images.
-    cropping : int, pair of int, or pair of pairs
-        Rows and columns that fall away: on all sides, for each axis, or ((top, bottom), (left, right)).
-    out : ndarray of shape (N, H - top - bottom, W - left - right, C), optional
-        Where the result goes; apart from `x` in memory.
+    cropping : int, (int, int) or ((top, bottom), (left, right))
+        Rows and columns to remove: from all sides, for each axis, or for each side.
 
     Returns
     -------
     ndarray of shape (N, H - top - bottom, W - left - right, C)
-
-    Raises
-    ------
-    ValueError
-        If nothing would be left, an amount is negative, a shape wrong or an array not contiguous.
-    TypeError
-        If an amount is no integer, a dtype is not float32 or float64, or the dtypes differ.
 
     Examples
     --------
@@ -182,16 +146,12 @@ def cropping2d_forward(x: Array, cropping: Any, out: Array | None = None) -> Arr
 
 
 def cropping2d_backward(dy: Array, cropping: Any, out: Array | None = None) -> Array:
-    """Gradient of `cropping2d_forward`: dy with zeros around.
+    """Gradient of `cropping2d_forward`: dy padded with zeros.
 
     Parameters
     ----------
-    dy : ndarray of shape (N, H - top - bottom, W - left - right, C)
-        Gradient with respect to the output.
     cropping
-        As in the forward pass; errors too.
-    out : ndarray of shape (N, H, W, C), optional
-        Where the result goes; apart from `dy` in memory.
+        See `cropping2d_forward`.
 
     Returns
     -------

@@ -1,4 +1,14 @@
-"""Dropout and the optimisers' updates: what happens in training only."""
+"""Dropout and the updates of optimizers, which run in training only.
+
+Updates are in place. The formulas, options and references are those of `nnfast.optimizers`.
+
+parameters : ndarray of shape (P,)
+    Updated in place.
+gradients : ndarray of shape (P,)
+    Gradient of the loss with respect to the parameters.
+learning_rate : float
+    0 or larger.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +27,19 @@ def _counters(where: str, seed: int, step: int, stream: int) -> tuple[int, int, 
 
 
 def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
-    """Dropout: each element is 0 with probability `rate`, else x / (1 - rate).
+    """Dropout: set each element to 0 with probability `rate` and scale the others by 1 / (1 - rate).
 
     Parameters
     ----------
     x : ndarray
         Input, of any shape.
     rate : float
-        Probability to drop, in [0, 1).
-    seed : int, default 0
-        In [0, 2^64).
-    step, stream : int, default 0
-        In [0, 2^32): the training step, and which of several dropouts in it.
-
-    Returns
-    -------
-    ndarray of x's shape
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range or `x` is not contiguous.
-    TypeError
-        If `x` is no array, its dtype is not float32 or float64, or a counter is no integer.
+        0 <= rate < 1.
 
     Notes
     -----
-    Which elements stay is a function of (seed, step, stream, element) alone: element i stays where its word of
-    Philox4x32-10 is at least floor(rate 2^32). So nothing is stored for the backward pass.
+    Element i is kept if its word of Philox4x32-10, a function of (seed, step, stream, i), is at least floor(rate 2^32).
+    Nothing is stored for the backward pass.
 
     References
     ----------
@@ -65,18 +60,12 @@ def dropout_forward(x: Array, rate: float, seed: int = 0, step: int = 0, stream:
 
 
 def dropout_backward(dy: Array, rate: float, seed: int = 0, step: int = 0, stream: int = 0) -> Array:
-    """Gradient of dropout: dy is dropped and scaled as the forward pass did with x.
+    """Gradient of dropout: dy is dropped and scaled like x in the forward pass.
 
     Parameters
     ----------
-    dy : ndarray
-        Gradient with respect to the output.
-    rate, seed, step, stream
-        As in the forward pass; errors too.
-
-    Returns
-    -------
-    ndarray of dy's shape
+    rate : float
+        As in the forward pass.
 
     Examples
     --------
@@ -101,38 +90,14 @@ def sgd_update(
     momentum: float = 0.0,
     nesterov: bool = False,
 ) -> None:
-    """Stochastic gradient descent, in place: v = momentum v - lr g; p += v, or p += momentum v - lr g (Nesterov).
+    """Update by `nnfast.optimizers.SGD`.
 
     Parameters
     ----------
-    parameters : ndarray of shape (P,)
-        Updated in place.
-    gradients : ndarray of shape (P,)
-        Of the loss with respect to the parameters.
+    parameters, gradients, learning_rate, momentum, nesterov
+        See `nnfast.kernels._training` and `nnfast.optimizers.SGD`.
     velocity : ndarray of shape (P,), optional
-        Updated in place; zeros before the first step. Needed when `momentum` is not 0.
-    learning_rate : float, default 0.01
-        Finite, 0 or more.
-    momentum : float, default 0
-        In [0, 1).
-    nesterov : bool, default False
-        Whether the velocity is looked at one step ahead.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, an array is read-only or not contiguous, arrays overlap in memory, a number is out of its
-        range, or the velocity is missing.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    One pass over the vectors. The form is that of Keras.
-
-    References
-    ----------
-    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning, PMLR 28(3), 1139-1147.
+        Updated in place; 0 before the first step. Required if `momentum` is not 0.
 
     Examples
     --------
@@ -159,43 +124,19 @@ def adam_update(
     epsilon: float = 1e-7,
     step: int = 1,
 ) -> None:
-    """Adam, in place: p -= lr m_hat / (sqrt(v_hat) + epsilon).
+    """Update by `nnfast.optimizers.Adam`.
 
-    With m = beta_1 m + (1 - beta_1) g and v = beta_2 v + (1 - beta_2) g^2, m_hat = m / (1 - beta_1^step) and
-    v_hat = v / (1 - beta_2^step).
+    m = beta_1 m + (1 - beta_1) g, v = beta_2 v + (1 - beta_2) g^2, m_hat = m / (1 - beta_1^step),
+    v_hat = v / (1 - beta_2^step), p -= learning_rate m_hat / (sqrt(v_hat) + epsilon).
 
     Parameters
     ----------
-    parameters : ndarray of shape (P,)
-        Updated in place.
-    gradients : ndarray of shape (P,)
-        Of the loss with respect to the parameters.
+    parameters, gradients, learning_rate, beta_1, beta_2, epsilon
+        See `nnfast.kernels._training` and `nnfast.optimizers.Adam`.
     m, v : ndarray of shape (P,)
-        First and second moment, updated in place; zeros before the first step.
-    learning_rate : float, default 0.001
-        Finite, 0 or more.
-    beta_1, beta_2 : float, default 0.9 and 0.999
-        In [0, 1).
-    epsilon : float, default 1e-7
-        Finite, 2^-126 or more: a normal number in either dtype.
+        Moving averages, updated in place; 0 before the first step.
     step : int, default 1
         Number of this step, from 1.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, an array is read-only or not contiguous, arrays overlap in memory, or a number is out of its
-        range.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    One pass over the vectors.
-
-    References
-    ----------
-    Kingma & Ba (2015), Adam: a method for stochastic optimization, algorithm 1, arXiv:1412.6980.
 
     Examples
     --------
@@ -216,33 +157,17 @@ def adam_update(
 def optimizer_update(
     optimizer: Any, parameters: Array, gradients: Array, state: Mapping[str, Array] | None = None, step: int = 1
 ) -> None:
-    """One step of any optimiser of `nnfast.optimizers`, in place.
+    """Update by any optimizer, as `Trainer` does it, but without the check that the result is finite.
 
     Parameters
     ----------
     optimizer : Optimizer or str
-    parameters : ndarray of shape (P,)
-        Updated in place.
-    gradients : ndarray of shape (P,)
-        Of the loss with respect to the parameters.
+    parameters, gradients
+        See `nnfast.kernels._training`.
     state : dict of str to ndarray of shape (P,), optional
-        The optimiser's state vectors by name, updated in place; zeros before the first step. Which an optimiser has,
-        its notes say, and the error where one is missing.
+        State vectors of the optimizer by name, updated in place; 0 before the first step.
     step : int, default 1
-        Number of this step, from 1. A schedule or function as learning rate is asked for the rate after ``step - 1``
-        steps.
-
-    Raises
-    ------
-    ValueError
-        If a state vector is missing or there is one too many, shapes differ, or an array is read-only, not contiguous
-        or overlaps with another in memory.
-    TypeError
-        If a dtype is not float32 or float64, or the dtypes differ.
-
-    Notes
-    -----
-    What `Trainer` does with all parameters of a network, but without its check that what comes out is finite.
+        Number of this step, from 1. A learning-rate schedule is evaluated at ``step - 1``.
 
     Examples
     --------
