@@ -157,12 +157,12 @@ def test_compressed_archives_with_damage_behind_the_tar(tmp_path: Path) -> None:
     packed = gzip.compress(sound)
     for damaged in (packed[:-8] + bytes(4) + packed[-4:], packed[:-4] + bytes(4), packed + b"rubbish", packed[:-1]):
         (tmp_path / "a.tar.gz").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"a\.tar\.gz: expected a sound tar archive, got damaged data"):
+        with pytest.raises(ValueError, match=r"a\.tar\.gz: expected a valid tar archive, got damaged data"):
             data.load_images(tmp_path / "a.tar.gz")
     packed = lzma.compress(sound)
     for damaged in (packed + b"rubbish", packed + bytes(200_000) + b"rubbish", packed[:-1], packed[:-20] + bytes(20)):
         (tmp_path / "a.tar.xz").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a sound tar archive, got damaged data"):
+        with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a valid tar archive, got damaged data"):
             data.load_images(tmp_path / "a.tar.xz")
     halves = lzma.compress(sound[:2048]), lzma.compress(sound[2048:])
     for padding in (0, 4, 200_000):
@@ -189,7 +189,7 @@ def test_the_limit_of_files_counts_folders(tmp_path: Path) -> None:
 def test_an_archive_that_asks_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tar(tmp_path / "a.tar.xz", FILES)
     monkeypatch.setattr(archive, "_XZ_MEMORY", 2**20)
-    with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a sound tar archive, got damaged data \(Memory"):
+    with pytest.raises(ValueError, match=r"a\.tar\.xz: expected a valid tar archive, got damaged data \(Memory"):
         data.load_images(tmp_path / "a.tar.xz")
 
 

@@ -107,7 +107,7 @@ def in_mode(mode: str, kind: str) -> bytes:
     ],
 )
 def test_modes_and_formats(tmp_path: Path, mode: str, kind: str) -> None:
-    """Of 8 bits a channel or less: converted as Pillow does it, with every ending in any case."""
+    """Of 8 bits per channel or less: converted as Pillow does it, with every ending in any case."""
     content = in_mode(mode, kind)
     endings = {"JPEG": ["jpg", "jpeg", "JPG"], "PPM": ["ppm", "pgm"]}.get(kind, [kind.lower(), kind])
     folder = write_folder(tmp_path, {f"a/{i}.{ending}": content for i, ending in enumerate(endings)})
@@ -125,7 +125,7 @@ def test_more_than_8_bits_a_channel(tmp_path: Path, mode: str, kind: str) -> Non
     stream = io.BytesIO()
     images.new(mode, (4, 3), 300).save(stream, kind)
     write_folder(tmp_path, {f"a/1.{'png' if kind == 'PNG' else 'ppm'}": stream.getvalue()})
-    with pytest.raises(ValueError, match=r"expected 8 bits a channel, got Pillow's mode|expected an image \(BMP, "):
+    with pytest.raises(ValueError, match=r"expected 8 bits per channel, got Pillow's mode|expected an image \(BMP, "):
         data.load_images(tmp_path)
 
 
@@ -249,11 +249,11 @@ def png_bomb(side: int, depth: int = 8) -> bytes:
         ("x.jpg", b"", r"expected an image \(BMP, .*\), got none"),
         ("x.jpg", b"GIF87 or so", "expected an image"),
         ("x.jpg", JPEG[:3], "expected an image|broken"),
-        ("x.jpg", JPEG[: len(JPEG) // 2], "expected a sound image, got a broken one"),
-        ("x.png", PNG[:40], "expected a sound image, got a broken one|expected an image"),
-        ("x.png", PNG[: len(PNG) // 2], "expected a sound image, got a broken one"),
-        ("x.png", PNG[:60] + bytes(40) + PNG[100:], "expected a sound image, got a broken one"),
-        ("x.png", encoded(np.zeros((3, 3), np.uint16)), "expected 8 bits a channel, got Pillow's mode"),
+        ("x.jpg", JPEG[: len(JPEG) // 2], "expected a valid image, got a damaged one"),
+        ("x.png", PNG[:40], "expected a valid image, got a damaged one|expected an image"),
+        ("x.png", PNG[: len(PNG) // 2], "expected a valid image, got a damaged one"),
+        ("x.png", PNG[:60] + bytes(40) + PNG[100:], "expected a valid image, got a damaged one"),
+        ("x.png", encoded(np.zeros((3, 3), np.uint16)), "expected 8 bits per channel, got Pillow's mode"),
         ("x.png", png_bomb(10_000), "expected fewer pixels than Pillow's limit"),
         ("x.png", png_bomb(60_000), "expected fewer pixels than Pillow's limit"),
         ("x.png", png_bomb(9000), "expected an image of at most max_bytes = 100000000, got 9000 x 9000"),

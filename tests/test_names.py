@@ -254,10 +254,10 @@ def test_help_is_readable(thing: str) -> None:
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        ({"verbose": 0}, r"fit: unknown argument 'verbose'; what fit shows follows from progress="),
+        ({"verbose": 0}, r"fit: unknown argument 'verbose'; use progress="),
         ({"batchsize": 4}, r"'batchsize'; did you mean 'batch_size'\?"),
         ({"validation_date": ()}, r"'validation_date'; did you mean 'validation_data'\?"),
-        ({"steps_per_epoch": 5}, "an epoch takes every row once"),
+        ({"steps_per_epoch": 5}, "an epoch uses every row once"),
     ],
 )
 def test_arguments_of_fit_that_there_are_not(options: dict[str, Any], hint: str) -> None:
@@ -272,7 +272,7 @@ def test_arguments_of_a_trainer_that_there_are_not() -> None:
     net = nf.Network([layers.Input((2,)), layers.Dense(1)])
     with pytest.raises(TypeError, match=r"Trainer: unknown argument 'lr'; write optimizers\.Adam\(learning_rate="):
         nf.Trainer(net, loss="mse", lr=0.1)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match=r"Trainer\.evaluate: unknown argument 'verbose'; what fit shows"):
+    with pytest.raises(TypeError, match=r"Trainer\.evaluate: unknown argument 'verbose'; use progress="):
         nf.Trainer(net, loss="mse").evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)  # type: ignore[call-arg]
 
 

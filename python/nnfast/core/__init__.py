@@ -1,1 +1,1 @@
-"""What everything stands on: options, arrays, tables, files, and the machine."""
+"""Basics shared by all other modules: options, arrays, tables, files, and the machine."""

@@ -1,4 +1,4 @@
-"""Arrays from outside: checked, and brought into the form that the core takes. Right ones are never copied."""
+"""Arrays from users: checked and converted to the form that the core expects. Arrays in that form are not copied."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 TargetKind = Literal["classes", "probability", "real"]
-"""What a loss compares with: class numbers or their probabilities, probabilities in [0, 1], or any finite numbers."""
+"""Targets of a loss: class indices or class probabilities, probabilities in [0, 1], or any finite numbers."""
 
 _LABEL_TYPES = (np.uint8, np.int32, np.int64)
 
@@ -38,7 +38,7 @@ def _text(shape: Shape) -> str:
 
 
 def as_numbers(value: Any, where: str, name: str) -> Array:
-    """`value` as an array of real numbers, of whatever dtype that has; bools as bytes of 0 and 1."""
+    """`value` as an array of real numbers of any dtype; bools become bytes of 0 and 1."""
     array = as_array(value, where, name)
     if array.dtype.kind == "b":
         return array.view(np.uint8)
@@ -48,7 +48,7 @@ def as_numbers(value: Any, where: str, name: str) -> Array:
 
 
 def as_array(value: Any, where: str, name: str) -> Array:
-    """`value` as an array of any dtype. It has no mask, which would be lost."""
+    """`value` as an array of any dtype; masks are refused, because they would be lost."""
     if type(value) is not np.ndarray:
         refuse_masked(value, where, name)
         value = from_pandas(value, where, name)
@@ -58,18 +58,18 @@ def as_array(value: Any, where: str, name: str) -> Array:
         if not isinstance(value, list | tuple):
             raise
         raise ValueError(
-            f"{where}: expected rows of one shape in {name}, got lists of different lengths; pad them, or cut them"
+            f"{where}: expected rows of one shape in {name}, got lists of different lengths; pad or truncate them"
         ) from error
 
 
 def _cast(array: Array, dtype: Any) -> Array:
-    """`array` as `dtype`, C-contiguous and aligned; what is too large for it becomes infinity, which checks find."""
+    """`array` as `dtype`, C-contiguous and aligned; values that overflow become infinity, which checks find."""
     with np.errstate(over="ignore"):
         return np.require(array, dtype, ["C", "A"])
 
 
 def dtype_name(dtype: Any) -> Literal["float32", "float64"]:
-    """The name of a network's dtype."""
+    """Name of a network's dtype."""
     try:
         name = "none" if dtype is None else np.dtype(dtype).name
     except (TypeError, ValueError):
@@ -94,7 +94,7 @@ def as_rows(x: Any, shape: Shape, dtype: str, where: str) -> Array:
 
 
 def _for(value: Any, name: str, remedy: str) -> str:
-    """`remedy` for what was given: a list and a pandas column do not have the methods of an array."""
+    """`remedy` adapted to what was given: lists and pandas columns do not have the methods of arrays."""
     return remedy if isinstance(value, np.ndarray) else re.sub(rf"\b{name}(?=[.\[])", f"np.asarray({name})", remedy)
 
 
@@ -114,13 +114,13 @@ def _remedy(got: Shape, shape: Shape) -> str:
 
 
 def _order(got: Shape, wanted: Shape) -> tuple[int, ...]:
-    """The axes of `got` in the order of `wanted`; channels that stand first before other orders that fit."""
+    """The permutation of axes from `got` to `wanted`; channels-first layouts are tried before other permutations."""
     orders = [(*range(1, len(got)), 0), *permutations(range(len(got)))]
     return next(order for order in orders if tuple(got[axis] for axis in order) == wanted)
 
 
 def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) -> Array:
-    """`y` for outputs of `shape`: class numbers (N, ...) as they are, or targets (N, *shape) as `dtype`; all finite."""
+    """`y` for outputs of `shape`: class indices (N, ...) unchanged, or finite targets (N, *shape) as `dtype`."""
     array = as_numbers(y, "y", "y")
     if array.ndim == 0 or len(array) != rows:
         got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
@@ -174,7 +174,7 @@ def _labels(array: Array, shape: Shape) -> Array:
 
 
 def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
-    """Sample weights (N,) as `dtype`: finite and not negative; None stays None."""
+    """Sample weights (N,) as `dtype`: finite and non-negative; None is returned unchanged."""
     if weights is None:
         return None
     array = as_numbers(weights, "sample_weight", "sample_weight")
@@ -188,14 +188,14 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
 
 
 def as_class_weights(class_weight: Mapping[Any, float], targets: Array, shape: Shape, dtype: str) -> Array:
-    """One weight per row from weights per class; classes that `class_weight` leaves out weigh 1."""
+    """One weight per row from weights per class; classes not in `class_weight` have weight 1."""
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"class_weight: expected a dict of class number to weight, got {class_weight!r}")
     if targets.ndim > 2 or (targets.ndim == 2 and targets.shape[1] > 1 and targets.dtype.kind != "f"):
         raise ValueError(f"class_weight: expected one class per row, got targets {targets.shape}; use sample_weight")
     if targets.ndim == 2 and targets.shape[1] > 1:
         labels, classes = targets.argmax(axis=1), targets.shape[1]
-        # Probabilities of float32 or of fewer digits; several classes in a row have no weight that is theirs.
+        # Probabilities may be rounded to float32 or further; for rows of several classes no weight is defined.
         if targets.min() < 0 or np.abs(targets.sum(axis=1) - 1).max() > 1e-2:
             raise ValueError(
                 "class_weight: expected one class per row, as targets whose rows sum to 1; use sample_weight for others"
@@ -215,7 +215,7 @@ def as_class_weights(class_weight: Mapping[Any, float], targets: Array, shape: S
 
 
 def _class_number(key: Any, classes: int) -> int:
-    """A key of class weights as an index; False and 1.0 are the numbers that they equal, as they are in dicts."""
+    """A key of class weights as an index; False and 1.0 equal 0 and 1, as in dicts."""
     if isinstance(key, numbers.Real | np.bool_) and key in range(classes):
         return range(classes).index(key)  # type: ignore[arg-type]
     got = f"{key!r}" if isinstance(key, numbers.Real) else f"{key!r} of type {type(key).__name__}"
@@ -223,7 +223,7 @@ def _class_number(key: Any, classes: int) -> int:
 
 
 def require_finite(array: Array, name: str) -> None:
-    """Refuse NaN and infinity, naming the place of the first."""
+    """Refuse NaN and infinity; the error names the first position."""
     if array.dtype.kind != "f":
         return
     finite = np.isfinite(array)

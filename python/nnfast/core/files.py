@@ -1,4 +1,4 @@
-"""Files: read so that no pipe or device can make the reader wait, written so that nobody ever sees half of one."""
+"""Files: reading never blocks on pipes or devices, and writing is atomic."""
 
 from __future__ import annotations
 
@@ -22,27 +22,18 @@ __all__ = ["atomic_writer", "open_regular"]
 _PREFIX: Final = ".nnfast-"
 _SUFFIX: Final = ".tmp"
 _ABANDONED_SECONDS: Final = 86400.0
-"""Age of a temporary file that belongs to no running process, where there are no locks to ask."""
+"""Age from which a temporary file is considered abandoned, on systems without locks."""
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file for reading bytes.
+    """Open a regular file for reading bytes.
 
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    file
-        Unlike a mapping, it can be cut by another process while it is read: then it just ends early.
+    Unlike a memory map, the file may be truncated by another process while it is read: it then just ends early.
 
     Raises
     ------
     ValueError
-        If `path` is a folder, pipe, socket or device, which has no size and may make one wait for ever.
-    OSError
-        If the file cannot be opened.
+        If `path` is a folder, pipe, socket or device, which has no size and may block forever.
 
     Examples
     --------
@@ -56,7 +47,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     b'content'
     """
     filename = os.fspath(path)
-    # Before opening, which does things to some devices, and after it, since the name may mean another file by then.
+    # Before opening, which has effects on some devices, and after it, because the file may have been replaced.
     _require_regular(os.stat(filename).st_mode, filename)
     file = open(filename, "rb", opener=_open_at_once)  # noqa: SIM115
     try:
@@ -86,32 +77,23 @@ def _kind(mode: int) -> str:
 
 @contextmanager
 def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the name `path` when the block ends well and vanishes when it does not.
+    """Open a temporary file that is renamed to `path` if the block succeeds, and removed if it fails.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file; one that exists is replaced and keeps its mode and, where the system allows it, its owner. A symbolic
-        link stays, and the file that it leads to is replaced.
-
-    Yields
-    ------
-    file
-        Open for writing bytes, in the folder of `path`.
+    An existing file keeps its mode and, if the system allows it, its owner. For a symbolic link, the file it points to
+    is replaced. Other hard links to a replaced file keep the old content.
 
     Raises
     ------
     OSError
-        If the file cannot be written, is write-protected, or is to lie in a folder that does not exist. One that stood
-        there before is then unharmed.
+        If the file cannot be written or is write-protected, or its folder does not exist. An existing file is unharmed.
     ValueError
         If `path` is a pipe, socket or device.
 
     Notes
     -----
-    The content reaches the disk before the name does, and the name before the block is left, so after a crash or a
-    loss of power there is the old file or the new one, whole. A process that is killed leaves its temporary file, which
-    the next call for the same folder removes. Other names (hard links) of a file that is replaced keep the old content.
+    The content is flushed to disk before the file is renamed, and the new name before the block is left, so after a
+    crash or a power failure there is either the old file or the new one. A killed process leaves its temporary file,
+    which the next call for the same folder removes.
 
     Examples
     --------
@@ -134,7 +116,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             if old is not None:
                 _take_over(file, old)
             os.fsync(file.fileno())
-            if sys.platform != "win32":  # Where an open file may be renamed its lock is kept until that is done.
+            if sys.platform != "win32":  # An open file can be renamed, so keep its lock until then.
                 os.replace(temporary, target)
         if sys.platform == "win32":
             os.replace(temporary, target)
@@ -145,9 +127,9 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _replaceable(target: Path) -> os.stat_result | None:
-    """What is known of the file that stands there; None if there is none."""
+    """Status of the existing file; None if there is none."""
     if not target.parent.is_dir():
-        # A missing folder, and not the temporary file that cannot be made in it.
+        # Report the missing folder, not the temporary file that cannot be created in it.
         raise FileNotFoundError(
             errno.ENOENT, "expected a folder that exists; create it first, with os.makedirs", str(target.parent)
         )
@@ -165,23 +147,23 @@ def _replaceable(target: Path) -> os.stat_result | None:
 
 
 def _create(folder: Path, mode: int) -> tuple[Path, BinaryIO]:
-    """A new temporary file that is locked as long as it is open."""
+    """A new temporary file, locked as long as it is open."""
     while True:
-        # A short name of its own: one made from the target's could be too long for the file system.
+        # A short name: one derived from the target's could be too long for the file system.
         temporary = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
         try:
             file = open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
         except OSError as error:
-            error.filename = str(folder)  # It is the folder that cannot be written to.
+            error.filename = str(folder)  # The folder is what cannot be written to.
             raise
-        # Another process may have taken it for a leftover before it was locked.
+        # Another process may have removed it as a leftover before it was locked.
         if _lock(file) and temporary.exists():
             return temporary, file
         file.close()
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file without waiting; False if somebody else has, True also where the file system knows no locks."""
+    """Lock a file without waiting; False if another process holds it, True also if the file system has no locks."""
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,11 +175,11 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed: those that nobody has locked."""
+    """Remove temporary files of killed processes, i.e. those that are not locked."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
-                with contextlib.suppress(OSError):  # It is in use, gone, or not ours.
+                with contextlib.suppress(OSError):  # in use, already removed, or not ours
                     _remove_leftover(entry)
 
 
@@ -217,7 +199,7 @@ def _remove_leftover(entry: os.DirEntry[str]) -> None:
 
 
 def _take_over(file: BinaryIO, old: os.stat_result) -> None:
-    """Give a file the owner, as far as the system allows, and the mode of another."""
+    """Give a file the mode and, as far as the system allows, the owner of another."""
     if sys.platform != "win32":
         for user, group in ((old.st_uid, -1), (-1, old.st_gid)):
             with contextlib.suppress(OSError):
@@ -226,7 +208,7 @@ def _take_over(file: BinaryIO, old: os.stat_result) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows opens no folders; NTFS keeps its own journal of names.
+    if os.name == "nt":  # Windows cannot open folders; NTFS journals names itself.
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

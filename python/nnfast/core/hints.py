@@ -1,16 +1,16 @@
-"""Names of Keras and PyTorch that nnfast does not have, and what to write instead: the advice of error messages."""
+"""Names of Keras and PyTorch that nnfast does not have, with the hints that error messages give instead."""
 
 __all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "TRAINER"]
 
 ARGUMENTS = {
     "input_shape": "put layers.Input(shape) before the first layer",
-    "loss_weights": "the network has one output; weigh rows with sample_weight",
+    "loss_weights": "the network has one output; use sample_weight to weight rows",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",
-    "run_eagerly": "leave it out; every step can be looked at with Network.trace and Network.explain",
-    "steps_per_epoch": "an epoch takes every row once; pass fewer rows",
-    "verbose": "what fit shows follows from progress=: False shows nothing, True a bar",
-    "weights": "give first values with kernel_initializer= and bias_initializer=",
+    "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",
+    "steps_per_epoch": "an epoch uses every row once; pass fewer rows",
+    "verbose": "use progress=: False shows nothing, True a progress bar",
+    "weights": "set initial values with kernel_initializer= and bias_initializer=",
 }
 
 PACKAGE = {
@@ -27,12 +27,12 @@ PACKAGE = {
 }
 
 LAYERS = {
-    "Linear": "write layers.Dense(units), which finds the number of inputs itself",
+    "Linear": "write layers.Dense(units), which infers the number of inputs",
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
     "Sequential": "write nnfast.Network([...])",
     "Lambda": "write a class that derives from layers.CustomLayer",
-    "Permute": "transpose the data with NumPy before it enters",
+    "Permute": "transpose the data with NumPy before passing them to the network",
 }
 
 LOSSES = {
@@ -42,12 +42,12 @@ LOSSES = {
     "CrossEntropyLoss": "write losses.CrossEntropy(from_logits=True)",
 }
 
-_TRAINER = 'training is the job of nf.Trainer(net, loss=..., optimizer="adam")'
+_TRAINER = 'to train, use nf.Trainer(net, loss=..., optimizer="adam")'
 NETWORK = {
     "fit": f"{_TRAINER}, which has fit(x, y, epochs=...)",
-    "compile": f"{_TRAINER}: it takes what compile takes elsewhere",
-    "train": f"{_TRAINER}, which has fit(x, y, epochs=...); there is no mode to set",
-    "eval": "there is no mode to set: predict never trains",
+    "compile": f"{_TRAINER}, which takes the arguments of compile",
+    "train": f"{_TRAINER}, which has fit(x, y, epochs=...); there is no training mode to set",
+    "eval": "there is no evaluation mode to set: predict never trains",
     "evaluate": f"{_TRAINER}, which has evaluate(x, y)",
     "train_on_batch": f"{_TRAINER}, which has train_on_batch(x, y)",
     "forward": "call predict(x)",
@@ -57,7 +57,7 @@ NETWORK = {
     "trainable_weights": "use trainable, the names, with parameters",
     "count_params": "use num_parameters",
     "add": "give Network the whole list of layers",
-    "to": "all runs on the processor; for another dtype use copy(dtype)",
+    "to": "everything runs on the CPU; for another dtype use copy(dtype)",
 }
 
 TRAINER = {
@@ -68,6 +68,6 @@ TRAINER = {
     "summary": "write trainer.network.summary()",
     "model": "write trainer.network",
     "step": "write train_on_batch(x, y)",
-    "zero_grad": "leave it out: each step has gradients of its own",
+    "zero_grad": "leave it out: each step computes new gradients",
     "learning_rate": "write trainer.optimizer.learning_rate",
 }

@@ -1,4 +1,4 @@
-"""What nnfast runs on: the machine, the instruction set in use, the threads."""
+"""The machine: processor, instruction set and threads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
 
 def get_num_threads() -> int:
-    """Number of threads that a run may use.
+    """Maximum number of threads.
 
-    Notes
-    -----
-    At the start it is the environment variable NNFAST_NUM_THREADS, from 1 to 1024; without that, the number of
-    processors that the process's affinity mask and its control group's quota allow, and at most OMP_NUM_THREADS where
-    that is set, as joblib does in its workers. A worker of `multiprocessing.Pool` or of
-    `concurrent.futures.ProcessPoolExecutor` starts with 1 unless one of these variables or `set_num_threads` says
-    otherwise.
+    It is initialized from the environment variable NNFAST_NUM_THREADS (1 to 1024), or else to the number of processors
+    in the affinity mask and the cgroup quota of the process, but at most OMP_NUM_THREADS if that is set (as joblib does
+    in its workers). Workers of `multiprocessing.Pool` and `concurrent.futures.ProcessPoolExecutor` start with 1 unless
+    one of these variables is set or `set_num_threads` is called.
 
     Examples
     --------
@@ -37,19 +34,12 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set the number of threads that a run may use, for the whole process.
+    """Set the maximum number of threads of the process. Results do not depend on it.
 
     Parameters
     ----------
     n : int
-        From 1 to 1024. Results have the same bits for any number.
-
-    Raises
-    ------
-    ValueError
-        For any other number.
-    TypeError
-        If `n` is not an integer.
+        From 1 to 1024.
 
     Examples
     --------
@@ -64,22 +54,12 @@ def set_num_threads(n: int) -> None:
 
 
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
-    """Show version, processor, instruction set and threads; for bug reports.
+    """Show version, processor, instruction set and threads, for bug reports.
 
     Parameters
     ----------
     mode : {"stdout", "dicts"}, default "stdout"
-        Print the facts, or return them as a dict.
-
-    Returns
-    -------
-    dict or None
-        A dict for "dicts".
-
-    Raises
-    ------
-    ValueError
-        For another mode.
+        Whether to print the information or to return it as a dict.
 
     Examples
     --------

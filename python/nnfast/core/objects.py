@@ -1,4 +1,4 @@
-"""Data that are not yet arrays of numbers: pandas tables, text, masks, generators. Found out by column and row."""
+"""Input other than arrays of numbers: pandas tables, text, masked arrays, generators. Errors name column and row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
 
 
 def refuse_masked(value: Any, where: str, name: str) -> None:
-    """A ValueError if elements of `value`, or of arrays in a list of them, are masked: the mask would be lost."""
+    """Raise a ValueError if `value`, or an array in a list, has masked elements: the mask would be lost."""
     if isinstance(value, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(value)
         if mask.any():
@@ -30,11 +30,11 @@ def refuse_masked(value: Any, where: str, name: str) -> None:
 
 
 def from_pandas(value: Any, where: str, name: str) -> Any:
-    """A pandas table or column of numbers as an array; anything else as it is.
+    """A pandas table or column of numbers as an array; anything else unchanged.
 
-    Columns of several dtypes, of bool and of pandas's own dtypes for numbers come out as one dtype of numbers.
+    Mixed dtypes, bools and pandas's own numeric dtypes are converted to a common NumPy dtype.
     """
-    pandas = sys.modules.get("pandas")  # without it, `value` is none of its objects
+    pandas = sys.modules.get("pandas")  # if it is not imported, `value` is not one of its objects
     if pandas is None or not isinstance(value, pandas.DataFrame | pandas.Series):
         return value
     is_table = isinstance(value, pandas.DataFrame)
@@ -85,7 +85,7 @@ def _row(table: Any, row: int) -> str:
 
 
 def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeError:
-    """The error for an `array`, made of `value`, whose dtype is none of numbers."""
+    """The error for `array`, made from `value`, whose dtype is not numeric."""
     if array.ndim == 0 and array.dtype.kind in "OSU":
         hint = ""
         if isinstance(value, Iterator):
@@ -112,7 +112,7 @@ def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeE
 
 
 def _first_without_number(array: Array) -> tuple[tuple[int, ...], Any] | None:
-    """Index and value of the first element that does not stand for a number."""
+    """Index and value of the first element that does not represent a number."""
     for index, item in np.ndenumerate(array):
         try:
             float(item)

@@ -1,4 +1,4 @@
-"""What layers, losses, optimisers and initialisers have in common: plain values make them."""
+"""Configured objects, such as layers and optimizers: they are defined by the arguments of their constructors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _LONGEST_NAME = 200
 _MAX_SIZES = 63
-"""Axes of a NumPy array, without that of the batch."""
+"""Maximum number of axes of a NumPy array, without the batch axis."""
 
 
 @cache
@@ -50,7 +50,7 @@ def _arguments(constructor: Callable[..., None]) -> dict[str, Any]:
 
 
 def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
-    """`function` with an error for an argument that it does not have which names the nearest that it has."""
+    """Decorator: an unknown keyword argument raises an error that names the most similar valid one."""
 
     @wraps(function)
     def checked(*args: P.args, **given: P.kwargs) -> T:
@@ -63,7 +63,7 @@ def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
 
 @cache
 def _keywords(function: Callable[..., Any]) -> tuple[str, ...] | None:
-    """Names of the arguments that may be given by name; None where all names are taken."""
+    """Names of the keyword arguments; None if any name is accepted."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
@@ -83,7 +83,7 @@ def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> No
 
 
 class Configured:
-    """An object whose constructor's arguments are its attributes of the same names."""
+    """An object whose constructor arguments are stored in attributes of the same names."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -91,7 +91,7 @@ class Configured:
             cls.__init__ = named_arguments(cls.__init__)  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as values that JSON knows."""
+        """The constructor arguments, as JSON values."""
         return {name: _plain(getattr(self, name)) for name in _arguments(type(self).__init__)}
 
     def __repr__(self) -> str:
@@ -124,22 +124,22 @@ def _plain(value: Any) -> Any:
 
 
 def description_of(value: Configured) -> dict[str, Any]:
-    """The object as plain values, from which `from_config` makes it again."""
+    """The object as JSON values, from which `from_config` constructs it again."""
     return {"class": type(value).__name__, "config": value.get_config()}
 
 
 def argument_values(value: Configured) -> list[Any]:
-    """The constructor's arguments, as they are."""
+    """The constructor arguments."""
     return [getattr(value, name, None) for name in _arguments(type(value).__init__)]
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """The name by which files and logs know a function."""
+    """The name of a function in files and logs."""
     return str(getattr(function, "__name__", type(function).__name__))
 
 
 def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:
-    """The object that `description_of` describes; only classes in `classes` are ever called."""
+    """Construct the object described by `description_of`; only classes in `classes` are called."""
     if not isinstance(description, Mapping) or not isinstance(description.get("config"), Mapping):
         raise ValueError(f'{kind}: expected {{"class": ..., "config": {{...}}}}, got {short_repr(description)}')
     maker = classes[choose(kind, description.get("class"), classes)]
@@ -147,9 +147,9 @@ def from_config(kind: str, description: Any, classes: Mapping[str, Callable[...,
 
 
 def public_classes(base: type[T], *templates: type[T]) -> dict[str, type[T]]:
-    """The classes derived from `base`, by name, but for private ones and `templates`, from which users derive theirs.
+    """The public classes derived from `base`, by name, except `templates`, from which users derive their own.
 
-    Those that there are: to be called at the end of the module that defines them, before a user can add any.
+    Call it at the end of the module that defines the classes, before users can define any.
     """
     found: dict[str, type[T]] = {}
     for derived in base.__subclasses__():
@@ -160,7 +160,7 @@ def public_classes(base: type[T], *templates: type[T]) -> dict[str, type[T]]:
 
 
 def custom_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> dict[str, type[T]]:
-    """Those of the user's objects that are classes derived from `base`, by name."""
+    """The user's objects that are classes derived from `base`, by name."""
     return {
         name: value
         for name, value in (custom_objects or {}).items()
@@ -169,11 +169,11 @@ def custom_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> d
 
 
 def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, str] | None = None) -> str:
-    """`name` if it is valid; otherwise an error that names the nearest valid one.
+    """`name` if it is valid, else an error that names the most similar valid name.
 
-    With `aliases`, other names of valid ones, these are taken too and spelling is free: "LeakyReLU" is "leaky_relu".
+    With `aliases`, which map other names to valid ones, case and separators are ignored: "LeakyReLU" is "leaky_relu".
     """
-    if isinstance(name, str) and name in valid:  # First, since a file may ask as often as it has layers.
+    if isinstance(name, str) and name in valid:  # first, because this is called for every layer of a file
         return name
     names = sorted(valid)
     valid_names = shorten(", ".join(names))
@@ -192,9 +192,9 @@ def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, s
 def unknown_attribute(
     where: str, name: str, valid: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> AttributeError:
-    """The error of an attribute that `where` does not have: what to write instead, or the nearest that it has.
+    """The error for an attribute that `where` does not have: a hint, or the most similar valid name.
 
-    `hints` has names of other libraries, each with what to write here.
+    `hints` maps names used by other libraries to what to write instead.
     """
     known_hint = (hints or {}).get(name)
     near = None if name.startswith("_") else _nearest(name, (known for known in valid if not known.startswith("_")))
@@ -203,7 +203,7 @@ def unknown_attribute(
 
 
 class _HintedAttribute:
-    """An attribute that a class does not have, for which there is advice."""
+    """An attribute that a class does not have, but for which there is a hint."""
 
     def __init__(self, owner: str, name: str, hints: Mapping[str, str]) -> None:
         self.owner, self.name, self.hints = owner, name, hints
@@ -213,10 +213,10 @@ class _HintedAttribute:
 
 
 def with_hints(hints: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
-    """A decorator of classes: reading these names of other libraries is an error that says what to write instead.
+    """Class decorator: reading one of these names, used by other libraries, raises an error with a hint.
 
-    A ``__getattr__`` would say it too, but makes every attribute of the class's objects slower to read: a prediction of
-    a small network took 6 % longer.
+    ``__getattr__`` would do the same, but slows down every attribute access: predictions of a small network took 6 %
+    longer.
     """
 
     def add(cls: type[T]) -> type[T]:
@@ -235,7 +235,7 @@ def with_hints(hints: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
 def module_names(
     module: str, public: Sequence[str], hints: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """A module's ``__getattr__``, which raises `unknown_attribute`, and its ``__dir__``: the public names alone."""
+    """``__getattr__`` of a module, which raises `unknown_attribute`, and ``__dir__``, which lists public names only."""
 
     def missing(name: str) -> Any:
         raise unknown_attribute(module, name, public, hints)
@@ -248,10 +248,10 @@ def _letters(name: str) -> str:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
-    """A name that is almost the same, else the longest that `name` contains, else one that is similar."""
+    """A name that is almost equal, else the longest that is contained in `name`, else a similar one."""
     from difflib import get_close_matches
 
-    # It takes the product of both lengths, and nobody mistypes a name of thousands of letters.
+    # difflib takes time proportional to the product of the lengths, and nobody mistypes names of thousands of letters.
     if len(name) > _LONGEST_NAME:
         return None
 
@@ -267,7 +267,7 @@ def _nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def flag(where: str, name: str, value: Any) -> bool:
-    """`value`, True, False, 1 or 0, as a bool."""
+    """`value`, one of True, False, 1 and 0, as a bool."""
     if value is True or value is False:
         return value
     if not isinstance(value, np.bool_ | numbers.Integral) or value not in (0, 1):
@@ -306,7 +306,7 @@ def real(where: str, name: str, value: Any, *, minimum: float = -math.inf, upper
 
 
 def shape_of(where: str, name: str, value: Any, *, minimum: int = 1) -> Shape:
-    """`value`, an integer or a sequence of them, as a shape."""
+    """`value`, an integer or a sequence of integers, as a shape."""
     sizes = value if isinstance(value, tuple | list) else (value,)
     if len(sizes) > _MAX_SIZES:
         raise ValueError(f"{where}: expected at most {_MAX_SIZES} sizes as {name}, got {len(sizes)}")

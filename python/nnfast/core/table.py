@@ -9,7 +9,7 @@ __all__ = ["Table", "format_table"]
 
 
 def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Rows of text under a ruled heading; the columns numbered in `right` are set to the right."""
+    """Rows of text under a ruled heading; the columns with indices in `right` are right-aligned."""
     widths = [max(len(line[i]) for line in [columns, *rows]) for i in range(len(columns))]
     lines = [columns, ["-" * width for width in widths], *rows]
     texts = []
@@ -20,7 +20,7 @@ def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
 
 
 def _cell(value: Any) -> str:
-    """A cell: floats to six digits, lists without brackets, "-" for what does not apply."""
+    """Text of a cell: floats with six digits, lists without brackets, "-" for None."""
     if value is None:
         return "-"
     if isinstance(value, list):
@@ -29,7 +29,7 @@ def _cell(value: Any) -> str:
 
 
 class Table:
-    """Rows of named values that print as a table.
+    """Rows of named values, printed as a table.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Symbolic tensors: how a network's graph is written down before it has any numbers."""
+"""Symbolic tensors, from which graphs of layers are built."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _made = itertools.count()
 
 
 class Tensor:
-    """The output of a layer, known by its shape alone; ``a + b`` and ``a * b`` add and multiply element by element.
+    """The symbolic output of a layer, which has a shape but no values; ``a + b`` and ``a * b`` are element-wise.
 
     Attributes
     ----------
     layer : Layer
-        The layer that makes it.
+        The layer that computes it.
     inputs : tuple of Tensor
-        What the layer makes it from.
+        The inputs of that layer.
     shape : tuple of int
         Shape of one row, without the batch axis.
 
@@ -38,7 +38,7 @@ class Tensor:
     """
 
     operators: ClassVar[dict[str, Callable[[list[Tensor]], Tensor]]] = {}
-    """Behind ``+`` and ``*``: put here by the module that has the layers."""
+    """Implementations of ``+`` and ``*``, registered by the module that defines the layers."""
 
     def __init__(self, layer: Layer, inputs: tuple[Tensor, ...], shape: Shape) -> None:
         self.layer = layer
@@ -57,7 +57,7 @@ class Tensor:
 
 
 def ancestors(outputs: Iterable[Tensor]) -> list[Tensor]:
-    """Tensors and all that they are made from, in the order in which they were made: inputs stand before outputs."""
+    """The tensors and everything they depend on, in order of creation: inputs come before outputs."""
     waiting = list(outputs)
     found = {id(output): output for output in waiting}
     while waiting:

@@ -1,4 +1,4 @@
-"""Texts of errors: they show what came, but no megabytes of it."""
+"""Texts of error messages, limited in length."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ __all__ = ["short_repr", "shorten"]
 
 
 def shorten(text: str, limit: int = 1000) -> str:
-    """`text`, or its beginning and end where it has more than `limit` characters.
+    """`text`, or its beginning and end if it has more than `limit` characters.
 
     Examples
     --------
@@ -19,14 +19,7 @@ def shorten(text: str, limit: int = 1000) -> str:
 
 
 def short_repr(value: Any) -> str:
-    """The `repr` of what came, shortened.
-
-    Examples
-    --------
-    >>> from nnfast.core.text import short_repr
-    >>> short_repr("a" * 500) == "'" + "a" * 149 + " ... (202 characters) ... " + "a" * 149 + "'"
-    True
-    """
+    """The `repr` of a value, shortened."""
     try:
         return shorten(repr(value), 300)
     except RecursionError:

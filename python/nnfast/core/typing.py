@@ -1,4 +1,4 @@
-"""Types that the signatures of nnfast share."""
+"""Types used in signatures."""
 
 from typing import Any
 
@@ -10,4 +10,4 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 """Sizes of one row, without the batch axis."""
 Spec = dict[str, Any]
-"""What the compiled core is told about a layer, loss, metric or optimiser: plain values by name."""
+"""Description of a layer, loss, metric or optimizer for the core: plain values by name."""

@@ -1,4 +1,4 @@
-"""The options of layers that slide a window over one or two axes."""
+"""Options of layers whose window slides over one or two axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["margins_of", "padding_of", "sizes_of"]
 
 
 def sizes_of(where: str, name: str, value: Any, axes: int) -> int | tuple[int, ...]:
-    """`value`, one positive integer for all axes or one for each, as given."""
+    """`value`, a positive integer for all axes or one per axis, unchanged."""
     if not isinstance(value, tuple | list):
         return integer(where, name, value)
     sizes = tuple(integer(where, name, size) for size in value)
@@ -21,14 +21,14 @@ def sizes_of(where: str, name: str, value: Any, axes: int) -> int | tuple[int, .
 
 
 def each(value: int | Sequence[int], axes: int) -> list[int]:
-    """A number for each axis."""
+    """One number per axis."""
     return [value] * axes if isinstance(value, int) else list(value)
 
 
 def padding_of(where: str, value: Any, axes: int, name: str = "padding") -> str | tuple[tuple[int, int], ...]:
-    """ "valid", "same", or explicit amounts as pairs (before, after), one for each axis.
+    """ "valid", "same", or explicit amounts as pairs (before, after), one per axis.
 
-    Explicit amounts may be one integer for all sides, one for each axis, or a pair for each axis.
+    Explicit amounts may be given as one integer for all sides, one per axis, or one pair per axis.
     """
     if isinstance(value, str):
         if value.lower() not in ("valid", "same"):
@@ -47,7 +47,7 @@ def padding_of(where: str, value: Any, axes: int, name: str = "padding") -> str 
 
 
 def plain_padding(padding: str | tuple[tuple[int, int], ...]) -> str | list[int]:
-    """As the core takes it: the name, or all amounts in a row."""
+    """As the core expects it: the name, or a flat list of amounts."""
     return padding if isinstance(padding, str) else [amount for pair in padding for amount in pair]
 
 
@@ -55,9 +55,9 @@ Margins = int | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 def margins_of(where: str, name: str, value: Any, axes: int) -> Margins:
-    """`value`, amounts before and after each axis, as given.
+    """`value`, amounts before and after each axis, unchanged.
 
-    One integer for all sides, one for each axis, or a pair for each axis; for one axis also the pair alone.
+    One integer for all sides, one per axis, or one pair per axis; for a single axis also the pair alone.
     """
     if not isinstance(value, tuple | list):
         return integer(where, name, value, minimum=0)
@@ -73,7 +73,7 @@ def margins_of(where: str, name: str, value: Any, axes: int) -> Margins:
 
 
 def plain_margins(value: Margins, axes: int) -> list[int]:
-    """As the core takes them: before and after each axis, all in a row."""
+    """As the core expects them: a flat list of the amounts before and after each axis."""
     if isinstance(value, int):
         return [value] * 2 * axes
     if axes == 1 and len(value) == 2:

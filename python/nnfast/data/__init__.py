@@ -1,6 +1,6 @@
-"""Readers of data sets, of images and of the IDX file format, and random changes of images.
+"""Readers of data sets, images and IDX files, and data augmentation.
 
-NumPy only, and Pillow for images: nothing here needs the compiled core.
+Only NumPy is required, and Pillow for images.
 """
 
 from nnfast.core.options import module_names

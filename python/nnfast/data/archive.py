@@ -1,7 +1,7 @@
-"""Reading the files of a tar archive, one after the other, without trusting it.
+"""Sequential reading of tar archives that are not trusted.
 
-Nothing is written to the disk. Names that lead out of the archive, links and devices are refused although nothing is
-extracted: an archive that has them is not what it should be.
+Nothing is written to disk. Names that lead out of the archive, links and devices are refused anyway: an archive of
+images has no use for them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["Limits", "is_archive", "read_archive"]
 _SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 _BLOCK: Final = tarfile.BLOCKSIZE
 _CHUNK_BYTES: Final = 2**16
-# The dictionary of `xz -9` takes 65 MiB; a header may ask for 4 GiB.
+# `xz -9` needs 65 MiB for its dictionary; a header may demand 4 GiB.
 _XZ_MEMORY: Final = 2**28
-# What may stand between two contents, a header with its extended headers, which have long names; tarfile reads on by a
-# record. And zeros after the last content.
+# Between the contents of two members there may be a header with extended headers for long names (tarfile reads ahead by
+# a record), and zeros after the last.
 _HEADER_BYTES: Final = 2**14 + tarfile.RECORDSIZE
 _ZEROS_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is accepted of a source: files in all, bytes of one file, and bytes in all."""
+    """What is accepted from a source: number of files, bytes per file, and bytes in total."""
 
     files: int
     file_bytes: int
@@ -42,21 +42,21 @@ class Limits:
 
 
 def is_archive(filename: str) -> bool:
-    """Whether the name is that of an archive that `read_archive` reads."""
+    """Whether `read_archive` can read a file of that name."""
     return filename.lower().endswith(_SUFFIXES)
 
 
 def read_archive(filename: str, limits: Limits, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes | None]]:
-    """Names of all members, in the order of the archive, and contents of the files that end in `wanted` (lower case).
+    """Names of all members in order, with the content of files whose names end in `wanted` (lower case).
 
-    The name of a folder ends in "/".
+    Names of folders end in "/".
     """
     with open_regular(filename) as file, _damage_named(filename):
         source = _Bounded(_decompressed(file), filename, limits)
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as archive:
             seen: set[str] = set()
             while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
+                archive.members = []  # type: ignore[attr-defined]  # or else it keeps all of them
                 name = _checked_name(member, filename, seen, limits)
                 source.admit(member)
                 content = archive.extractfile(member) if name.lower().endswith(wanted) else None
@@ -70,21 +70,21 @@ def _damage_named(filename: str) -> Iterator[None]:
         yield
     except (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(
-            f"{filename}: expected a sound tar archive, got damaged data ({shorten(str(error))}); fetch it again"
+            f"{filename}: expected a valid tar archive, got damaged data ({shorten(str(error))}); fetch it again"
         ) from error
 
 
 def _checked_name(member: tarfile.TarInfo, filename: str, seen: set[str], limits: Limits) -> str:
-    """The member's name without a leading "./"; raises for what no archive of images has."""
+    """Name of the member without a leading "./"; an error for anything that an archive of images should not contain."""
     what = f"{filename}: member {short_repr(member.name)}"
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise ValueError(
             f"{what}: expected a file or a folder, got a link, a device or a sparse file; make the archive without it"
         )
-    # Backslashes and drives: what is a path on another system is none here.
+    # Backslashes and drive letters: paths of other systems are not allowed.
     parts = member.name.replace("\\", "/").split("/")
     if member.name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in member.name:
-        raise ValueError(f"{what}: expected a path inside of the archive, got one that leads out of it")
+        raise ValueError(f"{what}: expected a path inside the archive, got one that leads out of it")
     if member.size > limits.file_bytes:
         raise ValueError(
             f"{what}: expected at most {limits.file_bytes} bytes, got {member.size}; pass a larger max_file_bytes if "
@@ -102,7 +102,7 @@ def _checked_name(member: tarfile.TarInfo, filename: str, seen: set[str], limits
 
 
 class _Bounded:
-    """A stream that ends in an error where more is read than the members so far account for, or less is in it."""
+    """A stream that raises an error if more is read than the members so far account for, or if it ends early."""
 
     def __init__(self, stream: BinaryIO, filename: str, limits: Limits) -> None:
         self._stream = stream
@@ -110,7 +110,7 @@ class _Bounded:
         self._limits = limits
         self._read = 0
         self._end = 0
-        """Of the members so far."""
+        """End of the members so far."""
         self._nonzero_end = 0
         self._room = _HEADER_BYTES
         self._promised = 0
@@ -126,7 +126,7 @@ class _Bounded:
         return data
 
     def admit(self, member: tarfile.TarInfo) -> None:
-        """Allow what a member's content takes."""
+        """Allow reading the content of a member."""
         self._promised += member.size
         if self._promised > self._limits.bytes:
             raise ValueError(
@@ -137,9 +137,9 @@ class _Bounded:
         self._end = member.offset_data + blocks * _BLOCK
 
     def finish(self) -> None:
-        """Read on to the end, which makes decompressors compare checksums, and look for the archive's end mark.
+        """Read to the end, which makes decompressors verify checksums, and check the end mark of the archive.
 
-        tarfile takes a damaged header for the end, whatever comes after it.
+        tarfile takes a damaged header for the end, whatever follows.
         """
         self._room = _ZEROS_BYTES
         more = True
@@ -158,7 +158,7 @@ class _Bounded:
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
-    """The stream that is inside of the file, recognised by its first bytes."""
+    """The decompressed stream; the format is recognized by the first bytes."""
     start = file.read(6)
     file.seek(0)
     if start.startswith(b"\x1f\x8b"):
@@ -169,7 +169,7 @@ def _decompressed(file: BinaryIO) -> BinaryIO:
 
 
 class _XzReader(io.RawIOBase):
-    """`lzma.LZMAFile` with a limit on the decompressor's memory."""
+    """`lzma.LZMAFile` with a memory limit for the decompressor."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -185,7 +185,7 @@ class _XzReader(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while True:
             if self._decoder.eof:
-                # Zeros after a stream are padding; what follows them is one more stream.
+                # Zeros after a stream are padding; another stream may follow.
                 rest = self._decoder.unused_data or self._file.read(_CHUNK_BYTES)
                 while rest and not (stripped := rest.lstrip(b"\0")):
                     rest = self._file.read(_CHUNK_BYTES)

@@ -1,4 +1,4 @@
-"""Random changes of images, made anew whenever a batch is put together."""
+"""Data augmentation, applied whenever a batch is gathered."""
 
 from __future__ import annotations
 
@@ -10,56 +10,51 @@ from nnfast.core.typing import Spec
 __all__ = ["Augmentation"]
 
 _FILLS = ("constant", "nearest", "reflect")
-_LONGEST = 32768
-"""Largest shift, padding or square, as large as the largest side of an image."""
+_MAX_PIXELS = 32768
+"""Exclusive upper bound of shifts, padding and cutout: the largest side of an image."""
 
 
 class Augmentation(Configured):
-    """Random changes of the images that a network is trained with, so that it learns what does not matter.
+    """Random transformations of training images.
 
-    Each image of each batch is changed in its own way: flipped, then zoomed, sheared and rotated about its centre,
-    and shifted; then contrast and brightness; then cutout. All that moves pixels is one affine map, sampled
-    bilinearly. Validation, evaluation and prediction see images as they are.
+    Each image of each batch gets its own transformations, in this order: flip; zoom, shear and rotation about the
+    center; shift; contrast and brightness; cutout. All geometric ones are combined into one affine map with bilinear
+    sampling. Validation, evaluation and prediction use the original images.
 
     Parameters
     ----------
     shift : float, default 0
-        Pixels: each image moves down by a distance from [-shift, shift), and right by another; 0 <= shift < 32768.
+        Shift each axis by a random distance in [-shift, shift) pixels; less than 32768.
     horizontal_flip, vertical_flip : bool, default False
-        Whether each second image, on average, is mirrored left to right, or upside down.
+        Mirror left to right, or top to bottom, with probability 1/2.
     rotation : float, default 0
-        Degrees: turned by an angle from [-rotation, rotation), clockwise; 0 <= rotation <= 180.
+        Rotate clockwise by a random angle in [-rotation, rotation) degrees; at most 180.
     zoom : float, default 0
-        Share: enlarged by a factor from [1 - zoom, 1 + zoom), the same along both axes; 0 <= zoom < 1.
+        Scale both axes by the same random factor in [1 - zoom, 1 + zoom); less than 1.
     shear : float, default 0
-        Degrees: vertical lines lean by an angle from [-shear, shear); 0 <= shear < 90.
+        Tilt vertical lines by a random angle in [-shear, shear) degrees; less than 90.
     crop_padding : int, default 0
-        Pixels: the image gets a border as wide, and a part of its old size is cut out anywhere, so that it moves by
-        whole pixels from -crop_padding to crop_padding along each axis; 0 <= crop_padding < 32768.
+        Pad each side by this many pixels and take a random crop of the original size, i.e. shift by whole pixels; less
+        than 32768.
     cutout : int, default 0
-        Pixels: side of a square that is set to `fill_value`; its centre is any pixel, so that it may be cut by the
-        image's edge; 0 <= cutout < 32768.
+        Side in pixels of a square that is set to `fill_value`, centered on a random pixel and clipped at the border;
+        less than 32768.
     brightness : float, default 0
-        In units of the data, so of 0 to 255 for bytes: a number from [-brightness, brightness) is added.
+        Add a random number in [-brightness, brightness), in units of the data (0 to 255 for bytes).
     contrast : float, default 0
-        Share: differences from the mean of the image, over its pixels and channels before the changes, are multiplied
-        by a factor from [1 - contrast, 1 + contrast); 0 <= contrast <= 1.
+        Multiply differences from the mean of the image by a random factor in [1 - contrast, 1 + contrast); at most 1.
+        The mean is that of the original image over pixels and channels.
     fill : {"constant", "nearest", "reflect"}, default "constant"
-        What comes in from outside of the image: `fill_value`, the nearest pixel, or the image mirrored at its edges.
+        Pixels outside the image: `fill_value`, the nearest pixel, or the image mirrored at its border.
     fill_value : float, default 0
-        In units of the data; for images of bytes a whole number from 0 to 255.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For options out of range or of another type.
+        In units of the data; for images of bytes an integer from 0 to 255.
 
     Notes
     -----
-    The random numbers are a function of the network's seed, the step, and the image's place in the batch, so training
-    has the same bits for any number of threads and after a checkpoint. Where an image moves by whole pixels it is
-    copied, without rounding. Brightness and contrast may leave the range of the data; nothing is clipped. A rescaling
-    at the start of the network follows the augmentation and costs nothing beside it.
+    Random numbers are a function of the network's seed, the step and the position in the batch, so training gives the
+    same bits for any number of threads and after resuming from a checkpoint. Shifts by whole pixels copy without
+    rounding. Brightness and contrast may exceed the range of the data; nothing is clipped. A `Rescaling` at the start
+    of the network is applied in the same pass, at no extra cost.
 
     References
     ----------
@@ -106,7 +101,7 @@ class Augmentation(Configured):
     ) -> None:
         where = type(self).__name__
         options = {
-            "shift": real(where, "shift", shift, minimum=0.0, upper_bound=_LONGEST),
+            "shift": real(where, "shift", shift, minimum=0.0, upper_bound=_MAX_PIXELS),
             "horizontal_flip": _flag(where, "horizontal_flip", horizontal_flip),
             "vertical_flip": _flag(where, "vertical_flip", vertical_flip),
             "rotation": _at_most(where, "rotation", rotation, 180.0),
@@ -134,7 +129,7 @@ class Augmentation(Configured):
         return hash(tuple(self.get_config().values()))
 
     def spec(self) -> Spec:
-        """The core's description of these options."""
+        """Description of these options for the core."""
         return {"name": "augmentation", **self.get_config()}
 
 
@@ -144,15 +139,15 @@ def _flag(where: str, name: str, value: Any) -> bool:
     return value
 
 
-def _at_most(where: str, name: str, value: Any, most: float) -> float:
+def _at_most(where: str, name: str, value: Any, maximum: float) -> float:
     number = real(where, name, value, minimum=0.0)
-    if number > most:
-        raise ValueError(f"{where}: expected 0 <= {name} <= {most:g}, got {number!r}")
+    if number > maximum:
+        raise ValueError(f"{where}: expected 0 <= {name} <= {maximum:g}, got {number!r}")
     return number
 
 
 def _pixels(where: str, name: str, value: Any) -> int:
     number = integer(where, name, value, minimum=0)
-    if number >= _LONGEST:
-        raise ValueError(f"{where}: expected 0 <= {name} < {_LONGEST}, got {number}")
+    if number >= _MAX_PIXELS:
+        raise ValueError(f"{where}: expected 0 <= {name} < {_MAX_PIXELS}, got {number}")
     return number

@@ -1,4 +1,4 @@
-"""The CIFAR-10 images as files: where their archive may lie, and what is checked."""
+"""The CIFAR-10 images, read from an archive of image files."""
 
 from __future__ import annotations
 
@@ -19,54 +19,44 @@ ARCHIVES: Final = ("cifar10-images.tar.xz", "cifar10-images.tar.gz", "cifar10-im
 
 
 def load_cifar10(folder: str | os.PathLike[str] | None = None) -> tuple[Part, Part]:
-    r"""Load the CIFAR-10 images: 50,000 to train on and 10,000 to test with, of ten classes.
+    r"""Load the CIFAR-10 images: 50,000 for training and 10,000 for testing, in ten classes.
 
-    Takes the first place that holds ``cifar10-images.tar.xz`` (or ``.tar.gz``, ``.tar``), an archive with a file
-    ``train/<class>/<name>.jpg`` or ``test/<class>/<name>.jpg`` for each image:
+    The archive ``cifar10-images.tar.xz`` (or ``.tar.gz``, ``.tar``), with files ``train/<class>/<name>.jpg`` and
+    ``test/<class>/<name>.jpg``, is looked up in this order; nothing is downloaded:
 
     1. `folder`;
     2. ``$NNFAST_DATA``;
-    3. the user's cache folder.
+    3. the user's cache folder: ``$XDG_CACHE_HOME/nnfast`` (default ``~/.cache/nnfast``), ``~/Library/Caches/nnfast`` on
+       macOS, ``%LOCALAPPDATA%\nnfast\Cache`` on Windows.
 
-    Needs Pillow: the extra ``nnfast[images]``.
+    Requires Pillow: the extra ``nnfast[images]``.
 
     Parameters
     ----------
     folder : str or path-like, optional
-        Folder with the archive.
+        Folder that contains the archive.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test) : tuples of ndarray
-        Images (N, 32, 32, 3) uint8, red, green and blue from 0 to 255; labels (N,) int64, in the order airplane,
-        automobile, bird, cat, deer, dog, frog, horse, ship, truck. N = 50000 for training and 10000 for testing.
+        Images (N, 32, 32, 3) uint8, RGB; labels (N,) int64, in the order airplane, automobile, bird, cat, deer, dog,
+        frog, horse, ship, truck. Rows are sorted by class: shuffle them before splitting off validation data by
+        position.
 
     Raises
     ------
     FileNotFoundError
-        If no place has the archive; the text says for each what is wrong and what to do.
+        If the archive is not found.
     ValueError
-        If the archive is damaged, or has other classes or images of another size; see also `load_images`.
-    ImportError
-        If Pillow is not installed.
-    OSError
-        If the archive cannot be read.
-    TypeError
-        If `folder` is no path.
-
-    Notes
-    -----
-    Nothing is downloaded. The cache folder is ``$XDG_CACHE_HOME/nnfast`` (default ``~/.cache/nnfast``), on macOS
-    ``~/Library/Caches/nnfast``, on Windows ``%LOCALAPPDATA%\nnfast\Cache``. Rows are sorted by class: shuffle them
-    before you cut off validation data by position. Any archive of the same form (fewer images, for example) loads too.
+        If the archive is damaged, or has other classes or image sizes; see also `load_images`.
 
     References
     ----------
-    A. Krizhevsky: Learning multiple layers of features from tiny images, University of Toronto (2009).
+    Krizhevsky (2009), Learning multiple layers of features from tiny images, University of Toronto.
 
     Examples
     --------
-    An archive with one gray image of each class for training, and one for testing:
+    An archive with one gray image per class for training, and one for testing:
 
     >>> import io, os, tarfile, tempfile
     >>> import nnfast as nf

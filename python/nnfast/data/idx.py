@@ -1,7 +1,7 @@
-"""The IDX file format: one array of numbers, big endian, behind a short header; plain or gzip.
+"""The IDX file format: one array in big-endian byte order behind a short header, optionally gzip-compressed.
 
-A file is two zero bytes, one byte that names the element type, one byte with the number of dimensions,
-each dimension as an unsigned 32-bit number, then the elements in C order.
+A file consists of two zero bytes, a byte for the element type, a byte for the number of dimensions, each dimension as
+an unsigned 32-bit integer, and the elements in C order.
 """
 
 from __future__ import annotations
@@ -38,50 +38,40 @@ _MAX_DIMENSIONS: Final = 64
 _MAX_DIMENSION: Final = 2**32 - 1
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-# Deflate spends at least two bits on a match and a match copies at most 258 bytes, so no stream grows more than this.
+# A match in deflate takes at least two bits and copies at most 258 bytes, which bounds the expansion.
 _DEFLATE_MAX_RATIO: Final = 258 * 8 // 2
 _CHUNK_BYTES: Final = 2**20
 
 
 def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[Any]:
-    """Read an array from an IDX file, plain or gzip.
-
-    Gzip is recognised by the first bytes of the file, whatever its name.
+    """Read an array from an IDX file. Gzip is recognized by the first bytes of the file, whatever its name.
 
     Parameters
     ----------
     path : str or path-like
-        The file.
     max_bytes : int, default 4 GiB
-        Largest array to accept, in bytes.
+        Maximum size of the array.
 
     Returns
     -------
     ndarray
-        C-contiguous and writable, in the byte order of the machine; uint8, int8, int16, int32, float32 or float64,
-        of the shape that the header gives.
+        C-contiguous, writable and in native byte order; uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
     ValueError
-        If the file is not a sound IDX file: not a regular file, wrong magic number, unknown element type, no
-        dimension or more than 64, a dimension of 0, more than `max_bytes`, fewer or more bytes than the header
-        promises, damaged gzip data. The text names the file.
-    OSError
-        If the file cannot be opened or read.
+        If the file is not a valid IDX file, or the array exceeds `max_bytes`.
 
     Notes
     -----
-    The size that the header promises is compared with `max_bytes` and with the size of the file (for gzip with
-    1032 times that size, the most that deflate can expand) before any element is read. Memory then grows
-    with the bytes that really arrive and stops at the promised size, so a short hostile file cannot ask for much.
-    NaN and infinity are passed on as they stand.
+    The size stated in the header is compared with `max_bytes` and with the size of the file (for gzip with 1032 times
+    that size, the maximum expansion of deflate) before anything is read, and memory grows only with the bytes that
+    arrive, so a small malicious file cannot allocate much.
 
     References
     ----------
-    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits (1998), section "File formats".
-
-    P. Deutsch: DEFLATE Compressed Data Format Specification, RFC 1951 (1996), https://doi.org/10.17487/RFC1951.
+    LeCun, Cortes & Burges (1998), The MNIST database of handwritten digits, section "File formats". Deutsch (1996),
+    DEFLATE Compressed Data Format Specification, RFC 1951, DOI 10.17487/RFC1951.
 
     Examples
     --------
@@ -108,35 +98,29 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES
                 return _read_array(stream, filename, size, compressed, max_bytes)
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise ValueError(
-                f"{filename}: expected sound gzip data, got damaged data ({error}); fetch the file again"
+                f"{filename}: expected valid gzip data, got damaged data ({error}); fetch the file again"
             ) from error
 
 
 def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
-    """Write an array as an IDX file; gzip when the name ends in ``.gz``.
+    """Write an array to an IDX file, gzip-compressed if the name ends in ``.gz``.
 
     Parameters
     ----------
     path : str or path-like
-        The file; one that exists is replaced.
+        An existing file is replaced atomically: readers see the old file or the complete new one.
     array : array_like
-        uint8, int8, int16, int32, float32 or float64, in any byte order and memory layout; 1 to 64 dimensions,
-        each from 1 to 2**32 - 1.
+        uint8, int8, int16, int32, float32 or float64, in any byte order and memory layout, with 1 to 64 dimensions of 1
+        to 2^32 - 1.
 
     Raises
     ------
     TypeError
-        If the format has no code for the array's dtype.
-    ValueError
-        If the array has no dimension, or one that is 0 or too large.
-    OSError
-        If the file cannot be written; one that stood there before is then unharmed.
+        If the format has no code for the dtype.
 
     Notes
     -----
-    Atomic: the bytes go to a temporary file in the same folder, are flushed to the disk, and the file then takes its
-    name in one step. Readers see the old file or the new one, never a part. The same array gives the same bytes, gzip
-    included: no time and no name is stored.
+    Equal arrays give equal bytes: gzip headers contain no time and no name.
 
     Examples
     --------
@@ -174,7 +158,7 @@ def _read_array(
             f"{filename}: expected at most {max_bytes} bytes, got a header that promises {promised} (shape {shape}, "
             f"{dtype.name}); pass a larger max_bytes if this is right"
         )
-    # A plain file holds what is left of it after the header; a gzip file at most what deflate can expand to.
+    # A plain file contains what follows the header; a gzip file at most what deflate can expand to.
     available = file_size * _DEFLATE_MAX_RATIO if compressed else file_size - stream.tell()
     if promised > available:
         raise ValueError(_wrong_length(filename, dtype, shape, promised, f"at most {available}"))
@@ -185,7 +169,7 @@ def _read_array(
         if not chunk:
             raise ValueError(_wrong_length(filename, dtype, shape, promised, str(len(data))))
         data += chunk
-    # Reading past the last element is also what makes gzip compare its checksum.
+    # Reading past the last element also makes gzip verify its checksum.
     if stream.read(1):
         raise ValueError(_wrong_length(filename, dtype, shape, promised, "more"))
 

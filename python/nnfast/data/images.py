@@ -1,4 +1,4 @@
-"""Images in folders, one for each class, or in an archive of such folders. Needs Pillow: the extra nnfast[images]."""
+"""Images in one folder per class, or in an archive of such folders. Requires Pillow: the extra nnfast[images]."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Size = tuple[int, int]
 _SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 _FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
 _COLORS: Final = {"rgb": "RGB", "gray": "L"}
-# Pillow's modes of at most 8 bits a channel, which a conversion only rounds.
+# Pillow's modes with at most 8 bits per channel, which conversion at most rounds.
 _MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 DEFAULT_LIMITS: Final = Limits(files=2_000_000, file_bytes=64 * 2**20, bytes=4 * 2**30)
 
 
 class _File(NamedTuple):
-    """An image file: how errors call it, its subset, class and name, its content."""
+    """An image file: its name in error messages, its subset, class and name, and its content."""
 
     origin: str
     subset: str
@@ -52,57 +52,47 @@ def load_images(
     max_file_bytes: int = DEFAULT_LIMITS.file_bytes,
     max_bytes: int = DEFAULT_LIMITS.bytes,
 ) -> Labelled:
-    """Load images that lie in folders, one for each class: ``source/cat/1.jpg``, ``source/dog/a.png``.
+    """Load images from one folder per class: ``source/cat/1.jpg``, ``source/dog/a.png``.
 
     Parameters
     ----------
     source : str or path-like
-        The folder with the classes' folders, or an archive with the same inside: ``.tar``, ``.tar.gz`` (``.tgz``) or
-        ``.tar.xz`` (``.txz``).
+        The folder that contains the class folders, or an archive of it: ``.tar``, ``.tar.gz`` (``.tgz``) or ``.tar.xz``
+        (``.txz``).
     subset : str, optional
-        A folder in `source` that holds the classes' folders, such as "train" or "data/train".
+        Folder in `source` that contains the class folders, such as "train" or "data/train".
     size : (height, width), optional
-        Resize all images to this, bilinearly, whatever their proportions. Without it they must have one size.
+        Resize all images bilinearly, disregarding the aspect ratio. Without it, all images must have the same size.
     color : {"rgb", "gray"}, default "rgb"
-        Three channels, or one. Images are converted; transparency is dropped.
+        Convert images to three channels or to one; transparency is dropped.
     max_files : int, default 2000000
-        Most files (in an archive: files and folders) to accept.
+        Maximum number of files (in an archive: files and folders).
     max_file_bytes : int, default 64 MiB
-        Largest file to accept.
+        Maximum size of a file.
     max_bytes : int, default 4 GiB
-        Most bytes to accept of all files together, and again of all decoded images together.
+        Maximum total size of all files, and of all decoded images.
 
     Returns
     -------
     images : ndarray of uint8, of shape (N, H, W, C)
-        Sorted by class, then by file name, so the same from a folder and from an archive.
+        Sorted by class, then by file name: shuffle them before splitting off validation data by position.
     labels : ndarray of int64, of shape (N,)
-        Positions in `names`.
+        Indices into `names`.
     names : list of str
         The classes: names of the folders, sorted.
 
     Raises
     ------
     ValueError
-        If there is no class, a class without images, a broken image, images of different sizes without `size`, more
-        than a limit allows; or an archive that is damaged or has absolute paths, paths with "..", links or devices. The
-        text names the file. Also for an unknown `color`, and for a `subset`, a `size` or a limit out of range.
-    TypeError
-        If an argument is of another type.
-    ImportError
-        If Pillow is not installed; ``pip install pillow``.
-    OSError
-        If the source cannot be opened or read.
+        If a class has no images, an image is damaged or has another size, or a limit is exceeded; also if an archive is
+        damaged or contains absolute paths, paths with "..", links or devices.
 
     Notes
     -----
-    Files with the endings bmp, gif (the first picture), jpeg, jpg, pgm, png, ppm and webp are images; others are passed
-    over, and so are files and folders whose names begin with a dot. Links are followed in folders, not in archives. An
-    archive is read once from its beginning to its end, in memory; nothing is extracted to the disk. Sizes in headers,
-    of the archive and of the images, are compared with the limits before memory is asked for. How a camera was held
-    (EXIF) is not looked at.
-
-    Rows are sorted by class: shuffle them before you cut off validation data by position.
+    Files ending in bmp, gif (first frame), jpeg, jpg, pgm, png, ppm or webp are images; other files are ignored, as are
+    files and folders whose names begin with a dot. Links are followed in folders, not in archives. Archives are read
+    sequentially and nothing is extracted to disk. Sizes in headers are compared with the limits before memory is
+    allocated. EXIF orientation is ignored.
 
     Examples
     --------
@@ -130,7 +120,7 @@ def load_images(
 def read_images(
     source: str | os.PathLike[str], subsets: Sequence[str], size: Size | None, mode: str, limits: Limits
 ) -> list[Labelled]:
-    """Several subsets in one pass over the source; Pillow's `mode` is "RGB" or "L"."""
+    """Read several subsets in one pass over the source; `mode` is Pillow's "RGB" or "L"."""
     origin = os.fspath(source)
     images = _pillow()
     if os.path.isdir(origin):
@@ -182,7 +172,7 @@ def _folder_name(subset: Any) -> str:
 
 
 def _folder_classes(root: Path, subsets: Sequence[str]) -> dict[str, set[str]]:
-    """Names of the classes in each subset, also of those without images."""
+    """Names of the classes in each subset, including those without images."""
     classes = {}
     for subset in subsets:
         folder = root / subset
@@ -207,26 +197,26 @@ def _folder_files(root: Path, subsets: Sequence[str], limits: Limits) -> Iterato
                 raise ValueError(f"{path}: expected an image, got a folder, pipe, device or a link to nothing")
             number, size = number + 1, path.stat().st_size
             total += size
-            for what, value, most in (
+            for what, value, maximum in (
                 ("file of max_file_bytes", size, limits.file_bytes),
                 ("number of files of max_files", number, limits.files),
                 ("total of bytes of max_bytes", total, limits.bytes),
             ):
-                if value > most:
+                if value > maximum:
                     raise ValueError(
-                        f"{path}: expected a {what} = {most} at most, got {value}; raise it if this is right"
+                        f"{path}: expected a {what} = {maximum} at most, got {value}; raise it if this is right"
                     )
             yield _File(str(path), subset, label, path.name, _content(path, size))
 
 
 def _content(path: Path, size: int) -> bytes:
-    """The bytes of a file, no more than were counted if it grows."""
+    """The bytes of a file, at most `size` even if it is growing."""
     with open_regular(path) as file:
         return file.read(size)
 
 
 def _archive_files(origin: str, classes: dict[str, set[str]], limits: Limits) -> Iterator[_File]:
-    """The files, one by one; adds the names of the classes that are met to `classes`."""
+    """The files one by one; the classes found are added to `classes`."""
     for name, content in read_archive(origin, limits, _SUFFIXES):
         for subset in classes:
             prefix = f"{subset}/" if subset else ""
@@ -239,7 +229,7 @@ def _archive_files(origin: str, classes: dict[str, set[str]], limits: Limits) ->
 
 
 class _Decoder:
-    """Bytes of image files to arrays (H, W, C) of one size."""
+    """Decodes image files to arrays (H, W, C) of equal size."""
 
     def __init__(self, images: Any, size: Size | None, mode: str, max_bytes: int) -> None:
         self._images = images
@@ -249,7 +239,7 @@ class _Decoder:
         self._first: tuple[str, Size] | None = None
 
     def decode(self, file: _File) -> NDArray[np.uint8]:
-        """The pixels of a file; an error names it."""
+        """The pixels of a file; errors name it."""
         try:
             opened = self._images.open(io.BytesIO(file.content), formats=_FORMATS)
         except (self._images.DecompressionBombError, self._images.DecompressionBombWarning) as error:
@@ -257,11 +247,11 @@ class _Decoder:
         except self._images.UnidentifiedImageError as error:
             raise ValueError(f"{file.origin}: expected an image ({', '.join(_FORMATS)}), got none") from error
         except MemoryError:
-            raise  # which says nothing about the image
+            raise  # not the image's fault
         except Exception as error:
             raise self._broken(file, error) from error
         with opened as image:
-            # The header's numbers, before the pixels are asked for.
+            # From the header, before the pixels are decoded.
             self._check(file, image)
             try:
                 converted = image if image.mode == self._mode else image.convert(self._mode)
@@ -275,15 +265,15 @@ class _Decoder:
         return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
     def _broken(self, file: _File, error: Exception) -> ValueError:
-        # Decoders answer broken data with errors of any kind.
+        # Decoders raise exceptions of any kind for damaged data.
         return ValueError(
-            f"{file.origin}: expected a sound image, got a broken one ({shorten(str(error))}); replace or remove it"
+            f"{file.origin}: expected a valid image, got a damaged one ({shorten(str(error))}); replace or remove it"
         )
 
     def _check(self, file: _File, image: Any) -> None:
         if image.mode not in _MODES:
             raise ValueError(
-                f"{file.origin}: expected 8 bits a channel, got Pillow's mode {image.mode!r}; convert the image"
+                f"{file.origin}: expected 8 bits per channel, got Pillow's mode {image.mode!r}; convert the image"
             )
         channels = len(self._mode)
         given = image.height, image.width
@@ -311,7 +301,7 @@ class _Decoder:
 
 
 def _assemble(origin: str, found: list[tuple[str, str, NDArray[np.uint8]]], classes: set[str]) -> Labelled:
-    """Sorts the images; each leaves `found` when it is in the result, so that there is not all twice."""
+    """Sort the images into one array. Each is removed from `found` once it is copied, so memory is not needed twice."""
     names = sorted(classes | {label for label, _, _ in found})
     if not names:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Where data sets may lie."""
+"""Folders in which data sets are looked up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Location", "cache_folder"]
 
 
 class Location(NamedTuple):
-    """A place to look in: how it is called, its folder (None: not given), what to do so that it works."""
+    """A location to search: its title, its folder (None if not given), and what the user can do to provide it."""
 
     title: str
     folder: Path | None
@@ -19,12 +19,12 @@ class Location(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """The user's folder for what nnfast keeps and could get again."""
+    """The user's cache folder for nnfast."""
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
         return Path(local) / "nnfast" / "Cache"
     if sys.platform == "darwin":
         return Path(os.path.expanduser("~/Library/Caches/nnfast"))
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")) / "nnfast"

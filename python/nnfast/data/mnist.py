@@ -1,4 +1,4 @@
-"""The MNIST handwritten digits: where they may lie, how they are fetched, and what is checked."""
+"""The MNIST handwritten digits: lookup, download and checks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 MIRROR: Final = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
-# SHA-256 of the gzip files as the mirror has them. Copies that were compressed again have the same
-# content and other sums, so files that are already on the machine are judged by their content.
+# SHA-256 of the gzip files on the mirror. Copies compressed again have other sums, so files already on the machine are
+# checked by their content instead.
 SHA256: Final = {
     "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -28,57 +28,46 @@ SHA256: Final = {
 
 
 def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool = True) -> tuple[Digits, Digits]:
-    r"""Load the MNIST handwritten digits: 60,000 pictures to train on and 10,000 to test with.
+    r"""Load the MNIST handwritten digits: 60,000 images for training and 10,000 for testing.
 
-    Takes the first place that holds all four files, each plain or gzip (``.gz``):
+    The files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+    ``t10k-labels-idx1-ubyte``, each plain or with ``.gz``, are looked up in this order:
 
     1. `folder`;
     2. ``$NNFAST_DATA/mnist``;
-    3. the user's cache folder;
-    4. a public mirror, from which they are downloaded into the cache folder; needs the extra
-       ``nnfast[download]``.
+    3. the user's cache folder: ``$XDG_CACHE_HOME/nnfast/mnist`` (default ``~/.cache/nnfast/mnist``),
+       ``~/Library/Caches/nnfast/mnist`` on macOS, ``%LOCALAPPDATA%\nnfast\Cache\mnist`` on Windows;
+    4. a public mirror, from which 11.6 MB are downloaded into the cache folder and verified by their SHA-256 sums; requires
+       the extra ``nnfast[download]``.
 
     Parameters
     ----------
     folder : str or path-like, optional
-        Folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
-        ``t10k-labels-idx1-ubyte``.
+        Folder that contains the files. Other data sets in the same format, such as Fashion-MNIST, work too.
     download : bool, default True
-        Whether the fourth place may be tried.
+        Whether to try the fourth location.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test) : tuples of ndarray
-        Pictures (N, 28, 28, 1) uint8 with ink from 0 (none) to 255, and labels (N,) uint8 from 0 to 9; N = 60000 for
-        training and 10000 for testing. Order as in the files.
+        Images (N, 28, 28, 1) uint8, from 0 (background) to 255, and labels (N,) uint8 from 0 to 9, in the order of the
+        files.
 
     Raises
     ------
     FileNotFoundError
-        If no place has the files; the text says for each of the four what is wrong and what to do.
+        If the files are not found; the message says why for each location.
     ValueError
-        If a file is damaged, pictures are not (N, 28, 28) uint8, labels are not (N,) uint8 from 0 to 9, or the counts
-        differ. A damaged file is reported, not passed over.
-    OSError
-        If a file cannot be read.
-    TypeError
-        If `folder` is no path.
-
-    Notes
-    -----
-    The cache folder is ``$XDG_CACHE_HOME/nnfast/mnist`` (default ``~/.cache/nnfast/mnist``), on macOS
-    ``~/Library/Caches/nnfast/mnist``, on Windows ``%LOCALAPPDATA%\nnfast\Cache\mnist``. A download is 11.6 MB; each
-    file gets its name only after its SHA-256 sum was found right. Any data set in the same form (Fashion-MNIST,
-    a part of MNIST) loads from `folder` too.
+        If a file is damaged or has other contents. It is then reported, not skipped.
 
     References
     ----------
-    Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition, Proceedings of
-    the IEEE 86 (1998), https://doi.org/10.1109/5.726791.
+    LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to document recognition, DOI
+    10.1109/5.726791.
 
     Examples
     --------
-    A folder with three blank pictures for training and two for testing:
+    A folder with three blank images for training and two for testing:
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -138,8 +127,8 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _download(cache: Path) -> None:
-    """Fetch the files that `cache` lacks. Each arrives under a temporary name and is checked before it gets its own."""
-    # By name because pooch is optional and carries no types; `import pooch` would need an exemption for each.
+    """Download the files that are not in `cache`. Each gets its name only after its checksum has been verified."""
+    # By name, because pooch is optional and untyped: `import pooch` would need an exemption for either.
     pooch = importlib.import_module("pooch")
     for name in _missing(cache):
         pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=f"sha256:{SHA256[name]}", fname=f"{name}.gz", path=cache)
@@ -167,7 +156,7 @@ def _read_split(folder: Path, split: str) -> Digits:
     images_path = _find(folder, f"{split}-images-idx3-ubyte")
     labels_path = _find(folder, f"{split}-labels-idx1-ubyte")
     if images_path is None or labels_path is None:
-        raise FileNotFoundError(f"load_mnist: expected the {split} files in {folder}, got a folder they vanished from")
+        raise FileNotFoundError(f"load_mnist: expected the {split} files in {folder}, but they have disappeared")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(

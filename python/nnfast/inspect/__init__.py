@@ -1,1 +1,1 @@
-"""Looking into a network: explanations, and gradients checked by differences."""
+"""Inspection of networks: explanations and gradient checks."""

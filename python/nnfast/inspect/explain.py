@@ -1,4 +1,4 @@
-"""One example's forward and backward pass, number by number.
+"""Forward and backward pass of one example, number by number.
 
 For a neuron with net input In = sum_i x_i w_i + b and output Out = g(In), the chain rule gives for each weight
 
@@ -26,17 +26,17 @@ __all__ = ["Explanation", "explain"]
 
 
 class Explanation:
-    """What `Network.explain` returns; prints as text.
+    """Result of `Network.explain`; prints as text.
 
     Attributes
     ----------
     loss : float
-        The example's loss.
+        Loss of the example.
     neurons : Table
-        Per neuron: layer, neuron, net_input, output, dLoss/dOut, dOut/dIn.
+        For each neuron: layer, neuron, net_input, output, dLoss/dOut, dOut/dIn.
     weights : Table
-        Per weight: layer, neuron, weight, value, and the factors dLoss/dOut, dOut/dIn, dIn/dw, their product dLoss/dw,
-        and the updated weight.
+        For each weight: layer, neuron, weight, value, dLoss/dOut, dOut/dIn, dIn/dw, their product dLoss/dw, and the
+        updated weight.
     """
 
     def __init__(self, loss: float, learning_rate: float, neurons: Table, weights: Table) -> None:
@@ -60,26 +60,11 @@ class Explanation:
 
 
 def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
-    """Forward and backward pass of one example through the dense layers of a small network.
+    """Forward and backward pass of one example through the dense layers of a small network; see `Network.explain`.
 
-    Parameters
-    ----------
-    network : Network
-    x : array_like, input_shape or (1, *input_shape)
-    y : array_like, output_shape or (1, *output_shape); or one class number
-    loss : str or Loss
-    learning_rate : float, default .01
-        For the updated weights, by plain gradient descent. Nothing is changed in the network.
-
-    Returns
-    -------
-    Explanation
-
-    Notes
-    -----
-    Weights are named w[i, j] from input i to neuron j, and b[j]. dOut/dIn is None for softmax and log-softmax, where
-    each output depends on all net inputs; dLoss/dw is right for them as well. Frozen weights keep their value.
-    Layers without weights take part and have no rows.
+    Layers without weights take part, but have no rows. Weights are named w[i, j], from input i to neuron j, and b[j].
+    dOut/dIn is None for softmax and log-softmax, where each output depends on all net inputs; dLoss/dw is correct for
+    them too. Frozen weights keep their values.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Gradients against central differences."""
+"""Gradients compared with central differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["GradientCheck", "check_gradients"]
 
 
 class GradientCheck:
-    """What `check_gradients` returns; prints as a table and is true if all gradients agree.
+    """Result of `check_gradients`; prints as a table and is true if all gradients agree.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class GradientCheck:
         Largest relative error per parameter.
     tolerance : float
     evaluations : int
-        How many forward passes the differences took.
+        Number of forward passes for the differences.
     """
 
     def __init__(self, errors: dict[str, float], tolerance: float, evaluations: int) -> None:
@@ -36,8 +36,8 @@ class GradientCheck:
 
     @property
     def max_error(self) -> float:
-        """Largest relative error of all."""
-        return float(np.max([0.0, *self.errors.values()]))  # NaN where one is
+        """Largest relative error of all parameters."""
+        return float(np.max([0.0, *self.errors.values()]))  # NaN if any is NaN
 
     def __bool__(self) -> bool:
         return self.max_error <= self.tolerance
@@ -62,43 +62,36 @@ def check_gradients(
     raise_on_failure: bool = False,
     training: bool = False,
 ) -> GradientCheck:
-    """Compare backpropagation with (L(w + h) - L(w - h)) / (2 h) for the elements w of every trainable parameter.
+    """Compare backpropagation with central differences (L(w + h) - L(w - h)) / (2 h) for all trainable parameters.
 
     Parameters
     ----------
     network : Network
-        Not changed: a float64 copy is examined.
+        Not changed: a float64 copy is checked.
     x : array_like (N, *input_shape)
     y : array_like (N, ...)
     loss : str or Loss
     step : float, default 1e-5
-        h, relative to max(1, abs(w)); greater than 0.
+        h, relative to max(1, abs(w)).
     tolerance : float, default 1e-6
-        Largest relative error that counts as agreement.
+        Largest relative error accepted.
     max_elements : int, optional
-        Examine only that many elements per parameter, 1 or more, spread evenly; None examines all.
+        Check only this many elements per parameter, evenly spaced; by default all.
     raise_on_failure : bool, default False
-        Raise instead of returning a report that is false.
+        Raise a RuntimeError that names the parameters if gradients disagree.
     training : bool, default False
-        Examine what a training step computes: with the first step's dropout and the batch's own statistics.
+        Check the gradient of a training step, with the dropout of the first step and batch statistics.
 
     Returns
     -------
     GradientCheck
 
-    Raises
-    ------
-    RuntimeError
-        On request, if a gradient does not agree; the text names the parameters.
-    ValueError, TypeError
-        For data, a loss or options that do not fit, as in `Network.loss_and_gradients`.
-
     Notes
     -----
-    Relative error: abs(a - b) / max(abs(a), abs(b), 1e-3 g), g being the largest gradient element of the parameter (or
-    1e-6 where all vanish): tiny elements count by the size of their neighbours. The differences err by about
-    h^2 L''' / 6 + eps L / h, 1e-10 for values around 1. Inputs should stay clear of kinks, as of ReLU at 0. Every
-    element costs two forward passes; backpropagation costs about three for all of them.
+    The relative error is abs(a - b) / max(abs(a), abs(b), 1e-3 g), where g is the largest gradient element of the
+    parameter (or 1e-6 if all are smaller), so tiny elements are judged by the scale of their neighbors. The error of
+    the differences is about h^2 L''' / 6 + eps L / h, or 1e-10 for values around 1. Avoid inputs close to kinks, such
+    as ReLU at 0. Every element costs two forward passes; backpropagation costs about three in total.
 
     Examples
     --------
@@ -144,7 +137,7 @@ def check_gradients(
 
 
 def _difference(values: Array, i: int, step: float, loss: Callable[[], float]) -> float:
-    """The central difference of `loss` by ``values[i]``, which is put back."""
+    """Central difference of `loss` with respect to ``values[i]``, which is restored."""
     before = values[i]
     h = step * max(1.0, abs(before))
     values[i] = above = before + h

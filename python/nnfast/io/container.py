@@ -1,7 +1,7 @@
-"""The safetensors container: a header of JSON, then the tensors' bytes. It knows no network.
+"""The safetensors container: a JSON header followed by the bytes of the tensors. It knows nothing about networks.
 
-Files are read, not mapped: a mapping that another process cuts kills the reader. All numbers of the header are compared
-with the file's size before anything is taken from them, and time and memory are linear in that size.
+Files are read, not mapped: truncating a mapped file would crash the reader. All numbers of the header are compared with
+the file's size before they are used, and time and memory are linear in that size.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["TensorFile", "parse_json", "tensor_bytes"]
 
 _LENGTH_BYTES: Final = 8
 _MAX_HEADER_BYTES: Final = 100_000_000
-"""The format's own limit."""
+"""Limit of the format."""
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES: Final = {dtype.name: name for name, dtype in _DTYPES.items()}
 
 
 class _Stored(NamedTuple):
-    """A tensor's dtype, shape and place in the file."""
+    """A tensor's dtype, shape and position in the file."""
 
     dtype: str
     shape: Shape
@@ -34,7 +34,7 @@ class _Stored(NamedTuple):
 
 
 def parse_json(text: str) -> Any:
-    """What a JSON text says, in which no name stands twice and every number is one."""
+    """Parse JSON, refusing duplicate names and non-finite numbers."""
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
@@ -50,21 +50,21 @@ def _refuse_constant(name: str) -> Any:
 
 
 def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
-    """A file's content."""
+    """The content of a file."""
     from safetensors.numpy import save
 
     content: bytes = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(metadata))
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if length > _MAX_HEADER_BYTES:
         raise ValueError(
-            f"expected at most {_MAX_HEADER_BYTES} bytes of names and options, which is what safetensors allows, got "
+            f"expected at most {_MAX_HEADER_BYTES} bytes of names and options, the limit of safetensors, got "
             f"{length}; keep large arrays in parameters, not in options"
         )
     return content
 
 
 class TensorFile:
-    """An open file: its metadata, its tensors' names, and their numbers on request.
+    """An open file: its metadata, the names of its tensors, and their values on request.
 
     Errors are ValueErrors that do not name the file.
     """
@@ -93,7 +93,7 @@ class TensorFile:
         return data
 
     def _placed(self, header: dict[str, Any], start: int) -> dict[str, _Stored]:
-        """The header's entries, which fill the rest of the file without gaps or overlaps."""
+        """The entries of the header, which must fill the rest of the file without gaps or overlaps."""
         room = self.size - start
         stored = {name: _stored(name, entry, start, room) for name, entry in header.items()}
         end = start
@@ -106,7 +106,7 @@ class TensorFile:
         return stored
 
     def check(self, name: str, shape: Shape, dtype: str) -> None:
-        """Compare a tensor's description with what is expected."""
+        """Compare the description of a tensor with the expected shape and dtype."""
         if name not in self.tensors:
             raise ValueError(f"expected a tensor {name!r}")
         stored = self.tensors[name]
@@ -116,18 +116,18 @@ class TensorFile:
             )
 
     def read_into(self, name: str, array: Array) -> None:
-        """Read a tensor into a C-contiguous array after its check; its numbers must be finite."""
+        """Read a tensor into a C-contiguous array, after checking it; its values must be finite."""
         self.check(name, array.shape, array.dtype.name)
         self._file.seek(self.tensors[name].start)
         data = array.data.cast("B")
         if self._file.readinto(data) < len(data):  # type: ignore[attr-defined]
-            raise ValueError("expected more bytes, got a file that another program cut while it was read")
+            raise ValueError("expected more bytes, but the file was truncated while it was read")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite numbers, got NaN or infinity; the file is damaged")
 
 
 def _stored(name: str, entry: Any, start: int, room: int) -> _Stored:
-    """A header's entry, checked against the bytes that there are for tensors."""
+    """An entry of the header, checked against the number of bytes available for tensors."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{name}: expected dtype, shape and data_offsets, got {entry!r}")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -141,7 +141,7 @@ def _stored(name: str, entry: Any, start: int, room: int) -> _Stored:
     count = 0 if 0 in shape else 1
     for size in shape:
         count *= size
-        if count > room:  # Here and not after the loop: the product of a long list is a number of many digits.
+        if count > room:  # inside the loop, because the product of a long list has many digits
             break
     if count * _DTYPES[dtype].itemsize != last - first:
         raise ValueError(f"{name}: expected as many bytes as shape {tuple(shape)} {dtype} has, got {last - first}")

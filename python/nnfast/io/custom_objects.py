@@ -1,4 +1,4 @@
-"""What a file keeps by name alone: classes and functions of the user's, which reading takes from `custom_objects`."""
+"""User-defined classes and functions, which files store by name only and readers look up in `custom_objects`."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,10 +11,10 @@ __all__ = ["names_to_keep", "require_custom_objects"]
 
 
 def names_to_keep(roots: Iterable[Any]) -> list[str]:
-    """Names of all classes and functions of the user's in these objects.
+    """Names of all user-defined classes and functions in these objects.
 
-    One name for two of them is an error, since reading could not tell them apart. A name that nobody would guess is
-    worth a warning as long as there is time to do something about it.
+    Two objects of the same name are an error, because a reader could not distinguish them. Names that are not
+    identifiers cause a warning while there is still time to change them.
     """
     found: dict[str, Any] = {}
     for name, value in _named(roots):
@@ -51,7 +51,7 @@ def _is_of_nnfast(value: Any) -> bool:
 
 
 def require_custom_objects(names: Any, custom_objects: Mapping[str, Any]) -> None:
-    """Raise unless the caller gave all that the file needs."""
+    """Raise an error unless the caller passed everything that the file needs."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"expected names of custom objects, got {short_repr(names)}")
     missing = [name for name in names if name not in custom_objects]

@@ -1,8 +1,8 @@
-"""Networks in files: safetensors, with all but the tensors as JSON under one key of the metadata.
+"""Network files: safetensors, with everything but the tensors stored as JSON in one key of the metadata.
 
-Reading trusts nothing. The header's sizes are checked against the file, the architecture is built from nnfast's own
-layers and the caller's `custom_objects` alone, and all names, shapes and dtypes are compared with it before any memory
-is taken for the network. Nothing is imported, evaluated or unpickled.
+Files are not trusted. The header is checked against the size of the file, the architecture is built only from nnfast's
+layers and the caller's `custom_objects`, and all names, shapes and dtypes are checked before memory is allocated for
+the network. Nothing is imported, evaluated or unpickled.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ __all__ = [
 ]
 
 _KEY = "nnfast"
-"""Of the metadata."""
+"""Key in the metadata."""
 _FORMAT = "nnfast 1"
 _DTYPES = ("float32", "float64")
 STATE = "optimizer/"
-"""Prefix of the optimiser's tensors; no layer's name has a slash."""
+"""Prefix of the optimizer's tensors, which layer names must not have."""
 CUSTOM = "custom_objects"
 _LONGEST_TEXT = 2000
 
@@ -59,14 +59,14 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
 
 
 def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None) -> Network:
-    """Read a network, from a checkpoint as well; see `Network.load`."""
+    """Read a network from a network file or a checkpoint; see `Network.load`."""
     own = checked_objects(custom_objects)
     with reading(path) as file:
         return network_in(file, own)
 
 
 def checked_objects(custom_objects: Any) -> Mapping[str, Any]:
-    """The classes and functions that a caller gives for reading, none as no entries."""
+    """The caller's classes and functions by name; None becomes an empty dict."""
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise TypeError(
             f"custom_objects: expected a dict of classes and functions by name, got {short_repr(custom_objects)}; "
@@ -76,13 +76,13 @@ def checked_objects(custom_objects: Any) -> Mapping[str, Any]:
 
 
 def describe(network: Network, custom: list[str]) -> dict[str, Any]:
-    """What a file says of a network beside its tensors; `custom` names the user's classes and functions."""
+    """Everything about a network except its tensors; `custom` lists user-defined classes and functions."""
     facts = {"name": network.name, "dtype": network.dtype, "seed": network.seed, "frozen": network.frozen}
     return {**facts, **network.architecture.describe(), **({CUSTOM: custom} if custom else {})}
 
 
 def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
-    """The network in a file whose tensors have been compared with its architecture."""
+    """The network in a file, after comparing its tensors with its architecture."""
     description = mapping(file.description, "network")
     name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
     if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
@@ -106,12 +106,12 @@ def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
 
 
 def name_list(names: Iterable[str]) -> str:
-    """Names for an error's text."""
+    """Names for an error message."""
     return shorten(str(sorted(names)), 500)
 
 
 def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The entry `key` of a description, which must be one itself."""
+    """The entry `key` of a description, which must be a mapping itself."""
     value = values.get(key)
     if not isinstance(value, dict):
         raise ValueError(f"expected a description of the {key}, got {short_repr(value)}")
@@ -122,19 +122,19 @@ def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def content_of(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
-    """The bytes of a file."""
+    """The content of a file."""
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ValueError(
                 f"{name}: expected finite numbers, got NaN or infinity, which load would refuse; the file is as before"
             )
-    # One key with sorted JSON: safetensors writes several keys in random order, and the same network should give the
-    # same bytes.
+    # One key of sorted JSON: safetensors writes several keys in random order, and equal networks should give equal
+    # bytes.
     return tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file as a whole, or leave what is there."""
+    """Write a file atomically."""
     with atomic_writer(path) as file:
         file.write(content)
 
@@ -148,7 +148,7 @@ def _json(description: Mapping[str, Any]) -> str:
 
 
 def _path_of_invalid(value: Any, path: str = "", depth: int = 0) -> str:
-    """The place of the first value that JSON cannot hold."""
+    """Path of the first value that JSON cannot represent."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
     for key, item in items if depth < 20 else ():
         try:
@@ -178,12 +178,12 @@ class File:
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[File]:
-    """An open file; whatever is wrong with its content is a ValueError that names it."""
+    """An open file; any fault in its content is raised as a ValueError that names the file."""
     with open_regular(path) as file:
         try:
             yield File(TensorFile(file))
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
             text = str(error)
-            # A text of megabytes would be printed with the cause of the short one.
+            # As the cause, it would be printed too, even if it has megabytes.
             cause = error if len(text) <= _LONGEST_TEXT else None
             raise ValueError(f"{os.fspath(path)}: cannot be read: {shorten(text, _LONGEST_TEXT)}") from cause

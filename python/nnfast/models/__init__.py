@@ -1,8 +1,18 @@
-"""Ready-made networks, untrained, and the blocks that they are made of.
+"""Ready-made, untrained networks and their building blocks.
 
-Each takes the images' shape, the number of classes, a seed and a dtype, and ends in softmax: train it with
-``loss="cross_entropy"``. The first layer scales what comes in (``x * scale + offset``); by default it takes images of
-uint8 to [0, 1]. Pass ``scale=1`` for images that have their range already.
+All networks end in softmax: train them with ``loss="cross_entropy"``. They share these parameters:
+
+input_shape : (int, int, int)
+    Height, width and channels of the images.
+classes : int
+    Number of classes, i.e. units of the last layer.
+scale, offset : float, default 1 / 255 and 0
+    The first layer computes x * scale + offset, which by default maps uint8 images to [0, 1]. Pass ``scale=1`` for
+    images that are already scaled.
+seed : int, optional
+    Seed of the initial parameters; see `Network`.
+dtype : {"float32", "float64"}, default "float32"
+    dtype of the parameters.
 
 >>> import nnfast as nf
 >>> net = nf.models.lenet5(seed=0)

@@ -1,4 +1,10 @@
-"""The blocks of deep convolutional networks, as functions from tensor to tensor."""
+"""Building blocks of deep convolutional networks: functions from tensor to tensor.
+
+x : Tensor (H, W, C)
+    Input.
+name : str, optional
+    Name of the last layer of the block, and prefix of the names of the others.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,11 @@ from nnfast.core.tensor import Tensor
 __all__ = ["bottleneck_block", "convolution", "images", "inception_block", "residual_block"]
 
 _MOMENTUM, _EPSILON = 0.9, 1e-5
-"""Of batch normalisation, as in He et al.'s own networks and in torchvision."""
+"""Batch normalization as in He et al. and torchvision."""
 
 
 def images(where: str, input_shape: Any, scale: float, offset: float) -> tuple[layers.Input, Tensor]:
-    """A network's input, and the images scaled; no layer scales where there is nothing to do."""
+    """A network's input and the scaled images; the scaling layer is omitted if it would do nothing."""
     shape = shape_of(where, "input_shape", input_shape)
     if len(shape) != 3:
         raise ValueError(f"{where}: expected input_shape as (height, width, channels), got {shape}")
@@ -33,45 +39,35 @@ def convolution(
     batch_normalization: bool = True,
     name: str | None = None,
 ) -> Tensor:
-    """Convolution, batch normalisation, ReLU.
+    """Convolution, batch normalization and ReLU.
 
     Parameters
     ----------
-    x : Tensor (H, W, C)
+    x, name
+        See `nnfast.models.blocks`.
     filters : int
-        Number O of feature maps.
+        Number O of output channels.
     kernel_size : int
-        Odd; the image is padded by half of it on all sides. (An even one, which is not refused, adds a row and a column
-        at strides of 1.)
+        Odd; the image is padded by half of it on all sides.
     strides : int, default 1
-        Steps between windows, along both axes.
+        Step between windows along both axes.
     relu : bool, default True
-        False leaves the ReLU out, as before an addition.
+        Whether to apply ReLU; False before an addition.
     batch_normalization : bool, default True
-        False gives the convolution a bias instead.
-    name : str, optional
-        Of the convolution; the normalisation's is the same with "_norm" at its end.
+        If False, the convolution has a bias instead.
 
     Returns
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
 
-    Raises
-    ------
-    ValueError
-        If a number is below 1, `x` is not (H, W, C), or the name is not valid; see `layers.Layer`.
-    TypeError
-        If a number is no integer, or `x` is no tensor.
-
     Notes
     -----
-    Kernels start from He et al.'s normal distribution. The moving statistics have momentum .9, epsilon is 1e-5.
-    Costs 2 kernel_size^2 C O operations for each pixel of the output.
+    Kernels are initialized by `HeNormal`; batch normalization has momentum 0.9 and epsilon 1e-5.
 
     References
     ----------
-    Ioffe and Szegedy (2015), Batch normalization, arXiv:1502.03167.
-    He et al. (2015), Delving deep into rectifiers, arXiv:1502.01852.
+    Ioffe & Szegedy (2015), Batch normalization, arXiv:1502.03167. He et al. (2015), Delving deep into rectifiers,
+    arXiv:1502.01852.
 
     Examples
     --------
@@ -104,31 +100,23 @@ def residual_block(
     shortcut: Literal["projection", "padding"] = "projection",
     name: str | None = None,
 ) -> Tensor:
-    """Two convolutions of 3x3 whose result is added to what came in: relu(x + f(x)).
+    """Residual block of two 3 x 3 convolutions: relu(x + f(x)).
 
     Parameters
     ----------
-    x : Tensor (H, W, C)
+    x, name
+        See `nnfast.models.blocks`.
     filters : int
-        Number O of feature maps.
+        Number O of output channels.
     strides : int, default 1
-        Of the first convolution.
+        Strides of the first convolution.
     shortcut : {"projection", "padding"}, default "projection"
-        What x goes through where its shape changes: a convolution of 1x1 (option B of He et al.), or every
-        `strides`-th pixel with zeros as the additional maps (option A, without parameters).
-    name : str, optional
-        Of the block's last layer, and prefix of the convolutions' names.
+        If f changes the shape, x passes through a 1 x 1 convolution (option B of He et al.), or is subsampled by
+        `strides` and padded with zero channels (option A, without parameters).
 
     Returns
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
-
-    Raises
-    ------
-    ValueError
-        As in `convolution`, and if the shortcut is unknown, or is padding while `filters` is below C.
-    TypeError
-        As in `convolution`.
 
     References
     ----------
@@ -147,33 +135,25 @@ def residual_block(
 
 
 def bottleneck_block(x: Tensor, filters: int, strides: int = 1, *, name: str | None = None) -> Tensor:
-    """Convolutions of 1x1, 3x3 and 1x1 whose result is added to what came in; the last has four times the maps.
+    """Residual block of 1 x 1, 3 x 3 and 1 x 1 convolutions; the last has 4 times the filters of the others.
 
     Parameters
     ----------
-    x : Tensor (H, W, C)
+    x, name
+        See `nnfast.models.blocks`.
     filters : int
-        Number of feature maps inside; O = 4 filters come out.
+        Number of inner channels; the output has O = 4 filters.
     strides : int, default 1
-        Of the convolution of 3x3.
-    name : str, optional
-        Of the block's last layer, and prefix of the convolutions' names.
+        Strides of the 3 x 3 convolution.
 
     Returns
     -------
     Tensor (ceil(H / strides), ceil(W / strides), O)
 
-    Raises
-    ------
-    ValueError
-        As in `convolution`.
-    TypeError
-        As in `convolution`.
-
     Notes
     -----
-    The paper has the stride in the first convolution of 1x1, where three quarters of the pixels are never looked at.
-    In the one of 3x3, as torchvision has it ("v1.5"), accuracy is better; the parameters are as many.
+    In the paper, the first 1 x 1 convolution has the strides and ignores three quarters of the pixels. Moving them to
+    the 3 x 3 convolution, as in torchvision ("v1.5"), is more accurate with the same number of parameters.
 
     References
     ----------
@@ -203,10 +183,10 @@ def _add_shortcut(x: Tensor, y: Tensor, filters: int, strides: int, shortcut: st
 
 
 def _crop_and_pad(x: Tensor, filters: int, strides: int) -> Tensor:
-    """Every `strides`-th pixel in both directions, with zeros as the additional maps, from layers without parameters.
+    """Subsample by `strides` and append zero channels, using layers without parameters.
 
-    Averages over windows of one pixel are the pixels themselves. The maps then stand as columns of an image with one
-    channel, where padding can append more of them.
+    Average pooling over windows of one pixel subsamples. The channels then become columns of an image with one channel,
+    to which zero padding can append more.
     """
     height, width, maps = x.shape
     if filters < maps:
@@ -229,33 +209,25 @@ def inception_block(
     batch_normalization: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Four branches side by side: 1x1; 1x1 and 3x3; 1x1 and 5x5; max-pooling and 1x1.
+    """Four concatenated branches: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 5 x 5; max pooling and 1 x 1.
 
     Parameters
     ----------
-    x : Tensor (H, W, C)
+    x, name
+        See `nnfast.models.blocks`.
     filters_1x1 : int
-        Feature maps of the first branch.
+        Channels of the first branch.
     filters_3x3, filters_5x5 : (int, int)
-        Feature maps of the convolution of 1x1 that reduces them, and of the large one after it.
+        Channels of the reducing 1 x 1 convolution and of the large convolution after it.
     filters_pool : int
-        Feature maps of the convolution of 1x1 after pooling.
+        Channels of the 1 x 1 convolution after the pooling.
     batch_normalization : bool, default False
-        After each convolution, which then has no bias. The paper's networks had none yet.
-    name : str, optional
-        Of the block's last layer, and prefix of the convolutions' names.
+        Whether convolutions have batch normalization instead of a bias; the paper predates it.
 
     Returns
     -------
     Tensor (H, W, O)
-        O is the sum of the branches' maps, which stand in the order above.
-
-    Raises
-    ------
-    ValueError
-        As in `convolution`, and if `filters_3x3` or `filters_5x5` are not two numbers.
-    TypeError
-        As in `convolution`.
+        O is the total number of channels of the branches.
 
     References
     ----------

@@ -23,41 +23,25 @@ def lenet5(
     seed: int | None = None,
     dtype: Any = "float32",
 ) -> Network:
-    """LeNet-5 as it is used today: two convolutions of 5x5 with pooling, and dense layers of 120, 84 and 10 units.
+    """LeNet-5 in its modern form: two 5 x 5 convolutions with pooling, and dense layers of 120, 84 and `classes` units.
 
     Parameters
     ----------
-    input_shape : (int, int, int), default (28, 28, 1)
-        Height, width, channels.
-    classes : int, default 10
-        Units of the last layer.
+    input_shape, classes, scale, offset, seed, dtype
+        See `nnfast.models`; height and width are at least 16.
     activation : str or activation layer, default "relu"
-        Of all layers but the last, which is softmax. The original's is "tanh".
+        Activation function of all layers but the last; "tanh" in the original.
     pooling : {"max", "average"}, default "max"
-        The original's averages, with trained scales.
-    scale, offset : float, default 1 / 255 and 0
-        The first layer makes x * scale + offset of the images.
-    seed : int, optional
-        From 0 on; see `Network`.
-    dtype : {"float32", "float64"}, default "float32"
+        The original uses averages with trainable scales.
 
     Returns
     -------
     Network
-        44,426 parameters; 61,706 for images of 32x32x1, which the original takes.
-
-    Raises
-    ------
-    ValueError
-        If `input_shape` has not three sizes, or height or width is below 16; `classes` is below 1; `activation`,
-        `pooling` or `dtype` is unknown; `scale` or `offset` is not finite; or `seed` is negative.
-    TypeError
-        If a size, `classes` or `seed` is no integer, `scale` or `offset` no number, or another argument of a type
-        that it does not take.
+        44,426 parameters; 61,706 for the original's 32 x 32 x 1 images.
 
     References
     ----------
-    LeCun et al. (1998), Gradient-based learning applied to document recognition, doi:10.1109/5.726791.
+    LeCun et al. (1998), Gradient-based learning applied to document recognition, DOI 10.1109/5.726791.
 
     Examples
     --------
@@ -86,32 +70,17 @@ def mnist_convnet(
     seed: int | None = None,
     dtype: Any = "float32",
 ) -> Network:
-    """The network of Keras's "Simple MNIST convnet": two convolutions of 3x3 with pooling, dropout, one dense layer.
+    """Keras's "Simple MNIST convnet": two 3 x 3 convolutions with pooling, dropout, and a dense layer.
 
     Parameters
     ----------
-    input_shape : (int, int, int), default (28, 28, 1)
-        Height, width, channels.
-    classes : int, default 10
-        Units of the last layer.
-    scale, offset : float, default 1 / 255 and 0
-        The first layer makes x * scale + offset of the images.
-    seed : int, optional
-        From 0 on; see `Network`.
-    dtype : {"float32", "float64"}, default "float32"
+    input_shape, classes, scale, offset, seed, dtype
+        See `nnfast.models`; height and width are at least 10.
 
     Returns
     -------
     Network
         34,826 parameters.
-
-    Raises
-    ------
-    ValueError
-        If `input_shape` has not three sizes, or height or width is below 10; `classes` is below 1; `dtype` is
-        unknown; `scale` or `offset` is not finite; or `seed` is negative.
-    TypeError
-        If a size, `classes` or `seed` is no integer, or `scale` or `offset` no number.
 
     References
     ----------

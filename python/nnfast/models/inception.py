@@ -1,4 +1,4 @@
-"""GoogLeNet of Szegedy et al."""
+"""GoogLeNet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STAGES: dict[int, dict[str, tuple[int, tuple[int, int], tuple[int, int], int]]]
         "b": (384, (192, 384), (48, 128), 128),
     },
 }
-"""Feature maps of the Inception blocks, as `inception_block` takes them: table 1 of the paper."""
+"""Arguments of `inception_block`, from table 1 of the paper."""
 
 
 def googlenet(
@@ -40,38 +40,24 @@ def googlenet(
     seed: int | None = None,
     dtype: Any = "float32",
 ) -> Network:
-    """GoogLeNet (Inception v1): 22 layers with parameters, nine Inception blocks.
+    """GoogLeNet (Inception v1): 22 layers with parameters, among them nine Inception blocks.
 
     Parameters
     ----------
-    input_shape : (int, int, int), default (224, 224, 3)
-        Height, width, channels; other sizes of images need the same parameters.
-    classes : int, default 1000
-        Units of the last layer.
+    input_shape, classes, scale, offset, seed, dtype
+        See `nnfast.models`; images may have any size.
     batch_normalization : bool, default False
-        After each convolution, which then has no bias. It makes training easier; the paper's network had none yet.
-    scale, offset : float, default 1 / 255 and 0
-        The first layer makes x * scale + offset of the images.
-    seed : int, optional
-        From 0 on; see `Network`.
-    dtype : {"float32", "float64"}, default "float32"
+        Whether convolutions have batch normalization instead of a bias. It makes training easier; the paper predates
+        it.
 
     Returns
     -------
     Network
-        6,998,552 parameters; 7,005,832 trained ones with batch normalisation.
-
-    Raises
-    ------
-    ValueError
-        As in `mnist_convnet`, but images may be of any size.
-    TypeError
-        As in `mnist_convnet`.
+        6,998,552 parameters; with batch normalization, 7,005,832 trainable ones.
 
     Notes
     -----
-    Without the two auxiliary classifiers, which are cut off after training, and without local response normalisation,
-    which has no parameters and which later networks gave up.
+    The auxiliary classifiers, which are removed after training, and local response normalization are omitted.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Residual networks of He et al.: those for CIFAR-10 and those for ImageNet."""
+"""Residual networks for CIFAR-10 and for ImageNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCKS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-"""Blocks in each stage, by depth."""
+"""Number of blocks in each stage, by depth."""
 
 
 def resnet_cifar(
@@ -33,38 +33,21 @@ def resnet_cifar(
     seed: int | None = None,
     dtype: Any = "float32",
 ) -> Network:
-    """A residual network for small images: a convolution, three stages with 16, 32 and 64 maps, and their averages.
+    """Residual network for small images: a convolution, stages of 16, 32 and 64 channels, and global average pooling.
 
     Parameters
     ----------
     depth : int, default 20
-        6 n + 2 layers with n blocks in each stage: 20, 32, 44, 56 and 110 in the paper.
-    input_shape : (int, int, int), default (32, 32, 3)
-        Height, width, channels.
-    classes : int, default 10
-        Units of the last layer.
+        6 n + 2 layers, with n blocks per stage: 20, 32, 44, 56 and 110 in the paper.
+    input_shape, classes, scale, offset, seed, dtype
+        See `nnfast.models`; images may have any size.
     shortcut : {"padding", "projection"}, default "padding"
-        What the input of a block goes through where its shape changes; see `residual_block`. The paper's figures for
-        these networks are with padding (option A).
-    scale, offset : float, default 1 / 255 and 0
-        The first layer makes x * scale + offset of the images.
-    seed : int, optional
-        From 0 on; see `Network`.
-    dtype : {"float32", "float64"}, default "float32"
+        See `residual_block`; the paper's results for these networks use padding.
 
     Returns
     -------
     Network
-        Trained parameters: .27 M at depth 20, .46 M at 32, .66 M at 44, .85 M at 56, 1.73 M at 110; moving averages
-        come on top.
-
-    Raises
-    ------
-    ValueError
-        If `depth` is not 6 n + 2 with n of 1 or more, or the shortcut is unknown; else as in `mnist_convnet`, but
-        images may be of any size.
-    TypeError
-        If `depth` is no integer; else as in `mnist_convnet`.
+        Trainable parameters: 0.27 M at depth 20, 0.46 M at 32, 0.66 M at 44, 0.85 M at 56, 1.73 M at 110.
 
     References
     ----------
@@ -100,39 +83,24 @@ def resnet(
     seed: int | None = None,
     dtype: Any = "float32",
 ) -> Network:
-    """A residual network for large images: a convolution of 7x7, pooling, four stages of blocks, and their averages.
+    """Residual network for large images: a 7 x 7 convolution, max pooling, four stages, and global average pooling.
 
     Parameters
     ----------
     depth : {18, 34, 50, 101, 152}, default 50
-        From 50 on the blocks are bottlenecks.
-    input_shape : (int, int, int), default (224, 224, 3)
-        Height, width, channels; other sizes of images need the same parameters.
-    classes : int, default 1000
-        Units of the last layer.
-    scale, offset : float, default 1 / 255 and 0
-        The first layer makes x * scale + offset of the images.
-    seed : int, optional
-        From 0 on; see `Network`.
-    dtype : {"float32", "float64"}, default "float32"
+        From 50 on, the blocks are bottlenecks; see `bottleneck_block` for their strides.
+    input_shape, classes, scale, offset, seed, dtype
+        See `nnfast.models`; images may have any size.
 
     Returns
     -------
     Network
-        Trained parameters: 11,689,512 at depth 18, 21,797,672 at 34, 25,557,032 at 50, 44,549,160 at 101, 60,192,808
-        at 152; moving averages come on top.
-
-    Raises
-    ------
-    ValueError
-        If `depth` is none of those above; else as in `mnist_convnet`, but images may be of any size.
-    TypeError
-        If `depth` is no integer; else as in `mnist_convnet`.
+        Trainable parameters: 11,689,512 at depth 18, 21,797,672 at 34, 25,557,032 at 50, 44,549,160 at 101, 60,192,808
+        at 152.
 
     Notes
     -----
-    Shortcuts are projections where the shape changes (option B). Bottlenecks have their stride in the convolution of
-    3x3, as torchvision's do ("v1.5"), and padding is the same on all sides; see `bottleneck_block`.
+    Shortcuts are projections where the shape changes (option B).
 
     References
     ----------
