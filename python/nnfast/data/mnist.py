@@ -37,8 +37,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, download: bool =
     2. ``$NNFAST_DATA/mnist``;
     3. the user's cache folder: ``$XDG_CACHE_HOME/nnfast/mnist`` (default ``~/.cache/nnfast/mnist``),
        ``~/Library/Caches/nnfast/mnist`` on macOS, ``%LOCALAPPDATA%\nnfast\Cache\mnist`` on Windows;
-    4. a public mirror, from which 11.6 MB are downloaded into the cache folder and verified by their SHA-256 sums; requires
-       the extra ``nnfast[download]``.
+    4. a public mirror, from which 11.6 MB are downloaded into the cache folder and verified by their SHA-256 sums;
+       requires the extra ``nnfast[download]``.
 
     Parameters
     ----------
