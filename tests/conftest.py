@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import fuzzing  # noqa: F401  (registers the profiles)
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -12,8 +13,6 @@ from hypothesis import settings
 from nnfast import _core
 from nnfast.core.typing import Array
 
-# The same examples in every run: a failure is a failure of the change at hand.
-settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile("reproducible")
 
 

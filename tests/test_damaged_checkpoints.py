@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import examples
 from safetensors.numpy import load, save
 
 import nnfast as nf
@@ -216,7 +217,8 @@ def test_any_change_of_a_description_is_refused_or_harmless(tmp_path: Path) -> N
     description, tensors = json.loads(header["__metadata__"]["nnfast"]), load(sound)
     rng = random.Random(0)
     refused = 0
-    for _ in range(200):
+    tries = examples(200)
+    for _ in range(tries):
         path.write_bytes(save(tensors, {"nnfast": json.dumps(changed(description, rng))}))
         try:
             resumed = nf.Trainer.resume(path)
@@ -229,4 +231,4 @@ def test_any_change_of_a_description_is_refused_or_harmless(tmp_path: Path) -> N
             with contextlib.suppress(RuntimeError):  # a rate that lets an update overflow, which training says
                 resumed.train_on_batch(np.ones((4, *net.input_shape)), np.zeros((4, *net.output_shape)))
             assert all(np.isfinite(weights).all() for weights in net.get_weights())
-    assert 100 < refused < 200
+    assert tries // 2 < refused < tries

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import REUSED_FOLDER
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -36,9 +37,6 @@ FORMATS = [
 DTYPES = [dtype for _, _, dtype in FORMATS]
 # What reading may take beside the array: one chunk, the buffers of file and gzip, the growth of the byte array.
 WORKING_BYTES = 4 * idx._CHUNK_BYTES
-
-# A fresh folder for each example costs more than the example, and the files are replaced anyway.
-reuse_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def idx_bytes(code: int, shape: tuple[int, ...], elements: bytes) -> bytes:
@@ -85,7 +83,7 @@ def test_every_dtype_against_struct(tmp_path: Path, code: int, letter: str, dtyp
     assert (gzip.decompress(written) if suffix else written) == content
 
 
-@reuse_tmp_path
+@settings(REUSED_FOLDER)
 @given(
     array=st.sampled_from(DTYPES).flatmap(
         lambda dtype: hnp.arrays(
@@ -329,7 +327,7 @@ def read_or_refuse(path: Path, content: bytes) -> None:
     assert size <= len(content) * 1032
 
 
-@reuse_tmp_path
+@settings(REUSED_FOLDER)
 @given(content=st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda tail: b"\0\0\x08\x01" + tail)))
 def test_fuzz_any_bytes(tmp_path: Path, content: bytes) -> None:
     read_or_refuse(tmp_path / "fuzz", content)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from small_networks import randomize
 
 import nnfast as nf
 from nnfast import layers
@@ -20,16 +21,12 @@ def thread_count(request: pytest.FixtureRequest) -> Iterator[int]:
     nf.set_num_threads(before)
 
 
-def shaken(net: nf.Network) -> nf.Network:
-    """The network with all its parameters drawn anew, moving averages and biases too; variances above 0."""
-    rng = np.random.default_rng(3)
-    for name, value in net.parameters.items():
-        value[...] = rng.uniform(0.2, 2, value.shape) if "variance" in name else rng.uniform(-1, 1, value.shape)
-    return net
+def at_random(net: nf.Network) -> nf.Network:
+    return randomize(net, np.random.default_rng(3))
 
 
 def chain(shape: tuple[int, ...], *middle: layers.Layer, dtype: str = "float32") -> nf.Network:
-    return shaken(nf.Network([layers.Input(shape), *middle], seed=1, dtype=dtype))
+    return at_random(nf.Network([layers.Input(shape), *middle], seed=1, dtype=dtype))
 
 
 def batch(net: nf.Network, rows: int) -> tuple[Array, Array]:
@@ -170,16 +167,16 @@ def test_what_is_read_twice_keeps_its_op() -> None:
     source = layers.Input((6, 6, 3))
     conv = layers.Conv2D(4, 3, padding="same")(source)
     normal = layers.BatchNormalization()(conv)
-    net = shaken(nf.Network(inputs=source, outputs=layers.Concatenate()([conv, normal]), seed=0))
+    net = at_random(nf.Network(inputs=source, outputs=layers.Concatenate()([conv, normal]), seed=0))
     assert ops(net) == ["input", "conv", "batch_normalization", "concatenate"]
     check_prediction(net, 3)
     active = layers.Conv2D(4, 3, activation="relu")(source)
     outputs = layers.Concatenate()([layers.MaxPool2D(2)(active), layers.AvgPool2D(2)(active)])
-    net = shaken(nf.Network(inputs=source, outputs=outputs, seed=0))
+    net = at_random(nf.Network(inputs=source, outputs=outputs, seed=0))
     check_prediction(net, 3)
     check_training(net, 3)
     total = source + layers.Conv2D(3, 1)(source)
-    net = shaken(nf.Network(inputs=source, outputs=layers.ReLU()(total) + total, seed=0))
+    net = at_random(nf.Network(inputs=source, outputs=layers.ReLU()(total) + total, seed=0))
     assert ops(net, training=True) == ["input", "conv", "add", "activation", "add"]
     check_training(net, 3)
 
@@ -260,7 +257,7 @@ def residual(dtype: str, projection: bool) -> nf.Network:
         short = layers.BatchNormalization()(layers.Conv2D(8, 1)(x)) if projection else x
         x = layers.ReLU()(layers.Add()([inner, short]))
     outputs = layers.Dense(3)(layers.GlobalAvgPool2D()(x))
-    return shaken(nf.Network(inputs=source, outputs=outputs, seed=2, dtype=dtype))
+    return at_random(nf.Network(inputs=source, outputs=outputs, seed=2, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -289,7 +286,7 @@ def sums(kind: str) -> nf.Network:
         "the input": lambda: layers.ReLU()(layers.Dense(6)(layers.ReLU()(source + a)) + source),
         "active": lambda: layers.Dense(6, activation="relu")(a) + layers.Dense(6, activation="tanh")(b) + b,
     }[kind]()
-    return shaken(nf.Network(inputs=source, outputs=outputs, seed=2))
+    return at_random(nf.Network(inputs=source, outputs=outputs, seed=2))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def batch(net: nf.Network) -> tuple[Array, Array]:
     return rng.standard_normal((ROWS, *net.input_shape)), rng.standard_normal((ROWS, *net.output_shape))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(graphs())
 def test_any_graph(build: Callable[[], nf.Network]) -> None:
     net = build()

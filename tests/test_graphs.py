@@ -1,14 +1,10 @@
 """Graphs of any form: several inputs and outputs, layers called more than once, networks as layers, tied kernels."""
 
-import copy
-import pickle
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from small_networks import same
+from small_networks import GRAPHS, autoencoder, flat, fork, inputs_of, same, twins
 
 import nnfast as nf
 from nnfast import layers
@@ -17,73 +13,13 @@ from nnfast.core.typing import Array
 ROWS = 7
 
 
-def twins(dtype: str = "float64") -> nf.Network:
-    """One dense layer looks at both inputs; the batch normalisation after it has moving averages."""
-    left, right = layers.Input((3,), name="left"), layers.Input((3,), name="right")
-    see, norm = layers.Dense(4, "tanh", name="see"), layers.BatchNormalization(name="norm")
-    both = norm(see(left)) * norm(see(right))
-    return nf.Network(
-        inputs={"left": left, "right": right}, outputs=layers.Dense(2, name="last")(both), seed=3, dtype=dtype
-    )
-
-
-def autoencoder(dtype: str = "float64") -> nf.Network:
-    """The decoder has the encoder's kernel, which a second encoder of another place has too."""
-    x = layers.Input((6,))
-    encoder = layers.Dense(3, "tanh", name="encoder")
-    code = encoder(x)
-    decoded = layers.Dense(6, "relu", tied_to=encoder, name="decoder")(code)
-    return nf.Network(inputs=x, outputs=layers.Concatenate()([encoder(decoded), decoded]), seed=4, dtype=dtype)
-
-
-def nested(dtype: str = "float64") -> nf.Network:
-    """A network twice in another one, with one of its parameters frozen."""
-    inner = nf.Network(
-        [layers.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(3)], name="inner", seed=5, dtype=dtype
-    )
-    inner.freeze("dense.bias")
-    x = layers.Input((3,))
-    return nf.Network(inputs=x, outputs=layers.Dense(2)(inner(inner(x)) + x), seed=6, dtype=dtype)
-
-
-def fork(dtype: str = "float64") -> nf.Network:
-    """Two outputs, one of which the other is made from."""
-    x = layers.Input((3,), name="x")
-    y = layers.Dense(4, "relu", name="y")(x)
-    return nf.Network(inputs=[x], outputs={"z": layers.Dense(2, name="z")(y), "y": y}, seed=7, dtype=dtype)
-
-
-NETWORKS: dict[str, Callable[..., nf.Network]] = {
-    "twins": twins,
-    "autoencoder": autoencoder,
-    "nested": nested,
-    "fork": fork,
-}
-
-
-def inputs_of(net: nf.Network, rng: np.random.Generator, rows: int = ROWS) -> Any:
-    """Data in the form that the network has."""
-    shapes = net.input_shape
-
-    def draw(shape: tuple[int, ...]) -> Array:
-        return rng.normal(size=(rows, *shape)).astype(net.dtype)
-
-    if isinstance(shapes, dict):
-        return {key: draw(shape) for key, shape in shapes.items()}
-    return [draw(shape) for shape in shapes] if isinstance(shapes, list) else draw(shapes)
-
-
-def flat(values: Any) -> list[Array]:
-    return list(values.values()) if isinstance(values, dict) else values if isinstance(values, list) else [values]
-
-
 # ---- values -------------------------------------------------------------------
 
 
 def test_one_layer_in_two_places(rng: np.random.Generator) -> None:
     net = twins()
     net.set_weights([rng.normal(size=view.shape) ** 2 for view in net.parameters.values()])
-    x, p = inputs_of(net, rng), net.parameters
+    x, p = inputs_of(net, rng, ROWS), net.parameters
 
     def branch(rows: Array) -> Array:
         z = np.tanh(rows @ p["see.kernel"] + p["see.bias"])
@@ -126,7 +62,7 @@ def test_a_network_in_a_network_starts_from_its_parameters(rng: np.random.Genera
 
 def test_several_outputs_come_as_they_were_asked_for(rng: np.random.Generator) -> None:
     net = fork()
-    x, p = inputs_of(net, rng), net.parameters
+    x, p = inputs_of(net, rng, ROWS), net.parameters
     got = net.predict(x)
     y = np.maximum(x[0] @ p["y.kernel"] + p["y.bias"], 0)
     assert list(got) == ["z", "y"]
@@ -150,10 +86,10 @@ def test_outputs_may_share_memory_with_each_other_and_with_inputs(rng: np.random
     np.testing.assert_allclose(got[0], rows @ kernel + bias, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", GRAPHS)
 def test_data_by_name_and_in_order_are_the_same(name: str, rng: np.random.Generator) -> None:
-    net = NETWORKS[name]()
-    x = inputs_of(net, rng)
+    net = GRAPHS[name]()
+    x = inputs_of(net, rng, ROWS)
     wanted = [array.tobytes() for array in flat(net.predict(x))]
     names = net.architecture.inputs.names
     for form in (dict(zip(names, flat(x), strict=True)), tuple(flat(x)), flat(x)):
@@ -172,10 +108,10 @@ def test_data_by_name_and_in_order_are_the_same(name: str, rng: np.random.Genera
 @pytest.mark.parametrize("name", ["twins", "autoencoder", "nested"])
 @pytest.mark.parametrize("training", [False, True])
 def test_gradients_of_shared_parameters(name: str, training: bool, rng: np.random.Generator) -> None:
-    net = NETWORKS[name]()
+    net = GRAPHS[name]()
     net.set_weights([rng.normal(size=view.shape) ** 2 for view in net.parameters.values()])
     target = rng.normal(size=(ROWS, *net.output_shape))
-    report = nf.check_gradients(net, inputs_of(net, rng), target, "mse", training=training)
+    report = nf.check_gradients(net, inputs_of(net, rng, ROWS), target, "mse", training=training)
     assert report, report
 
 
@@ -193,7 +129,7 @@ def test_gradients_of_a_shared_parameter_are_the_sum_over_its_uses(rng: np.rando
         return f"{twin.get(place, place)}.{parameter}"
 
     apart.set_weights([shared.parameters[name_of(name)] for name in apart.parameters])
-    x, y = inputs_of(shared, rng), rng.normal(size=(ROWS, 2))
+    x, y = inputs_of(shared, rng, ROWS), rng.normal(size=(ROWS, 2))
     loss, gradients = shared.loss_and_gradients(x, y, "mse", training=True)
     other, parts = apart.loss_and_gradients(flat(x), y, "mse", training=True)
     assert loss == pytest.approx(other, rel=1e-14)
@@ -221,7 +157,7 @@ def test_pytorch_has_the_same_gradients_of_a_tied_kernel(rng: np.random.Generato
 @pytest.mark.parametrize("name", ["twins", "autoencoder", "nested"])
 def test_a_sum_of_gradients_that_overflows_changes_nothing(name: str) -> None:
     """Each use's part is finite, their sum is not."""
-    net = NETWORKS[name]("float32")
+    net = GRAPHS[name]("float32")
     for view in net.parameters.values():
         view[...] = 1
     trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(1e-38))
@@ -233,13 +169,13 @@ def test_a_sum_of_gradients_that_overflows_changes_nothing(name: str) -> None:
     assert all(a.tobytes() == b.tobytes() for a, b in zip(before, net.get_weights(), strict=True))
 
 
-# ---- training, files, copies ----------------------------------------------------
+# ---- training ----------------------------------------------------
 
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", ["twins", "autoencoder", "nested"])
 def test_fit_is_the_steps_by_hand_on_any_number_of_threads(name: str, rng: np.random.Generator) -> None:
-    first = NETWORKS[name]("float32")
+    first = GRAPHS[name]("float32")
     x = inputs_of(first, rng, 40)
     y = rng.normal(size=(40, *first.output_shape)).astype("float32")
     found = []
@@ -262,48 +198,10 @@ def test_fit_is_the_steps_by_hand_on_any_number_of_threads(name: str, rng: np.ra
     assert same(found[0], by_hand)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("how", ["file", "pickle", "copy", "deepcopy"])
-def test_copies_and_files_keep_the_graph(name: str, how: str, rng: np.random.Generator, tmp_path: Path) -> None:
-    net = NETWORKS[name]()
-    net.set_weights([rng.normal(size=view.shape) ** 2 for view in net.parameters.values()])
-    if how == "file":
-        net.save(tmp_path / "net.safetensors")
-        twin = nf.Network.load(tmp_path / "net.safetensors")
-        twin.save(tmp_path / "twin.safetensors")
-        assert (tmp_path / "net.safetensors").read_bytes() == (tmp_path / "twin.safetensors").read_bytes()
-    else:
-        ways = {"pickle": lambda: pickle.loads(pickle.dumps(net)), "copy": net.copy}
-        twin = ways.get(how, lambda: copy.deepcopy(net))()
-    assert twin.summary() == net.summary()
-    assert twin.trainable == net.trainable
-    assert twin.frozen == net.frozen
-    x = inputs_of(net, rng)
-    assert [a.tobytes() for a in flat(twin.predict(x))] == [a.tobytes() for a in flat(net.predict(x))]
-    assert type(twin.predict(x)) is type(net.predict(x))
-    before = net.get_weights()
-    for view in twin.parameters.values():
-        view[...] = 0
-    assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
-
-
-@pytest.mark.parametrize("name", ["twins", "autoencoder", "nested"])
-def test_checkpoints_resume_with_the_same_bits(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
-    net = NETWORKS[name]("float32")
-    x, y = inputs_of(net, rng, 24), rng.normal(size=(24, *net.output_shape)).astype("float32")
-    trainer = nf.Trainer(net, loss="mse")
-    trainer.fit(x, y, epochs=1, batch_size=8, progress=False)
-    trainer.save_checkpoint(tmp_path / "c")
-    again = nf.Trainer.resume(tmp_path / "c")
-    for one in (trainer, again):
-        one.fit(x, y, epochs=1, batch_size=8, progress=False)
-    assert same(net, again.network)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", GRAPHS)
 def test_fused_and_single_ops_have_the_same_bits(name: str, rng: np.random.Generator) -> None:
-    net = NETWORKS[name]("float32")
-    x = inputs_of(net, rng)
+    net = GRAPHS[name]("float32")
+    x = inputs_of(net, rng, ROWS)
     rows = net.as_rows(x)
     plans = [net.plan(ROWS, fuse=fuse) for fuse in (False, True)]
     fused, single = (flat(plan.predict(rows)) for plan in plans)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import Array, assert_close, eps
 from reference.convolution import conv_backward, conv_forward, conv_transpose_forward
@@ -34,7 +34,6 @@ def geometries(draw: st.DrawFn) -> tuple[Any, ...]:
     return x, (*kernel, channels // groups, filters), strides, padding, dilation, groups
 
 
-@settings(max_examples=60, deadline=None)
 @given(geometries(), st.integers(0, 2**32 - 1))
 def test_any_geometry(geometry: tuple[Any, ...], seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ import pytest
 from reference.dropout import dropout
 from reference.normalization import batch_norm
 from reference.philox import random_normal
+from small_networks import randomize
 
 import nnfast as nf
 from nnfast import _core, layers
@@ -23,6 +24,10 @@ FIRST_STREAM = 1 << 30  # of a network's nodes; see csrc/plan/build.cpp
 def network(*chain: layers.Layer, shape: Sequence[int] = (6,), dtype: str = "float64") -> nf.Network:
     head = [layers.Flatten(), layers.Dense(3, name="head")]
     return nf.Network([layers.Input(shape), *chain, *head], seed=5, dtype=dtype)
+
+
+def at_random(net: nf.Network) -> nf.Network:
+    return randomize(net, np.random.default_rng(17))
 
 
 def data(shape: Sequence[int] = (6,), rows: int = 8, dtype: str = "float64") -> tuple[Array, Array]:
@@ -46,14 +51,15 @@ def moving(net: nf.Network) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("shape", [(6,), (4, 5, 3), (7, 70)])
 def test_training_takes_the_statistics_of_the_batch(shape: Sequence[int]) -> None:
-    net = network(layers.BatchNormalization(), shape=shape)
+    net = at_random(network(layers.BatchNormalization(), shape=shape))
     x, _ = data(shape)
-    n = shape[-1]
-    got = training_values(net, x)["batch_normalization"]
-    np.testing.assert_allclose(got, batch_norm(x, np.ones(n), np.zeros(n), 1e-3), rtol=0, atol=200 * EPS)
-    # The moving averages are still 0 and 1, and it is these that prediction takes.
+    gamma, beta, mean, variance = (view.copy() for view in net.get_weights()[:4])
+    # The moving averages are far from the batch's, and it is these that prediction takes.
     got = training_values(net, x, training=False)["batch_normalization"]
-    np.testing.assert_allclose(got, x / np.sqrt(1 + 1e-3), rtol=4 * EPS)
+    wanted = gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=64 * EPS)
+    got = training_values(net, x)["batch_normalization"]
+    np.testing.assert_allclose(got, batch_norm(x, gamma, beta, 1e-3), rtol=0, atol=200 * EPS)
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -177,9 +183,7 @@ LAYERS: dict[str, tuple[Callable[[], list[layers.Layer]], Sequence[int]]] = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_in_training(name: str) -> None:
     make, shape = LAYERS[name]
-    net = network(*make(), shape=shape)
-    for value in net.parameters.values():
-        value += 0.1  # so that no gradient vanishes by symmetry
+    net = at_random(network(*make(), shape=shape))
     before = net.flat().copy()
     x, y = data(shape)
     report = nf.check_gradients(net, x, y, "mse", training=True)
@@ -244,7 +248,7 @@ def test_a_relu_that_runs_inside_changes_no_bit(dtype: str) -> None:
     x, y = data((5, 5, 3), 9, dtype)
     for fuse in (True, False):
         chain = [layers.Dense(7), layers.BatchNormalization(momentum=0.8), layers.Activation("relu")]
-        net = network(*chain, shape=(5, 5, 3), dtype=dtype)
+        net = at_random(network(*chain, shape=(5, 5, 3), dtype=dtype))
         plan = net.plan(9, loss=nf.losses.get("mse"), optimizer=nf.optimizers.get("adam").spec(), fuse=fuse)
         assert ("activation" in [row["op"] for row in plan.describe()]) != fuse
         losses = [plan.train_step(x, y, None, 0.01) for _ in range(4)]
@@ -313,7 +317,7 @@ def test_only_steps_move_the_averages() -> None:
 
 def test_a_row_alone_and_in_a_batch_have_the_same_bits() -> None:
     chain = [layers.Dense(70), layers.BatchNormalization(), layers.GroupNormalization(7), layers.LayerNormalization()]
-    net = network(*chain, shape=(3, 6), dtype="float32")
+    net = at_random(network(*chain, shape=(3, 6), dtype="float32"))
     x, y = data((3, 6), 33, "float32")
     nf.Trainer(net, loss="mse").train_on_batch(x, y)
     together = net.predict(x)
@@ -330,7 +334,7 @@ def trained(net: nf.Network, steps: int) -> nf.Trainer:
 
 def test_copies_and_files_keep_the_averages(tmp_path: Path) -> None:
     chain = [layers.Dense(7), layers.BatchNormalization(), layers.ReLU(), layers.BatchNormalization(trainable=False)]
-    net = network(*chain, shape=(5, 3), dtype="float32")
+    net = at_random(network(*chain, shape=(5, 3), dtype="float32"))
     trainer = trained(net, 3)
     trainer.save_checkpoint(tmp_path / "run.safetensors")
     net.save(tmp_path / "net.safetensors")

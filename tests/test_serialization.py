@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import REUSED_FOLDER, examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
@@ -139,7 +140,7 @@ def test_truncated_files(path: Path) -> None:
             nf.Network.load(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(REUSED_FOLDER, max_examples=examples(200))
 @given(data=st.data())
 def test_flipped_bytes_never_do_harm(path: Path, data: st.DataObject) -> None:
     """Damage in the header is an error, or yields a network of the same shapes; nothing else happens."""
@@ -155,7 +156,7 @@ def test_flipped_bytes_never_do_harm(path: Path, data: st.DataObject) -> None:
         assert [w.size for w in loaded.get_weights()] == [w.size for w in network().get_weights()]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(content=st.binary(max_size=200))
 def test_noise_is_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("noise") / "noise"
