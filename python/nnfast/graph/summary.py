@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from nnfast.core.table import format_table
@@ -24,10 +25,12 @@ def summary(
         node.inputs == (before.name,) for before, node in zip(architecture.nodes, architecture.nodes[1:], strict=False)
     )
     columns = ["Layer", "Output shape", "Parameters"] + ([] if chain else ["Connected to"])
+    sizes: Counter[str] = Counter()
+    for name, view in parameters.items():
+        sizes[name.partition(".")[0]] += view.size
     rows = []
     for node in architecture.nodes:
-        size = sum(view.size for name, view in parameters.items() if name.startswith(f"{node.name}."))
-        row = [f"{node.name} ({type(node.layer).__name__})", _rows(shapes[node.name]), f"{size:,}"]
+        row = [f"{node.name} ({type(node.layer).__name__})", _rows(shapes[node.name]), f"{sizes[node.name]:,}"]
         rows.append(row if chain else [*row, ", ".join(node.inputs)])
     trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
     averages = f", moving averages {moving:,}" if moving else ""
