@@ -106,11 +106,7 @@ def test_convnet_without_mnist(convnet: ModuleType, tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 @pytest.mark.usefixtures("data_dir")
 @pytest.mark.parametrize(("recipe", "least"), [("one-epoch", 0.990), ("best", 0.995)])
-def test_fourth_rung_of_the_ladder(
-    convnet: ModuleType, recipe: str, least: float, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("trains for minutes; run with -m slow")
+def test_fourth_rung_of_the_ladder(convnet: ModuleType, recipe: str, least: float, tmp_path: Path) -> None:
     assert convnet.main(["--recipe", recipe, "--output", str(tmp_path)]) >= least
 
 
@@ -146,7 +142,5 @@ def test_cifar10_without_data(cifar10: ModuleType, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("data_dir")
-def test_cifar10(cifar10: ModuleType, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("trains for minutes; run with -m slow")
+def test_cifar10(cifar10: ModuleType, tmp_path: Path) -> None:
     assert cifar10.main(["--output", str(tmp_path)]) >= 0.85

@@ -152,9 +152,7 @@ def test_first_rung_of_the_ladder(real_mnist: tuple[ModuleType, object]) -> None
 
 
 @pytest.mark.slow
-def test_the_ladder(real_mnist: tuple[ModuleType, object], tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("trains for a minute; run with -m slow")
+def test_the_ladder(real_mnist: tuple[ModuleType, object], tmp_path: Path) -> None:
     import mnist_ladder
 
     means = mnist_ladder.main(["--output", str(tmp_path)])

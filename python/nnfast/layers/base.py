@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from nnfast import _core
 from nnfast.core.options import Configured, choose, unknown_attribute
 from nnfast.core.tensor import Tensor
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.initializers import fans
 
@@ -83,7 +84,8 @@ class Layer(Configured):
         """Set the name; called by the network that the layer becomes part of."""
         if not isinstance(name, str) or not _VALID_NAME.fullmatch(name):
             raise ValueError(
-                f"{type(self).__name__}: expected a name of letters, digits, _, -, / and spaces, got {name!r}"
+                f"{type(self).__name__}: expected a name of at most 100 letters, digits, _, -, / and spaces that begins "
+                f"with a letter, a digit or _, and not with optimizer/, got {display(name)}"
             )
         self._name = name
 
