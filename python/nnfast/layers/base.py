@@ -84,8 +84,8 @@ class Layer(Configured):
         """Set the name; called by the network that the layer becomes part of."""
         if not isinstance(name, str) or not _VALID_NAME.fullmatch(name):
             raise ValueError(
-                f"{type(self).__name__}: expected a name of at most 100 letters, digits, _, -, / and spaces that begins "
-                f"with a letter, a digit or _, and not with optimizer/, got {display(name)}"
+                f"{type(self).__name__}: expected a name of at most 100 letters, digits, _, -, / and spaces, which "
+                f"begins with a letter, a digit or _ and not with optimizer/, got {short_repr(name)}"
             )
         self._name = name
 
