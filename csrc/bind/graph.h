@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bind/arrays.h"
-#include "plan/graph.h"
+#include "plan/graph/graph.h"
 
 namespace nnfast::bind {
 

@@ -11,7 +11,7 @@
 #include "kernels/select.h"
 #include "ops/activation.h"
 #include "ops/loss.h"
-#include "plan/op.h"
+#include "plan/kind.h"
 #include "plan/train/update_rule.h"
 
 namespace nnfast::bind {
@@ -41,12 +41,6 @@ std::vector<std::string> kernel_names() {
 #undef NNF_KERNEL
 #undef NNF_FAMILY
   };
-}
-
-std::vector<std::string> op_names() {
-  std::vector<std::string> names;
-  for (const plan::OpKind& kind : plan::op_kinds()) names.emplace_back(kind.name);
-  return names;
 }
 
 std::string compiler() {
@@ -99,7 +93,7 @@ void add_machine(py::module_& module) {
   module.def("set_num_threads", &set_num_threads, py::arg("n"), py::call_guard<ReleaseGil>());
   module.def("peak_gflops", &peak_gflops, py::arg("dtype"), py::arg("seconds"));
   module.def("kernel_names", &kernel_names);
-  module.def("op_names", &op_names);
+  module.def("op_names", &plan::op_names);
   module.def("activation_names", &activation_names);
   module.def("loss_names", &loss_names);
   module.def("optimizer_names", &plan::optimizer_names);

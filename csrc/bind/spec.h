@@ -3,7 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::bind {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/image/augment.h"
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::plan {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/select.h"
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::plan {
 
@@ -85,6 +85,12 @@ class Op {
   // Whether every dx is dy as backward() leaves it, so that it may be the same memory.
   virtual bool passes_gradient() const { return is_view(); }
   virtual double flops_per_row() const { return static_cast<double>(output->size); }
+  // Where the user's functions go, in the op of a user's NumPy layer; else null.
+  virtual Callback<T>* callback() { return nullptr; }
+  // Trait::scales_columns: the scales for predictions, from the parameters as they are at each call.
+  virtual std::function<ColumnScale<T>()> column_scale(const std::vector<Parameter<T>*>&) const {
+    return {};
+  }
   // The name of what forward() chooses by the shape; null where there is no choice.
   virtual const char* algorithm() const { return nullptr; }
 
@@ -98,22 +104,5 @@ class Op {
   T* kept = nullptr;         // null where backward() is not wanted
   uint32_t stream = 0;       // of random numbers: the node's place in the graph
 };
-
-// One row of the registry: what a kind of node is told, how it infers its shape and makes its op.
-struct OpKind {
-  const char* name;
-  const char* attributes;  // as require_known() takes them
-  Inference (*infer)(const NodeSpec& node, const std::vector<Shape>& inputs);
-  std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
-  std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
-};
-
-const std::vector<OpKind>& op_kinds();
-const OpKind& find_op_kind(const NodeSpec& node);
-// Shape and parameters of a node whose attributes are all known.
-Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs);
-
-template <class T>
-std::unique_ptr<Op<T>> make_op(const NodeSpec& node);
 
 }  // namespace nnfast::plan

@@ -10,7 +10,6 @@
 #include "ops/reduce.h"
 #include "plan/busy.h"
 #include "plan/lent.h"
-#include "plan/ops.h"
 #include "plan/train/loss.h"
 
 namespace nnfast::plan {

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "ops/loss.h"
-#include "plan/graph.h"
+#include "plan/graph/graph.h"
 #include "plan/train/optimizer.h"
 
 namespace nnfast::plan {

@@ -2,8 +2,8 @@
 // when their memory is alive, placing lays it out.
 #pragma once
 
-#include "plan/ids.h"
-#include "plan/memory.h"
+#include "plan/build/memory.h"
+#include "plan/graph/ids.h"
 #include "plan/program.h"
 
 namespace nnfast::plan {

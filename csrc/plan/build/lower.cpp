@@ -4,8 +4,8 @@
 
 #include "ops/activation.h"
 #include "plan/build/draft.h"
-#include "plan/fuse.h"
-#include "plan/ops.h"
+#include "plan/build/fuse.h"
+#include "plan/nodes/activation.h"
 #include "plan/train/loss.h"
 #include "plan/train/metrics.h"
 
@@ -125,13 +125,13 @@ class Lowering {
     const NodeId normalization = fusions_->normalization_after(node);
     if (normalization != NodeId::none) {
       const std::vector<Parameter<T>*> more = parameters_of(normalization);
-      op->scaled = moving_scale(layout_.nodes()[normalization].spec, more);
+      op->scaled = make_op<T>(layout_.nodes()[normalization].spec)->column_scale(more);
       op->parameters.insert(op->parameters.end(), more.begin(), more.end());
     }
-    if (spec.op == kCallback.name) {
+    if (Callback<T>* functions = op->callback()) {
       const auto found = draft_.callbacks.find(spec.name);
       require(found != draft_.callbacks.end(), spec.name, ": expected its functions, got none");
-      set_callback(*op, found->second);
+      *functions = found->second;
     }
     const OpId id = static_cast<OpId>(program_.ops.size());
     const TensorId output = new_tensor(output_name, layout_.nodes()[node].shape, id);
@@ -152,7 +152,7 @@ class Lowering {
     std::vector<TensorId> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(tensor_of_[input]);
     TensorId& output = tensor_of_[id];
-    if (node.spec.op == kInput.name) {
+    if (node.is(Trait::input)) {
       output = add_input(id);
       return;
     }
@@ -163,9 +163,7 @@ class Lowering {
       output = inputs[0];
       return;
     }
-    const bool is_noise = node.spec.op == kDropout.name || node.spec.op == kSpatialDropout.name ||
-                          node.spec.op == kGaussianNoise.name;
-    if (is_noise && !options_.loss && !options_.keep) {
+    if (node.is(Trait::noise) && !options_.loss && !options_.keep) {
       output = inputs[0];
       return;
     }
@@ -189,9 +187,8 @@ class Lowering {
   // that the loss does.
   TensorId add_op_of(NodeId id, std::vector<TensorId> inputs) {
     const GraphNode& node = layout_.nodes()[id];
-    const bool ends_in_activation =
-        has_activation(node.spec) && node.spec.op != kActivation.name && splits(id);
-    if (ends_in_activation) {
+    const bool apart = node.is(Trait::ends_in_activation) && splits(id);
+    if (apart) {
       NodeSpec linear = fusions_->spec_of(id);
       linear.attributes.erase("activation");
       inputs = {add_op(linear, id, inputs, node.spec.name + ".preactivation", true)};
@@ -203,8 +200,8 @@ class Lowering {
       return inputs[0];
     }
     NodeSpec spec = fusions_->spec_of(id);
-    if (ends_in_activation) spec.op = kActivation.name;
-    const TensorId output = add_op(spec, id, inputs, node.spec.name, !ends_in_activation);
+    if (apart) spec = activation_alone(spec);
+    const TensorId output = add_op(spec, id, inputs, node.spec.name, !apart);
     draft_.links.back().skips_backward = left_to_loss;
     if (is_output(id) && !left_to_loss) set_prediction(id, output);
     return output;
@@ -225,9 +222,9 @@ class Lowering {
   // A rescaling that is the only reader of an input happens while the batch is gathered.
   bool rescales_while_gathering(NodeId id) const {
     const GraphNode& node = layout_.nodes()[id];
-    return !loss_of(id) && node.spec.op == kRescaling.name && options_.fuse && !options_.keep &&
-           layout_.nodes()[node.inputs[0]].spec.op == kInput.name &&
-           readers_[node.inputs[0]] == 1 && !is_output(node.inputs[0]);
+    return !loss_of(id) && node.is(Trait::rescales) && options_.fuse && !options_.keep &&
+           layout_.nodes()[node.inputs[0]].is(Trait::input) && readers_[node.inputs[0]] == 1 &&
+           !is_output(node.inputs[0]);
   }
 
   // Whether the activation of a dense layer or a convolution becomes a separate op.

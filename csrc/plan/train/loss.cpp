@@ -1,7 +1,5 @@
 #include "plan/train/loss.h"
 
-#include "plan/ops.h"
-
 namespace nnfast::plan {
 namespace {
 
@@ -29,7 +27,9 @@ bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output) {
   const char* wanted = many ? "softmax" : "sigmoid";
   const bool from_logits = wants_logits(loss);
   const NodeSpec& node = output.spec;
-  const std::string activation = has_activation(node) ? node.string("activation") : "identity";
+  const bool names_one = output.is(Trait::activation | Trait::ends_in_activation);
+  const std::string activation =
+      names_one && node.has("activation") ? node.string("activation") : "identity";
   const bool ends_so = activation == wanted;
   const bool others = activation == (many ? "sigmoid" : "softmax");
   require(from_logits || !others, loss.op, ": expected the network to end in ", wanted, ", got ",

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/loss.h"
-#include "plan/graph.h"
+#include "plan/graph/graph.h"
 
 namespace nnfast::plan {
 

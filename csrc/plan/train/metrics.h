@@ -7,7 +7,7 @@
 
 #include "base/registry.h"
 #include "ops/loss.h"
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::plan {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/registry.h"
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::plan {
 

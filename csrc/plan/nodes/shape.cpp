@@ -2,23 +2,9 @@
 #include <cmath>
 
 #include "base/thread_pool.h"
-#include "plan/ops.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
-
-void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size_t count) {
-  require(inputs.size() == count, node.name, ": expected ", count, " input", count == 1 ? "" : "s",
-          ", got ", inputs.size());
-}
-
-void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs) {
-  require(inputs.size() >= 2, node.name, ": expected two inputs or more, got ", inputs.size());
-  for (const Shape& shape : inputs) {
-    require(shape == inputs[0], node.name, ": expected inputs of one shape, got ",
-            batch_shape_text(inputs[0]), " and ", batch_shape_text(shape),
-            "; bring them to one with a Dense or Reshape layer");
-  }
-}
 
 namespace {
 
@@ -107,11 +93,12 @@ class RescalingOp final : public Op<T> {
   double scale_, offset_;
 };
 
-}  // namespace
+const Registered<OpKind> input(op_kind<ViewOp>("input", "shape", infer_input, Trait::input));
+const Registered<OpKind> rescaling(op_kind<RescalingOp>("rescaling", "scale offset",
+                                                        infer_rescaling, Trait::rescales));
+const Registered<OpKind> flatten(op_kind<ViewOp>("flatten", "", infer_flatten));
+const Registered<OpKind> reshape(op_kind<ViewOp>("reshape", "shape", infer_reshape));
 
-const OpKind kInput = op_kind<ViewOp>("input", "shape", infer_input);
-const OpKind kRescaling = op_kind<RescalingOp>("rescaling", "scale offset", infer_rescaling);
-const OpKind kFlatten = op_kind<ViewOp>("flatten", "", infer_flatten);
-const OpKind kReshape = op_kind<ViewOp>("reshape", "shape", infer_reshape);
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -1,4 +1,4 @@
-#include "plan/memory.h"
+#include "plan/build/memory.h"
 
 #include <algorithm>
 

@@ -4,7 +4,8 @@
 
 #include "base/thread_pool.h"
 #include "ops/activation.h"
-#include "plan/ops.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -175,10 +176,11 @@ class ConcatenateOp final : public Op<T> {
   NodeSpec node_;
 };
 
-}  // namespace
+const Registered<OpKind> add(op_kind<AddOp>("add", "", infer_same, Trait::takes_relu));
+const Registered<OpKind> multiply(op_kind<MultiplyOp>("multiply", "", infer_same));
+const Registered<OpKind> concatenate(op_kind<ConcatenateOp>("concatenate", "axis",
+                                                            infer_concatenate));
 
-const OpKind kAdd = op_kind<AddOp>("add", "", infer_same);
-const OpKind kMultiply = op_kind<MultiplyOp>("multiply", "", infer_same);
-const OpKind kConcatenate = op_kind<ConcatenateOp>("concatenate", "axis", infer_concatenate);
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -3,7 +3,7 @@
 
 #include "ops/image/pad.h"
 #include "ops/image/resample.h"
-#include "plan/ops.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -168,11 +168,11 @@ class CroppingOp final : public MarginOp<T> {
   }
 };
 
-}  // namespace
+const Registered<OpKind> upsampling(op_kind<UpsamplingOp>("upsampling", "size interpolation",
+                                                          infer_upsampling));
+const Registered<OpKind> zero_padding(op_kind<PaddingOp>("zero_padding", "padding", infer_padding));
+const Registered<OpKind> cropping(op_kind<CroppingOp>("cropping", "cropping", infer_cropping));
 
-const OpKind kUpsampling =
-    op_kind<UpsamplingOp>("upsampling", "size interpolation", infer_upsampling);
-const OpKind kZeroPadding = op_kind<PaddingOp>("zero_padding", "padding", infer_padding);
-const OpKind kCropping = op_kind<CroppingOp>("cropping", "cropping", infer_cropping);
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -5,7 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/norm/norm.h"
-#include "plan/ops.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -92,10 +92,12 @@ class GaussianNoiseOp final : public Op<T> {
   double stddev_;
 };
 
-}  // namespace
+const Registered<OpKind> spatial_dropout(op_kind<SpatialDropoutOp>("spatial_dropout", "rate axes",
+                                                                   infer_spatial_dropout,
+                                                                   Trait::noise));
+const Registered<OpKind> gaussian_noise(op_kind<GaussianNoiseOp>("gaussian_noise", "stddev",
+                                                                 infer_noise, Trait::noise));
 
-const OpKind kSpatialDropout =
-    op_kind<SpatialDropoutOp>("spatial_dropout", "rate axes", infer_spatial_dropout);
-const OpKind kGaussianNoise = op_kind<GaussianNoiseOp>("gaussian_noise", "stddev", infer_noise);
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -1,11 +1,13 @@
 // Pooling over windows ("max_pool", "avg_pool") and over whole images ("global_max_pool",
 // "global_avg_pool"), in one and two dimensions.
+#include "ops/image/pool.h"
+
 #include <optional>
 
 #include "ops/activation.h"
-#include "ops/image/pool.h"
-#include "plan/ops.h"
-#include "plan/window.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
+#include "plan/nodes/window.h"
 
 namespace nnfast::plan {
 namespace {
@@ -98,11 +100,15 @@ class AvgPoolOp final : public PoolOp<T> {
   bool backward_reads_output() const override { return false; }
 };
 
-}  // namespace
+const Registered<OpKind> max_pool(op_kind<MaxPoolOp>("max_pool", "pool_size strides padding", infer,
+                                                     Trait::max_pools));
+const Registered<OpKind> avg_pool(op_kind<AvgPoolOp>("avg_pool", "pool_size strides padding",
+                                                     infer));
+const Registered<OpKind> global_max_pool(op_kind<MaxPoolOp>("global_max_pool", "axes keepdims",
+                                                            infer_global, Trait::max_pools));
+const Registered<OpKind> global_avg_pool(op_kind<AvgPoolOp>("global_avg_pool", "axes keepdims",
+                                                            infer_global));
 
-const OpKind kMaxPool = op_kind<MaxPoolOp>("max_pool", "pool_size strides padding", infer);
-const OpKind kAvgPool = op_kind<AvgPoolOp>("avg_pool", "pool_size strides padding", infer);
-const OpKind kGlobalMaxPool = op_kind<MaxPoolOp>("global_max_pool", "axes keepdims", infer_global);
-const OpKind kGlobalAvgPool = op_kind<AvgPoolOp>("global_avg_pool", "axes keepdims", infer_global);
+}  // namespace
 
 }  // namespace nnfast::plan

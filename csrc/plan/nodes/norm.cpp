@@ -1,13 +1,15 @@
 // Batch, layer and group normalisation over the last axis; ops/norm/norm.h has the sources.
+#include "ops/norm/norm.h"
+
 #include <cmath>
 #include <memory>
 #include <vector>
 
 #include "base/aligned.h"
 #include "ops/activation.h"
-#include "ops/norm/norm.h"
 #include "ops/reduce.h"
-#include "plan/ops.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -79,11 +81,15 @@ class NormalizationOp : public Op<T> {
   index_t channels() const { return static_cast<index_t>(this->output->shape.back()); }
   index_t positions() const { return this->output->size / channels(); }
   Normalization<T> normalization(index_t rows) const {
+    return normalization(rows, channels(), this->parameters);
+  }
+  Normalization<T> normalization(index_t rows, index_t n,
+                                 const std::vector<Parameter<T>*>& parameters) const {
     Normalization<T> p;
     p.rows = rows;
-    p.n = channels();
-    if (gamma()) p.gamma = gamma()->value;
-    if (beta()) p.beta = beta()->value;
+    p.n = n;
+    if (has_gamma_) p.gamma = parameters[0]->value;
+    if (has_beta_) p.beta = parameters[has_gamma_ ? 1 : 0]->value;
     p.epsilon = epsilon_;
     return p;
   }
@@ -140,6 +146,31 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
     if (!takes_statistics(run)) return;
     move(moving_mean(), mean_);
     move(moving_variance(), variance_);
+  }
+
+  std::function<ColumnScale<T>()> column_scale(
+      const std::vector<Parameter<T>*>& parameters) const override {
+    struct Memory {
+      std::vector<double> mean, variance;
+      AlignedBuffer<T> center, scale, shift;
+    };
+    const Parameter<T>& moving_mean = *parameters[parameters.size() - 2];
+    const Parameter<T>& moving_variance = *parameters.back();
+    const Normalization<T> p = this->normalization(0, moving_mean.size, parameters);
+    const size_t n = static_cast<size_t>(p.n);
+    const auto memory = std::make_shared<Memory>();
+    memory->mean.resize(n);
+    memory->variance.resize(n);
+    memory->center = AlignedBuffer<T>(n);
+    memory->scale = AlignedBuffer<T>(n);
+    memory->shift = AlignedBuffer<T>(n);
+    return [p, memory, &moving_mean, &moving_variance]() -> ColumnScale<T> {
+      Memory& m = *memory;
+      take_moving_averages(m.mean, m.variance, moving_mean, moving_variance);
+      batch_norm_scale(m.center.data(), m.scale.data(), m.shift.data(), m.mean.data(),
+                       m.variance.data(), p);
+      return {m.center.data(), m.scale.data(), m.shift.data()};
+    };
   }
 
  private:
@@ -202,47 +233,15 @@ class GroupNormalizationOp final : public NormalizationOp<T> {
   index_t groups_;
 };
 
+const Registered<OpKind> batch_normalization(op_kind<BatchNormalizationOp>(
+    "batch_normalization", "epsilon center scale momentum activation alpha", infer_batch,
+    Trait::scales_columns | Trait::takes_relu));
+const Registered<OpKind> layer_normalization(op_kind<LayerNormalizationOp>("layer_normalization",
+                                                                           "epsilon center scale",
+                                                                           infer_normalization));
+const Registered<OpKind> group_normalization(op_kind<GroupNormalizationOp>(
+    "group_normalization", "epsilon center scale groups", infer_group));
+
 }  // namespace
-
-template <class T>
-std::function<ColumnScale<T>()> moving_scale(const NodeSpec& node,
-                                             const std::vector<Parameter<T>*>& parameters) {
-  struct Memory {
-    std::vector<double> mean, variance;
-    AlignedBuffer<T> center, scale, shift;
-  };
-  const Parameter<T>& moving_mean = *parameters[parameters.size() - 2];
-  const Parameter<T>& moving_variance = *parameters.back();
-  Normalization<T> p;
-  p.n = moving_mean.size;
-  if (has_gamma(node)) p.gamma = parameters[0]->value;
-  if (has_beta(node)) p.beta = parameters[has_gamma(node) ? 1 : 0]->value;
-  p.epsilon = node.number("epsilon");
-  const size_t n = static_cast<size_t>(p.n);
-  const auto memory = std::make_shared<Memory>();
-  memory->mean.resize(n);
-  memory->variance.resize(n);
-  memory->center = AlignedBuffer<T>(n);
-  memory->scale = AlignedBuffer<T>(n);
-  memory->shift = AlignedBuffer<T>(n);
-  return [p, memory, &moving_mean, &moving_variance]() -> ColumnScale<T> {
-    Memory& m = *memory;
-    take_moving_averages(m.mean, m.variance, moving_mean, moving_variance);
-    batch_norm_scale(m.center.data(), m.scale.data(), m.shift.data(), m.mean.data(),
-                     m.variance.data(), p);
-    return {m.center.data(), m.scale.data(), m.shift.data()};
-  };
-}
-template std::function<ColumnScale<float>()> moving_scale(const NodeSpec&,
-                                                          const std::vector<Parameter<float>*>&);
-template std::function<ColumnScale<double>()> moving_scale(const NodeSpec&,
-                                                           const std::vector<Parameter<double>*>&);
-
-const OpKind kBatchNormalization = op_kind<BatchNormalizationOp>(
-    "batch_normalization", "epsilon center scale momentum activation alpha", infer_batch);
-const OpKind kLayerNormalization = op_kind<LayerNormalizationOp>(
-    "layer_normalization", "epsilon center scale", infer_normalization);
-const OpKind kGroupNormalization = op_kind<GroupNormalizationOp>(
-    "group_normalization", "epsilon center scale groups", infer_group);
 
 }  // namespace nnfast::plan

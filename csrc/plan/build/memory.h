@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "plan/ids.h"
+#include "plan/graph/ids.h"
 
 namespace nnfast::plan {
 

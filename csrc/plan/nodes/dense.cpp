@@ -2,7 +2,8 @@
 #include "ops/activation.h"
 #include "ops/gemm/gemm.h"
 #include "ops/reduce.h"
-#include "plan/ops.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -124,9 +125,10 @@ class DenseOp final : public Op<T> {
   bool kernel_gradient_is_moderate_ = true;
 };
 
-}  // namespace
+const Registered<OpKind> registered(
+    op_kind<DenseOp>("dense", "units use_bias activation alpha transposed", infer,
+                     Trait::multiplies | Trait::ends_in_activation));
 
-const OpKind kDense =
-    op_kind<DenseOp>("dense", "units use_bias activation alpha transposed", infer);
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -1,7 +1,7 @@
 // A layer that the user wrote. Its functions come in when the plan is made.
 #include <cstring>
 
-#include "plan/ops.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -24,33 +24,28 @@ class CallbackOp final : public Op<T> {
  public:
   using Op<T>::Op;
 
-  void forward(const Run& run) override { callback.forward(call(run)); }
+  void forward(const Run& run) override { functions_.forward(call(run)); }
   void backward(const Run& run) override {
     for (Parameter<T>* parameter : this->parameters) {
       if (!parameter->gradient) continue;
       std::memset(static_cast<void*>(parameter->gradient), 0,
                   sizeof(T) * static_cast<size_t>(parameter->size));
     }
-    callback.backward(call(run));
+    functions_.backward(call(run));
   }
-
-  Callback<T> callback;
+  Callback<T>* callback() override { return &functions_; }
 
  private:
   CallbackCall<T> call(const Run& run) const {
     return {&run, this->inputs, this->output, this->parameters, this->d_output, this->d_inputs};
   }
+
+  Callback<T> functions_;
 };
 
+const Registered<OpKind> registered(op_kind<CallbackOp>("callback", "shape parameters shape_*",
+                                                        infer));
+
 }  // namespace
-
-template <class T>
-void set_callback(Op<T>& op, Callback<T> callback) {
-  dynamic_cast<CallbackOp<T>&>(op).callback = std::move(callback);
-}
-template void set_callback<float>(Op<float>&, Callback<float>);
-template void set_callback<double>(Op<double>&, Callback<double>);
-
-const OpKind kCallback = op_kind<CallbackOp>("callback", "shape parameters shape_*", infer);
 
 }  // namespace nnfast::plan

@@ -1,8 +1,10 @@
 // Activations as ops of their own; softmax and log-softmax over the last axis.
+#include "ops/activation.h"
+
 #include <limits>
 
-#include "ops/activation.h"
-#include "plan/ops.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 
@@ -12,9 +14,12 @@ ActivationParams activation_of(const NodeSpec& node) {
   return parse_activation(node.string("activation"), alpha, node.name);
 }
 
-bool has_activation(const NodeSpec& node) {
-  return node.has("activation") && (node.op == kDense.name || node.op == kConv.name ||
-                                    node.op == kConvTranspose.name || node.op == kActivation.name);
+NodeSpec activation_alone(const NodeSpec& node) {
+  NodeSpec alone{"activation", node.name, {}, {}};
+  for (const char* key : {"activation", "alpha"}) {
+    if (node.has(key)) alone.attributes[key] = node.attributes.at(key);
+  }
+  return alone;
 }
 
 namespace {
@@ -49,8 +54,9 @@ class ActivationOp final : public Op<T> {
   ActivationParams activation_;
 };
 
-}  // namespace
+const Registered<OpKind> registered(op_kind<ActivationOp>("activation", "activation alpha", infer,
+                                                          Trait::activation));
 
-const OpKind kActivation = op_kind<ActivationOp>("activation", "activation alpha", infer);
+}  // namespace
 
 }  // namespace nnfast::plan

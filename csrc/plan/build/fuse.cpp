@@ -1,13 +1,12 @@
-#include "plan/fuse.h"
+#include "plan/build/fuse.h"
 
-#include "plan/ops.h"
+#include "plan/nodes/activation.h"
 
 namespace nnfast::plan {
 namespace {
 
 constexpr const char* kActivationKey = "activation";
 
-bool is(const GraphNode& node, const OpKind& kind) { return node.spec.op == kind.name; }
 bool is_linear(const GraphNode& node) {
   return activation_of(node.spec).kind == Activation::identity;
 }
@@ -36,9 +35,8 @@ bool Fusions::runs_before(NodeId node) const {
 
 NodeId Fusions::normalization_after(NodeId node) const {
   const NodeId reader = only_reader_[node];
-  const bool multiplies = is(at(node), kConv) || is(at(node), kDense);
-  return reader != NodeId::none && predicts_ && multiplies && is_linear(at(node)) &&
-                 is(at(reader), kBatchNormalization)
+  return reader != NodeId::none && predicts_ && at(node).is(Trait::multiplies) &&
+                 is_linear(at(node)) && at(reader).is(Trait::scales_columns)
              ? reader
              : NodeId::none;
 }
@@ -46,9 +44,8 @@ NodeId Fusions::normalization_after(NodeId node) const {
 // A ReLU of its own after a batch normalisation or a sum.
 NodeId Fusions::relu_after(NodeId node) const {
   const NodeId reader = only_reader_[node];
-  const bool takes_relu =
-      is(at(node), kAdd) || (is(at(node), kBatchNormalization) && is_linear(at(node)));
-  return reader != NodeId::none && takes_relu && is(at(reader), kActivation) && is_relu(at(reader))
+  return reader != NodeId::none && at(node).is(Trait::takes_relu) && is_linear(at(node)) &&
+                 at(reader).is(Trait::activation) && is_relu(at(reader))
              ? reader
              : NodeId::none;
 }
@@ -56,8 +53,8 @@ NodeId Fusions::relu_after(NodeId node) const {
 // The largest of ReLUs is the ReLU of the largest, and there are fewer of these.
 bool Fusions::leaves_relu_to_pool(NodeId node) const {
   const NodeId reader = only_reader_[node];
-  return reader != NodeId::none && is(at(node), kConv) && is_relu(at(node)) &&
-         (is(at(reader), kMaxPool) || is(at(reader), kGlobalMaxPool));
+  return reader != NodeId::none && at(node).is(Trait::multiplies) && is_relu(at(node)) &&
+         at(reader).is(Trait::max_pools);
 }
 
 NodeSpec Fusions::spec_of(NodeId node) const {

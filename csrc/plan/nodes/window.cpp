@@ -1,4 +1,4 @@
-#include "plan/window.h"
+#include "plan/nodes/window.h"
 
 namespace nnfast::plan {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
-#include "plan/ops.h"
+#include "plan/nodes/node.h"
 
 namespace nnfast::plan {
 namespace {
@@ -46,8 +46,8 @@ class DropoutOp final : public Op<T> {
   double rate_;
 };
 
-}  // namespace
+const Registered<OpKind> registered(op_kind<DropoutOp>("dropout", "rate", infer, Trait::noise));
 
-const OpKind kDropout = op_kind<DropoutOp>("dropout", "rate", infer);
+}  // namespace
 
 }  // namespace nnfast::plan

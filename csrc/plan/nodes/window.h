@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/window.h"
-#include "plan/spec.h"
+#include "plan/graph/spec.h"
 
 namespace nnfast::plan {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/aligned.h"
-#include "plan/ids.h"
-#include "plan/op.h"
+#include "plan/graph/ids.h"
+#include "plan/kind.h"
 #include "plan/use.h"
 
 namespace nnfast::plan {
@@ -17,7 +17,10 @@ struct GraphParameter {
 };
 
 struct GraphNode {
+  bool is(Trait trait) const { return kind->is(trait); }
+
   NodeSpec spec;
+  const OpKind* kind = nullptr;
   std::vector<NodeId> inputs;
   Shape shape;
   std::vector<ParameterId> parameters;  // its own, and those that it shares with others

@@ -1,13 +1,15 @@
 // Convolution over one or two axes, y (N, OH, OW, O) = f(x (N, H, W, C) * kernel (KH, KW, C / groups, O)
 // + bias (O)), and its transpose, whose kernel is (KH, KW, O, C).
+#include "ops/conv/conv.h"
+
 #include <algorithm>
 
 #include "ops/activation.h"
 #include "ops/conv/choose.h"
-#include "ops/conv/conv.h"
 #include "ops/reduce.h"
-#include "plan/ops.h"
-#include "plan/window.h"
+#include "plan/nodes/activation.h"
+#include "plan/nodes/node.h"
+#include "plan/nodes/window.h"
 
 namespace nnfast::plan {
 namespace {
@@ -231,13 +233,15 @@ class ConvTransposeOp final : public ConvBase<T> {
   }
 };
 
-}  // namespace
-
 #define NNF_CONV_ATTRIBUTES \
   "filters kernel_size strides padding dilation_rate use_bias activation alpha"
 
-const OpKind kConv = op_kind<ConvOp>("conv", NNF_CONV_ATTRIBUTES " groups depthwise", infer_conv);
-const OpKind kConvTranspose =
-    op_kind<ConvTransposeOp>("conv_transpose", NNF_CONV_ATTRIBUTES, infer_transpose);
+const Registered<OpKind> conv(op_kind<ConvOp>("conv", NNF_CONV_ATTRIBUTES " groups depthwise",
+                                              infer_conv,
+                                              Trait::multiplies | Trait::ends_in_activation));
+const Registered<OpKind> conv_transpose(op_kind<ConvTransposeOp>(
+    "conv_transpose", NNF_CONV_ATTRIBUTES, infer_transpose, Trait::ends_in_activation));
+
+}  // namespace
 
 }  // namespace nnfast::plan

@@ -1,0 +1,30 @@
+#include "plan/kind.h"
+
+namespace nnfast::plan {
+
+std::vector<std::string> op_names() { return Registered<OpKind>::names(); }
+
+const OpKind& find_op_kind(const NodeSpec& node) {
+  if (const OpKind* kind = Registered<OpKind>::find(node.op)) return *kind;
+  throw ValueError(
+      text(node.name, ": expected an op of ", join_names(op_names()), "; got '", node.op, "'"));
+}
+
+Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  const OpKind& kind = find_op_kind(node);
+  require_known(node, kind.attributes);
+  // Sizes that are known to be in range may be added up and doubled by what infers.
+  for (const Shape& shape : inputs) element_count(shape, node.name);
+  return kind.infer(node, inputs);
+}
+
+template <>
+std::unique_ptr<Op<float>> make_op<float>(const NodeSpec& node) {
+  return find_op_kind(node).make_float(node);
+}
+template <>
+std::unique_ptr<Op<double>> make_op<double>(const NodeSpec& node) {
+  return find_op_kind(node).make_double(node);
+}
+
+}  // namespace nnfast::plan
