@@ -1,4 +1,4 @@
-// A block of memory on a 64-byte boundary (a cache line, an AVX-512 register), zeroed.
+// A zero-initialized block of memory aligned to 64 bytes (a cache line, an AVX-512 register).
 #pragma once
 
 #include <cstddef>

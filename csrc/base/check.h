@@ -1,4 +1,4 @@
-// Errors at the edges. Text: "<where>: expected <...>, got <...>; <remedy>".
+// Errors for callers. Text: "<where>: expected <...>, got <...>; <remedy>".
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 
 namespace nnfast {
 
-// Wrong values and shapes (Python's ValueError).
+// Invalid values and shapes (ValueError in Python).
 using ValueError = std::invalid_argument;
-// Wrong state (Python's RuntimeError).
+// Invalid state (RuntimeError in Python).
 using StateError = std::runtime_error;
 template <class... Parts>
 std::string text(const Parts&... parts) {
@@ -25,7 +25,7 @@ void require(bool condition, const Parts&... parts) {
   if (!condition) throw ValueError(text(parts...));
 }
 
-// "sgd, adam": the names of a list's items, or the items themselves where they are names.
+// "sgd, adam": names of the items of a list, or the items themselves if they are strings.
 inline const std::string& name_of(const std::string& name) { return name; }
 template <class Item>
 const char* name_of(const Item& item) {
@@ -41,7 +41,7 @@ std::string join_names(const Items& items) {
   return list;
 }
 
-// a * b, or an error where the product leaves the range of index sizes.
+// a * b, or an error if the product exceeds the range of index types.
 inline size_t checked_product(size_t a, size_t b, const char* where) {
   if (b != 0 && a > static_cast<size_t>(PTRDIFF_MAX) / b) {
     throw ValueError(text(where, ": expected a size that fits in memory, got ", a, " x ", b));

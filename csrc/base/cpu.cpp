@@ -46,7 +46,7 @@ Registers cpuid(uint32_t leaf, uint32_t subleaf) {
 #endif
 }
 
-// The register sets that the operating system saves on a task switch.
+// Register sets that the operating system saves on a context switch.
 uint64_t saved_state() {
 #if defined(_MSC_VER)
   return _xgetbv(0);
@@ -85,8 +85,9 @@ CpuFeatures detect() {
 #endif
 
 #if defined(__linux__)
-// The least quota of this process's control group and of those that it is part of; 0: none. In a
-// container the group's path is one of the host, and its own root bears the quota.
+// The smallest quota of this process's cgroup and its ancestors; 0 if there is none. In a
+// container, the path of the cgroup is one of the host, and the quota is set on the container's own
+// root.
 double cgroup_v2_quota() {
   std::string path;
   std::ifstream groups("/proc/self/cgroup");
@@ -107,7 +108,7 @@ double cgroup_v2_quota() {
   }
 }
 
-// The control group's processor quota, or 0 where there is none.
+// Processor quota of the cgroup, or 0 if there is none.
 double cgroup_quota() {
   if (const double smallest = cgroup_v2_quota()) return smallest;
   std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");

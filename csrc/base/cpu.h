@@ -1,4 +1,4 @@
-// What the machine is and how much of it this process may use.
+// Properties of the machine, and the share of it that this process may use.
 #pragma once
 
 #if defined(__linux__)
@@ -12,7 +12,7 @@
 namespace nnfast {
 
 struct CpuFeatures {
-  bool avx2 = false;    // AVX2 and FMA, and the operating system saves the registers
+  bool avx2 = false;    // AVX2 and FMA, with registers saved by the operating system
   bool avx512 = false;  // AVX-512 F, BW, DQ and VL, likewise
   bool neon = false;    // Advanced SIMD, on every 64-bit Arm
 };
@@ -20,16 +20,18 @@ struct CpuFeatures {
 const CpuFeatures& cpu_features();
 std::string cpu_name();
 
-// Processors in this process's affinity mask, limited by its control group's quota; at least 1.
+// Number of processors in the affinity mask of this process, limited by its cgroup quota; at least
+// 1.
 int available_processors();
 
-// Bytes of memory of the machine, or SIZE_MAX where the system does not say.
+// Memory of the machine in bytes, or SIZE_MAX if unknown.
 size_t machine_memory();
 
-// The processor that runs this thread, or -1 where the system does not say.
+// The processor that runs this thread, or -1 if unknown.
 int current_processor();
 
-// Keeps this thread off a processor while it lives, where the thread may run on another. -1: off none.
+// While it exists, keeps this thread off a processor, if another one is allowed. -1: no
+// restriction.
 class AwayFromProcessor {
  public:
   explicit AwayFromProcessor(int processor);

@@ -1,21 +1,21 @@
-// Long work looks now and then whether it is to end: for a signal such as Ctrl-C, or because another
-// thread of the same job has failed. It ends by an exception, so it may only be asked for where
-// nothing is half done that outlives the call.
+// Interruption of long-running work, by a signal such as Ctrl-C or because another thread of the
+// same job has failed. It is an exception, so it may only occur where no partial changes outlive
+// the call.
 #pragma once
 
 namespace nnfast {
 
-// Called on whatever thread works, at most every 50 ms; throws to end the work.
+// Called on any working thread, at most every 50 ms; throws to end the work.
 using InterruptCheck = void (*)();
 void set_interrupt_check(InterruptCheck check);
 
-// A call from outside begins: it works for 50 ms before the first look.
+// Start of a call from Python: the first check comes after 50 ms.
 void begin_interruptible_work();
 
-// To be called at least every 50 ms; costs some 30 ns.
+// Call at least every 50 ms; costs about 30 ns.
 void check_interrupt();
 
-// check_interrupt() after so much work that it costs nothing beside it. `cost` in units of about a
+// check_interrupt() after enough work to make its cost negligible. `cost` is in units of about a
 // nanosecond.
 class InterruptWatch {
  public:
@@ -30,7 +30,7 @@ class InterruptWatch {
   double done_ = 0;
 };
 
-// While it lives, and if it is wanted, this thread's work is not ended.
+// While it exists (and if enabled), work on this thread is not interrupted.
 class Uninterrupted {
  public:
   explicit Uninterrupted(bool wanted = true);

@@ -1,4 +1,4 @@
-// A list that nearly always has one element, which takes no allocation.
+// A list that nearly always has one element; that case needs no allocation.
 #pragma once
 
 #include <cstddef>

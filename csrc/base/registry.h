@@ -1,4 +1,5 @@
-// Things by name that register themselves: a new one is a new file, and no list has to be edited.
+// Kinds of objects that register themselves by name: a new kind is a new file, and no list has to
+// be edited.
 #pragma once
 
 #include <algorithm>
@@ -7,10 +8,11 @@
 
 namespace nnfast {
 
-// A kind of something, such as an optimiser; Kind has a member `name`. Its file has at namespace scope
+// A kind of object, such as an optimizer; Kind has a member `name`. At namespace scope, its file has
 //   const Registered<OptimizerKind> registered({"sgd", ...});
-// Objects link themselves into a list when the library is loaded, in any order and without an allocation. The linker
-// must not drop their files, so they belong to object libraries and to no archive.
+// Objects link themselves into a list when the library is loaded, in any order and without
+// allocation. The linker must not drop their files, so these belong in object libraries, not in
+// archives.
 template <class Kind>
 class Registered {
  public:
@@ -18,7 +20,7 @@ class Registered {
   Registered(const Registered&) = delete;
   Registered& operator=(const Registered&) = delete;
 
-  // The kind of that name, or null.
+  // The kind with that name, or null.
   static const Kind* find(const std::string& name) {
     for (const Registered* each = first(); each; each = each->next_) {
       if (name == each->kind_.name) return &each->kind_;
@@ -26,7 +28,7 @@ class Registered {
     return nullptr;
   }
 
-  // Sorted, because the order of the list is the linker's.
+  // Sorted, because the order of the list depends on the linker.
   static std::vector<std::string> names() {
     std::vector<std::string> names;
     for (const Registered* each = first(); each; each = each->next_)

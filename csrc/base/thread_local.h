@@ -1,4 +1,5 @@
-// A thread-local variable of a few bytes that is read without a call, also in a module that Python loads.
+// A small thread-local variable that is read without a function call, even in a module loaded by
+// Python.
 #pragma once
 
 #if defined(__linux__) && defined(__GNUC__)

@@ -31,7 +31,7 @@ namespace nnfast {
 namespace {
 
 constexpr auto kSpinTime = std::chrono::microseconds(50);
-constexpr int kSpinsBeforeYield = 500;  // some 20 us
+constexpr int kSpinsBeforeYield = 500;  // about 20 us
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -43,17 +43,16 @@ void pause() {
 
 constexpr int kMaxThreads = 1024;
 
-// Why a chunk ends early: another one of its job has thrown.
+// Reason to end a chunk early: another chunk of the job has thrown.
 struct JobFailed {};
 
-// Set in the job that this thread has a chunk of, once one of its chunks has thrown.
+// Set in the job whose chunk this thread is running, once one of its chunks has thrown.
 NNF_THREAD_LOCAL const std::atomic<bool>* failed_job = nullptr;
 NNF_THREAD_LOCAL bool alone = false;
 
-// The job that workers look at. `ticket` holds its number (48 bits, for ever enough) and how many
-// chunks it has (16). A chunk is claimed by writing the job's number over an older one; all chunks
-// of a job that has ended bear its number or a later one, so a worker that comes late finds nothing
-// to claim.
+// The current job. `ticket` holds its number (48 bits, which never overflow) and its number of
+// chunks (16 bits). A chunk is claimed by replacing an older number with the job's; all chunks of a
+// finished job carry its number or a later one, so a late worker finds nothing to claim.
 struct alignas(64) Job {
   std::atomic<uint64_t> ticket{0};
   std::atomic<ChunkFunction> function{nullptr};
@@ -65,18 +64,18 @@ struct alignas(64) Job {
 int chunk_count(uint64_t ticket) { return static_cast<int>(ticket & 0xffffu); }
 uint64_t job_number(uint64_t ticket) { return ticket >> 16; }
 
-// The number in the text of an environment variable, or 0 where it is none from 1 to kMaxThreads.
+// Value of an environment variable, or 0 if it is not a number from 1 to kMaxThreads.
 int number_in(const char* text) {
   char* end = nullptr;
   const long number = std::strtol(text, &end, 10);
   while (*end == ' ') ++end;
-  // Of OpenMP's list the first is meant: the others are for regions within regions.
+  // The first entry of OpenMP's list; the others are for nested regions.
   const bool ends = *end == '\0' || *end == ',';
   return end != text && ends && number >= 1 && number <= kMaxThreads ? static_cast<int>(number) : 0;
 }
 
-// NNFAST_NUM_THREADS is an order; OMP_NUM_THREADS, which job runners set so that their processes share
-// the machine, is a limit.
+// NNFAST_NUM_THREADS is binding; OMP_NUM_THREADS, which job runners set so that their processes
+// share the machine, is an upper limit.
 int default_threads() {
   const int processors = available_processors();
   const char* own = std::getenv("NNFAST_NUM_THREADS");
@@ -96,7 +95,7 @@ class Pool {
  public:
   Pool() : threads_(default_threads()) {}
 
-  // At the end of the process: later jobs, of threads that live on, stay with their callers.
+  // At process exit: later jobs, of threads that are still running, are run by their callers.
   void shut_down() {
     busy_.lock();
     stop();
@@ -142,7 +141,7 @@ class Pool {
     job_.ticket.store(ticket, std::memory_order_seq_cst);
     wake_sleepers();
     work(0);
-    // A worker that has lost its processor, perhaps to this very loop, gets it back by the yield.
+    // Yielding returns the processor to a worker that has lost it, perhaps to this very loop.
     for (int spins = 0; job_.done.load(std::memory_order_acquire) < chunks; ++spins) {
       if (spins < kSpinsBeforeYield) {
         pause();
@@ -154,7 +153,7 @@ class Pool {
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
-  // In a forked child no worker lives on; the handles must go without a join.
+  // In a forked child the workers do not exist; their handles must be dropped without a join.
   void forget_workers() {
     for (auto& worker : workers_) static_cast<void>(worker.release());
     workers_.clear();
@@ -178,7 +177,7 @@ class Pool {
         workers_.push_back(std::make_unique<std::thread>([this, i] { loop(i + 1); }));
       }
     } catch (const std::system_error&) {
-      // No more threads to be had: those that there are, or the caller alone, do the work.
+      // No more threads are available: the existing ones, or the caller alone, do the work.
     }
     started_.store(true, std::memory_order_relaxed);
   }
@@ -201,7 +200,8 @@ class Pool {
     sleep_signal_.notify_all();
   }
 
-  // The first exception of a job waits for its end: the others still read the caller's stack.
+  // The first exception is rethrown at the end of the job, because other threads still use the
+  // caller's stack.
   template <class Body>
   void guarded(const Body& body) {
     try {
@@ -224,9 +224,9 @@ class Pool {
     failed_job = nullptr;
   }
 
-  // Claims and runs chunks until none is left; true if there was one. Each thread begins at the
-  // chunk of its own number: from one job to the next it meets the same part of the data, which is
-  // still in its caches.
+  // Claims and runs chunks until none is left; returns whether there was one. Each thread starts at
+  // the chunk with its own index, so that from job to job it gets the same part of the data, which
+  // is still in its caches.
   bool work(int thread) {
     const uint64_t ticket = job_.ticket.load(std::memory_order_seq_cst);
     const int chunks = chunk_count(ticket);
@@ -263,8 +263,8 @@ class Pool {
     }
   }
 
-  // A worker that the system has put on the caller's processor, new or just awake, would take turns
-  // with it until the scheduler looks: 20 ms in which two threads are slower than one.
+  // A worker placed on the caller's processor, whether new or just woken, would alternate with it
+  // until the next scheduler tick: for 20 ms two threads were slower than one.
   void avoid_caller() {
     const int processor = caller_processor_.load(std::memory_order_relaxed);
     if (processor >= 0 && current_processor() == processor) {
@@ -273,12 +273,12 @@ class Pool {
   }
 
   void sleep() {
-    // Woken on the caller's processor it might wait there for milliseconds, as avoid_caller() says.
+    // Woken on the caller's processor, it might wait there for milliseconds; see avoid_caller().
     const AwayFromProcessor away(caller_processor_.load(std::memory_order_relaxed));
     std::unique_lock<std::mutex> lock(sleep_mutex_);
     const uint64_t wakes = wakes_;
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    // A job published before the line above has not seen this sleeper: look once more.
+    // A job published before the line above has not seen this sleeper, so check once more.
     if (!has_work()) {
       sleep_signal_.wait(
           lock, [&] { return wakes_ != wakes || stopping_.load(std::memory_order_relaxed); });
@@ -307,11 +307,11 @@ class Pool {
   std::exception_ptr error_;
   std::mutex sleep_mutex_;
   std::condition_variable sleep_signal_;
-  uint64_t wakes_ = 0;  // under sleep_mutex_
+  uint64_t wakes_ = 0;  // guarded by sleep_mutex_
   std::vector<std::unique_ptr<std::thread>> workers_;
 };
 
-// Never destroyed, because threads of the host may outlive the static objects.
+// Never destroyed, because threads of the host process may outlive static objects.
 Pool& pool() {
   static Pool& instance = *[] {
     auto* made = new Pool;

@@ -1,9 +1,9 @@
-// A small persistent pool. One job at a time: a function called once for each chunk 0 .. n-1, the
-// caller taking chunks too. Chunks are claimed one by one, so a worker that comes late (asleep, or
-// off its processor) delays nobody: the caller does its share.
+// A small persistent thread pool. It runs one job at a time: a function called once for each chunk
+// 0 .. n-1, on the caller and the workers. Chunks are claimed one by one, so a late worker (asleep,
+// or descheduled) delays nobody: the caller does its share.
 //
-// Workers spin some 50 us after their last chunk and then sleep, so that an idle process uses no
-// processor time. A second caller that finds the pool busy runs its job alone.
+// Workers spin for about 50 us after their last chunk and then sleep, so that an idle process uses
+// no processor time. A caller that finds the pool busy runs its job alone.
 #pragma once
 
 #include <cstddef>
@@ -12,22 +12,22 @@
 
 namespace nnfast {
 
-// Called with the chunk's number.
+// Called with the index of the chunk.
 using ChunkFunction = void (*)(void* context, int chunk);
 
 int get_num_threads();
 // 1 <= n <= 1024. Takes effect with the next job.
 void set_num_threads(int n);
 
-// Starts sleeping workers ahead of a stretch of jobs, so that the first one finds them awake.
+// Wakes sleeping workers before a series of jobs, so that the first one finds them awake.
 void wake_workers();
 
-// Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have ended.
-// Rethrows the first exception once all have. Not to be called from within a chunk.
+// Runs function(context, chunk) for 0 <= chunk < chunks and returns when all have finished,
+// rethrowing the first exception. Must not be called from within a chunk.
 void run_chunks(int chunks, ChunkFunction function, void* context);
-constexpr int kMaxChunks = 1024;  // more are run by the caller alone
+constexpr int kMaxChunks = 1024;  // jobs with more chunks are run by the caller alone
 
-// Throws, to be caught by the pool, in a chunk of a job of which another chunk has thrown.
+// Throws, to be caught by the pool, if another chunk of the same job has thrown.
 void leave_failed_job();
 
 template <class Body>
@@ -41,7 +41,7 @@ void parallel_chunks(int chunks, const Body& body) {
       const_cast<Body*>(&body));
 }
 
-// While it lives, and if it is wanted, what this thread would share it does alone.
+// While it exists (and if enabled), this thread does alone what it would otherwise share.
 class WorkAlone {
  public:
   explicit WorkAlone(bool wanted);
@@ -54,14 +54,15 @@ class WorkAlone {
 };
 bool works_alone();
 
-// Whether no worker sleeps: then sharing costs little.
+// Whether no worker sleeps, i.e. whether sharing is cheap.
 bool workers_are_awake();
 
-// Whether this thread asked the same a moment ago, so that workers woken now would find more to do
-// before they sleep again.
+// Whether this thread asked the same a moment ago, so that workers woken now would probably get
+// more work before they sleep again.
 bool is_stretch_of_work();
 
-// How many chunks pay for work of the given size: `cost` in units of about a nanosecond.
+// Number of chunks that are worthwhile for work of the given size; `cost` is in units of about a
+// nanosecond.
 inline int chunks_for(double cost) {
   constexpr double kWorthSharing = 10000, kWorthWaking = 40000;
   if (cost < kWorthSharing || works_alone()) return 1;
@@ -72,7 +73,7 @@ inline int chunks_for(double cost) {
   return useful < threads ? useful : threads;
 }
 
-// Splits n items, in multiples of `unit`, over `chunks` and calls body(begin, end) for each.
+// Splits n items, in multiples of `unit`, into `chunks` and calls body(begin, end) for each.
 template <class Body>
 void split_ranges(ptrdiff_t n, ptrdiff_t unit, ptrdiff_t chunks, const Body& body) {
   const ptrdiff_t units = (n + unit - 1) / unit;
@@ -88,14 +89,14 @@ void split_ranges(ptrdiff_t n, ptrdiff_t unit, ptrdiff_t chunks, const Body& bod
   });
 }
 
-// Likewise, over one chunk for each thread. For bodies that prepare much for all their items; where
-// they may take long they call check_interrupt().
+// Likewise, with one chunk per thread, for bodies with much preparation. Long-running bodies call
+// check_interrupt().
 template <class Body>
 void parallel_shares(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
   split_ranges(n, unit, chunks_for(cost), body);
 }
 
-// Likewise, and in pieces between which the caller looks for signals where the work is long.
+// Likewise, but long work is done in pieces, between which the caller checks for signals.
 template <class Body>
 void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body) {
   constexpr double kPiece = 1e7;
@@ -105,8 +106,8 @@ void parallel_ranges(ptrdiff_t n, ptrdiff_t unit, double cost, const Body& body)
   split_ranges(n, unit, chunks, body);
 }
 
-// This thread's scratch memory, 64-byte aligned, at least `bytes` long; kept and reused. What chunks
-// use, and apart from it what a job's caller lends to all of them.
+// Scratch memory of this thread, 64-byte aligned, at least `bytes` long; kept and reused. The
+// memory used by chunks is separate from that which the caller of a job lends to all of them.
 enum class Scratch { of_chunk, of_job };
 void* thread_scratch(size_t bytes, Scratch which = Scratch::of_chunk);
 

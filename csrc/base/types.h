@@ -1,6 +1,6 @@
-// Plain types shared by every translation unit, the instruction-set units included.
-// No inline function bodies here: an instruction-set unit would emit them as weak symbols
-// (kernels/README.md, rule 1).
+// Plain types shared by all translation units, including the instruction-set units. No inline
+// function bodies: an instruction-set unit would emit them as weak symbols (kernels/README.md, rule
+// 1).
 #pragma once
 
 #include <stddef.h>
@@ -18,16 +18,16 @@
 #define NNF_RESTRICT __restrict__
 #endif
 
-// Before a loop over registers: arrays that it indexes live there once it is unrolled. A template or lambda called
-// once for each number does the same and took the compiler twice as long over gemm.inl. The sanitizers' checks of
-// unrolled code keep it busy for minutes.
+// Before a loop over registers: arrays that it indexes stay in registers once it is unrolled. A
+// template or lambda called once for each number has the same effect, but took the compiler twice
+// as long for gemm.inl. With sanitizers, unrolled code takes minutes to compile.
 #if defined(NNF_SANITIZED) || (defined(_MSC_VER) && !defined(__clang__))
 #define NNF_UNROLL
 #else
 #define NNF_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-// Keeps the compiler from working out a pointer's next values from other ones.
+// Prevents the compiler from deriving the next values of a pointer from those of another.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define NNF_IN_REGISTER(pointer) (void)0
 #else
@@ -38,7 +38,8 @@ namespace nnfast {
 
 using index_t = ptrdiff_t;
 
-// Lanes of the virtual vector in which every horizontal sum is made, whatever the real width.
+// Number of lanes of the virtual vector in which all horizontal sums are computed, whatever the
+// real width.
 template <class T>
 struct VirtualLanes;
 template <>
@@ -50,7 +51,7 @@ struct VirtualLanes<double> {
   static constexpr int value = 8;
 };
 
-// The bits of a float taken from this are those of its reciprocal to within 5.1 %.
+// Subtracting the bits of a float from this gives the bits of its reciprocal to within 5.1 %.
 constexpr int32_t kReciprocalMagic = 0x7ef311c7;
 
 }  // namespace nnfast

@@ -12,8 +12,8 @@ std::string shape_text(const std::vector<py::ssize_t>& shape) {
 
 std::string dtype_text(const py::array& array) { return py::str(array.dtype()); }
 
-// Whether the array is one of numpy.ma in which something is masked. Nearly every array is an ndarray itself
-// and no subclass, so that asking costs nothing.
+// Whether the array is a numpy.ma array with masked elements. Nearly every array is an exact
+// ndarray, for which this costs nothing.
 static bool hides_elements(const py::handle& array) {
   if (Py_TYPE(array.ptr()) == py::detail::npy_api::get().PyArray_Type_) return false;
   return py::module_::import("numpy.ma").attr("is_masked")(array).cast<bool>();
@@ -74,7 +74,7 @@ void require_memory(const std::vector<py::ssize_t>& shape, size_t element_size, 
           " GiB of this machine's memory, got shape ", shape_text(shape), "; use smaller sizes");
 }
 
-// Whether the bytes that two arrays span have some in common.
+// Whether the byte ranges of two arrays overlap.
 static bool overlap(const py::array& a, const py::array& b) {
   const auto end = [](const py::array& x) {
     py::ssize_t last = x.itemsize();
@@ -89,7 +89,7 @@ void require_apart(const py::array& written, const char* where,
                    std::initializer_list<Input> inputs) {
   for (const Input& input : inputs) {
     const bool may_share = input.sharing == Sharing::whole;
-    // Both are contiguous where they may share.
+    // Both are contiguous if they may share elements.
     const bool same =
         input.array.data() == written.data() && input.array.nbytes() == written.nbytes();
     if ((may_share && same) || !overlap(written, input.array)) continue;

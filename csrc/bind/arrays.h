@@ -1,4 +1,4 @@
-// NumPy arrays at the edge: checked once, then plain pointers.
+// NumPy arrays from Python: checked once, then used as plain pointers.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -23,9 +23,9 @@ std::string shape_text(const std::vector<py::ssize_t>& shape);
 inline std::string shape_text(const py::array& array) { return shape_text(shape_of(array)); }
 std::string dtype_text(const py::array& array);
 
-// The object as an aligned array of native byte order, or a TypeError that names `where`.
+// The object as an aligned array in native byte order, or a TypeError that names `where`.
 py::array any_array(const py::handle& object, const char* where);
-// Likewise, and contiguous in C order (ValueError otherwise).
+// Likewise, and C-contiguous (ValueError otherwise).
 py::array contiguous_array(const py::handle& object, const char* where);
 
 inline bool has_type(const py::array& array, char kind, py::ssize_t size) {
@@ -52,7 +52,7 @@ py::array contiguous_array_of(const py::handle& object, const char* where) {
   return array;
 }
 
-// An array that a kernel reads while it writes others: what it writes must lie apart from it, or, with
+// An array that a kernel reads while it writes others, which must not overlap it or, with
 // Sharing::whole, may be the very same elements. Strides must not be negative.
 enum class Sharing { none, whole };
 struct Input {
@@ -63,7 +63,7 @@ struct Input {
 void require_apart(const py::array& written, const char* where,
                    std::initializer_list<Input> inputs);
 
-// Refuses an array that has not the shape of `like`, which the error calls `other`.
+// Refuses an array that does not have the shape of `like`, which the error calls `other`.
 void require_like(const py::array& x, const py::array& like, const char* where, const char* other);
 
 // Refuses, naming `where`, an array that does not fit in the machine's memory.
@@ -75,7 +75,7 @@ py::array_t<T> new_array(const std::vector<py::ssize_t>& shape, const char* wher
   return py::array_t<T>(shape);
 }
 
-// A new array, or `out` when it is given and fits.
+// A new array, or `out` if it is given and fits.
 template <class T>
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape,
                        const char* where, std::initializer_list<Input> inputs) {
@@ -100,13 +100,14 @@ T* mutable_data_of(py::array& array) {
   return static_cast<T*>(array.mutable_data());
 }
 
-// An array on memory that `owner` keeps alive (None: valid only as long as the caller says).
+// An array over memory that `owner` keeps alive (None: valid only as long as documented by the
+// caller).
 template <class T>
 py::array view_of(T* data, std::vector<py::ssize_t> shape, const py::handle& owner) {
   return py::array_t<T>(std::move(shape), data, owner);
 }
 
-// Calls body with a float or a double, by the type of the array.
+// Calls body with a float or a double, according to the type of the array.
 template <class Body>
 auto with_type(const py::array& array, const char* where, const Body& body) {
   if (has_type(array, 'f', 4)) return body(float());

@@ -1,4 +1,4 @@
-// The pieces of the extension module; each adds its functions.
+// The parts of the extension module; each adds its functions.
 #pragma once
 
 #include <pybind11/pybind11.h>

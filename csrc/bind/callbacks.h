@@ -1,4 +1,4 @@
-// A user's layers and losses, called from the core.
+// User-defined layers and losses, called from the core.
 #pragma once
 
 #include "bind/gil.h"
@@ -13,7 +13,7 @@ py::array tensor_view(T* data, const plan::Tensor<T>& tensor, index_t rows) {
   return view_of(data, with_rows(rows, tensor.shape), py::none());
 }
 
-// What a user's function may look at and not change: it may be the caller's own array.
+// A read-only array for user functions: it may be the caller's own data.
 template <class T>
 py::array read_only_view(const T* data, std::vector<py::ssize_t> shape) {
   py::array view = view_of(const_cast<T*>(data), std::move(shape), py::none());
@@ -63,7 +63,7 @@ plan::Callback<T> layer_callback(const py::sequence& functions) {
     Results<T> results(call.output->name + ".backward");
     for (size_t i = 0; i < call.inputs.size(); ++i) {
       inputs.append(tensor_to_read(*call.inputs[i], rows));
-      // A gradient that nobody wants has a place to be written to all the same.
+      // A gradient that is not needed still gets memory to be written to.
       if (call.d_inputs[i]) {
         const py::array d_input = tensor_view(call.d_inputs[i], *call.inputs[i], rows);
         results.expect("d_inputs[" + std::to_string(i) + "]", d_input);
@@ -108,7 +108,8 @@ struct UserFunctions {
   plan::LossCallback<T> loss;
 };
 
-// From a dict: the layers' pairs of functions by name, and under "loss" that of the loss; or None.
+// From a dict: pairs of functions of the layers by name, and under "loss" that of the loss; or
+// None.
 template <class T>
 UserFunctions<T> user_functions(const py::object& callbacks, const plan::Shape& output_shape) {
   UserFunctions<T> functions;

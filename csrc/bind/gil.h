@@ -1,8 +1,9 @@
-// Runs without the interpreter's lock, and with it.
+// Running without the GIL, and with it.
 //
-// In a daemon thread that is still at work when the interpreter ends, taking the lock back ends the thread;
-// with glibc by unwinding its stack, which neither a destructor nor anything that holds Python objects can
-// let through without ending the process. Such a thread waits for the end instead.
+// If a daemon thread is still running when the interpreter exits, reacquiring the GIL ends the
+// thread; glibc does that by unwinding its stack, which must not pass through a destructor or
+// anything that holds Python objects, or the process is terminated. Such a thread waits for the end
+// of the process instead.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -52,8 +53,8 @@ class AcquireGil {
   PyGILState_STATE state_;
 };
 
-// Calls a user's function, which may give up the lock and take it again. Here stands no Python object of
-// ours between the thread's end and the wait for it.
+// Calls a user function, which may release and reacquire the GIL. No Python object of ours may be
+// on the stack between the end of the thread and the wait for it.
 inline pybind11::object call_user(const pybind11::object& function,
                                   const pybind11::tuple& arguments) {
   PyObject* result = nullptr;

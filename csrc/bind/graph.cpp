@@ -59,8 +59,8 @@ std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes,
   });
 }
 
-// A `with` block that reads or writes the parameters. Entering and leaving are each one call of C, so
-// that Ctrl-C leaves no block half entered.
+// A `with` block that reads or writes the parameters. Entering and leaving are single C calls, so
+// that Ctrl-C cannot leave a block half entered.
 class UseBlock {
  public:
   enum class Kind { reading, writing, calls };

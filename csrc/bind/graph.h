@@ -1,4 +1,4 @@
-// Graphs for Python, as plans find them.
+// Graphs for Python, in the form that plans expect.
 #pragma once
 
 #include <memory>
@@ -45,7 +45,7 @@ class PyGraphOf final : public PyGraph {
   std::shared_ptr<plan::Graph<T>> graph;
 };
 
-// Calls body with the graph of its type.
+// Calls body with the graph of the right type.
 template <class Body>
 auto with_graph(const PyGraph& graph, const Body& body) {
   if (const auto* single = dynamic_cast<const PyGraphOf<float>*>(&graph)) return body(*single);

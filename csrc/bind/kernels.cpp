@@ -1,4 +1,4 @@
-// Single kernels on arrays, for tests, benchmarks and learners.
+// Single kernels on arrays, for testing, benchmarking and learning.
 #include <pybind11/stl.h>
 
 #include <cmath>
@@ -19,7 +19,7 @@ namespace {
 
 // ---- matrix product ----------------------------------------------------------------------------------
 
-// A matrix as the product sees it: strides in elements, one of them 1.
+// A matrix as the product expects it: strides in elements, one of them 1.
 struct Matrix {
   index_t rows, columns, row_stride, column_stride;
 };
@@ -29,7 +29,7 @@ Matrix matrix_of(const py::array& array, bool transpose, const char* where) {
     throw ValueError(text(where, ": expected a matrix (2 axes), got shape ", shape_text(array)));
   const py::ssize_t size = array.itemsize();
   Matrix m{array.shape(0), array.shape(1), array.strides(0) / size, array.strides(1) / size};
-  // The stride of an axis of one element means nothing.
+  // The stride of an axis of size 1 is meaningless.
   if (m.columns == 1) m.column_stride = 1;
   if (m.rows == 1 && m.column_stride != 1) m.row_stride = 1;
   const bool whole = array.strides(0) % size == 0 && array.strides(1) % size == 0;
@@ -174,7 +174,7 @@ struct LossArrays {
   py::array target, weight;
 };
 
-// Labels become int32; where the loss reads values, one-hot rows.
+// Labels are converted to int32, or to one-hot rows if the loss reads values.
 template <class T>
 void take_labels(LossArrays<T>& out, const py::array& target) {
   const py::object wide = target.attr("astype")("int64");
@@ -228,7 +228,7 @@ void loss_arrays(LossArrays<T>& out, const std::string& name, const py::array& p
     require_like(out.target, prediction, "target", "prediction");
     out.inputs.targets = data_of<T>(out.target);
   }
-  // Cross-entropy of probabilities is a sum over a row: positions are rows of their own.
+  // Cross-entropy of probabilities is a sum over a row: positions become rows.
   require(out.options.softmax || name != "cross_entropy" || out.inputs.positions == 1,
           "prediction: expected shape (N, K) for cross_entropy of probabilities, got ",
           shape_text(prediction));
@@ -434,7 +434,7 @@ py::array random_numbers(index_t n, uint64_t seed, uint32_t stream, const std::s
   });
 }
 
-// Fisher and Yates's shuffle from the end, with 64-bit numbers from the stream.
+// Fisher-Yates shuffle from the end, with 64-bit numbers from the stream.
 py::array random_permutation(index_t n, uint64_t seed, uint32_t stream) {
   require(n >= 0 && n < (index_t(1) << 36),
           "random_permutation: expected a size of 0 or more, below 2^36, got ", n);

@@ -1,4 +1,4 @@
-// The augmentation of images as a function on arrays.
+// Data augmentation as a function on arrays.
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/gil.h"

@@ -13,7 +13,7 @@ namespace {
 
 using Sizes = std::vector<int64_t>;
 
-// How a window slides, as Python gives it: padding is a name or numbers.
+// Window parameters as given by Python: padding is a name or numbers.
 struct Sliding {
   Sizes strides, dilation;
   py::object padding;

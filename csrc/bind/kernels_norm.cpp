@@ -1,4 +1,4 @@
-// Normalisation on arrays.
+// Normalization on arrays.
 #include <cmath>
 
 #include "base/aligned.h"
@@ -10,7 +10,7 @@
 namespace nnfast::bind {
 namespace {
 
-// x (..., C) and what normalises it, checked.
+// x (..., C) and its parameters, checked.
 template <class T>
 struct Normalized {
   Normalization<T> p;
@@ -185,7 +185,7 @@ py::tuple layer_norm_backward_py(const py::object& dy, const py::object& object,
   });
 }
 
-// The images of x, whose rows are counted in each.
+// The images of x, and the number of rows of each.
 template <class T>
 index_t images_of(Normalized<T>& in, index_t groups) {
   require(groups > 0 && in.p.n % groups == 0, "groups: expected a number that divides the ", in.p.n,

@@ -97,7 +97,7 @@ py::array avg_pool_forward_py(const py::object& x_object, const PoolOptions& opt
   });
 }
 
-// `size` is (H, W) of the image; winners are null for the mean.
+// `size` is (H, W) of the image; winners are null for average pooling.
 template <bool MAX>
 py::array pool_backward(const py::object& dy_object, const py::object& winners_object,
                         const Sizes& size, const PoolOptions& options, const char* where,

@@ -1,4 +1,4 @@
-// An optimiser's step on arrays.
+// An optimizer step on arrays.
 #include <cfloat>
 #include <cmath>
 
@@ -22,7 +22,7 @@ py::array writable_like(const py::object& object, const py::array& like, const c
   return array;
 }
 
-// Text for a number out of its range; NaN is in none.
+// Error for a number out of range; NaN is always out of range.
 void require_number(bool in_range, const char* where, const char* wanted, double got) {
   require(in_range && std::isfinite(got), where, ": expected ", wanted, ", got ", got);
 }
@@ -54,7 +54,7 @@ void adam(const py::object& parameters, const py::object& gradients, const py::o
   require_number(learning_rate >= 0, "adam_update", "a finite learning_rate >= 0", learning_rate);
   require_number(beta_1 >= 0 && beta_1 < 1, "adam_update", "0 <= beta_1 < 1", beta_1);
   require_number(beta_2 >= 0 && beta_2 < 1, "adam_update", "0 <= beta_2 < 1", beta_2);
-  // A normal number in float32 too: 0 / 0 where a gradient was 0 otherwise.
+  // A normal number in float32 too: otherwise 0 / 0 for gradients of 0.
   require_number(epsilon >= FLT_MIN, "adam_update", "a finite epsilon >= 2^-126", epsilon);
   with_type(g, "gradients", [&](auto t) {
     using T = decltype(t);
@@ -68,7 +68,7 @@ void adam(const py::object& parameters, const py::object& gradients, const py::o
   });
 }
 
-// Any optimiser, of a description as a plan takes it; state: its vectors by name.
+// Any optimizer, described as for a plan; state: its vectors by name.
 void optimizer_update(const py::dict& optimizer, const py::object& parameters,
                       const py::object& gradients, const py::dict& state, double learning_rate,
                       uint64_t step) {

@@ -1,4 +1,4 @@
-// What the machine is, and what the core knows by name.
+// The machine, and the names known to the core.
 #include <pybind11/stl.h>
 
 #include <chrono>
@@ -55,7 +55,7 @@ std::string compiler() {
 #endif
 }
 
-// The best of short runs within the time: floating-point operations of fma in a nanosecond.
+// The best of several short runs: floating-point operations of fma per nanosecond.
 template <class T>
 double peak_of_one_thread(double seconds) {
   using clock = std::chrono::steady_clock;

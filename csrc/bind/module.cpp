@@ -7,13 +7,13 @@
 
 namespace py = pybind11;
 
-// NumPy, pybind11's state and the pool belong to one interpreter; a second one would wait for a lock of the
-// first for ever.
+// NumPy, pybind11's state and the thread pool belong to one interpreter; a second one would wait
+// forever for a lock of the first.
 PYBIND11_MODULE(_core_of_main, module, py::mod_gil_not_used()) {
   module.doc() =
       "The compiled core of nnfast. Private: the public names are in the Python modules.";
   module.attr("__version__") = NNFAST_VERSION;
-  // Here and not in a static initialiser, so that a wrong name is an ImportError.
+  // Not in a static initializer, so that an invalid name raises an ImportError.
   try {
     nnfast::select_table(std::getenv("NNFAST_ISA"));
     nnfast::get_num_threads();  // reads NNFAST_NUM_THREADS

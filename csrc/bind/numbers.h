@@ -1,5 +1,5 @@
-// Arrays of real numbers that the core may take at once, without the checks and texts of Python: read as they
-// lie, or cast on the way. For all others the answer is no, and nothing is thrown.
+// Arrays of real numbers that the core can take directly, without the checks and error messages of
+// Python: read in place or converted. For all others the answer is no, and nothing is thrown.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,8 @@
 
 namespace nnfast::bind {
 
-// An ndarray itself (of no subclass, such as masked arrays), aligned, of native byte order and C order.
+// An exact ndarray (not a subclass such as a masked array), aligned, in native byte order and
+// C-contiguous.
 inline bool is_plain_array(const py::handle& object) {
   const auto& api = py::detail::npy_api::get();
   if (reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())) !=
@@ -23,8 +24,8 @@ inline bool is_plain_array(const py::handle& object) {
   return order == '=' || order == '|';
 }
 
-// Kind and size of an element: 'f', 8 for float64; '?' for a dtype that is not cast here. Asking pybind11 for the
-// size takes longer than all other checks of a small batch.
+// Kind and size of an element: 'f', 8 for float64; '?' for a dtype that is not converted here.
+// Asking pybind11 for the size takes longer than all other checks of a small batch.
 struct ElementType {
   char kind;
   py::ssize_t size;
@@ -56,8 +57,8 @@ inline ElementType element_type(const py::array& array) {
   }
 }
 
-// Elements of another type as T, as NumPy casts them; none where there is something else than finite
-// numbers, such as one too large for T, or where the type is no common one of real numbers.
+// Elements of another type converted to T, as NumPy does; nothing if any result is not finite, or
+// if the type is not a common one of real numbers.
 template <class T>
 std::unique_ptr<T[]> cast_elements(const py::array& array) {
   const index_t n = array.size();
@@ -92,14 +93,14 @@ std::unique_ptr<T[]> cast_elements(const py::array& array) {
   return finite ? std::move(out) : nullptr;
 }
 
-// Numbers of type T: the array's own, or cast ones.
+// Numbers of type T: those of the array, or converted ones.
 template <class T>
 struct Numbers {
   const T* data = nullptr;
   std::unique_ptr<T[]> cast;
 };
 
-// False where the array does not fit.
+// False if the array does not fit.
 template <class T>
 bool numbers_of(const py::array& array, Numbers<T>* out) {
   if (element_type(array).is('f', sizeof(T))) {

@@ -1,4 +1,4 @@
-// Plans for Python: they run what a graph describes. Specs are dicts, so a new op needs nothing here.
+// Plans for Python: they run the ops of a graph. Specs are dicts, so a new op needs no change here.
 #include "plan/plan.h"
 
 #include <pybind11/stl.h>
@@ -20,7 +20,7 @@ using plan::Plan;
 using plan::PlanOptions;
 using plan::Shape;
 
-// A batch that the core takes at once, and what was cast for it.
+// A batch that the core takes directly, and the data converted for it.
 template <class T>
 struct Fitting {
   Dataset<T> data;
@@ -75,7 +75,7 @@ class PyPlanOf final : public PyPlan {
     y_shape_ = program.outputs[0].prediction->shape;
     const std::string loss_name = plan_.options().loss ? plan_.options().loss->op : "";
     takes_labels_ = loss_name == "cross_entropy" || loss_name == "callback";
-    // A user's loss says in Python what it takes.
+    // The targets of a user-defined loss are described in Python.
     takes_any_numbers_ = !takes_labels_ && loss_name != "binary_cross_entropy";
   }
 
@@ -92,7 +92,7 @@ class PyPlanOf final : public PyPlan {
     return plan_.train_step(data, rate);
   }
 
-  // The loss; or None, where the arguments are not such as the core takes at once.
+  // The loss; or None, if the arguments are not in the form that the core takes directly.
   py::object train_step_if_fits(const py::object& x, const py::object& y, const py::object& weight,
                                 const py::object& rate) override {
     Fitting<T> batch;
@@ -346,7 +346,8 @@ class PyPlanOf final : public PyPlan {
     return targets;
   }
 
-  // What is cast is checked as a whole, as Python does it: where the loss takes probabilities, from 0 to 1.
+  // Converted data are checked as a whole, as in Python: if the loss takes probabilities, from 0 to
+  // 1.
   bool fitting_targets(const py::object& object, Fitting<T>* batch) const {
     if (!is_plain_array(object)) return false;
     const py::array y = py::reinterpret_borrow<py::array>(object);

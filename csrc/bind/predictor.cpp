@@ -1,4 +1,4 @@
-// Predictions of many threads with one network.
+// Predictions by several threads with one network.
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
@@ -24,7 +24,7 @@ class PyPredictorOf final : public PyPredictor {
         pool_(graph.graph, user_functions<T>(callbacks, graph.layout().output(0).shape).layers,
               seed) {}
 
-  // None where x is not such as the core takes at once.
+  // None if x is not in the form that the core takes directly.
   py::object predict_if_fits(const py::object& x) override {
     index_t n = 0;
     plan::RowsOfInputs<T> rows;
@@ -45,8 +45,8 @@ class PyPredictorOf final : public PyPredictor {
 
  private:
   py::object run(const plan::RowsOfInputs<T>& rows, index_t n) {
-    // Plans are made and freed under the interpreter's lock, because they hold a user's functions. A layer whose
-    // output fits no memory is named here, before there is an array for it.
+    // Plans are created and destroyed with the GIL held, because they hold user functions. A layer
+    // whose output does not fit in memory is reported here, before the array for it is created.
     const typename plan::PlanPool<T>::Lease plan(pool_, n);
     return predict_rows(*plan, rows, n);
   }

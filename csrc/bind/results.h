@@ -1,5 +1,6 @@
-// What a user's NumPy layer must write. Its arrays hold NaNs beforehand that arithmetic does not make by
-// itself: where one is left, nothing was written, or something computed from what was there.
+// Arrays that a user-defined NumPy layer must write. They are filled with NaNs that arithmetic does
+// not produce: if one is left, it was not written, or something was computed from the previous
+// content.
 #pragma once
 
 #include <algorithm>
@@ -17,13 +18,13 @@ class Results {
  public:
   explicit Results(std::string where) : where_(std::move(where)) {}
 
-  // An array whose elements the call must all write.
+  // An array of which the call must write all elements.
   void expect(std::string name, py::array array) {
     std::fill_n(mutable_data_of<T>(array), array.size(), mark());
     arrays_.emplace_back(std::move(name), std::move(array));
   }
 
-  // Arrays that start at 0 and that the call may add to; it must not put others in their places.
+  // Arrays that start at 0 and that the call may add to; it must not replace them.
   void expect_sums(const py::dict& sums) {
     sums_ = sums;
     for (const auto& [name, array] : sums) {
@@ -32,7 +33,8 @@ class Results {
     }
   }
 
-  // After the call. Returning an expected array itself does no harm: NumPy's functions do so with out=.
+  // After the call. Returning an expected array itself does no harm: NumPy's functions do so with
+  // out=.
   void check(const py::object& returned) const {
     const bool harmless = returned.is_none() ||
                           std::any_of(arrays_.begin(), arrays_.end(), [&](const auto& expected) {

@@ -17,7 +17,7 @@ inline bool has_rows_of(const plan::Shape& shape, const py::array& x) {
          std::equal(shape.begin(), shape.end(), x.shape() + 1);
 }
 
-// Rows of one input as the core takes them, or an error.
+// Rows of one input in the form that the core takes, or an error.
 template <class T>
 plan::Rows<T> checked_rows_of(const plan::GraphNode& input, const py::handle& object, index_t* n) {
   const py::array x = contiguous_array(object, input.spec.name.c_str());
@@ -38,7 +38,7 @@ plan::Rows<T> checked_rows_of(const plan::GraphNode& input, const py::handle& ob
   return rows;
 }
 
-// The object itself for a single input, else its items, one for each.
+// The object itself for a single input, else its items, one per input.
 template <class Use>
 void for_inputs(const plan::GraphLayout& layout, const py::object& object, const Use& use) {
   const size_t count = layout.inputs().size();
@@ -67,11 +67,11 @@ plan::RowsOfInputs<T> checked_rows(const plan::GraphLayout& layout, const py::ob
   return rows;
 }
 
-// What was cast of each input.
+// Converted data of each input.
 template <class T>
 using NumbersOfInputs = OneOrMore<Numbers<T>>;
 
-// Likewise, but false instead of an error, and with common other types cast.
+// Likewise, but returns false instead of throwing, and converts other common types.
 template <class T>
 bool fitting_rows_of(const plan::GraphNode& input, const py::handle& object, index_t* n,
                      plan::Rows<T>* rows, Numbers<T>* numbers) {

@@ -18,7 +18,7 @@ namespace py = pybind11;
 
 std::atomic<unsigned long> main_thread{0};
 
-// Python handles signals in its main thread alone.
+// Python handles signals only in its main thread.
 void raise_what_a_signal_raises() {
   if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return;
   const AcquireGil acquire;
@@ -31,7 +31,7 @@ void watch_signals() {
   const py::object thread = py::module_::import("threading").attr("main_thread")();
   main_thread.store(thread.attr("ident").cast<unsigned long>(), std::memory_order_relaxed);
 #if !defined(_WIN32)
-  // A thread that forks is the child's main thread.
+  // A thread that forks becomes the main thread of the child.
   pthread_atfork(nullptr, nullptr,
                  [] { main_thread.store(PyThread_get_thread_ident(), std::memory_order_relaxed); });
 #endif

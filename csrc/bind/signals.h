@@ -1,9 +1,9 @@
-// Ctrl-C, and whatever else Python does on a signal, in the middle of long work.
+// Handling of Ctrl-C and other Python signals during long-running work.
 #pragma once
 
 namespace nnfast::bind {
 
-// From now on the core looks for signals; see base/interrupt.h.
+// From now on the core checks for signals; see base/interrupt.h.
 void watch_signals();
 
 }  // namespace nnfast::bind

@@ -1,4 +1,4 @@
-// Specs from Python's dicts.
+// Specs from Python dicts.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -9,7 +9,7 @@ namespace nnfast::bind {
 
 namespace py = pybind11;
 
-// A node from a dict; for losses, metrics and optimisers "name" says which and there is no "op".
+// A node from a dict; for losses, metrics and optimizers, "name" replaces "op".
 plan::NodeSpec node_of(const py::handle& object);
 
 }  // namespace nnfast::bind

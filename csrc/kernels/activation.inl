@@ -1,8 +1,8 @@
-// Activations that work element by element. For each: the function and its derivative, in terms of
-// the input x and the output y, times dy. derivative_reads_input() in ops/activation.h says which
-// derivatives read x. All pass NaN on, and take their limits at infinities.
+// Element-wise activation functions: for each, the function and dy times its derivative, in terms
+// of the input x and the output y. derivative_reads_input() in ops/activation.h says which
+// derivatives read x. All propagate NaN, and take their limits at infinities.
 
-// x, but the largest number for infinity: where a factor of 0 meets it.
+// x, but the largest finite number instead of infinity, where it is multiplied by a factor of 0.
 template <class T>
 NNF_INLINE Vec<T> finite_part(Vec<T> x) {
   return clamp(x, -MathConstants<T>::largest, MathConstants<T>::largest);
@@ -19,7 +19,7 @@ struct Identity {
   }
 };
 
-// y = 1 where x >= alpha, else 0. Its derivative is 0 wherever it has one.
+// y = 1 if x >= alpha, else 0. Its derivative is 0.
 struct Heaviside {
   template <class T>
   static NNF_INLINE Vec<T> forward(Vec<T> x, T alpha) {
@@ -140,7 +140,8 @@ struct GeluTanh {
   }
   template <class T>
   static NNF_INLINE Vec<T> backward(Vec<T> dy, Vec<T> far, Vec<T>, T) {
-    // Beyond 20 the slope is 0 or 1 to the last bit, while the square of x may overflow.
+    // Beyond 20 the derivative is exactly 0 or 1 after rounding, while the square of x may
+    // overflow.
     const Vec<T> bound = broadcast<T>(T(20));
     const Vec<T> x = max(-bound, min(bound, far));
     const Vec<T> t = inner_tanh(x), one = broadcast<T>(T(1)), half = broadcast<T>(T(0.5));
@@ -252,7 +253,7 @@ void activation_forward(T* y, const T* x, index_t n, const ActivationParams& p) 
   }
 }
 
-// dx (n) = dy f'(x), with y = f(x). dx may be dy. Where the derivative reads only y, x may be any
+// dx (n) = dy f'(x), with y = f(x). dx may be dy. If the derivative reads only y, x may be any
 // readable array of n elements (pass y).
 template <class T>
 void activation_backward(T* dx, const T* dy, const T* x, const T* y, index_t n,

@@ -1,4 +1,4 @@
-// Random changes of images (H, W, C), drawn for each image of a batch: one affine map for flips,
+// Data augmentation of images (H, W, C), drawn for each image of a batch: one affine map for flips,
 // crop, shift, rotation, shear and zoom, sampled bilinearly; then contrast and brightness; then
 // cutout (DeVries, Taylor 2017, arXiv:1708.04552); then a rescaling.
 //
@@ -14,12 +14,12 @@
 #include "kernels/elementwise.inl"
 #include "kernels/random.inl"
 
-constexpr int kSamples = 64;  // elements of an output row made together, at most
-constexpr int kGroup = 16;    // in groups of so many, which is what gather16 reads
+constexpr int kSamples = 64;  // maximum number of elements of an output row computed together
+constexpr int kGroup = 16;    // in groups of this size, which gather16 reads
 
-// How one image changes.
+// The transformation of one image.
 struct AffineMap {
-  // Where the output's pixel (row i, column j) comes from:
+  // Source of the output pixel (row i, column j):
   // x = xx j + xy i + x0 (columns), y = yx j + yy i + y0 (rows).
   double xx, xy, x0, yx, yy, y0;
 };
@@ -37,8 +37,9 @@ NNF_INLINE void sincos_of_turns(double turns, double& sine, double& cosine) {
   cosine = first_lane(c);
 }
 
-// An image's offset from its centre goes through flip, zoom, shear, rotation and shift, in this order;
-// the map is the way back, made of products and sums in double that round once each.
+// The offset of a pixel from the image's center goes through flip, zoom, shear, rotation and shift,
+// in this order; the map is the inverse, computed in double by products and sums that round once
+// each.
 NNF_OUTLINE DrawnAugmentation draw_augmentation(const uint32_t* words, const AugmentParams& p) {
   double u[16], w[16];
   for (int k = 0; k < 16; ++k) {
@@ -77,7 +78,7 @@ NNF_OUTLINE DrawnAugmentation draw_augmentation(const uint32_t* words, const Aug
   return drawn;
 }
 
-// The pixel that stands for position i of n, or -1 for the constant.
+// Source pixel for position i of n, or -1 for the constant.
 NNF_INLINE index_t pixel_for(index_t i, index_t n, Fill fill) {
   if (i >= 0 && i < n) return i;
   if (fill == Fill::constant) return -1;
@@ -117,20 +118,20 @@ NNF_INLINE void copy_elements(uint8_t* NNF_RESTRICT to, const uint8_t* NNF_RESTR
 
 NNF_INLINE bool is_whole(double x) { return x == static_cast<double>(static_cast<int64_t>(x)); }
 
-// Whether the map takes whole pixels to whole pixels without turning rows into columns.
+// Whether the map moves whole pixels to whole pixels without exchanging rows and columns.
 NNF_INLINE bool moves_whole_pixels(const AffineMap& map) {
   return map.xy == 0 && map.yx == 0 && (map.xx == 1 || map.xx == -1) &&
          (map.yy == 1 || map.yy == -1) && is_whole(map.x0) && is_whole(map.y0);
 }
 
-// y (H, W, C) = x moved by whole pixels, times gain plus bias; row (W, C) is working memory.
+// y (H, W, C) = x shifted by whole pixels, times gain plus bias; row (W, C) is scratch memory.
 template <class T, class S>
 NNF_OUTLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, double gain,
                             double bias, const AugmentParams& p) {
   const index_t width = p.width, channels = p.channels, n = width * channels;
   const index_t x0 = static_cast<index_t>(map.x0), y0 = static_cast<index_t>(map.y0);
   const bool mirrored = map.xx < 0;
-  // Columns begin .. end come from inside of the image.
+  // Columns begin .. end come from inside the image.
   index_t begin = mirrored ? x0 - width + 1 : -x0, end = mirrored ? x0 + 1 : width - x0;
   begin = begin < 0 ? 0 : begin;
   end = end > width ? width : end;
@@ -169,8 +170,8 @@ NNF_OUTLINE void copy_image(T* y, const S* x, S* row, const AffineMap& map, doub
   }
 }
 
-// padded (H + 3, W + 3, C): room for an image with one more pixel before and two after it on each axis.
-// Only a constant filling reads what is around the image, so one call does for many images.
+// padded (H + 3, W + 3, C): memory for an image with one more pixel before and two after it on each
+// axis. Only the constant fill reads the pixels around the image, so one call serves many images.
 template <class S>
 NNF_INLINE void fill_surroundings(S* padded, const AugmentParams& p) {
   const index_t n = (p.height + 3) * (p.width + 3) * p.channels;
@@ -184,13 +185,14 @@ NNF_INLINE void copy_into_surroundings(S* padded, const S* x, const AugmentParam
     copy_elements(padded + (i + 1) * stride + p.channels, x + i * n, n);
 }
 
-// Brings a coordinate into 0 .. n - 1, or for a constant filling into -1 .. n.
+// Maps a coordinate into 0 .. n - 1, or with the constant fill into -1 .. n.
 template <class T>
 NNF_INLINE Vec<T> bounded(Vec<T> x, index_t n, Fill fill) {
   const T size = static_cast<T>(n);
   if (fill == Fill::constant) return clamp(x, T(-1), size);
   if (fill == Fill::reflect) {
-    // About -1/2 and n - 1/2: u = x + 1/2 has the period 2 n and is even.
+    // Reflection about -1/2 and n - 1/2: as a function of u = x + 1/2, it has period 2 n and is
+    // even.
     const Vec<T> half = broadcast<T>(T(0.5)), u = x + half;
     const Vec<T> turns = round_nearest(u * broadcast<T>(T(0.5) / size));
     x = abs(fnma(turns, broadcast<T>(2 * size), u)) - half;
@@ -204,7 +206,7 @@ NNF_INLINE Vec<T> floor_of(Vec<T> x) {
   return select(less(x, nearest), nearest - broadcast<T>(T(1)), nearest);
 }
 
-// The four neighbours of each sample, by their places in the padded image.
+// The four neighbors of each sample, by their indices in the padded image.
 template <class T>
 struct Neighbours {
   T at00[kSamples], at01[kSamples], at10[kSamples], at11[kSamples];
@@ -224,7 +226,7 @@ NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count
   }
 }
 
-// Four bytes lie in one word: one read for all neighbours.
+// Four bytes fit in one word: one read for all neighbors.
 template <class T>
 NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count,
                                 const AugmentScratch<T, uint8_t>& scratch, const AugmentParams&) {
@@ -257,7 +259,7 @@ NNF_INLINE void prepare_neighbours(const AugmentScratch<T, uint8_t>& scratch,
   }
 }
 
-// y (n <= kSamples) = one stretch of an output row, from the element that column and channel begin at.
+// y (n <= kSamples) = a piece of an output row, starting at the given column and channel.
 template <class T, class S>
 NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel, T xx, T x0, T yx,
                        T y0, double gain, double bias, const AugmentScratch<T, S>& scratch,
@@ -296,7 +298,7 @@ NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel,
   }
 }
 
-// y (H, W, C) = x where the map leads, times gain plus bias.
+// y (H, W, C) = x sampled by the map, times gain plus bias.
 template <class T, class S>
 void resample_image(T* y, const S* x, const AffineMap& map, double gain, double bias,
                     const AugmentScratch<T, S>& scratch, const AugmentParams& p) {
@@ -325,7 +327,7 @@ NNF_INLINE double image_mean(const T* x, index_t n) {
   return static_cast<double>(sum) / static_cast<double>(n);
 }
 
-// Overwrites the part of the square about its centre that lies inside of the image.
+// Overwrites the part of the square around its center that lies inside the image.
 template <class T>
 NNF_INLINE void cut_out(T* y, const DrawnAugmentation& drawn, const AugmentParams& p) {
   const T value = static_cast<T>(p.fill_value * p.scale + p.offset);
@@ -374,15 +376,15 @@ NNF_INLINE void augment_images(T* y, const S* x, const int64_t* rows, index_t fi
   }
 }
 
-// y (count, H, W, C): image i is row rows[i] of x (any, H, W, C), changed with the random words of
-// image first + i of the batch; rows null: rows 0, 1, ... y lies apart from x.
+// y (count, H, W, C): image i is row rows[i] of x (any, H, W, C), transformed with the random words
+// of image first + i of the batch; if rows is null, rows 0, 1, ... y must not overlap x.
 template <class T>
 void augment(T* y, const T* x, const int64_t* rows, index_t first, index_t count,
              const AugmentScratch<T, T>& scratch, const AugmentParams& p) {
   augment_images<T, T>(y, x, rows, first, count, scratch, p);
 }
 
-// The same from bytes.
+// The same for bytes.
 template <class T>
 void augment_bytes(T* y, const uint8_t* x, const int64_t* rows, index_t first, index_t count,
                    const AugmentScratch<T, uint8_t>& scratch, const AugmentParams& p) {

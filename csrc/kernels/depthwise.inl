@@ -1,7 +1,7 @@
-// Depthwise convolution: every channel has a window of its own, so that a vector is one of channels.
-// What lies outside of the image is left out; adding its zeros would give the same sums.
+// Depthwise convolution: every channel has its own window, so a vector consists of channels. Pixels
+// outside the image are skipped; adding zeros would give the same sums.
 
-// Outputs [begin, end) of a row read taps that all lie inside of it.
+// Outputs [begin, end) of a row, all of whose taps lie inside it.
 struct WholeWindows {
   index_t begin, end;
 };
@@ -17,7 +17,7 @@ NNF_INLINE WholeWindows whole_windows(const TapAxis& a) {
   return w;
 }
 
-// The taps [begin, end) of output o that lie inside of the row.
+// The taps [begin, end) of output o that lie inside the row.
 struct SeenTaps {
   index_t begin, end;
 };
@@ -32,8 +32,8 @@ NNF_INLINE SeenTaps seen_taps(const TapAxis& a, index_t o) {
   return t;
 }
 
-// PIXELS neighbouring outputs, all of which read taps [begin, end). TAPS, unless 0, is their number
-// where outputs and taps are one pixel apart: then each pixel of x is read once for all of them.
+// PIXELS adjacent outputs, all of which read taps [begin, end). TAPS, unless 0, is their number, if
+// outputs and taps are one pixel apart: then each pixel of x is read only once for all outputs.
 template <class T, int PIXELS, int TAPS>
 NNF_OUTLINE void depthwise_pixels(const DepthwiseRow<T>& p, index_t o, index_t begin, index_t end) {
   const TapAxis& a = p.axis;
@@ -84,8 +84,9 @@ NNF_INLINE void depthwise_whole(const DepthwiseRow<T>& p, index_t o, index_t end
   for (; o < end; ++o) depthwise_pixels<T, 1, 0>(p, o, 0, p.axis.taps);
 }
 
-// y (outputs, channels) = start + sum over tap rows and taps of x * kernel, then scaled and max(0, .) if
-// asked: each element one chain of fma over (row, tap), from the bias or 0. y apart from x and kernel.
+// y (outputs, channels) = start + sum over tap rows and taps of x * kernel, then scaled and max(0,
+// .) if requested. Each element is one chain of fma over (row, tap), starting from the bias or 0. y
+// must not overlap x or kernel.
 template <class T>
 void depthwise_row(const DepthwiseRow<T>& p) {
   const TapAxis& a = p.axis;
@@ -110,7 +111,8 @@ void depthwise_row(const DepthwiseRow<T>& p) {
   border(whole.end, a.outputs);
 }
 
-// Taps [tap, tap + TAPS) of one row over outputs [o, end), which see them all; VECTORS of channels.
+// Taps [tap, tap + TAPS) of one row over outputs [o, end), all of which use them; VECTORS of
+// channels.
 template <class T, int TAPS, int VECTORS>
 NNF_OUTLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, const T* x, index_t tap,
                                 index_t o, index_t end, index_t c, int count) {
@@ -140,7 +142,7 @@ NNF_OUTLINE void depthwise_sums(const DepthwiseGradient<T>& p, T* d_kernel, cons
   }
 }
 
-// Outputs of a row whose products are one chain.
+// Number of outputs of a row whose products form one chain.
 constexpr index_t kDepthwiseChain = 256;
 
 // Three taps at a time: with four vectors their sums take 12 registers.
@@ -170,8 +172,8 @@ NNF_INLINE void depthwise_sums_of(const DepthwiseGradient<T>& p, index_t c, int 
   }
 }
 
-// d_kernel (rows, taps, channels) += sum over a row's outputs of x * dy: chains of fma over the outputs in
-// order, of 256 at most, each added as a whole. d_kernel apart from x and dy.
+// d_kernel (rows, taps, channels) += sum over a row's outputs of x * dy: chains of fma over at most
+// 256 outputs in order, each of which is added as a whole. d_kernel must not overlap x or dy.
 template <class T>
 void depthwise_gradient(const DepthwiseGradient<T>& p) {
   constexpr int lanes = Vec<T>::lanes;

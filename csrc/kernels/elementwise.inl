@@ -1,4 +1,4 @@
-// One pass over arrays, element by element. Outputs may be their inputs.
+// Element-wise operations in one pass. Outputs may be inputs.
 #pragma once
 
 // y (n) = a + b
@@ -17,7 +17,8 @@ void multiply(T* y, const T* a, const T* b, index_t n) {
   });
 }
 
-// y (n) = x * scale + offset; x itself where that changes nothing, because fma(x, 1, 0) turns -0 into 0.
+// y (n) = x * scale + offset; x itself if that is the identity, because fma(x, 1, 0) turns -0 into
+// 0.
 template <class T>
 void scale_shift(T* y, const T* x, index_t n, double scale, double offset) {
   if (scale == 1 && offset == 0) {
@@ -30,7 +31,8 @@ void scale_shift(T* y, const T* x, index_t n, double scale, double offset) {
       n, [=](index_t i, int count) { store_n(y + i, fma(load_n(x + i, count), s, o), count); });
 }
 
-// y (count, n): row i is row rows[i] of x (any, n), times scale plus offset; rows null: rows 0, 1, ...
+// y (count, n): row i is row rows[i] of x (any, n), times scale plus offset; if rows is null, rows
+// 0, 1, ...
 template <class T>
 void gather_rows(T* y, const T* x, const int64_t* rows, index_t count, index_t n, double scale,
                  double offset) {
@@ -40,7 +42,7 @@ void gather_rows(T* y, const T* x, const int64_t* rows, index_t count, index_t n
   }
 }
 
-// The same from bytes.
+// The same for bytes.
 template <class T>
 void gather_byte_rows(T* y, const uint8_t* x, const int64_t* rows, index_t count, index_t n,
                       double scale, double offset) {

@@ -1,9 +1,10 @@
-// Sums of overlapping windows: the second half of a convolution's input gradient.
+// Sums of overlapping windows: the second half of the input gradient of a convolution.
 
 // A row y (width, channels) = the sum of the windows that cover each pixel. Row r of windows, x[r]
-// (outputs, x_row), holds for each window the `taps` pixels from o * stride - before on, one after
-// the other. A sum runs over the taps in ascending order, each of them the sum over the rows, which is
-// made first and in the place of the first row: whole runs of taps fill vectors that few channels do not.
+// (outputs, x_row), contains for each window the `taps` pixels from o * stride - before on,
+// contiguously. A sum runs over the taps in ascending order, each of them being the sum over the
+// rows, which is computed first and overwrites the first row: long runs of taps fill vectors that
+// few channels would not.
 template <class T>
 void fold_row(const FoldRow<T>& p) {
   if (p.rows == 0) return fill_zero(p.y, p.width * p.channels);
@@ -16,8 +17,8 @@ void fold_row(const FoldRow<T>& p) {
       store_n(sums + at, sum, lanes);
     });
   }
-  // The last window that reaches pixel i, and the tap at which it does. Counted, not divided: two
-  // divisions for each pixel took more time than the sums.
+  // The last window that covers pixel i, and the tap at which it does. Counted, not divided: two
+  // divisions per pixel took more time than the sums.
   index_t last = p.before / p.stride, first = p.before % p.stride;
   const index_t next = p.stride * p.channels - p.x_row;
   for (index_t i = 0; i < p.width; ++i) {

@@ -1,21 +1,21 @@
-// Matrix product. Every element of C is one chain of fma over k in ascending order, whatever the
-// tile, the panel or the width of the vectors, so its bits depend on none of them.
+// Matrix product. Every element of C is one chain of fma over k in ascending order, so its bits do
+// not depend on tile, panel or vector width.
 
-// The check of all_moderate(). On registers it costs a few operations; a pass over C afterwards took a
-// twelfth of a training step of 784-128-10. Lanes past n are 0 times A.
+// The check of all_moderate(). On registers it costs a few operations; a separate pass over C took
+// a twelfth of a training step of 784-128-10. Lanes past n are 0 times A.
 template <class T, int ROWS, int VECTORS>
 NNF_INLINE bool tile_is_moderate(const Vec<T> (&sum)[ROWS][VECTORS]) {
   const Vec<T> scale = broadcast<T>(MathConstants<T>::moderate);
   Vec<T> total = zero<T>();
   NNF_UNROLL for (int v = 0; v < VECTORS; ++v) {
-    Vec<T> column = zero<T>();  // chains that do not wait for each other
+    Vec<T> column = zero<T>();  // independent chains
     NNF_UNROLL for (int r = 0; r < ROWS; ++r) column = fma(sum[r][v], scale, column);
     total = total + column;
   }
   return !any(is_nan(total * zero<T>()));
 }
 
-// What the chains start from.
+// Initial values of the chains.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, const T* c,
                            Load load_columns) {
@@ -31,7 +31,7 @@ NNF_INLINE void start_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p, 
   }
 }
 
-// The sums' way out where they are added to C.
+// Output of the sums if they are added to C.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void add_tile(Vec<T> (&sum)[ROWS][VECTORS], const T* c, index_t c_row,
                          Load load_columns) {
@@ -41,7 +41,7 @@ NNF_INLINE void add_tile(Vec<T> (&sum)[ROWS][VECTORS], const T* c, index_t c_row
   }
 }
 
-// The sums' way out where they are scaled.
+// Output of the sums if they are scaled.
 template <class T, int ROWS, int VECTORS, class Load>
 NNF_INLINE void scale_tile(Vec<T> (&sum)[ROWS][VECTORS], const ColumnScale<T>& p,
                            Load load_columns) {
@@ -59,8 +59,8 @@ NNF_INLINE void finish_tile(Vec<T> (&sum)[ROWS][VECTORS], const GemmPanel<T>& p,
   if (p.scaled.scale) scale_tile<T, ROWS, VECTORS>(sum, p.scaled, load_columns);
 }
 
-// Chains of this length give the memory of a tile's sums time to arrive before they are stored: 512^3
-// took 2361 us instead of 2434 (AVX-512 on Zen 4). For shorter ones it is not worth asking.
+// A chain of at least this length hides the prefetch of a tile's part of C: 512^3 took 2361 us
+// instead of 2434 (AVX-512, Zen 4). For shorter ones the prefetch does not pay.
 constexpr index_t kPrefetchDepth = 64;
 
 template <class T, int ROWS, int VECTORS>
@@ -72,9 +72,9 @@ NNF_INLINE void prefetch_tile(const T* c, index_t c_row) {
   }
 }
 
-// Rows of B that lie far apart are no stream that the processor sees coming, and where B does not fit
-// in the second-level cache, the first tile of a panel waited for each of them: predictions of
-// 784-512-512-10 for 128 rows took 1.62 ms, and take 1.54 (AVX-512 on Zen 4).
+// The hardware prefetcher does not recognize rows of B that are far apart. If B does not fit in the
+// L2 cache, the first tile of a panel waited for each of them: predictions of 784-512-512-10 for
+// 128 rows took 1.62 ms, and now 1.54 (AVX-512, Zen 4).
 constexpr index_t kRowsAhead = 8;
 
 template <class T, int VECTORS>
@@ -85,9 +85,10 @@ NNF_INLINE void prefetch_row(const T* b) {
   }
 }
 
-// What a tile does with a row of B beside multiplying: asks for the row `ahead` and, if it PACKS, copies this
-// one. Returns where the next one goes. Copying a panel by itself before was a tenth of 128x512x784; on the way
-// it is hidden behind the fma: 1.07 to 1.11 times as fast, 512^3 and 1024^3 1.05 times (AVX2, Zen 3).
+// What a tile does with a row of B besides multiplying: it prefetches the row `ahead` and, if
+// PACKS, copies this one. Returns the destination of the next one. Packing a panel in a separate
+// pass took a tenth of 128x512x784; here it is hidden behind the fma: 1.07 to 1.11 times as fast,
+// 512^3 and 1024^3 1.05 times (AVX2, Zen 3).
 template <bool PACKS, class T, int VECTORS>
 NNF_INLINE T* pass_row(const T* ahead, T* packed, const Vec<T> (&row)[VECTORS]) {
   if constexpr (VECTORS >= 4 || PACKS) prefetch_row<T, VECTORS>(ahead);
@@ -96,11 +97,11 @@ NNF_INLINE T* pass_row(const T* ahead, T* packed, const Vec<T> (&row)[VECTORS]) 
   return packed + VECTORS * Vec<T>::lanes;
 }
 
-// How a tile reads A: elements with any strides, or several steps of k in a turn of its loop, along rows
-// of A (a_k = 1) or across them (a_row = 1). Fewer instructions then stand beside the fma: with AVX2 10 for
-// 12 of them instead of 15. That counts where two threads share a core, so that each issues three in a cycle:
-// 12 for 12 were 1.1 to 1.15 times as fast there (Zen 3), and 10 another 1.01 to 1.07 times; the same, nearly,
-// where it has the core for itself.
+// How a tile reads A: elements with any strides, or several steps of k per iteration, along rows of
+// A (a_k = 1) or across them (a_row = 1). This leaves fewer instructions beside the fma: with AVX2
+// 10 per 12 fma instead of 15. It matters if two threads share a core, so that each issues three
+// per cycle: 12 per 12 were 1.1 to 1.15 times as fast there (Zen 3), and 10 another 1.01 to 1.07
+// times; without sharing there was almost no difference.
 enum class Walk { any, along_rows, across_rows };
 
 template <bool SPREAD, int STEPS, class T, int VECTORS>
@@ -119,19 +120,19 @@ struct StreamVector {
   NNF_INLINE void operator()(T* to, Vec<T> y) const { stream(to, y); }
 };
 
-// How many numbers a tile may write from the start of its first row on. Where C has no other columns, a whole
-// vector may spill over the end of a row: the rows below write there again.
+// Number of elements that a tile may write from the start of its first row. If C has no other
+// columns, a whole vector may run over the end of a row, which the rows below overwrite.
 template <class T, int ROWS, bool PARTIAL>
 NNF_INLINE index_t writable_numbers(const GemmPanel<T>& p) {
   return PARTIAL && p.c_row == p.n ? (ROWS - 1) * p.c_row + p.n : p.n;
 }
 
-// A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD: an
-// element of A is a whole vector, each of its numbers for a column of its own. STEPS of k, which divide it,
-// are a turn of the loop. PACKS: it copies B to p.packed.
-// False where the check is asked for and the results are not all moderate.
-// GCC 12 keeps the sums in registers as long as what works on all of them stands in the tile itself: the loops
-// or the writing as a function of their own made tiles a twentieth to a half slower.
+// A tile of ROWS x VECTORS sums in registers. PARTIAL: the last vector has fewer columns. SPREAD:
+// each element of A is a vector, with one number per column. STEPS of k, which must divide it, are
+// unrolled. PACKS: it copies B to p.packed. Returns false if the check is requested and not all
+// results are moderate. GCC 12 keeps the sums in registers only if all code that uses them is in
+// the tile itself: with the loops or the output in separate functions, tiles were a twentieth to a
+// half slower.
 template <class T, int ROWS, int VECTORS, bool PARTIAL, bool SPREAD = false, Walk WALK = Walk::any,
           int STEPS = 1, bool PACKS = false>
 NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
@@ -148,12 +149,12 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
   Vec<T> sum[ROWS][VECTORS];
   start_tile<T, ROWS, VECTORS>(sum, p, c, load_columns);
 
-  // Rows share pointers: with one for each of many there are more than registers.
+  // Rows share pointers: one for each of many rows would exceed the registers.
   constexpr bool along = WALK == Walk::along_rows, across = WALK == Walk::across_rows;
   constexpr int share = along ? 1 : across ? ROWS : 4, pointers = (ROWS + share - 1) / share;
   const index_t a_row = across ? 1 : p.a_row, a_k = along ? 1 : p.a_k, b_k = p.b_k, k = p.k;
   const T* a[pointers] = {};
-  index_t at = 0;  // along rows: the step of k, which all rows' pointers share
+  index_t at = 0;  // along rows: the step of k, shared by the pointers of all rows
   const auto multiply = [&]() NNF_INLINE_LAMBDA {
     NNF_UNROLL for (int step = 0; step < STEPS; ++step) {
       Vec<T> column[VECTORS];
@@ -175,7 +176,7 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
     at += along ? STEPS : 0;
   };
   if (p.k >= kPrefetchDepth && !p.streams) prefetch_tile<T, ROWS, VECTORS>(c, c_row);
-  // Loops that are known to run once at least leave the sums where they are.
+  // Loops known to run at least once keep the sums in registers.
   if (p.outer * p.inner * p.k > 0) {
     const T* line = p.a + row * a_row;
     index_t i = p.outer;
@@ -209,7 +210,7 @@ NNF_OUTLINE bool gemm_tile(const GemmPanel<T>& p, index_t row) {
       NNF_IN_REGISTER(c);
     }
   };
-  // Only whole panels stream: the edge of a large C is little of it.
+  // Only whole panels use non-temporal stores: the edge of a large C is a small part of it.
   constexpr bool is_whole = VECTORS == kGemmVectors && !PARTIAL;
   is_whole&& p.streams ? write(StreamVector<T>()) : write(StoreVector<T>());
   return !p.check || tile_is_moderate<T, ROWS, VECTORS>(sum);
@@ -225,8 +226,8 @@ NNF_INLINE bool gemm_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t r
   return true;
 }
 
-// Rows of a panel from `row` on, in tiles of nearly equal height: 32 rows go as 6 6 5 5 5 5, because a
-// tile of 2 left over would wait for the latency of its few sums.
+// Rows of a panel from `row` on, in tiles of nearly equal height: 32 rows become 6 6 5 5 5 5,
+// because a remaining tile of 2 would wait for the latency of its few sums.
 template <class T, int VECTORS, bool PARTIAL, Walk WALK, int STEPS>
 bool gemm_rows_from(const GemmPanel<T>& p, index_t row) {
   constexpr int tile_rows = gemm_rows(VECTORS);
@@ -279,8 +280,9 @@ NNF_INLINE bool gemm_panel_dispatch(const GemmPanel<T>& p, int vectors) {
   return true;
 }
 
-// C (M, n) = start + A (M, K) B (K, n), then scaled and max(0, .) if asked. C must not overlap A or B.
-// False where the check is asked for and C before max(0, .) is not all moderate: ops/reduce.h.
+// C (M, n) = start + A (M, K) B (K, n), then scaled and max(0, .) if requested. C must not overlap
+// A or B. Returns false if the check is requested and C before max(0, .) is not all moderate:
+// ops/reduce.h.
 template <class T>
 bool gemm_panel(const GemmPanel<T>& p) {
   const int vectors = static_cast<int>((p.n + Vec<T>::lanes - 1) / Vec<T>::lanes);
@@ -297,7 +299,7 @@ NNF_INLINE void spread_rows_dispatch(const GemmPanel<T>& p, index_t row, index_t
   }
 }
 
-// Likewise with n = lanes, for an A each of whose elements is a vector.
+// Likewise with n = lanes, for an A whose elements are vectors.
 template <class T>
 void gemm_spread(const GemmPanel<T>& p) {
   constexpr int tile_rows = gemm_rows(1);
@@ -346,9 +348,9 @@ NNF_INLINE void gemv_columns(const Gemv<T>& p, index_t column) {
   }
 }
 
-// y (n) = start + x (K) B (K, n): eight vectors of columns at a time, enough sums in flight to hide
-// the latency of fma. Where all rows of B are off the boundaries of vectors by the same, a first
-// partial vector puts the others on them. y must not overlap x or B.
+// y (n) = start + x (K) B (K, n): eight vectors of columns at a time, enough sums to hide the
+// latency of fma. If all rows of B are misaligned by the same amount, a first partial vector aligns
+// the others. y must not overlap x or B.
 template <class T>
 void gemv(const Gemv<T>& p) {
   constexpr int lanes = Vec<T>::lanes;
@@ -398,7 +400,7 @@ void pack_panel(const PackPanel<T>& p) {
   constexpr int lanes = Vec<T>::lanes;
   const auto at_most_lanes = [](index_t n) { return n < lanes ? static_cast<int>(n) : lanes; };
   if (p.b_n == 1) {
-    // Whole vectors by themselves: a panel of 512 x 64 took 7.3 us instead of 8.1.
+    // Whole vectors separately: a panel of 512 x 64 took 7.3 us instead of 8.1.
     const index_t whole = p.n / lanes * lanes;
     for (index_t k = 0; k < p.k; ++k) {
       const T* from = p.b + k * p.b_k;

@@ -1,5 +1,5 @@
-// Losses that are sums over the elements of a row. term() is one element's share, slope() its
-// derivative by the prediction p; t is the target.
+// Losses that are sums over the elements of a row. term() is the contribution of one element,
+// slope() its derivative with respect to the prediction p; t is the target.
 
 struct SquaredError {
   template <class T>
@@ -25,7 +25,7 @@ struct HalfSquaredError {
   }
 };
 
-// The derivative is 0 where p = t, a subgradient.
+// The derivative is 0 at p = t, a subgradient.
 struct AbsoluteError {
   template <class T>
   static NNF_INLINE Vec<T> term(Vec<T> p, Vec<T> t, T) {
@@ -53,8 +53,8 @@ struct HuberError {
   }
 };
 
-// -(t log p + (1 - t) log(1 - p)). The logarithms are at least that of the smallest normal number, so that
-// 0 log 0 is 0.
+// -(t log p + (1 - t) log(1 - p)). The logarithms are bounded below by that of the smallest normal
+// number, so that 0 log 0 is 0.
 struct BinaryCrossEntropy {
   template <class T>
   static NNF_INLINE Vec<T> floor() {
@@ -77,9 +77,10 @@ struct BinaryCrossEntropy {
   }
 };
 
-// The same of z with p = sigmoid(z): softplus(z) - t z, with the derivative p - t. Both in terms of |z| and
-// the share w of the other answer, 1 - t for z > 0 and t otherwise, as softplus(-|z|) + w |z| and
-// +-(sigmoid(-|z|) - w): differences of large numbers would leave nothing of the tail of positive rows.
+// The same for the logit z, with p = sigmoid(z): softplus(z) - t z, with the derivative p - t. Both
+// are written in terms of |z| and the weight w of the other class, 1 - t for z > 0 and t otherwise,
+// as softplus(-|z|) + w |z| and +-(sigmoid(-|z|) - w): differences of large numbers would cancel
+// the tail of positive rows.
 struct BinaryCrossEntropyLogits {
   template <class T>
   static NNF_INLINE Vec<T> other_share(Vec<T> z, Vec<T> t) {
@@ -88,8 +89,7 @@ struct BinaryCrossEntropyLogits {
   template <class T>
   static NNF_INLINE Vec<T> term(Vec<T> z, Vec<T> t, T) {
     const Vec<T> w = other_share(z, t), size = abs(z);
-    const Vec<T> wrong =
-        select(equal(w, zero<T>()), zero<T>(), w * size);  // also where z is infinite
+    const Vec<T> wrong = select(equal(w, zero<T>()), zero<T>(), w * size);  // also for infinite z
     return wrong + log1p_finite(exp_nonpositive(-size));
   }
   template <class T>
@@ -115,7 +115,7 @@ struct CrossEntropy {
 template <class T, class F>
 void loss_values(T* value, const T* prediction, const T* target, index_t rows, index_t n, T delta,
                  bool mean) {
-  if (n == 1) {  // the same as below; 0 makes a sum of -0
+  if (n == 1) {  // same result as below, where 0 would make the sum of -0 +0
     return for_each_vector<T>(rows, [=](index_t i, int count) {
       const Vec<T> p = load_n(prediction + i, count), t = load_n(target + i, count);
       store_n(value + i, F::template term<T>(p, t, delta) + zero<T>(), count);
@@ -144,7 +144,7 @@ void loss_slopes(T* d, const T* prediction, const T* target, const T* row_scale,
     const T* t = target + r * n;
     T* to = d + r * n;
     const T row = row_scale ? row_scale[r] : T(1);
-    // A row of no weight counts for nothing, though its slope overflow.
+    // A row of weight 0 contributes nothing, even if its slope overflows.
     if (row == 0) {
       fill_zero(to, n);
       continue;
@@ -157,7 +157,8 @@ void loss_slopes(T* d, const T* prediction, const T* target, const T* row_scale,
   }
 }
 
-// The losses: enumerator, terms, and whether a row's value is the mean of its terms or their sum.
+// The losses: enumerator, terms, and whether the value of a row is the mean or the sum of its
+// terms.
 #define NNF_LOSSES(CASE)                                            \
   CASE(mse, SquaredError, true)                                     \
   CASE(half_squared_error, HalfSquaredError, false)                 \
@@ -183,7 +184,7 @@ void loss_forward(T* value, const T* prediction, const T* target, index_t rows, 
 }
 
 // d_prediction (rows, n) = d value / d prediction * scale * row_scale (rows, or null for 1).
-// d_prediction may be prediction. 0 in rows whose row_scale is 0, whatever they hold.
+// d_prediction may be prediction. 0 in rows whose row_scale is 0, whatever their values.
 template <class T>
 void loss_backward(T* d_prediction, const T* prediction, const T* target, const T* row_scale,
                    double scale, index_t rows, index_t n, const LossParams& p) {

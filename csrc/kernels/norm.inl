@@ -1,9 +1,10 @@
-// Normalisation. Batch and group normalisation see a matrix (rows, n) whose columns are channels;
-// ops/norm/norm.cpp lays several rows with few channels side by side, as one row of a wider matrix.
-// Layer normalisation works along rows.
+// Normalization. Batch and group normalization operate on a matrix (rows, n) whose columns are
+// channels; if there are few channels, ops/norm/norm.cpp treats several rows as one row of a wider
+// matrix. Layer normalization operates along rows.
 
-// sum (n) += sum over rows of x - shift, square (n) += that of (x - shift)^2, one chain a column.
-// x (rows, n), whose rows stand `row` elements apart. Where square is null, shift counts as 0.
+// sum (n) += sum over rows of x - shift, square (n) += that of (x - shift)^2, one chain per column.
+// x (rows, n), with a stride of `row` elements between rows. If square is null, shift is taken as
+// 0.
 template <class T>
 void column_moments(T* sum, T* square, const T* x, const T* shift, index_t row, index_t rows,
                     index_t n) {
@@ -38,13 +39,13 @@ void column_moments(T* sum, T* square, const T* x, const T* shift, index_t row, 
 
 constexpr index_t kShortRow = 128;
 
-// y (rows, n) = x as `by` says, with relu the larger of that and 0. y may be x.
+// y (rows, n) = x normalized according to `by`, with max(0, .) if relu. y may be x.
 template <class T>
 void normalize_columns(T* y, const T* x, const ColumnScale<T>& by, index_t rows, index_t n,
                        bool relu) {
   const T *center = by.center, *scale = by.scale, *shift = by.shift;
-  // Short rows by twos read the columns' numbers half as often. Of long ones the processor would not see two streams
-  // coming: 32x14x14x256 took 1.6 times as long.
+  // Short rows in pairs halve the reads of the columns' parameters. For long rows, the hardware
+  // prefetcher would not recognize two streams: 32x14x14x256 took 1.6 times as long.
   const auto some_rows = [=](index_t r, auto together, auto f) NNF_INLINE_LAMBDA {
     for_each_vector<T>(n, [=](index_t j, int count) {
       const Vec<T> c = load_n(center + j, count);
@@ -67,7 +68,8 @@ void normalize_columns(T* y, const T* x, const ColumnScale<T>& by, index_t rows,
   }
 }
 
-// dy where the activation let y through. y > 0 is found again from x - mean: cheaper than reading y.
+// dy where the activation is active. y > 0 is recomputed from x - mean, which is cheaper than
+// reading y.
 template <class T, bool RELU>
 NNF_INLINE Vec<T> passed_gradient(const NormGradient<T>& p, index_t at, index_t j, Vec<T> distance,
                                   int count) {
@@ -102,8 +104,8 @@ NNF_INLINE void gradient_sums_of(T* sum, T* product, const NormGradient<T>& p) {
   });
 }
 
-// sum (n) += sum over rows of g, product (n) += that of g (x - mean), one chain a column; g as in
-// NormGradient. Reads neither x_factor nor offset, scale and shift with relu alone.
+// sum (n) += sum over rows of g, product (n) += that of g (x - mean), one chain per column; g as in
+// NormGradient. Does not read x_factor and offset; reads scale and shift only with relu.
 template <class T>
 void column_gradient_sums(T* sum, T* product, const NormGradient<T>& p) {
   if (p.relu) return gradient_sums_of<T, true>(sum, product, p);
@@ -123,14 +125,14 @@ NNF_INLINE void input_gradient_of(const NormGradient<T>& p) {
   }
 }
 
-// dx as NormGradient says. dx may be dy.
+// dx of NormGradient. dx may be dy.
 template <class T>
 void normalize_columns_backward(const NormGradient<T>& p) {
   if (p.relu) return input_gradient_of<T, true>(p);
   input_gradient_of<T, false>(p);
 }
 
-// lane_sum of two terms at once: term(i, count, a, b) gives both, their lanes past count being 0.
+// lane_sum of two terms at once: term(i, count, a, b) returns both, with lanes past count 0.
 template <class T, class Term>
 NNF_INLINE void two_lane_sums(index_t n, T& first, T& second, Term term) {
   constexpr int lanes = Vec<T>::lanes, parts = LaneSum<T>::parts;
@@ -163,7 +165,7 @@ struct RowMoments {
   Vec<T> mean, inverse;  // 1 / sqrt(variance + epsilon)
 };
 
-// Two passes: the second sums around the first's mean and so corrects it too.
+// Two passes: the second sums around the first one's mean, which also corrects it.
 template <class T>
 NNF_INLINE RowMoments<T> row_moments(const T* x, index_t n, double epsilon) {
   const T share = T(1) / static_cast<T>(n);
@@ -178,7 +180,8 @@ NNF_INLINE RowMoments<T> row_moments(const T* x, index_t n, double epsilon) {
   const T rest = sum * share, variance = square * share - rest * rest;
   const T positive = variance > T(0) || variance != variance ? variance : T(0);
   const T deviation = first_lane(sqrt(broadcast<T>(positive + static_cast<T>(epsilon))));
-  // NaN where the variance overflows, as in the other normalisations: a row of zeros would pass for a result.
+  // NaN if the variance overflows, as in the other normalizations: a row of zeros would look like a
+  // result.
   const T nan_or_zero = deviation - deviation;
   return {broadcast<T>(rough + rest), broadcast<T>(T(1) / deviation + nan_or_zero)};
 }
@@ -188,7 +191,7 @@ NNF_INLINE Vec<T> load_or(const T* p, index_t i, int count, Vec<T> otherwise) {
   return p ? load_n(p + i, count) : otherwise;
 }
 
-// y as LayerNorm says (Ba, Kiros, Hinton 2016, arXiv:1607.06450). y may be x.
+// y of LayerNorm (Ba, Kiros, Hinton 2016, arXiv:1607.06450). y may be x.
 template <class T>
 void layer_norm_forward(const LayerNorm<T>& p) {
   const Vec<T> one = broadcast<T>(T(1));
@@ -205,9 +208,9 @@ void layer_norm_forward(const LayerNorm<T>& p) {
   }
 }
 
-// With u = (x - mean) / sqrt(variance + epsilon) and g = dy gamma: dx = (g - mean(g) - u mean(g u)) /
-// sqrt(variance + epsilon), overwritten; d_gamma += sum over rows of dy u, d_beta += that of dy. The
-// moments are found again. dx may be dy.
+// With u = (x - mean) / sqrt(variance + epsilon) and g = dy gamma: dx = (g - mean(g) - u mean(g u))
+// / sqrt(variance + epsilon), overwritten; d_gamma += sum over rows of dy u, d_beta += that of dy.
+// The moments are recomputed. dx may be dy.
 template <class T>
 void layer_norm_backward(const LayerNormGradient<T>& p) {
   const Vec<T> one = broadcast<T>(T(1));

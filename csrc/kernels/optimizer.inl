@@ -1,4 +1,4 @@
-// Optimisers: one pass over the flat vector.
+// Optimizers: one pass over the flat parameter vector.
 
 // v = momentum v - rate g; p += v, or p += momentum v - rate g with Nesterov's look-ahead
 // (Sutskever et al. 2013, ICML). velocity is null without momentum.
@@ -23,10 +23,10 @@ void sgd(T* parameters, T* velocity, const T* gradients, index_t n, const SgdPar
   });
 }
 
-// a / b for b of kMinDivisor or more, to 2 ULP. The divider is the bottleneck of Adam (it also takes the
-// square root); three steps of Newton's method leave it free, and are the same bits on every instruction
-// set. 0.0505^8 = 4e-11 is what remains of the estimate's error. Above the range of the estimate is only
-// what overflowed: the last step takes it below 0, and the result is 0.
+// a / b for b >= kMinDivisor, to 2 ULP. The divider is the bottleneck of Adam, because it also
+// computes the square root; three Newton steps avoid it and give the same bits on every instruction
+// set. The remaining error of the estimate is 0.0505^8 = 4e-11. Only overflow exceeds the range of
+// the estimate: the last step then goes below 0, and the result is 0.
 constexpr double kMinDivisor = 1e-30;
 NNF_INLINE Vf divide(Vf a, Vf b) {
   const Vf one = broadcast<float>(1.0f), inside = min(broadcast<float>(1e30f), b);
@@ -61,9 +61,10 @@ void adam(T* parameters, T* m, T* v, const T* gradients, index_t n, const AdamPa
   });
 }
 
-// v = rho v + (1 - rho) g^2; p -= rate g / sqrt(v + epsilon) (Tieleman, Hinton 2012, Coursera, lecture 6.5).
-// m, unless null: m = rho m + (1 - rho) g, and v - m^2 instead of v under the root (Graves 2013,
-// arXiv:1308.0850); rounding may take it below 0. velocity, unless null, keeps what moves p, as in sgd().
+// v = rho v + (1 - rho) g^2; p -= rate g / sqrt(v + epsilon) (Tieleman, Hinton 2012, Coursera,
+// lecture 6.5). m, unless null: m = rho m + (1 - rho) g, with v - m^2 instead of v under the root
+// (Graves 2013, arXiv:1308.0850), which rounding may make negative. velocity, unless null,
+// accumulates the updates of p, as in sgd().
 template <class T>
 void rmsprop(T* parameters, T* v, T* m, T* velocity, const T* gradients, index_t n,
              const RmspropParams& p) {

@@ -1,4 +1,4 @@
-// Two images side by side in the halves of vectors, for convolutions of so few channels out that they
+// Two images in the two halves of vectors, for convolutions with so few output channels that they
 // would leave more than half of a vector empty.
 
 // out (n, lanes): a[i] in the first half of the lanes, b[i] in the second.
@@ -11,7 +11,7 @@ void spread_pairs(T* out, const T* a, const T* b, index_t n) {
 }
 
 // out (rows, lanes): rows a (rows, n) in the first half of the lanes, b in the second, zeros after
-// each; n <= lanes / 2. `out` has half a vector after its end.
+// each; n <= lanes / 2. `out` has room for half a vector after its end.
 template <class T>
 void join_pairs(T* out, const T* a, const T* b, index_t rows, index_t n) {
   constexpr int lanes = Vec<T>::lanes;
@@ -22,7 +22,7 @@ void join_pairs(T* out, const T* a, const T* b, index_t rows, index_t n) {
   }
 }
 
-// The reverse: a, b (rows, n) from x (rows, lanes).
+// The inverse: a, b (rows, n) from x (rows, lanes).
 template <class T>
 void part_pairs(T* a, T* b, const T* x, index_t rows, index_t n) {
   constexpr int lanes = Vec<T>::lanes;

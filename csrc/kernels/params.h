@@ -1,5 +1,5 @@
-// Parameters of the kernels: plain structs and enums, the only things that cross from the
-// instruction-set units to the rest. Their names stand in ops/activation.cpp and ops/loss.cpp.
+// Parameters of the kernels: plain structs and enums, the only types shared by the instruction-set
+// units and the rest. Their names are in ops/activation.cpp and ops/loss.cpp.
 #pragma once
 
 #include "base/types.h"
@@ -21,7 +21,7 @@ enum class Activation : int {
   softplus,
   softsign,
   hard_sigmoid,
-  softmax,      // over a row, not element by element
+  softmax,      // over a row, not element-wise
   log_softmax,  // likewise
 };
 
@@ -38,21 +38,21 @@ enum class Loss : int {
 
 enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, softplus };
 
-// What a chain of a matrix product starts from. `added`: from 0, and its sum is added to the output, so that
-// a long sum is made of the sums of its parts.
+// Initial value of the chains of a matrix product. `added`: 0, and the sum is added to the output,
+// so that a long sum consists of the sums of its parts.
 enum class GemmStart : int { zero, bias, output, added };
 
-// y (rows, n) = fma(x - center, scale, shift), column by column; null: y = x. The difference is exact where x
-// is near the center, and so y is `shift` where x is constant, however large.
+// y (rows, n) = fma(x - center, scale, shift) by columns; null: y = x. The difference is exact if x
+// is close to the center, so y is exactly `shift` for a constant x, however large.
 template <class T>
 struct ColumnScale {
   const T *center, *scale, *shift;  // (n)
 };
 
-// C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns.
-// A is read in place through its strides; the columns of B are contiguous. A row of A may come in
-// runs, as the taps of a convolution do: K = outer * inner * k, and run (i, j) starts at
-// i * a_outer + j * a_inner.
+// C (M, n) = start + A (M, K) * B (K, n) for one panel of n <= gemm_columns columns. A is read in
+// place through its strides; the columns of B are contiguous. A row of A may consist of runs, like
+// the taps of a convolution: K = outer * inner * k, and run (i, j) starts at i * a_outer + j *
+// a_inner.
 template <class T>
 struct GemmPanel {
   const T* a;
@@ -65,11 +65,11 @@ struct GemmPanel {
   const T* bias;  // (n), for GemmStart::bias
   index_t m, n, k;
   GemmStart start;
-  ColumnScale<T> scaled;  // on the way out
-  bool relu;              // max(0, .) after that
-  bool check;             // look for infinities and NaN in C
-  bool streams;           // C goes past the caches; its rows begin at multiples of 64 bytes
-  T* packed;  // (K, n) for a copy of B on the way, or null; of n = gemm_columns, m >= a tile's rows
+  ColumnScale<T> scaled;  // applied to the result
+  bool relu;              // then max(0, .)
+  bool check;             // report infinities and NaN in C
+  bool streams;           // C is written by non-temporal stores; its rows are aligned to 64 bytes
+  T* packed;  // (K, n) for a copy of B, or null; n = gemm_columns, m >= the rows of a tile
 };
 
 // y (n) = start + x (K) * B (K, n): a matrix product with one row.
@@ -85,7 +85,8 @@ struct Gemv {
   GemmStart start;
 };
 
-// Copies a block (K, n) into rows of `width` elements, zeros after n. One stride of the source is 1.
+// Copies a block (K, n) to rows of `width` elements, with zeros after n. One stride of the source
+// is 1.
 template <class T>
 struct PackPanel {
   T* out;
@@ -95,7 +96,7 @@ struct PackPanel {
   index_t k, n;
 };
 
-// A row y (width, channels) of an image under `rows` rows of windows: see fold.inl.
+// A row y (width, channels) of an image covered by `rows` rows of windows: see fold.inl.
 template <class T>
 struct FoldRow {
   T* y;
@@ -104,7 +105,7 @@ struct FoldRow {
   index_t outputs, taps, stride, before;
 };
 
-// A row of Winograd's tiles, its four rows of pixels (null: zeros): see winograd.inl.
+// A row of Winograd tiles, with its four rows of pixels (null: zeros): see winograd.inl.
 template <class T>
 struct WinogradInput {
   T* out;
@@ -124,7 +125,7 @@ struct WinogradOutput {
   bool relu;
 };
 
-// A row of tiles of the gradient at the outputs, its two rows of pixels (null: zeros).
+// A row of tiles of the output gradient, with its two rows of pixels (null: zeros).
 template <class T>
 struct WinogradGradient {
   T* out;
@@ -133,14 +134,14 @@ struct WinogradGradient {
   index_t plane, tiles;
 };
 
-// Taps along a row of an image: tap t of output o is input first + o * step + t * spacing, if that lies
-// in [0, width).
+// Taps along a row of an image: tap t of output o is input first + o * step + t * spacing, if that
+// is in [0, width).
 struct TapAxis {
   index_t taps, first, spacing, step, width, outputs;
 };
 
-// A row y (outputs, channels) of a depthwise convolution: see depthwise.inl. The tap rows that the image
-// has: rows of x (width, channels), x_row apart, and of the kernel.
+// A row y (outputs, channels) of a depthwise convolution: see depthwise.inl. The tap rows inside
+// the image: rows of x (width, channels), x_row apart, and of the kernel.
 template <class T>
 struct DepthwiseRow {
   TapAxis axis;
@@ -151,13 +152,13 @@ struct DepthwiseRow {
   const T* kernel;
   index_t kernel_row, kernel_tap;
   const T* bias;          // (channels), or null
-  ColumnScale<T> scaled;  // on the way out
+  ColumnScale<T> scaled;  // applied to the result
   index_t rows, channels;
-  bool relu;  // max(0, .) after that
+  bool relu;  // then max(0, .)
 };
 
-// The sums over a row dy (outputs, channels): see depthwise.inl. `pixel` elements from one pixel to the
-// next, and from one tap of d_kernel to the next.
+// The sums over a row dy (outputs, channels): see depthwise.inl. `pixel` is the stride between
+// pixels, and between taps of d_kernel.
 template <class T>
 struct DepthwiseGradient {
   TapAxis axis;
@@ -207,7 +208,7 @@ struct RmspropParams {
   double learning_rate, rho, momentum, epsilon;
 };
 
-// An axis of a pooling window: output o sees the inputs from o * stride - before on, `size` of them.
+// An axis of a pooling window: output o covers `size` inputs from o * stride - before on.
 struct PoolAxis {
   index_t in, out, size, stride, before;
 };
@@ -215,7 +216,7 @@ struct PoolAxis {
 struct PoolParams {
   PoolAxis h, w;
   index_t channels;
-  bool relu;  // of the largest: max(0, .) on the way out, and its gradient
+  bool relu;  // of a maximum: max(0, .) of the result, and its gradient
 };
 
 // A linear map along an axis: output o is the sum over k < count[o] of weights[o * taps + k] times
@@ -233,7 +234,7 @@ struct Resample {
   index_t channels;
 };
 
-// Where in the sequence of random numbers a kernel reads: see random.inl.
+// Position in the sequence of random numbers: see random.inl.
 struct RandomStream {
   uint64_t seed;
   uint32_t step, stream;
@@ -241,12 +242,12 @@ struct RandomStream {
 
 struct DropoutParams {
   RandomStream random;
-  uint32_t threshold;  // an element is kept where its 32 random bits are not below
-  double scale;        // of what is kept
+  uint32_t threshold;  // an element is kept if its 32 random bits are at least this
+  double scale;        // factor of the kept elements
 };
 
-// A batch's gradient through y = fma(x - mean, scale, shift), the columns' normalisation, with g = dy, or 0
-// where relu is set and y is not above 0.
+// Gradient of a batch through y = fma(x - mean, scale, shift), the normalization of columns. g is
+// dy, or 0 where relu is set and y is not above 0.
 template <class T>
 struct NormGradient {
   T* dx;                          // (rows, n) = (x - mean) x_factor + (g scale + offset)

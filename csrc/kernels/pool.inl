@@ -1,18 +1,18 @@
-// Pooling of images (N, H, W, C): the largest element or the mean of each window, channel by channel.
+// Pooling of images (N, H, W, C): the maximum or the mean of each window, per channel.
 //
-// A kernel does the output rows `first` to `end` of all N * OH. Padding never wins and is not counted:
-// a window is what it sees of the image, at least one element. Elements of a window are taken row by
-// row; a sum is a chain in that order, and for large windows made of those of tiles. The largest is NaN where one
-// element is.
+// A kernel computes the output rows `first` to `end` of all N * OH. Padding does not count: a
+// window is clipped to the image and has at least one element. Elements of a window are processed
+// in row-major order; a sum is a chain in that order, or for large windows a sum over tiles. The
+// maximum is NaN if an element is NaN.
 //
-// Where C is no multiple of the vector's lanes, the last vector of a pixel is written whole over the
-// pixel after it, which comes later and puts its own there. Only the last pixels of a kernel's rows need
-// parts of vectors, so that six channels cost no masks.
+// If C is not a multiple of the vector width, the last vector of a pixel is written whole over the
+// beginning of the next pixel, which is written later. Only the last pixels of a kernel's rows need
+// partial vectors, so that six channels need no masks.
 //
-// Where windows are walked along, the parameters stand in numbers of their own: for all that the compiler
-// knows, stores of vectors might change what a reference names, and it would read that again after each.
+// Loops over windows use local copies of the parameters: for all the compiler knows, vector stores
+// may change what a reference refers to, and it would reload that after each store.
 
-// What a window sees along an axis.
+// The part of an axis covered by a window.
 struct Taps {
   index_t begin, end;
 };
@@ -22,7 +22,7 @@ NNF_INLINE Taps taps_of(const PoolAxis& a, index_t o) {
   return {begin < 0 ? 0 : begin, end < a.in ? end : a.in};
 }
 
-// The inputs up to the next window belong to window o; those before the first to that one.
+// The inputs up to the next window belong to window o; those before the first window to the first.
 NNF_INLINE index_t band_begin(const PoolAxis& a, index_t o) {
   if (o == 0) return 0;
   if (o == a.out) return a.in;
@@ -32,8 +32,8 @@ NNF_INLINE index_t band_begin(const PoolAxis& a, index_t o) {
 
 NNF_INLINE bool overlaps(const PoolAxis& a) { return a.stride < a.size && a.out > 1; }
 
-// Windows [begin, end) lie inside of the row; those before `whole` may write whole vectors where nothing
-// comes after the row, and all of them where enough does.
+// Windows [begin, end) lie inside the row; those before `whole` may write whole vectors if nothing
+// follows the row, and all of them if enough follows.
 struct Inside {
   index_t begin, whole, end;
 
@@ -56,7 +56,8 @@ NNF_INLINE Inside inside_of(const PoolAxis& a, index_t channels) {
   return w;
 }
 
-// Calls body(image, begin, end) with the output rows `begin` to `end` of each image among `first` to `end`.
+// Calls body(image, begin, end) for the output rows `begin` to `end` of each image among `first` to
+// `end`.
 template <class Body>
 NNF_INLINE void for_each_image(index_t first, index_t end, const PoolParams& p, const Body& body) {
   while (first < end) {
@@ -67,9 +68,9 @@ NNF_INLINE void for_each_image(index_t first, index_t end, const PoolParams& p, 
   }
 }
 
-// Calls body(c, vectors, count) with runs of a pixel's channels: of 4, 2 or 1 vectors of `count`. A window
-// may be a whole image: sums of several vectors then go side by side, and its elements are written one after
-// the other.
+// Calls body(c, vectors, count) for runs of a pixel's channels: of 4, 2 or 1 vectors of `count`.
+// Since a window may be a whole image, the sums of several vectors are computed side by side, and
+// its elements are written in order.
 template <class T, class Body>
 NNF_INLINE void for_vectors(index_t channels, const Body& body) {
   constexpr int lanes = Vec<T>::lanes;
@@ -82,10 +83,12 @@ NNF_INLINE void for_vectors(index_t channels, const Body& body) {
 
 // ---- forward ----------------------------------------------------------------------------------------
 
-// Rules of a window: start with its first element, join the others, numbered by `tap`, and finish.
+// Reductions over a window: start with its first element, join the others, numbered by `tap`, and
+// finish.
 
-// The first of equals stays; a NaN stays where it comes, and of several the last. With a ReLU the floor is 0,
-// which stands where a ReLU of each element would have put it; without, NaN: any number is as good.
+// The first of equal maxima is kept; a NaN is kept, and of several the last. With a ReLU the floor
+// is 0, the result if the ReLU were applied to each element; without, it is NaN, and its value does
+// not matter.
 template <class T>
 struct Largest {
   static constexpr bool kTellsWinner = false, kSums = false;
@@ -97,8 +100,8 @@ struct Largest {
   NNF_INLINE Vec<T> winner() { return largest; }
 };
 
-// And which of the window's elements it is, by their numbers; -1: none, but the floor, or NaN, which no ReLU lets
-// a gradient through.
+// Also the index of the maximum within the window; -1 if it is the floor, or a NaN, through which
+// ReLU passes no gradient.
 template <class T>
 struct LargestAndWinner {
   static constexpr bool kTellsWinner = true, kSums = false;
@@ -134,11 +137,11 @@ struct Mean {
   NNF_INLINE Vec<T> winner() { return sum; }
 };
 
-// Windows of more elements are summed in tiles: parts of rows, of so many columns at most.
+// Windows of more elements are summed in tiles: parts of rows of at most this many columns.
 constexpr index_t kLongWindow = 128, kTileColumns = 64;
 
-// The mean of a large window, whose rows are `columns` taps. What the sum of the tiles' sums loses to rounding is
-// kept and added to the next (Kahan 1965, DOI 10.1145/363707.363723).
+// The mean of a large window with rows of `columns` taps. The rounding error of the sum over tiles
+// is kept and added to the next (Kahan 1965, DOI 10.1145/363707.363723).
 template <class T, int VECTORS>
 NNF_INLINE void mean_of_tiles(T* y, const T* x, index_t row, index_t rows, index_t columns,
                               index_t channels, T share, int count) {
@@ -188,8 +191,8 @@ NNF_INLINE void fold(T* y, T* winners, const T* x, index_t row, index_t rows, in
   }
 }
 
-// A row of outputs, the row's part of x that its windows see, and how many rows these are. Where a rule
-// tells no winner, y stands for these.
+// A row of outputs, the part of x covered by its windows, and the number of rows of that part. For
+// a rule without winners, y is passed in place of these.
 template <class T>
 struct FoldedRow {
   T *y, *winners;
@@ -197,8 +200,8 @@ struct FoldedRow {
   index_t rows;
 };
 
-// Outputs `from` to `end` of a row. Apart, so that the loops over the many windows inside have the
-// registers.
+// Outputs `from` to `end` of a row. A separate function, so that the loops over the many inner
+// windows have the registers.
 template <class T, class Rule>
 NNF_OUTLINE void fold_any(const FoldedRow<T>& r, index_t from, index_t end, const PoolParams& p) {
   const index_t channels = p.channels, row = p.w.in * channels;
@@ -220,7 +223,7 @@ NNF_OUTLINE void fold_any(const FoldedRow<T>& r, index_t from, index_t end, cons
   }
 }
 
-// The same for windows of SIZE x SIZE that lie inside, and may write whole vectors.
+// The same for windows of SIZE x SIZE inside the image, which may write whole vectors.
 template <class T, class Rule, int SIZE>
 NNF_INLINE void fold_inside(const FoldedRow<T>& r, index_t from, index_t end, const PoolParams& p) {
   constexpr int lanes = Vec<T>::lanes;
@@ -271,9 +274,9 @@ NNF_INLINE void pool_forward(T* y, T* winners, const T* x, index_t first, index_
   });
 }
 
-// y (N, OH, OW, C) = the largest of each window of x (N, H, W, C), or with relu 0 where that is
-// below. winners, like y, or null: the number of that element among those that the window sees; -1 where
-// relu leaves none. Arrays apart.
+// y (N, OH, OW, C) = the maximum of each window of x (N, H, W, C), or max(0, .) of it with relu.
+// winners, like y, or null: the index of the maximum among the elements of the clipped window; -1
+// if relu leaves none. Arrays must not overlap.
 template <class T>
 void max_pool_forward(T* y, T* winners, const T* x, index_t first, index_t end,
                       const PoolParams& p) {
@@ -284,7 +287,8 @@ void max_pool_forward(T* y, T* winners, const T* x, index_t first, index_t end,
   }
 }
 
-// y (N, OH, OW, C) = the mean of each window of x (N, H, W, C): sum times (1 / count). y apart from x.
+// y (N, OH, OW, C) = the mean of each window of x (N, H, W, C): sum times (1 / count). y must not
+// overlap x.
 template <class T>
 void avg_pool_forward(T* y, const T* x, index_t first, index_t end, const PoolParams& p) {
   pool_forward<T, Mean<T>>(y, y, x, first, end, p);
@@ -292,7 +296,7 @@ void avg_pool_forward(T* y, const T* x, index_t first, index_t end, const PoolPa
 
 // ---- backward ---------------------------------------------------------------------------------------
 
-// Rules of a window's dy: what the element with the number `tap` gets.
+// Distribution of a window's dy: the contribution to the element with index `tap`.
 
 template <class T>
 struct AllToWinner {
@@ -315,8 +319,8 @@ struct SameToAll {
   NNF_INLINE Vec<T> share(T) { return part; }
 };
 
-// A row of dx and of dy; the row's place among the `rows` that its windows see. Where a rule reads no
-// winners, dy stands for these.
+// A row of dx and of dy, and the index of the row among the `rows` of its windows. For a rule
+// without winners, dy is passed in place of these.
 template <class T>
 struct SpreadRow {
   T* dx;
@@ -324,7 +328,7 @@ struct SpreadRow {
   index_t row, rows;
 };
 
-// The shares of VECTORS vectors of dy over a window's taps in a row, added (ADD) or written.
+// The contributions of VECTORS vectors of dy to a window's taps in a row, added (ADD) or written.
 template <class T, class Rule, bool ADD, int VECTORS>
 NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t row, index_t columns,
                        index_t channels, T parameter, int count) {
@@ -344,7 +348,7 @@ NNF_INLINE void spread(T* dx, const T* dy, const T* winners, index_t row, index_
   }
 }
 
-// A row of the windows `from` to `end`. Unless they add, what lies between two of them becomes 0.
+// A row of the windows `from` to `end`. Unless they add, gaps between windows are set to 0.
 template <class T, class Rule, bool ADD>
 NNF_OUTLINE void spread_any(const SpreadRow<T>& r, index_t from, index_t end, const PoolParams& p) {
   const index_t channels = p.channels, gap = p.w.stride - p.w.size;
@@ -362,8 +366,8 @@ NNF_OUTLINE void spread_any(const SpreadRow<T>& r, index_t from, index_t end, co
   }
 }
 
-// The same for windows of SIZE x SIZE that lie inside and leave no gaps. Unless they add, they may write
-// whole vectors.
+// The same for windows of SIZE x SIZE that lie inside and leave no gaps. Unless they add, they may
+// write whole vectors.
 template <class T, class Rule, int SIZE, bool ADD>
 NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
                               const PoolParams& p) {
@@ -375,7 +379,7 @@ NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
   T* dx = r.dx + (from * p.w.stride - p.w.before) * channels;
   const T *dy = r.dy + from * channels, *won = r.winners + from * channels;
   for (index_t o = from; o < end; ++o, dx += step) {
-    // First the vector that reaches into the next pixel, whose own come after it.
+    // First the vector that extends into the next pixel, whose own values follow.
     if (full < channels)
       spread<T, Rule, ADD, 1>(dx + full, dy + full, won + full, row, SIZE, channels, parameter,
                               last);
@@ -386,7 +390,7 @@ NNF_INLINE void spread_inside(const SpreadRow<T>& r, index_t from, index_t end,
   }
 }
 
-// A row of windows that share nothing: every element of dx's row is written once.
+// A row of disjoint windows: every element of dx's row is written once.
 template <class T, class Rule>
 NNF_INLINE void spread_row(const SpreadRow<T>& to, const Inside& inside, const PoolParams& p) {
   index_t done = 0;
@@ -400,7 +404,7 @@ NNF_INLINE void spread_row(const SpreadRow<T>& to, const Inside& inside, const P
   if (covered < p.w.in) fill_zero(to.dx + covered * p.channels, (p.w.in - covered) * p.channels);
 }
 
-// A row of windows that share elements with their neighbours: they add.
+// A row of overlapping windows: they add.
 template <class T, class Rule>
 NNF_INLINE void add_row(const SpreadRow<T>& to, const Inside& inside, const PoolParams& p) {
   index_t done = 0;
@@ -412,8 +416,9 @@ NNF_INLINE void add_row(const SpreadRow<T>& to, const Inside& inside, const Pool
   if (done < p.w.out) spread_any<T, Rule, true>(to, done, p.w.out, p);
 }
 
-// Output rows `begin` to `end` of one image. They own the rows of dx from their first window's start
-// to the next one's after them, and write nothing else; windows before them may reach into these.
+// Output rows `begin` to `end` of one image. They own the rows of dx from the start of their first
+// window to that of the next one after them, and write nothing else; earlier windows may extend
+// into these rows.
 template <class T, class Rule>
 NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* winners, index_t begin,
                                     index_t end, const Inside& inside, const PoolParams& p) {
@@ -436,7 +441,7 @@ NNF_INLINE void pool_backward_image(T* dx, const T* dy, const T* winners, index_
       if (add) {
         add_row<T, Rule>(r, inside, p);
       } else {
-        // Of dx to write, and of dy to read.
+        // Rows of dx to write, and of dy to read.
         const bool room =
             (own_end - 1 - at) * row >= Vec<T>::lanes && (end - 1 - o) * out_row >= Vec<T>::lanes;
         spread_row<T, Rule>(r, inside.with_room(room), p);
@@ -458,16 +463,17 @@ NNF_INLINE void pool_backward(T* dx, const T* dy, const T* winners, index_t firs
   });
 }
 
-// dx (N, H, W, C) from dy and winners (N, OH, OW, C), as max_pool_forward left them: a window's dy goes
-// to its winner, and shares of an element add up in the order of their windows. dx apart from the others.
+// dx (N, H, W, C) from dy and the winners (N, OH, OW, C) of max_pool_forward: a window's dy goes to
+// its winner, and contributions to an element are added in the order of their windows. dx must not
+// overlap the others.
 template <class T>
 void max_pool_backward(T* dx, const T* dy, const T* winners, index_t first, index_t end,
                        const PoolParams& p) {
   pool_backward<T, AllToWinner<T>>(dx, dy, winners, first, end, p);
 }
 
-// dx (N, H, W, C) from dy (N, OH, OW, C): each element of a window gets dy (1 / count), added up in the
-// order of the windows. dx apart from dy.
+// dx (N, H, W, C) from dy (N, OH, OW, C): each element of a window receives dy (1 / count), added
+// in the order of the windows. dx must not overlap dy.
 template <class T>
 void avg_pool_backward(T* dx, const T* dy, index_t first, index_t end, const PoolParams& p) {
   pool_backward<T, SameToAll<T>>(dx, dy, dy, first, end, p);

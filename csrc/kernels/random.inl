@@ -1,17 +1,17 @@
 // Random numbers as a function of (seed, step, stream, element): Philox4x32-10 (Salmon et al. 2011,
-// DOI 10.1145/2063384.2063405). Key: the seed's halves. Counter: block number (low, high), step,
-// stream. Block i holds the words of elements 4 i .. 4 i + 3.
+// DOI 10.1145/2063384.2063405). Key: the two halves of the seed. Counter: block number (low, high),
+// step, stream. Block i contains the words of elements 4 i .. 4 i + 3.
 #pragma once
 
-constexpr int kPhiloxBlocks = 16;  // blocks made together
+constexpr int kPhiloxBlocks = 16;  // blocks computed together
 
-// Word w of block i is number 4 i + w.
+// Word w of block i has index 4 i + w.
 struct PhiloxWords {
   uint32_t word[4 * kPhiloxBlocks];
 };
 
-// Blocks from `first` on, two vectors of them, whose operations fill each other's waits. A number is the lower half of a lane;
-// what the upper one holds does not matter.
+// Blocks from `first` on, two vectors of them, whose operations hide each other's latency. A number
+// is the lower half of a lane; the upper half is arbitrary.
 NNF_INLINE void philox_rounds(uint64_t (&number)[4][kPhiloxBlocks], int first, uint64_t seed) {
   constexpr int lanes = Vec<double>::lanes;
   Words c[2][4];
@@ -54,7 +54,7 @@ NNF_OUTLINE void philox(PhiloxWords& out, const RandomStream& p, uint64_t first_
   }
 }
 
-// Calls body(offset, words, from, count) for stretches of elements first .. first + n; element
+// Calls body(offset, words, from, count) for pieces of the elements first .. first + n; element
 // first + offset + j, j < count, owns words[from + j]. PER_BLOCK elements share a block of 4 words.
 template <int PER_BLOCK, class Body>
 NNF_INLINE void for_each_random(index_t first, index_t n, const RandomStream& p, Body body) {
@@ -71,15 +71,16 @@ NNF_INLINE void for_each_random(index_t first, index_t n, const RandomStream& p,
   }
 }
 
-// y (n) = x scale where the element is kept, else 0; `first` is the number of its first element.
-// y may be x. The same call on dy gives dx.
+// y (n) = x scale for elements that are kept, else 0; `first` is the index of the first element. y
+// may be x. The same call on dy gives dx.
 template <class T>
 void dropout(T* y, const T* x, index_t first, index_t n, const DropoutParams& p) {
   const Vec<T> scale = broadcast<T>(static_cast<T>(p.scale));
   const uint32_t threshold = p.threshold;
   for_each_random<4>(first, n, p.random,
                      [=](index_t done, const uint32_t* words, index_t from, index_t count) {
-                       // Chosen by vectors: a branch for each element would be guessed wrong half of the time.
+                       // Selected with vectors: a branch per element would be mispredicted half of
+                       // the time.
                        T kept[4 * kPhiloxBlocks];
                        for (int j = 0; j < 4 * kPhiloxBlocks; ++j)
                          kept[j] = words[j] >= threshold ? T(1) : T(0);

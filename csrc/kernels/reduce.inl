@@ -1,6 +1,6 @@
-// Reductions. Sums along a row go through 16 (float) or 8 (double) virtual lanes and one tree
-// (simd/vec.h); sums down columns are one chain over the rows in ascending order, which ops/reduce.cpp keeps
-// short.
+// Reductions. Sums along a row use 16 (float) or 8 (double) virtual lanes and one tree
+// (simd/vec.h); sums down columns are one chain over the rows in ascending order, which
+// ops/reduce.cpp keeps short.
 #pragma once
 
 // out (rows) = sum over j of x (rows, n)
@@ -12,13 +12,13 @@ void sum_rows(T* out, const T* x, index_t rows, index_t n) {
   }
 }
 
-// The larger; NaN if either is, unlike max().
+// The maximum of two; NaN if either is NaN, unlike max().
 template <class T>
 NNF_INLINE Vec<T> nan_max(Vec<T> largest, Vec<T> v) {
   return select(is_nan(largest), largest, max(largest, v));
 }
 
-// The largest of n >= 1 numbers; NaN if one of them is.
+// The maximum of n >= 1 numbers; NaN if any is NaN.
 template <class T>
 NNF_INLINE T row_max(const T* x, index_t n) {
   constexpr int lanes = Vec<T>::lanes;
@@ -26,7 +26,7 @@ NNF_INLINE T row_max(const T* x, index_t n) {
   if (n >= lanes) {
     largest = load(x);
     for (index_t i = lanes; i + lanes <= n; i += lanes) largest = nan_max(largest, load(x + i));
-    // The last vector may overlap the one before: a maximum does not mind.
+    // The last vector may overlap the one before, which does not change a maximum.
     largest = nan_max(largest, load(x + n - lanes));
   } else {
     const int count = static_cast<int>(n);
@@ -41,9 +41,9 @@ void max_rows(T* out, const T* x, index_t rows, index_t n) {
   for (index_t r = 0; r < rows; ++r) out[r] = row_max(x + r * n, n);
 }
 
-// Whether running sums of x (n) times scale stay finite. With a scale of 0: whether none of x is infinite
-// or NaN. With one of 2^e: true only where all are below MAX / 2^(e - 1), and false where one times scale
-// overflows, or sums do that come near it.
+// Whether running sums of x (n) times scale stay finite. With a scale of 0: whether x contains no
+// infinity or NaN. With 2^e: true only if all are below MAX / 2^(e - 1), and false if one times
+// scale overflows, or sums of large numbers do.
 template <class T>
 bool all_below(const T* x, index_t n, T scale) {
   const Vec<T> s = broadcast<T>(scale);
@@ -52,7 +52,7 @@ bool all_below(const T* x, index_t n, T scale) {
   return !any(is_nan(sum * zero<T>()));
 }
 
-// The first NaN of n >= 1 numbers, or the first of the largest.
+// The first NaN of n >= 1 numbers, or else the first maximum.
 template <class T>
 index_t careful_argmax(const T* row, index_t n) {
   index_t best = 0;
@@ -63,8 +63,8 @@ index_t careful_argmax(const T* row, index_t n) {
   return best;
 }
 
-// out (rows) = the first position of the largest of x (rows, n), n >= 1; of the first NaN where there is one. A look
-// at all numbers beforehand spares the rows a question for each.
+// out (rows) = the index of the first maximum of x (rows, n), n >= 1, or of the first NaN. Checking
+// all numbers for NaN beforehand saves a check for each row.
 template <class T>
 void argmax_rows(int32_t* out, const T* x, index_t rows, index_t n) {
   const bool plain = all_below(x, rows * n, T(0));  // all finite
@@ -80,7 +80,8 @@ void argmax_rows(int32_t* out, const T* x, index_t rows, index_t n) {
   }
 }
 
-// out (n) += sum over rows of x (rows, n), whose rows stand `row` elements apart: one chain, then added
+// out (n) += sum over rows of x (rows, n), with a stride of `row` elements between rows: one chain,
+// added as a whole
 template <class T>
 void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n) {
   for_each_strip<T>(n, [=](index_t j, auto vectors, int count) {
@@ -98,7 +99,7 @@ void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n
   });
 }
 
-// out (n) = max over rows of x (rows, n), rows >= 1; NaN where a column has one
+// out (n) = max over rows of x (rows, n), rows >= 1; NaN for columns that contain NaN
 template <class T>
 void max_columns(T* out, const T* x, index_t rows, index_t n) {
   for_each_vector<T>(n, [=](index_t j, int count) {

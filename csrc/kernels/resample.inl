@@ -1,8 +1,8 @@
-// Images in another size, by a linear map along each axis: up-sampling and, with the transposed maps,
-// its gradient.
+// Resizing of images by a linear map along each axis: upsampling and, with the transposed maps, its
+// gradient.
 
-// to (n) = the weighted sum of `count` rows (n) that stand one after the other: w_0 x_0, then a chain
-// of fused multiply-adds.
+// to (n) = the weighted sum of `count` consecutive rows (n): w_0 x_0, then a chain of fused
+// multiply-adds.
 template <class T>
 NNF_INLINE void sum_of_rows(T* to, const T* rows, const T* weights, index_t count, index_t n) {
   for_each_vector<T>(n, [=](index_t i, int width) {
@@ -13,8 +13,8 @@ NNF_INLINE void sum_of_rows(T* to, const T* rows, const T* weights, index_t coun
   });
 }
 
-// y (OW, C) = the map along the columns of row (W, C). A vector that ends inside of the output row is
-// written whole: what it leaves in the next pixel is overwritten there.
+// y (OW, C) = the map along the columns of row (W, C). A vector that ends inside the output row is
+// written whole: the excess in the next pixel is overwritten later.
 template <class T>
 NNF_INLINE void resample_columns(T* y, const T* row, const ResampleAxis<T>& w, index_t channels) {
   constexpr int lanes = Vec<T>::lanes;
@@ -36,9 +36,9 @@ NNF_INLINE void resample_columns(T* y, const T* row, const ResampleAxis<T>& w, i
   }
 }
 
-// Rows `first` to `end` of all N * OH of y (N, OH, OW, C), from x (N, H, W, C): along the rows first.
-// `row` is scratch memory for W * C elements and a vector more, which is read but means nothing. y apart
-// from x.
+// Rows `first` to `end` of all N * OH of y (N, OH, OW, C), from x (N, H, W, C): along the rows
+// first. `row` is scratch memory for W * C elements plus one vector, which is read but ignored. y
+// must not overlap x.
 template <class T>
 void resample(T* y, T* row, const T* x, index_t first, index_t end, const Resample<T>& p) {
   const index_t n = p.w.in * p.channels;

@@ -1,21 +1,22 @@
-// Which table is in use. Not for the instruction-set units.
+// Selection of the kernel table. Not for the instruction-set units.
 #pragma once
 
 #include "kernels/table.h"
 
 namespace nnfast {
 
-// The tables that were built and that this machine can run, the best last.
+// The tables that were built and that this machine can run, the best one last.
 struct KernelTables {
   const KernelTable* table[4];
   int count;
 };
 KernelTables available_tables();
 
-// Chooses the table of that name; null or empty: the best. Throws a ValueError that lists the valid
-// names where there is none. Call once, when the module loads, before any kernel.
+// Selects the table of the given name; null or empty: the best. Throws a ValueError that lists the
+// valid names if there is none. Called once, when the module is loaded, before any kernel.
 void select_table(const char* name);
-// Takes the caller's, which stays the caller's: tests wrap kernels to see which of them run.
+// Selects the caller's table, which must outlive its use: tests wrap kernels to see which of them
+// run.
 void select_table(const KernelTable& table);
 const KernelTable& active_table();
 

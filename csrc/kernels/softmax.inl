@@ -1,4 +1,4 @@
-// Softmax over rows, shifted by the row's largest element so that no exponential overflows.
+// Softmax over rows, shifted by the maximum of the row so that no exponential overflows.
 #include "kernels/reduce.inl"
 
 // The vector of exp(x - shift) at position i, 0 in the lanes past the row.
@@ -16,7 +16,7 @@ NNF_INLINE T log_of(T s) {
 template <class T>
 NNF_INLINE void softmax_row(T* y, const T* x, index_t n) {
   const Vec<T> shift = broadcast<T>(row_max(x, n));
-  Vec<T> rest;  // what is less than a vector stays in a register
+  Vec<T> rest;  // a partial vector at the end stays in a register
   const Vec<T> sum = broadcast<T>(lane_sum<T>(n, [&](index_t i, int count) {
     const Vec<T> e = shifted_exp(x, i, count, shift);
     if (count == Vec<T>::lanes) {
@@ -31,8 +31,8 @@ NNF_INLINE void softmax_row(T* y, const T* x, index_t n) {
   });
 }
 
-// y (rows, n) = x - log sum exp(x) for as many rows as a vector has lanes, or fewer: one logarithm for
-// all of them. y may be x.
+// y (rows, n) = x - log sum exp(x) for at most as many rows as a vector has lanes, with one
+// logarithm for all of them. y may be x.
 template <class T>
 NNF_INLINE void log_softmax_rows(T* y, const T* x, index_t rows, index_t n) {
   T shift[Vec<T>::lanes] = {}, sum[Vec<T>::lanes] = {};
@@ -87,9 +87,9 @@ void softmax_backward(T* dx, const T* dy, const T* y, index_t rows, index_t n, b
   }
 }
 
-// value = (log sum exp(x)) sum t - sum t x; d = (softmax(x) sum t - t) scale, with the targets
-// smoothed: t = (1 - e) t + e / K. A class of t = 0 adds nothing to the value, though x be -inf. d_logits may
-// be logits; it is 0 in rows whose row_scale is 0, whatever they hold.
+// value = (log sum exp(x)) sum t - sum t x; d = (softmax(x) sum t - t) scale, with smoothed targets
+// t = (1 - e) t + e / K. A class of t = 0 adds nothing to the value, even if x is -inf. d_logits
+// may be logits; it is 0 in rows whose row_scale is 0, whatever their values.
 template <class T>
 void softmax_cross_entropy(const SoftmaxCrossEntropy<T>& p) {
   const index_t n = p.classes;

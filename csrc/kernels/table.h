@@ -14,10 +14,10 @@ struct Kernels {
 #undef NNF_KERNEL
 #undef NNF_FAMILY
   int lanes;
-  index_t gemm_columns;          // the widest panel of gemm_panel
-  index_t gemm_rows;             // of a tile of such a panel
-  int fma_chains;                // of fma_peak
-  bool partial_loads_are_cheap;  // B may be read in place where its width is no multiple of lanes
+  index_t gemm_columns;          // widest panel of gemm_panel
+  index_t gemm_rows;             // rows of a tile of such a panel
+  int fma_chains;                // number of chains of fma_peak
+  bool partial_loads_are_cheap;  // B is not copied if its width is not a multiple of lanes
 
   // n, up to whole vectors.
   index_t padded(index_t n) const { return (n + lanes - 1) / lanes * lanes; }

@@ -1,4 +1,5 @@
-// One family of kernels for one instruction set: what unit.cpp.in names. Rules: README.md in this folder.
+// One family of kernels for one instruction set, included by unit.cpp.in. Rules: README.md in this
+// folder.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #else
@@ -21,8 +22,8 @@ namespace {
 
 #include NNF_UNIT_SOURCE
 
-// The kernels of this family alone: NNF_UNIT_IS_<family> is 1 for it and, as any unknown name in an #if, 0 for
-// all others.
+// Only the kernels of this family: NNF_UNIT_IS_<family> is 1 for it and, like any unknown name in
+// an #if, 0 for all others.
 template <class T>
 void add_kernels(Kernels<T>& table) {
 #define NNF_FAMILY(family) NNF_UNIT_IS_##family

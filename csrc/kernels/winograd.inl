@@ -1,8 +1,10 @@
-// Winograd's F(2 x 2, 3 x 3) (Lavin, Gray 2015, arXiv:1509.09308): tiles of 4 x 4 inputs, two apart, give
-// 2 x 2 outputs for 16 multiplications instead of 36. Element (i, j) of a tile is its number 4 i + j.
+// Winograd's F(2 x 2, 3 x 3) (Lavin, Gray 2015, arXiv:1509.09308): tiles of 4 x 4 inputs, with a
+// stride of 2, give 2 x 2 outputs with 16 multiplications instead of 36. Element (i, j) of a tile
+// has index 4 i + j.
 
-// out: for each of the 16 elements, `plane` apart, a matrix (tiles, channels): B^T d B for the tiles of
-// one row, the first of which begins at column `first`. Half of a tile's columns are the next one's too.
+// out: for each of the 16 elements, `plane` apart, a matrix (tiles, channels): B^T d B for the
+// tiles of one row, the first of which starts at column `first`. Adjacent tiles share half of their
+// columns.
 template <class T>
 void winograd_input(const WinogradInput<T>& p) {
   for_each_vector<T>(p.channels, [&](index_t c, auto count) {
@@ -40,7 +42,7 @@ void winograd_input(const WinogradInput<T>& p) {
   });
 }
 
-// y: A^T m A for a row of tiles, plus bias, scaled and max(0, .) if asked.
+// y: A^T m A for a row of tiles, plus bias, scaled and max(0, .) if requested.
 template <class T>
 void winograd_output(const WinogradOutput<T>& p) {
   for_each_vector<T>(p.columns, [&](index_t c, auto count) {
@@ -75,8 +77,8 @@ void winograd_output(const WinogradOutput<T>& p) {
   });
 }
 
-// out: 16 times n numbers, `plane` apart: G g G^T, element by element, of a kernel of nine planes (n)
-// each; `turned`: of the kernel turned by half a turn.
+// out: 16 times n numbers, `plane` apart: G g G^T, element by element, of a kernel of nine planes
+// (n) each; `turned`: of the kernel rotated by 180 degrees.
 template <class T>
 void winograd_kernel(T* out, index_t plane, const T* kernel, index_t n, bool turned) {
   const Vec<T> half = broadcast<T>(T(0.5));
@@ -105,7 +107,7 @@ void winograd_kernel(T* out, index_t plane, const T* kernel, index_t n, bool tur
   });
 }
 
-// The gradient of the output's transform, along one axis: A dy.
+// The gradient of the output transform along one axis: A dy.
 template <class T>
 NNF_INLINE void winograd_gradient_axis(Vec<T> a, Vec<T> b, Vec<T> (&out)[4]) {
   out[0] = a;
@@ -114,8 +116,8 @@ NNF_INLINE void winograd_gradient_axis(Vec<T> a, Vec<T> b, Vec<T> (&out)[4]) {
   out[3] = -b;
 }
 
-// out: for each of the 16 elements, `plane` apart, a matrix (tiles, channels): A dy A^T for the tiles of
-// one row. Beyond the outputs dy is 0.
+// out: for each of the 16 elements, `plane` apart, a matrix (tiles, channels): A dy A^T for the
+// tiles of one row. Beyond the outputs, dy is 0.
 template <class T>
 void winograd_gradient(const WinogradGradient<T>& p) {
   for_each_vector<T>(p.channels, [&](index_t c, auto count) {

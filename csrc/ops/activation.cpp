@@ -14,7 +14,7 @@ struct Entry {
   Activation kind;
   double default_alpha;
   bool reads_input;
-  double cost;  // of an element forward, in nanoseconds, roughly, on one thread
+  double cost;  // rough cost of an element forward, in nanoseconds on one thread
 };
 
 constexpr Entry kEntries[] = {

@@ -69,7 +69,7 @@ LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
 
 namespace {
 
-// Rows of one position: values and gradient in one pass over the logits.
+// Rows with one position: values and gradient in one pass over the logits.
 template <class T>
 void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale,
                   double scale, const LossOptions& options) {
@@ -84,7 +84,7 @@ void softmax_rows(T* value, T* d_prediction, const LossInputs<T>& in, const T* r
   });
 }
 
-// Rows of several positions, which share the row's value and scale.
+// Rows with several positions, which share the value and the scale of the row.
 template <class T>
 void softmax_positions(T* value, T* d_prediction, const LossInputs<T>& in, const T* row_scale,
                        double scale, const LossOptions& options) {

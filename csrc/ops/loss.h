@@ -10,33 +10,33 @@ namespace nnfast {
 
 struct LossOptions {
   Loss kind = Loss::mse;
-  bool softmax = false;  // cross-entropy of logits, fused with softmax; kind is not used
+  bool softmax = false;  // cross-entropy of logits, fused with softmax; kind is unused
   double delta = 1;      // of huber
   double label_smoothing = 0;
 };
 
 const std::vector<std::string>& loss_names();
-// Checks the options too. `where` opens the error.
+// Checks the options too. Errors begin with `where`.
 LossOptions parse_loss(const std::string& name, bool from_logits, double delta,
                        double label_smoothing, const std::string& where);
 
-// Predictions (rows, positions, n) and what they should be: one label a position, or values of the
-// same shape. Losses other than cross-entropy see positions * n numbers a row.
+// Predictions (rows, positions, n) and targets: one label per position, or values of the same
+// shape. Losses other than cross-entropy treat a row as positions * n numbers.
 template <class T>
 struct LossInputs {
   const T* prediction;
   const int32_t* labels;  // (rows, positions), or null
-  const T* targets;       // (rows, positions, n), where labels is null
+  const T* targets;       // (rows, positions, n), if labels is null
   index_t rows, positions, n;
 };
 
-// value (rows), not weighted, or null; d_prediction, or null: d value / d prediction times scale and
-// row_scale (rows, or null for 1); 0 in rows of a row_scale of 0, whatever they hold.
+// value (rows), unweighted, or null; d_prediction, or null: d value / d prediction times scale and
+// row_scale (rows, or null for 1); 0 in rows with a row_scale of 0, whatever their values.
 template <class T>
 void loss_values(T* value, T* d_prediction, const LossInputs<T>& inputs, const T* row_scale,
                  double scale, const LossOptions& options);
 
-// value (rows) *= weights, but 0 where the weight is 0, whatever the value: such rows are left out.
+// value (rows) *= weights, but 0 where the weight is 0, whatever the value: such rows are ignored.
 template <class T>
 void weigh_rows(T* value, const T* weights, index_t rows);
 

@@ -1,26 +1,27 @@
-// Reductions on all threads, cut by shapes alone and combined in one order.
+// Reductions on all threads, split by shape alone and combined in a fixed order.
 #pragma once
 
 #include "kernels/params.h"
 
 namespace nnfast {
 
-// The sum of x (n), in tiles of 4096 whose sums are added up in float64.
+// The sum of x (n), in tiles of 4096 whose sums are added in float64.
 template <class T>
 double sum_all(const T* x, index_t n);
-// out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added up in order.
+// out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added in order.
 template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n);
-// out (n) += likewise, on the calling thread; `row` elements from one row to the next.
+// out (n) += likewise, on the calling thread; `row` is the stride between rows.
 template <class T>
 void add_columns(T* out, const T* x, index_t row, index_t rows, index_t n);
-// Whether none of x (n) is infinite or NaN.
+// Whether x (n) contains no infinity or NaN.
 template <class T>
 bool all_finite(const T* x, index_t n);
 
-// Numbers far from where sums, squares and an optimiser's update overflow: below 2^41 (float) or 2^401
-// (double), and their squares. A check costs what one for infinity and NaN costs: products with a constant
-// that overflows with half of that are added up. So it may also say no where numbers almost as large add up.
+// "Moderate" numbers are far from overflow of sums, squares and an optimizer's update: below 2^41
+// (float) or 2^401 (double), and so are their squares. The check costs as much as one for infinity
+// and NaN: it sums products with a constant that overflow for numbers half as large, so it may also
+// fail if numbers almost as large accumulate.
 template <class T>
 constexpr double kModerate = sizeof(T) == 4 ? 0x1p41 : 0x1p401;
 

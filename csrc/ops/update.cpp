@@ -8,7 +8,7 @@
 namespace nnfast {
 namespace {
 
-// Vectors of state read and written cost about this many nanoseconds an element.
+// Reading and writing a state vector costs about this many nanoseconds per element.
 constexpr double kSgdCost = 0.2;
 constexpr double kAdamCost = 0.6;
 

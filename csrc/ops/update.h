@@ -1,15 +1,15 @@
-// Optimiser updates on all threads.
+// Optimizer updates on all threads.
 #pragma once
 
 #include "kernels/params.h"
 
 namespace nnfast {
 
-// velocity may be null where the momentum is 0.
+// velocity may be null if the momentum is 0.
 template <class T>
 void sgd_update(T* parameters, T* velocity, const T* gradients, index_t n, const SgdParams& p);
 
-// Step number `step`, counted from 1.
+// `step` is the number of the step, from 1.
 template <class T>
 void adam_update(T* parameters, T* m, T* v, const T* gradients, index_t n, double learning_rate,
                  double beta_1, double beta_2, double epsilon, uint64_t step);

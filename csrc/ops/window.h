@@ -1,4 +1,4 @@
-// A window that slides over the two axes of an image: convolution, pooling.
+// A window that slides over the two axes of an image, for convolution and pooling.
 #pragma once
 
 #include <string>
@@ -22,15 +22,17 @@ struct Window {
   bool is_padded() const { return h.before || h.after || w.before || w.after; }
 };
 
-// "valid": none. "same": output size ceil(in / stride), the odd element after (as in Keras). Else
-// explicit: before and after for each axis, (top, bottom, left, right) or (left, right).
+// "valid": none. "same": output size ceil(in / stride), an odd element of padding coming last (as
+// in Keras). Otherwise explicit: before and after for each axis, (top, bottom, left, right) or
+// (left, right).
 struct Padding {
   std::string name;  // "valid", "same", or "" for explicit
   std::vector<int64_t> amounts;
 };
 
-// `axes` is 1 (then h is trivial) or 2; the vectors hold a number for each. Throws a ValueError that
-// names `where` where a size is not positive, too large, or the window larger than the padded input.
+// `axes` is 1 (then h is trivial) or 2; the vectors hold one number per axis. Throws a ValueError
+// that names `where` if a size is not positive or too large, or the window is larger than the
+// padded input.
 Window make_window(const std::string& where, const std::vector<int64_t>& in,
                    const std::vector<int64_t>& kernel, const std::vector<int64_t>& strides,
                    const std::vector<int64_t>& dilation, const Padding& padding);

@@ -1,16 +1,16 @@
 // Elementary functions of Vec<T>, T = float or double: exp, expm1, log, log1p, tanh, sigmoid, erf,
 // normal, softplus, sincos_2pi. Included inside namespace nnfast::<isa>::{anonymous}, after vec.h.
 //
-// No branches, and the same operations in the same order on every instruction set: those with fma
-// give the same bits. NaN in, NaN out. Subnormal arguments count in full; subnormal results are
-// right to one unit, except where a function says that they are 0.
+// No branches, and the same operations in the same order on every instruction set: all with fma
+// give the same bits. NaN in, NaN out. Subnormal arguments are handled exactly; subnormal results
+// are accurate to one unit, except where a function states that they are 0.
 //
-// Each function states its largest measured error in ULP of the exact result: for float over every
-// number from 2^-27 to 2^7 in size (and samples of the others), then for double over 3 million
-// samples. The baseline, whose fma rounds twice, stays below 2.4 (erf), 2 (sigmoid), 1.8 (others).
+// Each function states its largest measured error in ULP: for float over all numbers from 2^-27 to
+// 2^7 in magnitude (and samples of the others), then for double over 3 million samples. The
+// baseline, whose fma rounds twice, stays below 2.4 (erf), 2 (sigmoid) and 1.8 (others).
 //
-// Tables are minimax polynomials, lowest power first; tools/fit_math.py prints them. A polynomial
-// is the small part of a sum whose large part is exact, so that the sum rounds once in effect.
+// Tables are minimax polynomials, lowest power first, printed by tools/fit_math.py. A polynomial is
+// the small part of a sum whose large part is exact, so that effectively the sum rounds only once.
 //
 // References: W. J. Cody and W. Waite, Software Manual for the Elementary Functions (1980), for the
 // reduction by ln 2 in two parts; J.-M. Muller, Elementary Functions, 3rd ed. (2016),
@@ -79,7 +79,7 @@ NNF_INLINE Vec<T> polynomial(Vec<T> x) {
   }
 }
 
-// x, or the bound that it passes; NaN stays NaN, for it is the second operand.
+// x clamped to a bound; NaN is kept, because it is the second operand.
 template <class T>
 NNF_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
   return min(broadcast<T>(high), max(broadcast<T>(low), x));
@@ -135,8 +135,8 @@ NNF_INLINE Vec<T> scaled_expm1(ReducedExponential<T> x, Vec<T> n) {
   return fma(scale, expm1_tail(x), fma(scale, x.high, scale - broadcast<T>(T(1))));
 }
 
-// exp(x) = 2^n exp(r). Error: 0.91, 0.89.
-// inf where it overflows; 0 below 2^-126.5 (float) or 2^-1022.5 (double).
+// exp(x) = 2^n exp(r). Error: 0.91, 0.89. Infinite on overflow; 0 below 2^-126.5 (float) or
+// 2^-1022.5 (double).
 template <class T>
 NNF_INLINE Vec<T> exp(Vec<T> x) {
   using Constants = MathConstants<T>;
@@ -147,7 +147,7 @@ NNF_INLINE Vec<T> exp(Vec<T> x) {
   return fma(y, reduced.n - n, y);
 }
 
-// exp(x) for x <= 0, which overflows nowhere: the same bits.
+// exp(x) for x <= 0, which cannot overflow; same bits as exp.
 template <class T>
 NNF_INLINE Vec<T> exp_nonpositive(Vec<T> x) {
   const auto reduced = reduce_exponential(max(broadcast<T>(MathConstants<T>::exp_low), x));
@@ -171,7 +171,8 @@ NNF_INLINE Vec<T> sigmoid(Vec<T> x) {
   constexpr T low = MathConstants<T>::exp_low;
   const auto reduced = reduce_exponential(clamp(-x, low, -low));
   const Vec<T> scale = pow2(reduced.n);
-  // 1 + 2^n + 2^n expm1(r), the smaller of 1 and 2^n first: the error of that sum weighs less.
+  // 1 + 2^n + 2^n expm1(r), adding the smaller of 1 and 2^n first, which makes the error of that
+  // sum count less.
   const Vec<T> smaller = fma(scale, reduced.high + expm1_tail(reduced), min(scale, one));
   const Vec<T> y = one / (max(scale, one) + smaller);
   return select(less(x, broadcast<T>(low)), zero<T>(), y);
@@ -235,7 +236,7 @@ struct ErfTable<double> {
 };
 
 // erf(x) = -expm1(log(1 - erf(|x|))) with the sign of x. Error: 1.80, 2.09.
-// The error of the exponent weighs less than its relative size, by y / (exp(y) - 1) at exponent -y.
+// The relative error of the exponent is reduced by the factor y / (exp(y) - 1) at exponent -y.
 template <class T>
 NNF_INLINE Vec<T> erf(Vec<T> x) {
   using Table = ErfTable<T>;
@@ -264,8 +265,9 @@ struct NormalTable<double> {
       -0.041829391037412254,  0.004101838007619242};
 };
 
-// Phi(x), the normal distribution function, of finite x, given bell = exp(-x^2 / 2). Error: 2.2, 1.8, in units of
-// 2^-24 and 2^-53 here; in ULP it grows, where Phi is small, with x^2: 90 (float) at x = -12.
+// Phi(x), the standard normal distribution function, for finite x, given bell = exp(-x^2 / 2).
+// Error: 2.2, 1.8 in units of 2^-24 and 2^-53; in ULP it grows with x^2 where Phi is small: 90
+// (float) at x = -12.
 template <class T>
 NNF_INLINE Vec<T> normal(Vec<T> x, Vec<T> bell) {
   constexpr T slope = T(0.3);
@@ -324,7 +326,7 @@ NNF_INLINE Vec<T> log_normal(Vec<T> x, Vec<T> scaled, Vec<T> correction) {
   return fma(n, broadcast<T>(Constants::ln2_high), f + tail);
 }
 
-// y, but -inf where x = pole, NaN where x < pole, and x where x is inf or NaN.
+// y, but -inf if x = pole, NaN if x < pole, and x if x is inf or NaN.
 template <class T>
 NNF_INLINE Vec<T> with_log_limits(Vec<T> y, Vec<T> x, T pole) {
   using Constants = MathConstants<T>;
@@ -344,7 +346,7 @@ NNF_INLINE Vec<T> log(Vec<T> x) {
   return with_log_limits(log_normal(normal, scaled, zero<T>()), x, T(0));
 }
 
-// log1p(x) for finite x > -1: log(u) + c / u, u = 1 + x rounded, c what the rounding lost.
+// log1p(x) for finite x > -1: log(u) + c / u, where u is 1 + x rounded and c its rounding error.
 template <class T>
 NNF_INLINE Vec<T> log1p_finite(Vec<T> x) {
   const Vec<T> one = broadcast<T>(T(1));
@@ -359,7 +361,8 @@ NNF_INLINE Vec<T> log1p(Vec<T> x) {
   return with_log_limits(copysign(log1p_finite(x), x), x, T(-1));
 }
 
-// softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). Error: 1.67, 1.66. 0 where exp is.
+// softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). Error: 1.67, 1.66. 0 where exp is
+// 0.
 template <class T>
 NNF_INLINE Vec<T> softplus(Vec<T> x) {
   return max(zero<T>(), x) + log1p_finite(exp_nonpositive(-abs(x)));
@@ -395,9 +398,9 @@ struct CosineTable<double> {
                                  -1.714315988608674,  0.27945418960657764};
 };
 
-// Sine and cosine of 2 pi u for 0 <= u < 1. Error: 1.01, 1.03.
-// v = u - round(u) has the same ones; |sin| is that of w = min(|v|, 1/2 - |v|), |cos| that of
-// 1/4 - w with sine and cosine swapped; the smaller of w and 1/4 - w, at most 1/8, is exact.
+// Sine and cosine of 2 pi u for 0 <= u < 1. Error: 1.01, 1.03. They equal those of v = u -
+// round(u). |sin| is that of w = min(|v|, 1/2 - |v|), and |cos| is that of 1/4 - w with sine and
+// cosine swapped; the smaller of w and 1/4 - w, at most 1/8, is exact.
 template <class T>
 NNF_INLINE void sincos_2pi(Vec<T> u, Vec<T>& sine, Vec<T>& cosine) {
   const Vec<T> quarter = broadcast<T>(T(0.25));

@@ -1,43 +1,43 @@
-// The contract of Vec<T>, T = float or double: what every vec_<isa>.h provides, and what is built
+// The interface of Vec<T>, T = float or double: what every vec_<isa>.h provides, and what is built
 // on it here. Included inside namespace nnfast::<isa>::{anonymous}, after the vec_<isa>.h.
 //
-//   NNF_VECTOR_REGISTER                the compiler's letter for such a register
+//   NNF_VECTOR_REGISTER                inline-assembly constraint of a vector register
 //   Vec<T>::lanes                      number of elements
 //   load(p), store(p, v)               any alignment
-//   stream(p, v)                       store past the caches, p aligned; finish_streams() before others read
+//   stream(p, v)                       non-temporal store, p aligned; finish_streams() before others read
 //   load_partial(p, n)                 first n lanes (0 <= n <= lanes), the others 0; reads nothing else
 //   store_partial(p, v, n)             first n lanes; writes nothing else
 //   broadcast<T>(s)
 //   + - * / and unary -                IEEE, one rounding each
 //   fma(a, b, c)  = a*b + c            one rounding (two on the baseline, which has no fma)
 //   fnma(a, b, c) = c - a*b
-//   min(a, b)     = a < b ? a : b      the second operand when either is NaN
+//   min(a, b)     = a < b ? a : b      the second operand if either is NaN
 //   max(a, b)     = a > b ? a : b
 //   abs, sqrt, copysign(magnitude, sign)
 //   less, less_equal, equal -> Mask<T> false for NaN; not_equal: true for it
-//   select(mask, a, b)                 mask ? a : b, lane by lane
+//   select(mask, a, b)                 mask ? a : b in each lane
 //   mask | mask, any(mask)
 //   move_down<half>(v)                 lane i + half in lane i, for i < half; half = lanes / 2, ..., 2, 1
 //   pow2(n)                            2^n for integral n in the normal range
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
-//   reciprocal_estimate(x)             float only, 2^-100 < x < 2^100: within 5.1 %, the same on all
-//   widen_bytes<T>(p, n)               n bytes as numbers, the lanes after them 0
+//   reciprocal_estimate(x)             float only, 2^-100 < x < 2^100: within 5.1 %, same on all sets
+//   widen_bytes<T>(p, n)               n bytes as numbers, other lanes 0
 //   gather16(out, from, at)            out[k] = from[at[k]] for k < 16; int32_t, float, double
 //   transpose_square(dst, row, src, row)  a square of `lanes` rows and columns
 //
-// Words: unsigned integers of 64 bits, as many as a Vec<double> has lanes, for random numbers.
+// Words: vectors of unsigned 64-bit integers with the lanes of Vec<double>, for random numbers.
 //
 //   load_words(p), store_words(p, v), broadcast_words(s), ^
 //   upper_half(v)                      v >> 32
 //   multiply_lower_halves(a, b)        (a mod 2^32) (b mod 2^32), 64 bits
 //
-// Constants that choose between forms of a kernel; none of them changes a bit of its results.
+// Constants that select between variants of a kernel; none of them changes a bit of its results.
 //
 //   kHasFma                            fma rounds once: bits are those of every set that has it
 //   kPartialLoadsAreCheap              a masked load, not a loop over lanes: edges need no copy
 //   kGemmVectors                       vectors of columns in a product's tile
-//   gemm_rows(vectors)                 rows of a tile of so many vectors: what the registers hold
-//   kGemmUnrolls                       whether a full tile takes several steps of k in one turn
+//   gemm_rows(vectors)                 rows of a tile of that many vectors, limited by the registers
+//   kGemmUnrolls                       whether the loop of a full tile is unrolled over k
 #pragma once
 
 // Nearest integer, ties to even, for |x| < 2^22 (float) or 2^51 (double): the sum rounds at the
@@ -81,8 +81,8 @@ NNF_INLINE void add_multiple(Vec<T> (&sum)[N], const T* a, const Vec<T> (&b)[N])
   NNF_UNROLL for (int v = 0; v < N; ++v) sum[v] = fma(factor, b[v], sum[v]);
 }
 
-// Makes the compiler forget where a value comes from: it held copies of the one vector that all sums
-// of a tile start from in more registers than there are.
+// Hides the origin of a value from the compiler, which otherwise kept several copies of the one
+// vector from which all sums of a tile start, more than there are registers.
 template <class V>
 NNF_INLINE V forget_origin(V a) {
 #if !defined(_MSC_VER) || defined(__clang__)
@@ -91,7 +91,7 @@ NNF_INLINE V forget_origin(V a) {
   return a;
 }
 
-// Ask for the cache line at p, to be read or written. Any address will do.
+// Prefetch the cache line at p for reading or writing. Any address is allowed.
 template <class T>
 NNF_INLINE void prefetch_for_reading(const T* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -109,7 +109,7 @@ NNF_INLINE void prefetch_for_writing(const T* p) {
 #endif
 }
 
-// For code that has a single number in hand.
+// For single numbers.
 template <class T>
 NNF_INLINE T first_lane(Vec<T> v) {
   T lanes[Vec<T>::lanes];
@@ -117,7 +117,7 @@ NNF_INLINE T first_lane(Vec<T> v) {
   return lanes[0];
 }
 
-// All lanes combined by one fixed tree: lane j with lane j + lanes / 2, then with j + lanes / 4, ...
+// Combines all lanes in a fixed tree: lane j with lane j + lanes / 2, then with j + lanes / 4, ...
 template <class T, class Combine, int half = Vec<T>::lanes / 2>
 NNF_INLINE T fold_lanes(Vec<T> v, const Combine& combine) {
   if constexpr (half == 0) {
@@ -138,8 +138,8 @@ NNF_INLINE Mask<T> first_lanes(int n) {
   return less(load(LaneNumbers<T>::c), broadcast<T>(static_cast<T>(n)));
 }
 
-// A count that a body `[](index_t offset, auto count)` knows at compile time: it is then compiled twice, once
-// for whole vectors alone. Large bodies, which are not inlined, gain by it.
+// A count that a body `[](index_t offset, auto count)` knows at compile time, so that it is
+// compiled twice, once for whole vectors only. This pays for large bodies, which are not inlined.
 template <class T>
 struct WholeVector {
   constexpr operator int() const { return Vec<T>::lanes; }
@@ -160,7 +160,7 @@ struct VectorCount {
 };
 
 // Calls body(offset, VectorCount, lanes of the last vector) for strips of n columns: of 4 vectors,
-// whose sums do not wait for each other, then of one.
+// whose sums are independent of each other, then of one.
 template <class T, class Body>
 NNF_INLINE void for_each_strip(index_t n, Body body) {
   constexpr int lanes = Vec<T>::lanes;
@@ -170,7 +170,7 @@ NNF_INLINE void for_each_strip(index_t n, Body body) {
   if (j < n) body(j, VectorCount<1>(), static_cast<int>(n - j));
 }
 
-// load_partial and store_partial without their cost when the count is the compile-time width.
+// load_partial and store_partial, at no cost if the count is the compile-time width.
 template <class T>
 NNF_INLINE Vec<T> load_n(const T* p, int n) {
   return n == Vec<T>::lanes ? load(p) : load_partial(p, n);
@@ -189,15 +189,16 @@ NNF_INLINE void fill_zero(T* y, index_t n) {
   for_each_vector<T>(n, [=](index_t i, int count) { store_n(y + i, zero<T>(), count); });
 }
 
-// v with the lanes after the first n set to 0.
+// v with all lanes but the first n set to 0.
 template <class T>
 NNF_INLINE Vec<T> keep_first(Vec<T> v, int n) {
   return n == Vec<T>::lanes ? v : select(first_lanes<T>(n), v, zero<T>());
 }
 
-// A sum in 16 (float) or 8 (double) virtual lanes, folded by one fixed tree, so that it is the
-// same on every width: lane j sums elements j, j + 16, j + 32, ... Sums of more than kSumTile elements are made of
-// those of tiles, in float64: the errors of a chain grow with its length.
+// A sum in 16 (float) or 8 (double) virtual lanes, combined in a fixed tree, so that it is the same
+// for every vector width: lane j sums elements j, j + 16, j + 32, ... Sums of more than kSumTile
+// elements are computed in tiles, which are added in float64, because the error of a chain grows
+// with its length.
 constexpr index_t kSumTile = 4096;
 
 template <class T>
@@ -217,7 +218,8 @@ struct LaneSum {
   }
 };
 
-// The sum over begin <= i < end of term(i, count), where term gives a vector whose lanes past count are 0.
+// The sum over begin <= i < end of term(i, count), which returns a vector whose lanes past count
+// are 0.
 template <class T, class Term>
 NNF_INLINE T lane_sum_of_tile(index_t begin, index_t end, const Term& term) {
   constexpr int lanes = Vec<T>::lanes;
@@ -245,7 +247,7 @@ NNF_OUTLINE T lane_sum_of_tiles(index_t n, const Term& term) {
   return static_cast<T>(total);
 }
 
-// Short sums stand where they are wanted: for rows of ten a loop over tiles took a tenth of softmax's time.
+// Short sums are inlined: for rows of ten, a loop over tiles took a tenth of the time of softmax.
 template <class T, class Term>
 NNF_INLINE T lane_sum(index_t n, const Term& term) {
   return n <= kSumTile ? lane_sum_of_tile<T>(0, n, term) : lane_sum_of_tiles<T>(n, term);

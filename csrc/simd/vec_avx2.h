@@ -1,4 +1,4 @@
-// Vec<T> in AVX2 with FMA. Contract: vec.h.
+// Vec<T> in AVX2 with FMA. Interface: vec.h.
 #define NNF_VECTOR_REGISTER "x"
 
 template <class T>
@@ -46,7 +46,7 @@ NNF_INLINE void stream(double* p, Vd a) { _mm256_stream_pd(p, a.v); }
 NNF_INLINE void finish_streams() { _mm_sfence(); }
 NNF_INLINE Vf load_partial(const float* p, int n) { return {_mm256_maskload_ps(p, first8(n))}; }
 NNF_INLINE Vd load_partial(const double* p, int n) { return {_mm256_maskload_pd(p, first4(n))}; }
-// In pieces: masked stores take dozens of operations on AMD's processors.
+// In pieces, because masked stores take dozens of operations on AMD processors.
 NNF_INLINE void store_partial(float* p, Vf a, int n) {
   if (n >= 8) return _mm256_storeu_ps(p, a.v);
   __m128 rest = _mm256_castps256_ps128(a.v);
@@ -100,7 +100,8 @@ NNF_INLINE Vd fma(Vd a, Vd b, Vd c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
 NNF_INLINE Vf fnma(Vf a, Vf b, Vf c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 NNF_INLINE Vd fnma(Vd a, Vd b, Vd c) { return {_mm256_fnmadd_pd(a.v, b.v, c.v)}; }
 #if !defined(_MSC_VER) || defined(__clang__)
-// Where the compiler may choose, it moves sums to the factors' registers and, out of these, to memory.
+// If the compiler may choose, it moves sums to the registers of the factors and from there to
+// memory.
 NNF_INLINE void add_multiple(Vf (&sum)[2], const float* a, const Vf (&b)[2]) {
   __asm__("vbroadcastss %2, %%ymm15\n\tvfmadd231ps %3, %%ymm15, %0\n\tvfmadd231ps %4, %%ymm15, %1"
           : "+x"(sum[0].v), "+x"(sum[1].v)
@@ -176,7 +177,8 @@ NNF_INLINE Vf exponent(Vf x) {
   return {_mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))};
 }
 NNF_INLINE Vd exponent(Vd x) {
-  // There is no 64-bit integer to double conversion: put the 11 bits below the units place of 2^52.
+  // There is no conversion from 64-bit integers to double: place the 11 bits in the low bits of
+  // 2^52.
   const __m256i biased = _mm256_srli_epi64(_mm256_castpd_si256(x.v), 52);
   const __m256d shift = _mm256_set1_pd(4503599627370496.0);
   const __m256i placed = _mm256_or_si256(biased, _mm256_castpd_si256(shift));

@@ -1,4 +1,4 @@
-// Vec<T> in AVX-512 (F, BW, DQ, VL). Contract: vec.h.
+// Vec<T> in AVX-512 (F, BW, DQ, VL). Interface: vec.h.
 #define NNF_VECTOR_REGISTER "v"
 
 template <class T>

@@ -1,5 +1,5 @@
-// Vec<T> in Advanced SIMD (NEON) of 64-bit Arm. Contract: vec.h.
-// min and max are compare-and-select: the machine's own minimum treats NaN otherwise than x86.
+// Vec<T> in Advanced SIMD (NEON) of 64-bit Arm. Interface: vec.h. min and max are
+// compare-and-select, because the instructions treat NaN differently from x86.
 #define NNF_VECTOR_REGISTER "w"
 
 template <class T>
@@ -35,7 +35,7 @@ NNF_INLINE Vf load(const float* p) { return {vld1q_f32(p)}; }
 NNF_INLINE Vd load(const double* p) { return {vld1q_f64(p)}; }
 NNF_INLINE void store(float* p, Vf a) { vst1q_f32(p, a.v); }
 NNF_INLINE void store(double* p, Vd a) { vst1q_f64(p, a.v); }
-// No intrinsic stores past the caches.
+// There is no intrinsic for non-temporal stores.
 NNF_INLINE void stream(float* p, Vf a) { store(p, a); }
 NNF_INLINE void stream(double* p, Vd a) { store(p, a); }
 NNF_INLINE void finish_streams() {}

@@ -1,5 +1,5 @@
-// Vec<T> in SSE2, which every x86-64 has. No fma: fma(a, b, c) rounds twice here, so results differ
-// in the last bits from the other instruction sets. Contract: vec.h.
+// Vec<T> in SSE2, available on every x86-64. There is no fma: fma(a, b, c) rounds twice, so results
+// differ from the other instruction sets in the last bits. Interface: vec.h.
 #define NNF_VECTOR_REGISTER "x"
 
 template <class T>
@@ -140,7 +140,7 @@ NNF_INLINE Vf exponent(Vf x) {
   return {_mm_cvtepi32_ps(_mm_sub_epi32(biased, _mm_set1_epi32(127)))};
 }
 NNF_INLINE Vd exponent(Vd x) {
-  // The 11 exponent bits, put below the units place of 2^52, become a number.
+  // The 11 exponent bits, placed in the low bits of 2^52, become a number.
   const __m128i biased = _mm_srli_epi64(_mm_castpd_si128(x.v), 52);
   const __m128d shift = _mm_set1_pd(4503599627370496.0);
   const __m128i placed = _mm_or_si128(biased, _mm_castpd_si128(shift));

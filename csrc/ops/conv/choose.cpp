@@ -16,15 +16,15 @@ bool is_depthwise(const ConvShape& s) {
   return s.groups > 1 && s.groups == s.in_channels && s.groups == s.out_channels;
 }
 
-// Few channels leave the transforms more to do than they save; large kernels would take more than 8 MB of scratch
-// (float32) for each thread.
+// With few channels, the transforms cost more than they save; large kernels would need more than 8
+// MB of scratch memory (float32) per thread.
 bool channels_suit_winograd(const ConvShape& s) {
   constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
   return s.groups == 1 && std::min(s.in_channels, s.out_channels) >= kFewestChannels &&
          s.in_channels * s.out_channels <= kLargestKernel;
 }
 
-// Neighbouring outputs see three neighbouring inputs each.
+// Adjacent outputs read three adjacent inputs each.
 bool suits_winograd(const ConvShape& s) {
   const auto is_plain = [](const WindowAxis& a) {
     return a.kernel == 3 && a.stride == 1 && a.dilation == 1;
@@ -32,17 +32,17 @@ bool suits_winograd(const ConvShape& s) {
   return is_plain(s.window.h) && is_plain(s.window.w) && channels_suit_winograd(s);
 }
 
-// Neighbouring inputs are seen by three neighbouring outputs each, or, where a stride skips them, by none.
+// Adjacent inputs are read by three adjacent outputs each, or, if a stride skips them, by none.
 bool input_gradient_suits_winograd(const ConvShape& s) {
   const auto is_plain = [](const WindowAxis& a) { return a.kernel == 3 && a.stride == a.dilation; };
   return is_plain(s.window.h) && is_plain(s.window.w) && channels_suit_winograd(s);
 }
 
-// Whether folding does less work than a correlation of dy with the kernel.
+// Whether folding needs less work than a correlation of dy with the kernel.
 bool folding_pays(const ConvShape& s) {
   const WindowAxis &h = s.window.h, &w = s.window.w;
   if (s.groups != 1 || h.dilation != 1 || w.dilation != 1) return false;
-  // Multiplications in whole vectors of 16; a tenth more for the sums.
+  // Multiplications in whole vectors of 16; the sums add a tenth.
   constexpr index_t lanes = 16;
   const auto padded = [](index_t n) {
     return static_cast<double>((n + lanes - 1) / lanes * lanes);
@@ -54,10 +54,10 @@ bool folding_pays(const ConvShape& s) {
   return direct > 1.1 * folded;
 }
 
-// Whether one image's filters fill at most half of a vector.
+// Whether the filters fill at most half of a vector.
 template <class T>
 bool pairs_fit(const ConvShape& s) {
-  // Spread images stay in the second-level cache.
+  // The expanded images fit in the L2 cache.
   constexpr index_t kSpreadBytes = 256 * 1024;
   const index_t lanes = kernels<T>().lanes;
   const Window& w = s.window;

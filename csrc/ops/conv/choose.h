@@ -1,7 +1,8 @@
-// Which algorithm each pass of a convolution takes.
+// Selection of the algorithm for each pass of a convolution.
 //
-// The shape of one image decides. Algorithms round differently, and the bits must depend neither on the instruction set
-// nor on the number of threads or images. Only between those whose bits are the same may the instruction set decide.
+// It depends on the shape of one image. Algorithms round differently, and the bits must depend
+// neither on the instruction set nor on the number of threads or images. The instruction set may
+// decide only between algorithms with the same bits.
 #pragma once
 
 #include "ops/conv/shape.h"
@@ -9,11 +10,11 @@
 namespace nnfast {
 
 enum class ConvAlgorithm {
-  matmul,     // each pixel by itself: one matrix product over all of them (gemm/)
-  direct,     // an implicit product, whose rows are windows (correlate.h, kernel_gradient.cpp)
-  pairs,      // direct, with its bits, for two images in the halves of vectors (pairs.h)
-  depthwise,  // one filter for each channel: vectors of channels (depthwise.h)
-  winograd,   // 3 x 3 windows by tiles of 2 x 2 outputs (winograd.h, winograd_gradient.h)
+  matmul,     // each pixel separately: one matrix product over all of them (gemm/)
+  direct,     // an implicit product whose rows are windows (correlate.h, kernel_gradient.cpp)
+  pairs,      // direct, with the same bits, for two images in the halves of vectors (pairs.h)
+  depthwise,  // one filter per channel: vectors of channels (depthwise.h)
+  winograd,   // 3 x 3 windows in tiles of 2 x 2 outputs (winograd.h, winograd_gradient.h)
   fold,       // a product whose columns are windows, summed where they overlap (fold.h)
 };
 

@@ -34,8 +34,9 @@ index_t greatest_common_divisor(index_t a, index_t b) {
   return a;
 }
 
-// What inputs phase, phase + stride, ... get: from output (i + before - t dilation) / stride where
-// tap t divides. Such taps are `stride / g` apart, and their outputs dilation / g.
+// Contributions to the inputs phase, phase + stride, ...: from output (i + before - t dilation) /
+// stride for taps t where that is an integer. Such taps are `stride / g` apart, and their outputs
+// dilation / g.
 AxisTaps backward_taps(const WindowAxis& a, index_t phase) {
   const index_t g = greatest_common_divisor(a.stride, a.dilation);
   AxisTaps taps;
@@ -71,7 +72,7 @@ Gemm<T> product(T* c, const T* a, const T* b, const T* bias, index_t m, index_t 
   return p;
 }
 
-// `p` is of the first group; what the others read and write stands beside it.
+// `p` describes the first group; the pointers of the others are computed from it.
 template <class T>
 void correlate_by(ConvAlgorithm algorithm, Correlation<T> p, const ConvShape& s) {
   if (algorithm == ConvAlgorithm::depthwise) {
@@ -79,7 +80,7 @@ void correlate_by(ConvAlgorithm algorithm, Correlation<T> p, const ConvShape& s)
     correlate_depthwise(p);
     return;
   }
-  // Where a stride leaves no taps, there is nothing to transform.
+  // If a stride leaves no taps, there is nothing to transform.
   if (algorithm == ConvAlgorithm::winograd && p.h.count > 0 && p.w.count > 0) {
     correlate_by_winograd(p);
     return;

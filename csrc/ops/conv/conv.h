@@ -7,25 +7,25 @@
 
 namespace nnfast {
 
-// y = f(x * kernel + bias), its channels scaled before f. Each element is one chain of fma over (tap
-// row, tap column, channel), from the bias.
+// y = f(x * kernel + bias), with channels scaled before f. Each element is one chain of fma over
+// (tap row, tap column, channel), starting from the bias.
 template <class T>
 void conv_forward(T* y, const T* x, const T* kernel, const T* bias, index_t n, const ConvShape& s,
                   const ActivationParams& activation, const ColumnScale<T>& scaled = {});
 
-// dx = f(dy spread back through the kernel + bias): the gradient at the input, and with bias and
+// dx = f(transpose of the convolution applied to dy + bias): the input gradient, and with bias and
 // activation the forward pass of a transposed convolution.
 template <class T>
 void conv_input_gradient(T* dx, const T* dy, const T* kernel, const T* bias, index_t n,
                          const ConvShape& s, const ActivationParams& activation);
 
-// Partial sums of kernel gradients: the batch is cut into slabs by its shape alone, so that the bits
-// do not depend on the threads that share them.
+// Partial sums of kernel gradients: the batch is divided into slabs by its shape alone, so that the
+// bits do not depend on the number of threads.
 template <class T>
 class ConvKernelGradient {
  public:
-  // d_kernel = sum over the batch; d_bias too, unless null. Whether d_kernel is moderate: ops/reduce.h.
-  // Allocates with the first call and where the batch grows.
+  // d_kernel = sum over the batch; also d_bias, unless null. Returns whether d_kernel is moderate:
+  // ops/reduce.h. Allocates memory in the first call and when the batch grows.
   bool operator()(T* d_kernel, T* d_bias, const T* x, const T* dy, index_t n, const ConvShape& s);
 
  private:

@@ -11,13 +11,13 @@
 namespace nnfast {
 namespace {
 
-// A padded band stays in the second-level cache beside a panel of the kernel.
+// A padded band fits in the L2 cache together with a panel of the kernel.
 constexpr index_t kBandElements = 64 * 1024;
-// So do the panels that read it in turns.
+// So do the panels that read it in turn.
 constexpr index_t kKernelElements = 32 * 1024;
-// A panel of the kernel that could be read in place is copied where this many pixels use the copy.
+// A panel of the kernel that could be read in place is copied if this many pixels use the copy.
 constexpr index_t kPixelsThatPayForPacking = 400;
-// A core does about this many operations in a nanosecond.
+// A core does about this many operations per nanosecond.
 constexpr double kOperationsPerUnit = 80;
 
 template <class T>
@@ -32,8 +32,9 @@ class Correlator {
                                   p.w.lowest() + p.w.width(p.w.outputs) <= p.in_w)),
         merges_(p.w.spacing == 1 && (!in_place_ || p.channels == p.x_pixel)) {}
 
-  // Output rows [begin, end) of all images, numbered through. Band by band, and there panel by panel: a band
-  // is copied once, and its part of y stays in the second-level cache until it has all its columns.
+  // Output rows [begin, end) of all images, numbered consecutively. The outer loop is over bands,
+  // the inner one over panels: a band is copied once, and its part of y stays in the L2 cache until
+  // all its columns are computed.
   void run(index_t begin, index_t end) const {
     const index_t width = std::min<index_t>(table_.gemm_columns, p_.columns);
     const index_t panel_size = table_.padded(width) * depth_;
@@ -72,7 +73,7 @@ class Correlator {
   }
 
  private:
-  // Rows of pixels: the first, and the distances from pixel to pixel and from row to row.
+  // Rows of pixels: the first one, and the strides between pixels and between rows.
   struct Lines {
     const T* at;
     index_t pixel, line;
@@ -92,7 +93,7 @@ class Correlator {
     return p_.kernel + (h * p_.kernel_w + w) * p_.kernel_tap;
   }
 
-  // Reads the kernel in place, or in `packed` where as many pixels pay for the copy.
+  // Reads the kernel in place, or copies it to `packed` if enough pixels use the copy.
   GemmPanel<T> panel_of(index_t column, index_t columns, index_t pixels, const T* packed) const {
     GemmPanel<T> panel{};
     panel.a_k = 1;
@@ -137,7 +138,8 @@ class Correlator {
     }
   }
 
-  // Where the taps of output rows [first, first + rows) of an image lie: in x, or copied into `band`.
+  // Location of the taps of output rows [first, first + rows) of an image: in x, or copied to
+  // `band`.
   Lines lines_of(index_t image, index_t first, index_t rows, T* band) const {
     const T* x = p_.x + image * p_.in_h * p_.in_w * p_.x_pixel;
     if (in_place_) {
@@ -166,8 +168,8 @@ class Correlator {
   const Correlation<T>& p_;
   const Kernels<T>& table_;
   index_t depth_;
-  bool in_place_;  // no tap leaves the image
-  bool merges_;    // the taps of a row are one run of memory
+  bool in_place_;  // no tap lies outside the image
+  bool merges_;    // the taps of a row are contiguous
 };
 
 }  // namespace

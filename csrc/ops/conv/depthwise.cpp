@@ -11,10 +11,10 @@
 namespace nnfast {
 namespace {
 
-// Memory sets the pace: a core does about this many operations in a nanosecond.
+// Memory-bound: a core does about this many operations per nanosecond.
 constexpr double kOperationsPerUnit = 20;
 
-// The tap rows that lie inside of an image.
+// The tap rows that lie inside an image.
 struct TapRows {
   index_t begin, end;
 };

@@ -12,8 +12,8 @@ namespace {
 
 constexpr double kOperationsPerUnit = 60;
 
-// One image after the other, on the thread's scratch: the packed kernel, as many rows of windows as
-// the kernel is high, in turn, and pointers to them.
+// One image after the other, in the thread's scratch memory: the packed kernel, as many rows of
+// windows as the kernel is high, reused in turn, and pointers to them.
 template <class T>
 class Folder {
  public:
@@ -93,7 +93,7 @@ class Folder {
   const Kernels<T>& table_;
   index_t row_;  // elements of a row of windows
   T *packed_, *windows_;
-  T** covering_;  // the rows of windows over a row of dx
+  T** covering_;  // the rows of windows that cover a row of dx
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // The input gradient of a convolution as one matrix product for each row of dy and a sum of
-// overlapping windows. It wastes nothing on padding and fills whole vectors where channels are few.
+// overlapping windows. It wastes nothing on padding and fills whole vectors even with few channels.
 #pragma once
 
 #include "kernels/params.h"
@@ -7,8 +7,8 @@
 
 namespace nnfast {
 
-// dx = f(dy spread back through the kernel). For one group and no dilation. Each element is a sum over
-// (tap row, tap column) of chains over the filters.
+// dx = f(transpose of the convolution applied to dy). For one group and no dilation. Each element
+// is a sum over (tap row, tap column) of chains over the filters.
 template <class T>
 void conv_input_gradient_folded(T* dx, const T* dy, const T* kernel, index_t n, const ConvShape& s,
                                 const ActivationParams& activation);

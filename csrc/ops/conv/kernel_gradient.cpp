@@ -15,7 +15,7 @@
 namespace nnfast {
 namespace {
 
-// Partial sums take no more than this many elements, and the batch is cut into no more slabs.
+// Maximum number of elements of all partial sums, and maximum number of slabs of the batch.
 constexpr index_t kPartialElements = 1 << 20, kMaxSlabs = 8;
 constexpr double kOperationsPerUnit = 80;
 
@@ -24,12 +24,12 @@ index_t slabs_of(index_t n, const ConvShape& s) {
   return std::clamp<index_t>(fitting, 1, std::min(n, kMaxSlabs));
 }
 
-// Images or rows of images that are multiplied at a time.
+// Images or rows of images multiplied at a time.
 struct Block {
   index_t image, images, row, rows;
 };
 
-// The sums over one slab of images, for some rows of the kernel gradient seen as a matrix (taps and
+// The sums over one slab of images, for some rows of the kernel gradient as a matrix (taps and
 // channels, O).
 template <class T>
 class Slab {
@@ -37,8 +37,8 @@ class Slab {
   Slab(T* d_kernel, T* d_bias, const T* x, const T* dy, const ConvShape& s)
       : d_kernel_(d_kernel), d_bias_(d_bias), x_(x), dy_(dy), s_(s), table_(kernels<T>()) {}
 
-  // Images [begin, end), rows [first, last) of the matrix of one group. Overwrites, or adds to what
-  // earlier images left.
+  // Images [begin, end), rows [first, last) of the matrix of one group. Overwrites, or adds to the
+  // sums of earlier images.
   void run(index_t begin, index_t end, index_t first, index_t last, bool add = false) const {
     const Window& w = s_.window;
     const index_t rows = rows_of_chain(w);
@@ -86,7 +86,7 @@ class Slab {
     const index_t c = s_.in_channels, out = s_.out_channels;
     const index_t line = panel.a_inner / w.h.stride;
     const index_t group_in = c / s_.groups, group_out = out / s_.groups;
-    // Neighbouring taps of a row read neighbouring memory: one tall product.
+    // Adjacent taps of a row read adjacent memory: one tall product.
     const bool merged = w.w.dilation == 1 && s_.groups == 1;
     const index_t run = merged ? w.w.kernel * c : group_in;
     for (index_t m = first; m < last;) {
@@ -111,7 +111,7 @@ class Slab {
     }
   }
 
-  // Where the block's windows begin; padded images are copied. Sets the strides of images and rows.
+  // Start of the block's windows; padded images are copied. Sets the strides of images and rows.
   const T* source(const Block& block, GemmPanel<T>& panel) const {
     const Window& w = s_.window;
     const index_t c = s_.in_channels;
@@ -142,15 +142,16 @@ class Slab {
   const Kernels<T>& table_;
 };
 
-// Units of the gradient that threads may share: blocks of channels where a channel's taps are made
-// together, else its rows as a matrix.
+// Units of the gradient that threads may share: blocks of channels if all taps of a channel are
+// computed together, else rows of the matrix.
 index_t units_of(ConvAlgorithm algorithm, const ConvShape& s) {
   const auto blocks = [&](index_t block) { return (s.in_channels + block - 1) / block; };
   if (algorithm == ConvAlgorithm::depthwise) return blocks(kDepthwiseBlock);
   return algorithm == ConvAlgorithm::winograd ? blocks(kWinogradBlock) : s.kernel_rows();
 }
 
-// Two slabs in the halves of vectors, as far as both have whole chains; the rest comes afterwards.
+// Two slabs in the halves of vectors, as long as both have complete chains; the rest is done
+// afterwards.
 template <class T>
 void run_slab_pair(T* to, index_t each, bool with_bias, const T* x, const T* dy,
                    const index_t* bounds, const ConvShape& s) {
@@ -187,8 +188,8 @@ bool ConvKernelGradient<T>::operator()(T* d_kernel, T* d_bias, const T* x, const
   }
   const double cost =
       static_cast<double>(n) * s.operations() * (sizeof(T) / 4.0) / kOperationsPerUnit;
-  // Where there are fewer slabs than threads, each is shared by units of the gradient, which changes no
-  // sum.
+  // If there are fewer slabs than threads, each is divided into units of the gradient, which
+  // changes no sum.
   const index_t units = units_of(algorithm, s);
   const index_t chunks = chunks_for(cost);
   const index_t parts = std::min((chunks + slabs - 1) / slabs, units);

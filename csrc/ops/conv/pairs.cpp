@@ -9,7 +9,7 @@
 namespace nnfast {
 namespace {
 
-// A pair's input: each number as a vector.
+// Input of a pair: each element as a vector.
 template <class T>
 void spread(T* to, const T* x, const T* other, const ConvShape& s) {
   kernels<T>().spread_pairs(to, x, other, s.in_size());
@@ -81,7 +81,7 @@ void conv_forward_pairs(T* y, const T* x, const T* kernel, const T* bias, index_
   }
 }
 
-// One pair's image and gradient, and the sums of their products, in vectors.
+// Image and gradient of one pair, and the sums of their products, in vectors.
 template <class T>
 class PairChains {
  public:
@@ -89,7 +89,7 @@ class PairChains {
       : s_(s), table_(kernels<T>()), lanes_(table_.lanes), depth_(s.kernel_rows()) {
     const index_t pixels = s.window.h.out * s.window.w.out;
     sums_ = scratch_of<T>((2 * (depth_ + 1) + 1 + pixels + 1 + s.in_size()) * lanes_);
-    chain_ = sums_ + (depth_ + 1) * lanes_;  // both: of the kernel, then of the bias
+    chain_ = sums_ + (depth_ + 1) * lanes_;  // of both: of the kernel, then of the bias
     ones_ = chain_ + (depth_ + 1) * lanes_;
     gradient_ = ones_ + lanes_;
     image_ = gradient_ + (pixels + 1) * lanes_;
@@ -97,7 +97,8 @@ class PairChains {
     table_.spread_pairs(ones_, &one, &one, 1);
   }
 
-  // Image `i` of both, into the sums. Small images share a chain, which is added when the last of them is there.
+  // Adds image `i` of both to the sums. Small images share a chain, which is added once the last of
+  // them is included.
   void run(const PairGradient<T>& d, const PairGradient<T>& other, index_t i) const {
     const Window& w = s_.window;
     const index_t together = images_of_chain(w), rows = rows_of_chain(w);
@@ -135,7 +136,7 @@ class PairChains {
     }
   }
 
-  // The products of the pixels of a chain from (row, column) on.
+  // The products of the pixels of a chain starting at (row, column).
   void multiply(index_t row, index_t column, T* sums, GemmStart start) const {
     const Window& w = s_.window;
     const index_t line = w.w.in * s_.in_channels * lanes_;

@@ -7,7 +7,7 @@
 namespace nnfast {
 
 void require_bounded_padding(const std::string& where, const Window& window) {
-  // Pixels that any image may be padded to.
+  // Every image may be padded up to this many pixels.
   constexpr index_t limit = 1 << 22;
   const WindowAxis &h = window.h, &w = window.w;
   const index_t height = h.in + h.before + h.after, width = w.in + w.before + w.after;

@@ -17,17 +17,17 @@ struct ConvShape {
   index_t kernel_size() const {
     return window.h.kernel * window.w.kernel * (in_channels / groups) * out_channels;
   }
-  // Of the kernel as a matrix (taps and channels, out_channels).
+  // Rows of the kernel as a matrix (taps and channels, out_channels).
   index_t kernel_rows() const { return kernel_size() / out_channels; }
-  // Of a forward pass of one image.
+  // Operations of the forward pass of one image.
   double operations() const {
     return 2.0 * static_cast<double>(window.h.out * window.w.out) *
            static_cast<double>(kernel_size());
   }
 };
 
-// Throws a ValueError that names `where` where the padding is much larger than the image, as of a
-// dilated window beyond all measure: padded rows go through scratch memory.
+// Throws a ValueError that names `where` if the padding is much larger than the image, for example
+// because of an extreme dilation: padded rows are copied to scratch memory.
 void require_bounded_padding(const std::string& where, const Window& window);
 
 }  // namespace nnfast

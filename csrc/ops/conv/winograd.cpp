@@ -10,18 +10,18 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kElements = 16;  // of a tile
-// Tiles that are multiplied together: their numbers stay in the nearer caches.
+constexpr index_t kElements = 16;  // elements of a tile
+// Tiles multiplied together: their elements stay in the lower-level caches.
 constexpr index_t kTileBytes = 64 * 1024, kFewestTiles = 12;
-// So much apart that planes do not compete for the same sets of the caches.
+// Gap between planes, so that they do not compete for the same cache sets.
 constexpr index_t kPlaneGap = 16;
 constexpr double kOperationsPerUnit = 60;
 
 index_t tiles_along(const AxisTaps& axis) { return (axis.outputs + 1) / 2; }
 
-// On the thread's scratch: the transformed kernel, and tiles before and after the products. Each
-// thread transforms the kernel for itself: that takes no longer than to wait for one that does it for
-// all, and for few images less than to fetch the numbers from another processor's cache.
+// In the thread's scratch memory: the transformed kernel, and tiles before and after the products.
+// Each thread transforms the kernel itself: that takes no longer than waiting for one thread to do
+// it for all, and for few images less than fetching the result from another processor's cache.
 template <class T>
 class Winograd {
  public:
@@ -34,7 +34,7 @@ class Winograd {
     const index_t bytes = kElements * (p.channels + width_) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
     const index_t max_tiles = rows_together_ * tiles_, size = p.channels * p.columns;
-    // A kernel that is one panel as it stands needs no packing.
+    // A kernel that is a single panel needs no packing.
     const bool is_panel = p.kernel_column == 1 && p.columns == table_.padded(width_);
     const index_t plane = size + kPlaneGap;
     kernel_plane_ = is_panel ? plane : p.channels * table_.padded(p.columns) + kPlaneGap;
@@ -49,7 +49,7 @@ class Winograd {
     if (!is_panel) pack(natural, plane);
   }
 
-  // Rows of tiles [begin, end) of all images, numbered through.
+  // Rows of tiles [begin, end) of all images, numbered consecutively.
   void run(index_t begin, index_t end) const {
     InterruptWatch watch;
     for (index_t row = begin; row < end; row += rows_together_) {

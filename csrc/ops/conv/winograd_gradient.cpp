@@ -11,12 +11,12 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kElements = 16;  // of a tile
-// Tiles that are multiplied together, in chains that are added up: their numbers stay in the second-level cache.
+constexpr index_t kElements = 16;  // elements of a tile
+// Tiles multiplied together, in chains that are added: their elements stay in the L2 cache.
 constexpr index_t kTileBytes = 256 * 1024, kFewestTiles = 64;
-// So much apart that planes do not compete for the same sets of the caches.
+// Gap between planes, so that they do not compete for the same cache sets.
 constexpr index_t kPlaneGap = 16;
-constexpr double kProductsPerUnit = 2;  // of a tile's elements together, in a nanosecond
+constexpr double kProductsPerUnit = 2;  // products of all elements of a tile per nanosecond
 
 template <class T>
 class WinogradSums {
@@ -30,7 +30,8 @@ class WinogradSums {
         channels_(last - first),
         tiles_((s.window.w.out + 1) / 2),
         tile_rows_((s.window.h.out + 1) / 2) {
-    // A chain's length, and so by the shape, not by how many channels this thread has.
+    // Length of a chain, which must depend on the shape, not on the number of channels of this
+    // thread.
     const index_t bytes =
         kElements * (s.in_channels + s.out_channels) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
@@ -43,7 +44,8 @@ class WinogradSums {
     sums_ = gradient_ + kElements * gradient_plane_;
   }
 
-  // Over images [begin, end), into the channels' rows of d_kernel. Adds dy to d_bias unless that is null.
+  // Over images [begin, end), into the channels' rows of d_kernel. Adds dy to d_bias unless that is
+  // null.
   void run(T* d_kernel, T* d_bias, index_t begin, index_t end) const {
     const index_t last = end * tile_rows_;
     GemmStart start = GemmStart::zero;

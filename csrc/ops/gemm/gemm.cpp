@@ -12,10 +12,11 @@
 namespace nnfast {
 namespace {
 
-// Steps of k, and rows and numbers of A, that a pass keeps in the second-level cache while panels of B go
-// by. Narrow panels read A more often, and so it is to fit better: with AVX2 on Zen 3, 1024^3 took 1.09 times
-// as long with 768 rows. Where many rows go by a narrow panel, it is C's way through the caches that counts,
-// and a deeper block saves one: 1024^3 1.04 and 784^3 1.09 times as fast, but 128x512x1024 .95 times.
+// Block sizes: steps of k, and rows and elements of A, that a pass keeps in the L2 cache while
+// panels of B go by. Narrow panels read A more often, so it should fit better: with AVX2 on Zen 3,
+// 1024^3 took 1.09 times as long with 768 rows. If many rows use a narrow panel, the traffic of C
+// through the caches dominates, and a deeper block saves one pass: 1024^3 1.04 and 784^3 1.09 times
+// as fast, but 128x512x1024 0.95 times.
 constexpr index_t kDepthBlock = 512, kDeeperBlock = 1024;
 constexpr index_t kRowsForDeeper = 512;
 constexpr size_t kNarrow = 64;  // bytes of a panel's row
@@ -23,22 +24,22 @@ constexpr index_t kMaxRows = 768;
 constexpr index_t kNumbersPerColumn = 12 * kDepthBlock;
 // Columns of B whose packed panels are kept for the next block of rows.
 constexpr index_t kColumnBlock = 1024;
-// Vectors of columns that a product with one row works on at a time.
+// Vectors of columns computed at a time by a product with one row.
 constexpr index_t kRowVectors = 8;
-// C is made transposed only where it stays in the second-level cache.
+// C is computed transposed only if it fits in the L2 cache.
 constexpr index_t kMaxTurned = 64 * 1024;
-// A core does about this many operations in a nanosecond.
+// A core does about this many operations per nanosecond.
 constexpr double kOperationsPerUnit = 100;
 
-// Bytes: rows so far apart compete for the same sets of the first-level cache.
+// Bytes: rows this far apart compete for the same sets of the L1 cache.
 constexpr size_t kRowsThatCompete = 2048, kFirstLevel = 32 * 1024;
-// Panels of B for which a copy of a block of A's rows pays.
+// Number of panels of B from which on copying a block of A's rows pays.
 constexpr index_t kPanelsThatPayForRows = 12;
 
-// A panel of B is copied where this many rows of A use the copy. Vectors that straddle cache lines
-// cost a fifth of the speed when they come from the second-level cache, so it pays early for them; and
-// where the copy stays in the first-level cache, earlier still for rows that compete: 256^3 went from 86 to 98
-// GFLOP/s of 104 (AVX2, Zen 3).
+// A panel of B is copied if this many rows of A use the copy. Vectors that straddle cache lines
+// cost a fifth of the speed when they come from the L2 cache, so copying pays early for them; and
+// if the copy stays in the L1 cache, even earlier for rows that compete for cache sets: 256^3 went
+// from 86 to 98 GFLOP/s of 104 (AVX2, Zen 3).
 template <class T>
 index_t rows_that_pay_for_packing(const T* b, index_t b_k, index_t width, index_t depth) {
   const size_t row = static_cast<size_t>(b_k) * sizeof(T);
@@ -67,7 +68,7 @@ GemmStart start_of(const Gemm<T>& p) {
   return p.bias ? GemmStart::bias : GemmStart::zero;
 }
 
-// And where there are steps of k before.
+// The same after previous steps of k.
 template <class T>
 GemmStart start_of_more(const Gemm<T>& p) {
   return is_tiled(p) ? GemmStart::added : GemmStart::output;
@@ -85,9 +86,9 @@ index_t most_depth(const Gemm<T>& p) {
   return narrow && p.m >= kRowsForDeeper ? kDeeperBlock : kDepthBlock;
 }
 
-// A C that no cache holds is written past them, so that its memory need not be read before, where it is
-// finished in one go. 1x1 64-256@28, 26 MB for 32 images, took 7.8 ms instead of 8.4, and with a
-// convolution that reads it 16.3 instead of 16.8 (Zen 4).
+// A C too large for any cache is written by non-temporal stores, so that its memory need not be
+// read first, if it is finished in one pass. 1x1 64-256@28, 26 MB for 32 images, took 7.8 ms
+// instead of 8.4, and with a convolution that reads it 16.3 instead of 16.8 (Zen 4).
 template <class T>
 bool streams(const Gemm<T>& p) {
   constexpr size_t kBytesPastCaches = 16 << 20;
@@ -99,36 +100,37 @@ bool streams(const Gemm<T>& p) {
          static_cast<size_t>(p.c_row) * sizeof(T) % 64 == 0;
 }
 
-// Steps [k, k + depth) of the columns of a panel of B, where a product reads them.
+// Steps [k, k + depth) of the columns of a panel of B, as read by a product.
 template <class T>
 struct Panel {
   const T* b;
   index_t b_k;
-  T* packed = nullptr;  // where the product is to copy them
+  T* packed = nullptr;  // destination of a copy by the product
 };
 
-// Scratch memory for packed rows and panels: numbers of it in all, and before one's own. It is the thread's,
-// and so asked for only where something is packed.
+// Scratch memory for packed rows and panels: total size, and the offset of the thread's own part.
+// It belongs to the thread, so it is requested only if something is packed.
 struct Slot {
   index_t size, at;
 };
 
-// Steps [k, k + depth) of a block of rows of A, where a product reads them.
+// Steps [k, k + depth) of a block of rows of A, as read by a product.
 template <class T>
 struct RowBlock {
   const T* a;
   index_t a_row, a_k;
 };
 
-// Along columns of A, a tile takes but part of a line from each step's row. Where these rows compete, a block
-// of them is copied for the panels that read it: 512x512x128 took 1.1 times as long (AVX2, Zen 3).
+// Along columns of A, a tile uses only part of a cache line of each step's row. If these rows
+// compete for cache sets, a block of them is copied for the panels that read it: 512x512x128 took
+// 1.1 times as long (AVX2, Zen 3).
 template <class T>
 bool packing_rows_pays(const Gemm<T>& p, index_t panels) {
   return p.a_row == 1 && panels >= kPanelsThatPayForRows &&
          static_cast<size_t>(p.a_k) * sizeof(T) % kRowsThatCompete == 0;
 }
 
-// The distance of a copy's rows: an odd number of lines, so that they spread over all sets.
+// Stride between the rows of a copy: an odd number of lines, so that they spread over all sets.
 template <class T>
 index_t packed_row(index_t rows) {
   constexpr index_t line = 64 / sizeof(T);
@@ -194,15 +196,15 @@ bool run_region(const Gemm<T>& p, const Region& region, index_t k, index_t depth
   return moderate;
 }
 
-// The size of `count` blocks that make up n, as few as have at most `most`: equal, but for rounding up to
-// whole units.
+// The size of the smallest number of equal blocks (up to rounding to whole units) of at most
+// `limit` that make up n.
 index_t block_of(index_t n, index_t limit, index_t unit) {
   const index_t count = std::max(index_t(1), (n + limit - 1) / limit);
   return ((n + count - 1) / count + unit - 1) / unit * unit;
 }
 
-// A part of C in blocks of columns, depth and rows, and panels of columns. Also where K is 0 there is one
-// block of depth, which writes what the chains start from.
+// A part of C in blocks of columns, depth and rows, and panels of columns. If K is 0, there is
+// still one block of depth, which writes the initial values of the chains.
 template <class T>
 bool run_part(const Gemm<T>& p, const Region& part) {
   const index_t width = kernels<T>().gemm_columns, tile = kernels<T>().gemm_rows;
@@ -242,8 +244,8 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   return moderate;
 }
 
-// Columns [begin, end) of a C of one row. A B whose columns are contiguous is turned block by block in the
-// first-level cache, while the sums wait in C.
+// Columns [begin, end) of a C with one row. A B whose columns are contiguous is transposed block by
+// block in the L1 cache, while the sums are kept in C.
 template <class T>
 void multiply_row(const Gemm<T>& p, index_t begin, index_t end) {
   const Kernels<T>& table = kernels<T>();
@@ -281,8 +283,8 @@ void multiply_row(const Gemm<T>& p, index_t begin, index_t end) {
 template <class T>
 bool run_one_row(const Gemm<T>& p) {
   const Kernels<T>& table = kernels<T>();
-  // One row reads all of B once: its cost is the bytes, and on several threads each keeps its part
-  // of B in caches of its own. Turning B costs as much again.
+  // One row reads all of B once: its cost is the number of bytes, and with several threads each
+  // keeps its part of B in its own caches. Transposing B costs as much again.
   const double bytes_per_unit = p.b_n == 1 ? 20 : 10;
   const double bytes = static_cast<double>(p.n) * static_cast<double>(p.k) * sizeof(T);
   const double cost = bytes / bytes_per_unit;
@@ -299,15 +301,15 @@ bool run_one_row(const Gemm<T>& p) {
   return !p.check || all_moderate(p.c, p.n);
 }
 
-// All of C, its parts shared by the threads.
+// All of C, divided among the threads.
 template <class T>
 bool run_shared(const Gemm<T>& p) {
   std::atomic<bool> moderate{true};
   const auto run = [&](const Region& part) {
     if (!run_part(p, part)) moderate.store(false, std::memory_order_relaxed);
   };
-  // The longer side is split. A gradient (D, O) is then mostly cut by rows, like the flat vector in
-  // the optimiser's pass: each processor updates what stands in its own caches.
+  // The longer side is split. A gradient (D, O) is then mostly split by rows, like the flat vector
+  // in the optimizer's pass, so each processor updates what is in its own caches.
   if (p.m >= p.n) {
     parallel_shares(p.m, kernels<T>().gemm_rows, cost(p),
                     [&](index_t begin, index_t end) { run({begin, end - begin, 0, p.n}); });
@@ -318,8 +320,9 @@ bool run_shared(const Gemm<T>& p) {
   return moderate.load(std::memory_order_relaxed);
 }
 
-// Whether a narrow C, which leaves lanes of every vector empty, is better made as C^T = B^T A^T: its
-// vectors run along M. That costs a transposition of C and, unless A's columns are contiguous, of A.
+// Whether a narrow C, which leaves part of every vector unused, is better computed as C^T = B^T
+// A^T, with vectors along M. That costs a transposition of C and, unless the columns of A are
+// contiguous, of A.
 template <class T>
 bool turning_pays(const Gemm<T>& p) {
   if (p.accumulate || p.scaled.scale || p.c_row != p.n || p.m * p.n > kMaxTurned) return false;
@@ -327,12 +330,13 @@ bool turning_pays(const Gemm<T>& p) {
   const double m = static_cast<double>(p.m), n = static_cast<double>(p.n);
   const double as_is = m * static_cast<double>(table.padded(p.n));
   const double turned = n * static_cast<double>(table.padded(p.m));
-  // In multiply-adds of vectors, a step of k; a transposed element of A costs about a quarter of one.
+  // Per step of k, in vector multiply-adds; transposing an element of A costs about a quarter of
+  // one.
   const double saved = (as_is - turned) / table.lanes - (p.a_row == 1 ? 0 : 0.25 * m);
   return saved * static_cast<double>(p.k) > m * n;
 }
 
-// The chains start from C^T, where a bias is a column of equal numbers.
+// The chains start from C^T, where a bias is a constant column.
 template <class T>
 bool run_turned(const Gemm<T>& p) {
   T* c = scratch_of<T>(p.m * p.n, Scratch::of_job);

@@ -1,11 +1,11 @@
-// C (M, N) = start + A (M, K) B (K, N), blocked, packed and split over threads.
+// C (M, N) = start + A (M, K) B (K, N), blocked, packed and multithreaded.
 #pragma once
 
 #include "kernels/params.h"
 
 namespace nnfast {
 
-// Strides in elements. Either stride of A and of B may be 1 or anything; columns of C are contiguous.
+// Strides in elements. One stride of A and one of B may be arbitrary; columns of C are contiguous.
 template <class T>
 struct Gemm {
   index_t m, n, k;
@@ -17,16 +17,16 @@ struct Gemm {
   index_t c_row;
   const T* bias = nullptr;     // (N): the chains start from it
   bool accumulate = false;     // the chains start from C; not with a bias
-  ColumnScale<T> scaled = {};  // on the way out
-  ActivationParams activation = {Activation::identity, 0};  // after that, element by element
-  bool check = false;  // whether C is moderate before the activation: ops/reduce.h
+  ColumnScale<T> scaled = {};  // applied to the result
+  ActivationParams activation = {Activation::identity, 0};  // then element-wise
+  bool check = false;  // whether to check that C is moderate before the activation: ops/reduce.h
   bool tiled = false;  // k is rows or pixels of a batch: see below
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
-// number of threads, nor on M, nor on the instruction set where that has fma. Where it is tiled and K is larger
-// than kTiledDepth, it is a sum of chains of nearly equal length, as few as may be. C overlaps neither A
-// nor B. Scratch: one panel of B for each thread. False where the check says no.
+// number of threads, nor on M, nor on the instruction set if that has fma. If it is tiled and K is
+// larger than kTiledDepth, it is a sum of as few chains of nearly equal length as possible. C must
+// not overlap A or B. Scratch: one panel of B per thread. Returns false if the check fails.
 constexpr index_t kTiledDepth = 1024;
 template <class T>
 bool gemm(const Gemm<T>& p);

@@ -9,13 +9,14 @@
 namespace nnfast {
 namespace {
 
-// Coordinates in float32 are right to 1/256 of a pixel up to here.
+// Up to this size, float32 coordinates are accurate to 1/256 of a pixel.
 constexpr index_t kLongestSide = 32768;
 constexpr index_t kMaxElements = 1 << 30;
-// Elements that the kernel reads past the end of a row's tables: its stretch of samples.
+// Elements that the kernel reads past the end of a row's tables: a group of samples.
 constexpr size_t kReadAhead = 64;
 
-// Lays the parts of the working memory one after the other; without memory it only adds up sizes.
+// Lays out the parts of the scratch memory one after the other; without memory it only adds up
+// sizes.
 class Layout {
  public:
   explicit Layout(char* memory) : memory_(memory) {}
@@ -40,7 +41,7 @@ size_t lay_out(AugmentScratch<T, S>& scratch, void* memory, const AugmentParams&
   layout.place(scratch.column, n + kReadAhead);
   layout.place(scratch.channel, n + kReadAhead);
   layout.place(scratch.row, n);
-  // Beyond the last row: the neighbour of its last pixel, which is read and not used.
+  // Beyond the last row: the neighbor of its last pixel, which is read but not used.
   layout.place(scratch.padded, (height + 3) * padded_row + channels);
   scratch.square = nullptr;
   if (sizeof(S) == 1) layout.place(scratch.square, (height + 2) * padded_row);
@@ -50,7 +51,7 @@ size_t lay_out(AugmentScratch<T, S>& scratch, void* memory, const AugmentParams&
 template <class T, class S, class Kernel>
 void run(T* y, const S* x, const int64_t* rows, index_t count, const AugmentParams& p,
          Kernel kernel) {
-  // What the shift, rotation and zoom of an image of bytes cost an element, in nanoseconds.
+  // Cost of shift, rotation and zoom per element of a byte image, in nanoseconds.
   constexpr double cost = 1;
   const index_t size = p.height * p.width * p.channels;
   parallel_ranges(count, 1, cost * static_cast<double>(count * size),

@@ -1,4 +1,4 @@
-// Random changes of images, on all threads.
+// Data augmentation of images, on all threads.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ Fill parse_fill(const std::string& name, const std::string& where);
 // Checks sizes and ranges; errors name `where`.
 void require_augmentation(const AugmentParams& p, const std::string& where);
 
-// y (count, H, W, C): image i is row rows[i] of `values` or, where that is null, of `bytes`, changed
-// as augment.inl says; rows null: rows 0, 1, ...
+// y (count, H, W, C): image i is row rows[i] of `values` or, if that is null, of `bytes`,
+// transformed as described in augment.inl; if rows is null, rows 0, 1, ...
 template <class T>
 void augment_images(T* y, const T* values, const uint8_t* bytes, const int64_t* rows, index_t count,
                     const AugmentParams& p);

@@ -9,7 +9,7 @@ namespace {
 
 PoolAxis pool_axis(const WindowAxis& a) { return {a.in, a.out, a.kernel, a.stride, a.before}; }
 
-// Work is cut by output rows; the windows that the gradient's chunks share are done twice.
+// Work is split by output rows; windows shared by chunks of the gradient are computed twice.
 template <class Body>
 void for_output_rows(index_t images, index_t channels, const Window& w, bool relu,
                      const Body& body) {

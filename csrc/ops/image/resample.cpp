@@ -22,7 +22,7 @@ std::vector<Weight> upsampling_weights(index_t in, index_t factor, Interpolation
       weights.push_back({o / factor, o, 1});
       continue;
     }
-    // In units of half an output pixel, where the place is a whole number.
+    // In units of half an output pixel, in which positions are integers.
     const index_t position = 2 * o + 1 - factor, unit = 2 * factor;
     const index_t left = position < 0 ? -1 : position / unit;
     const double right = static_cast<double>(position - left * unit) / static_cast<double>(unit);
@@ -36,7 +36,7 @@ std::vector<Weight> upsampling_weights(index_t in, index_t factor, Interpolation
   return weights;
 }
 
-// Weights by output; the inputs of each output are neighbours.
+// Weights by output; the inputs of an output are adjacent.
 template <class T>
 ResampleTable<T> make_table(const std::vector<Weight>& weights, index_t in, index_t out) {
   ResampleTable<T> table;
@@ -103,7 +103,7 @@ void Upsampling<T>::run(T* y, const T* x, index_t images, const ResampleTable<T>
                         const ResampleTable<T>& w) const {
   if (channels_ == 0) return;
   const Resample<T> p = {axis_of(h), axis_of(w), channels_};
-  // The kernel reads a vector beyond the row.
+  // The kernel reads one vector beyond the row.
   const size_t scratch = static_cast<size_t>(w.in * channels_) * sizeof(T) + 64;
   const double elements = static_cast<double>(images) * static_cast<double>(h.in + h.out) *
                           static_cast<double>(w.in + w.out) * static_cast<double>(channels_);

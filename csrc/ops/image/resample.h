@@ -1,4 +1,4 @@
-// Up-sampling by whole factors, and its gradient, on all threads. Kernel: kernels/resample.inl.
+// Upsampling by integer factors, and its gradient, on all threads. Kernel: kernels/resample.inl.
 #pragma once
 
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace nnfast {
 
-// nearest repeats each pixel. bilinear interpolates between pixels' centres: output o of an axis lies at
-// (o + 1/2) / factor - 1/2, and beyond the first and last pixel the image goes on as they are (Keras,
-// TensorFlow 2).
+// nearest repeats each pixel. bilinear interpolates between pixel centers: output o of an axis lies
+// at (o + 1/2) / factor - 1/2, and the edge pixels extend beyond the border (Keras, TensorFlow 2).
 enum class Interpolation : int { nearest, bilinear };
 Interpolation parse_interpolation(const std::string& name, const std::string& where);
 
-// Throws a ValueError that names `where` unless both are positive and the output's size below 2^30.
+// Throws a ValueError that names `where` unless both are positive and the size of the output is
+// below 2^30.
 void require_upsampling(const std::string& where, int64_t in, int64_t factor);
 
-// A sparse map along one axis, as the kernel takes it (ResampleAxis in kernels/params.h).
+// A sparse map along one axis, in the kernel's format (ResampleAxis in kernels/params.h).
 template <class T>
 struct ResampleTable {
   std::vector<T> weights;
@@ -25,7 +25,8 @@ struct ResampleTable {
   index_t taps = 1, in = 1, out = 1;
 };
 
-// x (N, H, W, C) to y (N, H * factor_h, W * factor_w, C), or dy to dx. The tables are made once.
+// x (N, H, W, C) to y (N, H * factor_h, W * factor_w, C), or dy to dx. The tables are computed
+// once.
 template <class T>
 class Upsampling {
  public:

@@ -8,9 +8,9 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kTileRows = 64;   // whose parameter gradients are summed in T
+constexpr index_t kTileRows = 64;   // their parameter gradients are summed in T
 constexpr index_t kMaxBlocks = 16;  // of tiles, whose sums are kept in float64
-constexpr double kForwardCost = 0.6, kBackwardCost = 1;  // of an element, in nanoseconds
+constexpr double kForwardCost = 0.6, kBackwardCost = 1;  // per element, in nanoseconds
 
 template <class T>
 double cost_of(const Normalization<T>& p, double element) {

@@ -11,14 +11,14 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kStrip = 64;      // channels that are summed together
-constexpr index_t kTile = 4096;     // numbers of a tile: it is read twice, the second time from L1
-constexpr index_t kMinRows = 64;    // of a tile, so that there is little to merge
-constexpr index_t kMaxItems = 64;   // pieces of work, so that a reduction's partial sums stay few
+constexpr index_t kStrip = 64;      // channels summed together
+constexpr index_t kTile = 4096;     // elements of a tile: it is read twice, the second time from L1
+constexpr index_t kMinRows = 64;    // minimum rows of a tile, so that there is little to merge
+constexpr index_t kMaxItems = 64;   // maximum pieces of work, to have few partial sums
 constexpr index_t kMaxBlocks = 16;  // likewise for images and rows
-constexpr double kSumCost = 0.2, kApplyCost = 0.2;  // of an element, in nanoseconds
+constexpr double kSumCost = 0.2, kApplyCost = 0.2;  // per element, in nanoseconds
 
-// Rows with few channels stand side by side as one wide row, which fills vectors: 16 rows of 6
+// Several rows with few channels are treated as one wide row, which fills vectors: 16 rows of 6
 // channels are one of 96. Sums over wide rows are folded at the end.
 struct Fold {
   index_t rows, width;
@@ -32,7 +32,7 @@ Fold fold_of(index_t n) {
   return {rows, rows * n};
 }
 
-// How a matrix (rows, n) is cut: into tiles of rows, blocks of tiles, and strips of channels.
+// Partition of a matrix (rows, n): into tiles of rows, blocks of tiles, and strips of channels.
 struct Cut {
   Cut(index_t rows_, index_t n_) : rows(rows_), n(n_), fold(fold_of(n_)) {
     tile_rows = std::max(kMinRows, kTile / n / fold.rows * fold.rows);
@@ -70,8 +70,8 @@ void for_each_piece(const Cut& cut, bool share, double cost, const Body& body) {
   }
 }
 
-// body(place of the first number, numbers from a row to the next, rows, width) for a tile's rows, as
-// wide rows where they are folded, and the last ones that fill no wide row.
+// body(offset of the first element, stride between rows, rows, width) for the rows of a tile, as
+// wide rows if they are folded, and for the remaining ones that do not fill a wide row.
 template <class Body>
 void for_wide_rows(const Cut& cut, const Piece& piece, index_t begin, index_t end,
                    const Body& body) {
@@ -82,9 +82,9 @@ void for_wide_rows(const Cut& cut, const Piece& piece, index_t begin, index_t en
   if (rest > 0) body(at + whole * cut.fold.width, cut.fold.width, index_t(1), rest * cut.n);
 }
 
-constexpr index_t kWidest = 16 * kStrip;  // of a folded row
+constexpr index_t kWidest = 16 * kStrip;  // maximum width of a folded row
 
-// The sums of a tile's columns, and those of the channels behind them.
+// The sums of a tile's columns, and those of the corresponding channels.
 template <class T>
 struct TileSums {
   T wide[kWidest];
@@ -97,7 +97,7 @@ struct TileSums {
   }
 };
 
-// (mean, square) of `count` rows becomes that of these and `more_count` others.
+// Merges the (mean, square) of `more_count` other rows into that of `count` rows.
 void merge_moments(double* mean, double* square, index_t count, const double* more_mean,
                    const double* more_square, index_t more_count, index_t n) {
   const double share = static_cast<double>(more_count) / static_cast<double>(count + more_count);
@@ -109,7 +109,7 @@ void merge_moments(double* mean, double* square, index_t count, const double* mo
   }
 }
 
-// Of the columns of one tile: the mean, and the sum of squared distances from it.
+// For the columns of one tile: the mean, and the sum of squared deviations from it.
 template <class T>
 void tile_moments(double* mean, double* square, const T* x, const Cut& cut, const Piece& piece,
                   index_t begin, index_t end) {
@@ -138,7 +138,7 @@ void tile_moments(double* mean, double* square, const T* x, const Cut& cut, cons
   }
 }
 
-// partial: 2 * blocks * n numbers.
+// partial: 2 * blocks * n elements.
 template <class T>
 void statistics(double* mean, double* variance, const T* x, const Cut& cut, double* partial,
                 bool share) {
@@ -170,7 +170,7 @@ void statistics(double* mean, double* variance, const T* x, const Cut& cut, doub
 
 // ---- memory of one normalisation ------------------------------------------------------------------
 
-// Numbers of the columns, those in T repeated to the width of a folded row.
+// Parameters of the columns, those in T repeated to the width of a folded row.
 template <class T>
 struct Workspace {
   double *partial, *mean, *variance, *sum, *product;
@@ -207,13 +207,13 @@ Workspace<T> workspace(index_t n) {
   return workspace_at<T>(thread_scratch(workspace_bytes<T>(n)), n);
 }
 
-// The first n numbers again and again, to the width of a folded row.
+// The first n elements repeated to the width of a folded row.
 template <class T>
 void repeat(T* numbers, const Cut& cut) {
   for (index_t j = cut.n; j < cut.fold.width; ++j) numbers[j] = numbers[j - cut.n];
 }
 
-// NaN where the variance is not finite, so that the outputs show it.
+// NaN if the variance is not finite, so that the outputs show it.
 double inverse_deviation(double variance, double epsilon) {
   return std::isfinite(variance) ? 1 / std::sqrt(variance + epsilon)
                                  : std::numeric_limits<double>::quiet_NaN();
@@ -233,7 +233,7 @@ void find_scale(const Workspace<T>& w, const double* mean, const double* varianc
   repeat(w.shift, cut);
 }
 
-// body(first number, wide rows, width) for stretches of whole rows.
+// body(first element, wide rows, width) for pieces of whole rows.
 template <class Body>
 void for_each_stretch(const Cut& cut, bool share, double cost, const Body& body) {
   const auto run = [&](index_t begin, index_t end) {
@@ -256,7 +256,7 @@ void normalize(T* y, const T* x, const Workspace<T>& w, const Cut& cut, bool rel
 
 // ---- gradients --------------------------------------------------------------------------------------
 
-// Where a gradient comes from, for every channel.
+// The inputs of a gradient, for every channel.
 template <class T>
 struct Source {
   const T *dy, *x;
@@ -281,7 +281,8 @@ NormGradient<T> gradient_at(const Source<T>& in, const Workspace<T>& w, bool rel
   return g;
 }
 
-// w.sum = sum over rows of g, w.product = that of g (x - mean): g is what the activation lets pass.
+// w.sum = sum over rows of g, w.product = that of g (x - mean), where g is dy masked by the
+// activation.
 template <class T>
 void gradient_sums(const Source<T>& in, const Workspace<T>& w, const Cut& cut, bool relu,
                    bool share) {
@@ -316,14 +317,14 @@ void gradient_sums(const Source<T>& in, const Workspace<T>& w, const Cut& cut, b
       w.product[c] += products[first + c];
     }
   }
-  // The mean's rounding to T.
+  // Rounding error of the mean in T.
   for (index_t c = 0; c < cut.n; ++c) {
     w.product[c] -= (in.mean[c] - static_cast<double>(w.center[c])) * w.sum[c];
   }
 }
 
-// With u = (x - mean) inverse and the means over a group of `together` channels and all rows:
-// dx = inverse (gamma g - mean(gamma g) - u mean(gamma g u)).
+// With u = (x - mean) inverse and means over a group of `together` channels and all rows: dx =
+// inverse (gamma g - mean(gamma g) - u mean(gamma g u)).
 template <class T>
 void find_factors(const Source<T>& in, const Workspace<T>& w, const Cut& cut, index_t together,
                   bool constant, const Normalization<T>& p) {
@@ -364,7 +365,7 @@ void store_rounded(T* to, const double* from, index_t n) {
 
 }  // namespace
 
-// shift makes up for the rounding of the mean.
+// shift compensates for the rounding of the mean.
 template <class T>
 void batch_norm_scale(T* center, T* scale, T* shift, const double* mean, const double* variance,
                       const Normalization<T>& p) {
@@ -414,7 +415,7 @@ void batch_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
 
 namespace {
 
-// Few images are shared row by row, many image by image; no bit depends on it.
+// Few images are divided by rows, many by images; the bits do not depend on it.
 bool share_inside(index_t images) { return images < get_num_threads(); }
 
 template <class Body>
@@ -429,7 +430,7 @@ void for_each_block(index_t blocks, bool share, double cost, const Body& body) {
   }
 }
 
-// An image's statistics in w.mean and w.variance, the same for all channels of a group.
+// Statistics of an image in w.mean and w.variance, equal for all channels of a group.
 template <class T>
 void group_statistics(const T* x, const Workspace<T>& w, const Cut& cut, index_t groups,
                       bool share) {
@@ -438,7 +439,7 @@ void group_statistics(const T* x, const Workspace<T>& w, const Cut& cut, index_t
   for (index_t first = 0; first < cut.n; first += together) {
     double mean = 0, square = 0;
     for (index_t i = 0; i < together; ++i) {
-      const double more = w.variance[first + i];  // each channel counts as much as the others
+      const double more = w.variance[first + i];  // all channels have the same weight
       merge_moments(&mean, &square, i, w.mean + first + i, &more, 1, 1);
     }
     std::fill(w.mean + first, w.mean + first + together, mean);
@@ -475,7 +476,7 @@ void group_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
   const bool inside = share_inside(images);
   const index_t blocks = std::min(images, kMaxBlocks), size = p.rows * p.n;
   const size_t own = workspace_bytes<T>(p.n), n = static_cast<size_t>(p.n);
-  const size_t bytes = own + align_up(2 * n * sizeof(double));  // with a block's d_gamma and d_beta
+  const size_t bytes = own + align_up(2 * n * sizeof(double));  // d_gamma, d_beta
   char* memory = static_cast<char*>(thread_scratch(static_cast<size_t>(blocks) * bytes));
   const auto totals_of = [&](index_t block) {
     return reinterpret_cast<double*>(memory + static_cast<size_t>(block) * bytes + own);
