@@ -1,11 +1,11 @@
 """Accuracy, and losses as its proxy (row S27).
 
-Accuracy, the share of right answers, is what one wants to be high. But it is a staircase: a small change of a weight
-changes no answer, so its gradient is 0 or does not exist, and training has nothing to follow. A loss measures how far
-the answer is from the ideal one; it is smooth, and small losses go with high accuracy.
+Accuracy, the fraction of correct answers, is what should be high. But it is a step function: a small change of a weight
+changes no answer, so its gradient is 0 or undefined, and training has nothing to follow. A loss measures how far an
+answer is from the ideal one; it is smooth, and small losses go with high accuracy.
 
-An answer of (.48, .01, .51) for (human, cat, dog) is right for a dog, (0, 0, 1), but uncertain: its distance from the
-truth is sqrt(.48^2 + .01^2 + .49^2) = .686, which is printed as .68.
+The answer (.48, .01, .51) for (human, cat, dog) is correct for a dog, (0, 0, 1), but uncertain: its distance from the
+target is sqrt(.48^2 + .01^2 + .49^2) = .686, printed as .68.
 """
 
 from pathlib import Path
@@ -20,12 +20,12 @@ TRUTH, ANSWER = np.array([[0.0, 0.0, 1.0]]), np.array([[0.48, 0.01, 0.51]])
 
 
 def distance() -> float:
-    """The length of truth - answer."""
+    """Norm of target - answer."""
     return float(np.sqrt(2 * losses.HalfSquaredError()(TRUTH, ANSWER)))
 
 
 def other_losses() -> dict[str, float]:
-    """What other losses say of the same answer."""
+    """Values of other losses for the same answer."""
     return {name: losses.get(name)(TRUTH, ANSWER) for name in ("mse", "mae", "sum_absolute_error", "cross_entropy")}
 
 
@@ -40,7 +40,7 @@ def classifier() -> tuple[nf.Trainer, np.ndarray, np.ndarray]:
 
 
 def scan(weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Loss and accuracy over a range of values of the one weight."""
+    """Loss and accuracy over a range of values of the weight."""
     trainer, x, y = classifier()
     found: dict[str, list[float]] = {"loss": [], "accuracy": []}
     for weight in weights:
@@ -51,12 +51,12 @@ def scan(weights: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def share_without_slope(name: str, weights: np.ndarray, change: float = 1e-6) -> float:
-    """At how many of these weights a small change of the weight changes loss or accuracy not at all."""
+    """Fraction of these weights at which a small change of the weight does not change the loss, or the accuracy."""
     return float((scan(weights + change)[name] == scan(weights - change)[name]).mean())
 
 
 def picture(folder: Path) -> Path:
-    """Loss and accuracy over the weight."""
+    """Loss and accuracy as functions of the weight."""
     weights = np.linspace(-1, 4, 1001)
     found = scan(weights)
     figure, axes = new_figure(8, 5.4, 2, 1, sharex=True)

@@ -1,10 +1,10 @@
 """Activation functions (rows S17, S22).
 
-A neuron's output is its activation function of its weighted sum. The threshold (Heaviside function) answers yes or
-no; the squashing functions (logistic sigmoid, tanh, softsign) press all numbers into a band; ReLU keeps what is
-positive. Training needs their derivatives: the threshold's is 0, so nothing can be learnt through it.
+The output of a neuron is the activation function of its weighted sum. The threshold (Heaviside function) answers yes or
+no; squashing functions (logistic sigmoid, tanh, softsign) map all numbers to a bounded interval; ReLU keeps positive
+values. Training needs their derivatives: that of the threshold is 0, so nothing can be learned through it.
 
-Every layer has an activation function of its own.
+Every layer may have its own activation function.
 """
 
 from pathlib import Path
@@ -33,13 +33,13 @@ def slopes(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def squashed_range(name: str) -> tuple[float, float]:
-    """The values that far negative and far positive sums are squashed to."""
+    """Limits of a squashing function for large negative and positive sums."""
     low, high = values(name, np.array([-1e6, 1e6]))
     return float(low), float(high)
 
 
 def one_per_layer() -> nf.Network:
-    """A network with another activation function in every layer."""
+    """A network with a different activation function in every layer."""
     return nf.Network(
         [
             layers.Input((3,)),

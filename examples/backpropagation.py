@@ -1,15 +1,15 @@
 """Backpropagation (rows S5, S6, S7).
 
-The numerical gradient moves every weight a little down and up and measures the error each time: two forward passes per
+The numerical gradient shifts every weight slightly down and up and measures the error each time: two forward passes per
 weight. Backpropagation gives the same numbers from one forward and one backward pass, by the chain rule
 
     de/dw = da/dw * db/da * dc/db * ... * de/dz.
 
-`chain_rule` shows its links one by one: for y = x w1 and e = y w2 it is de/dw1 = x w2; for a weight db/da = w, for a
-sum dz/da = 1, for the logistic sigmoid db/da = b (1 - b), for ReLU db/da = 1 where a > 0 and else 0.
+`chain_rule` shows its factors one by one: for y = x w1 and e = y w2, de/dw1 = x w2; for a weight, db/da = w; for a sum,
+dz/da = 1; for the logistic sigmoid, db/da = b (1 - b); for ReLU, db/da = 1 if a > 0, else 0.
 
-Its gotchas: a ReLU that is negative for all data is dead, since its gradient is 0 and it never comes back; and the
-product of many links vanishes or explodes.
+Its pitfalls: a ReLU whose input is negative for all data is dead, because its gradient is 0 and it never recovers; and
+the product of many factors vanishes or explodes.
 """
 
 import time
@@ -45,7 +45,7 @@ def numerical_gradient(
 
 
 def compare(hidden: int = 16) -> dict[str, float]:
-    """Both gradients of one network: weights, forward passes, largest difference, seconds that each took."""
+    """Both gradients of one network: number of weights, forward passes, largest difference, and the time of each."""
     net = nf.Network(
         [layers.Input((8,)), layers.Dense(hidden, "tanh"), layers.Dense(hidden, "tanh"), layers.Dense(3)],
         seed=0,
@@ -70,7 +70,7 @@ def compare(hidden: int = 16) -> dict[str, float]:
 
 
 class Output(losses.CustomLoss):
-    """The network's output itself as the error, so that gradients are derivatives of the output."""
+    """The network's output as the loss, so that gradients are derivatives of the output."""
 
     def value(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         return prediction[:, 0]
@@ -80,23 +80,23 @@ class Output(losses.CustomLoss):
 
 
 def derivatives(x: float, *chain: layers.Layer) -> tuple[float, list[float]]:
-    """The output of a chain of layers for the input x, and its derivative by each weight in turn."""
+    """The output of a chain of layers for the input x, and its derivative with respect to each weight."""
     net = nf.Network([layers.Input((1,)), *chain], dtype="float64")
     output, gradients = net.loss_and_gradients([[x]], [[0.0]], Output())
     return output, [float(d) for gradient in gradients.values() for d in gradient.ravel()]
 
 
 def weights(*values: float, column: bool = False) -> layers.Dense:
-    """A layer of weights and nothing else: from one input to several sums, or as a column from several to one."""
+    """A layer without bias and activation: from one input to several sums, or as a column from several to one."""
     kernel = np.array(values)[:, None] if column else np.array([values])
     return layers.Dense(kernel.shape[1], use_bias=False, kernel_initializer=kernel)
 
 
 def chain_rule() -> dict[str, tuple[float, float]]:
-    """Each link: the derivative that backpropagation finds, and the one that the rule says."""
+    """For each factor: the derivative found by backpropagation, and the one given by the formula."""
     x, w1, w2 = 3.0, 0.5, -2.0
     _, (de_dw1, de_dw2) = derivatives(x, weights(w1), weights(w2))
-    # In the others a is a weight on the input 1, so that the derivative by this weight is the one by a.
+    # In the others, a is a weight on the input 1, so the derivative by this weight is the derivative by a.
     a, w = 0.7, -1.5
     _, (db_da, _) = derivatives(1.0, weights(a), weights(w))
     _, (dz_da, *_) = derivatives(1.0, weights(a, 0.1, -0.4, 2.0), weights(1.0, 1.0, 1.0, 1.0, column=True))
@@ -115,7 +115,7 @@ def chain_rule() -> dict[str, tuple[float, float]]:
 
 
 def dead_unit_moves(activation: str, steps: int = 100) -> float:
-    """How far training moves the weights of a hidden unit whose bias of -10 makes its sum negative for all data."""
+    """How far training moves the weights of a hidden unit whose bias of -10 makes its input negative for all data."""
     hidden = layers.Dense(1, activation, kernel_initializer="ones", bias_initializer=-10.0, name="hidden")
     net = nf.Network([layers.Input((2,)), hidden, layers.Dense(1, kernel_initializer="ones")])
     before = net.parameters["hidden.kernel"].copy()
@@ -134,7 +134,7 @@ GRADIENT_CASES = {
 
 
 def gradient_norms(activation: str, initializer: object, depth: int = 20, width: int = 64) -> list[float]:
-    """The length of the gradient of each layer's weights in a deep network, from the input to the output."""
+    """Norm of the gradient of each layer's weights in a deep network, from input to output."""
     hidden = [layers.Dense(width, activation, kernel_initializer=initializer) for _ in range(depth)]
     net = nf.Network([layers.Input((width,)), *hidden, layers.Dense(1)], seed=0, dtype="float64")
     rng = np.random.default_rng(0)
@@ -144,7 +144,7 @@ def gradient_norms(activation: str, initializer: object, depth: int = 20, width:
 
 
 def training_picture(folder: Path) -> Path:
-    """The four-pixel network before and after it is trained from scratch."""
+    """The four-pixel network before and after training from scratch."""
     figure, panels = new_figure(12, 5, 1, 2)
     net = untrained_network()
     x, y = noisy_images(2000, seed=2)

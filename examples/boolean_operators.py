@@ -1,11 +1,11 @@
 """Boolean operators as neurons (row S16).
 
-A neuron with the Heaviside function gives 1 where its weighted sum reaches its threshold, else 0. AND is one such
-neuron: weights 1 1, threshold 1.2. XOR cannot be one neuron, because no straight line parts its ones from its zeros;
-it needs a second: weights 1 1 -2 on both inputs and on AND, threshold .6.
+A neuron with the Heaviside function gives 1 if its weighted sum reaches its threshold, else 0. AND is one such neuron:
+weights 1 1, threshold 1.2. XOR cannot be a single neuron, because no straight line separates its ones from its zeros;
+it needs a second one: weights 1 1 -2 for the inputs and AND, threshold .6.
 
-The Heaviside function has gradient 0 everywhere, so such networks are set by hand and not trained; with squashing
-functions in its place a network learns XOR.
+The gradient of the Heaviside function is 0 everywhere, so such networks are set by hand, not trained; with squashing
+functions instead, a network learns XOR.
 """
 
 from itertools import product
@@ -42,7 +42,7 @@ def answers(net: nf.Network) -> np.ndarray:
 
 
 def best_single_neuron(target: np.ndarray) -> int:
-    """How many of the four rows the best single neuron gets right, of all with weights and threshold on a grid."""
+    """Largest number of correct rows (of four) of any single neuron with weights and threshold on a grid."""
     grid = np.linspace(-2, 2, 17)
     weights = np.array(list(product(grid, grid))).T
     neurons = layers.Dense(weights.shape[1], use_bias=False, kernel_initializer=weights)
@@ -52,7 +52,7 @@ def best_single_neuron(target: np.ndarray) -> int:
 
 
 def learn_xor(seed: int = 0) -> nf.Network:
-    """A network that learns XOR: four hidden neurons and one output, squashing instead of thresholds."""
+    """A network that learns XOR: four hidden neurons and one output, with squashing functions instead of thresholds."""
     net = nf.Network([layers.Input((2,)), layers.Dense(4, "tanh"), layers.Dense(1, "sigmoid")], seed=seed)
     trainer = nf.Trainer(net, loss="binary_cross_entropy", optimizer=nf.optimizers.Adam(0.1))
     trainer.fit(INPUTS, XOR, epochs=200, batch_size=4, progress=False)
@@ -60,7 +60,7 @@ def learn_xor(seed: int = 0) -> nf.Network:
 
 
 def picture(folder: Path) -> Path:
-    """What each network answers all over the plane."""
+    """The answer of each network over the plane."""
     figure, panels = new_figure(12, 4.2, 1, 3)
     colours = ListedColormap(["#f7d9bd", "#bfdbeb"])
     side = np.linspace(-0.5, 1.5, 301, dtype="float32")

@@ -1,16 +1,16 @@
 """Cat or dog: what happens in an epoch, and in one update (row S28).
 
-- An example is one element of the data, a batch a small subset of them, the batch size how many.
-- An epoch goes once over all examples:
+- An example is one element of the data, a batch a small subset of them, the batch size their number.
+- An epoch goes through all examples once:
   1. pick a few examples at random: a batch,
-  2. calculate the output of the network,
-  3. calculate the loss of this output,
-  4. determine the gradients,
+  2. compute the output of the network,
+  3. compute the loss of this output,
+  4. compute the gradients,
   5. update the weights,
-  6. do that until every example has been seen once.
+  6. repeat until every example has been seen once.
 
-The network takes the picture of a dog for a cat: .9 cat, .1 dog. One update on this picture, and the probability of
-cat falls while that of dog rises.
+The network takes the picture of a dog for a cat: .9 cat, .1 dog. After one update on this picture, the probability of
+cat is lower and that of dog higher.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from nnfast import layers
 
 CLASSES = ("cat", "dog")
 DRAWINGS = (
-    # Pointed ears that stand up, whiskers.
+    # Pointed, upright ears, and whiskers.
     """
     .#......#.
     .##....##.
@@ -36,7 +36,7 @@ DRAWINGS = (
     .#......#.
     ..######..
     """,
-    # Ears that hang down, a long snout.
+    # Hanging ears, and a long snout.
     """
     ...####...
     .##....##.
@@ -53,19 +53,19 @@ DRAWINGS = (
 
 
 def faces() -> np.ndarray:
-    """One clean picture of each class: (2, 10, 10) with 1 for ink."""
+    """One noise-free picture of each class: (2, 10, 10), with 1 for foreground."""
     return np.array([[[c == "#" for c in row] for row in text.split()] for text in DRAWINGS], dtype="float32")
 
 
 def pictures(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Faces under heavy noise: (count, 10, 10) and class numbers (count,)."""
+    """Faces with strong noise: (count, 10, 10) and class indices (count,)."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, count)
     return (faces()[y] + rng.normal(0, 0.8, (count, 10, 10))).astype("float32"), y
 
 
 def network() -> nf.Network:
-    """Picture to vector to probabilities; at first it says .9 cat, .1 dog to everything."""
+    """From picture to vector to probabilities; initially .9 cat, .1 dog for every picture."""
     first_answer = np.log([0.9, 0.1])
     return nf.Network(
         [
@@ -77,7 +77,7 @@ def network() -> nf.Network:
 
 
 def one_update(learning_rate: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
-    """The probabilities of (cat, dog) for the picture of a dog, before and after one update on it."""
+    """The probabilities of (cat, dog) for the picture of a dog, before and after one update with it."""
     net = network()
     x, y = faces()[1:], np.array([1])
     before = net.predict(x)[0]
@@ -104,7 +104,7 @@ def epoch(
 
 
 def train(epochs: int = 5, batch_size: int = 32) -> tuple[nf.Network, list[list[float]], np.ndarray]:
-    """A network after some epochs, the losses of the batches of each, and how often each example was seen."""
+    """A network after some epochs, the losses of the batches in each, and how often each example was seen."""
     net, rng = network(), np.random.default_rng(0)
     x, y = pictures()
     records = [epoch(net, x, y, batch_size, 0.05, rng) for _ in range(epochs)]
@@ -112,13 +112,13 @@ def train(epochs: int = 5, batch_size: int = 32) -> tuple[nf.Network, list[list[
 
 
 def accuracy(net: nf.Network) -> float:
-    """Share of right answers on pictures that were not in training."""
+    """Fraction of correct answers on pictures not used in training."""
     x, y = pictures(seed=1)
     return float((net.predict(x).argmax(axis=1) == y).mean())
 
 
 def picture(folder: Path) -> Path:
-    """The dog, and what the network says of it before and after one update."""
+    """The dog, and the network's answer before and after one update."""
     figure, (image, bars) = new_figure(8, 3.8, 1, 2, width_ratios=[1, 1.6])
     image.imshow(faces()[1], cmap="gray_r")
     image.set_title("Truth: dog")

@@ -1,9 +1,9 @@
-"""CIFAR-10: 50,000 photographs of 32x32 pixels in ten classes, learned in minutes on two cores.
+"""CIFAR-10: 50,000 photographs of 32 x 32 pixels in ten classes; trains in minutes on two cores.
 
-Six convolutions with batch normalisation, two of them in a residual block; each image is moved and mirrored at random
-in each epoch; Adam with one cycle of the learning rate; label smoothing. The optimiser and its rate were picked by
-short trainings that looked at test photographs; no epoch and no seed is picked. Draws the learned filters, what the
-layers make of a photograph, and the confusion matrix.
+Six convolutions with batch normalization, two of them in a residual block; each image is shifted and mirrored at random
+in each epoch; Adam with a one-cycle learning rate; label smoothing. The optimizer and its rate were selected by short
+training runs evaluated on test photographs; no epoch and no seed is selected. Draws the learned filters, feature maps
+of a photograph, and the confusion matrix.
 
 Usage: python examples/cifar10.py [--epochs N] [--seeds N] [--limit N]
 """
@@ -24,12 +24,12 @@ from nnfast import layers
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN, DEVIATION = 0.47, 0.25
-"""Of all numbers of the training images, black being 0 and white 1."""
+"""Mean and standard deviation of the training images, black being 0 and white 1."""
 EPOCHS, BATCH_SIZE, PEAK, RISE, SMOOTHING = 18, 128, 4e-3, 0.25, 0.1
 
 
 class Data(NamedTuple):
-    """Photographs (N, 32, 32, 3) uint8 and class numbers (N,)."""
+    """Photographs (N, 32, 32, 3) uint8 and class indices (N,)."""
 
     x_train: NDArray[np.uint8]
     y_train: NDArray[np.int64]
@@ -38,16 +38,16 @@ class Data(NamedTuple):
 
 
 def find_data(limit: int | None = None) -> Data:
-    """CIFAR-10 from this machine, or the first `limit` photographs in a random order of its training set."""
+    """CIFAR-10 from this machine, or the first `limit` photographs of its training set in random order."""
     (x_train, y_train), (x_test, y_test) = nf.data.load_cifar10()
     order = np.random.default_rng(0).permutation(len(x_train))[:limit]
     return Data(x_train[order], y_train[order], x_test, y_test)
 
 
 def unit(x: nf.graph.Tensor, filters: int, name: str, pool: bool = False) -> nf.graph.Tensor:
-    """Convolution, pooling if asked for, batch normalisation, ReLU.
+    """Convolution, optional pooling, batch normalization, ReLU.
 
-    Pooling stands first, so that the others have a quarter of the numbers to work on.
+    Pooling comes first, so that the others have a quarter of the data to process.
     """
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
     x = layers.MaxPool2D(2)(x) if pool else x
@@ -55,7 +55,7 @@ def unit(x: nf.graph.Tensor, filters: int, name: str, pool: bool = False) -> nf.
 
 
 def build(seed: int, width: int = 32) -> nf.Network:
-    """From photographs to probabilities; `width` is the number of the first maps, which doubles each time."""
+    """From photographs to probabilities; `width` is the number of channels of the first convolution."""
     entry = layers.Input((32, 32, 3))
     x = layers.Rescaling(1 / 255 / DEVIATION, -MEAN / DEVIATION)(entry)
     x = unit(x, width, "edges", pool=True)
@@ -65,13 +65,13 @@ def build(seed: int, width: int = 32) -> nf.Network:
     x = layers.MaxPool2D(2)(x)
     x = unit(x, 8 * width, "objects")
     x = layers.Flatten()(layers.MaxPool2D(4)(x))
-    # Starts from even probabilities: the residual block's sums are large.
+    # To start from even probabilities, because the sums of the residual block are large.
     outputs = layers.Dense(len(CLASSES), activation="softmax", kernel_initializer="zeros")(x)
     return nf.Network(inputs=entry, outputs=outputs, seed=seed, name="cifar10")
 
 
 def train(net: nf.Network, data: Data, epochs: int = EPOCHS, report: bool = False) -> float:
-    """Train; the seconds that it took."""
+    """Train; returns the time in seconds."""
     steps = epochs * -(-len(data.x_train) // BATCH_SIZE)
     schedule = nf.schedules.OneCycle(PEAK, steps, rise=RISE, shape="linear")
     trainer = nf.Trainer(
@@ -93,7 +93,7 @@ def train(net: nf.Network, data: Data, epochs: int = EPOCHS, report: bool = Fals
 
 
 def accuracy(net: nf.Network, data: Data) -> float:
-    """Share of the test photographs that the network gets right."""
+    """Fraction of test photographs classified correctly."""
     return float(np.mean(net.predict(data.x_test).argmax(axis=1) == data.y_test))
 
 
@@ -125,7 +125,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> float:
-    """Train from each seed; the mean test accuracy."""
+    """Train with each seed; returns the mean test accuracy."""
     options = parse_arguments(arguments)
     try:
         data = find_data(options.limit)

@@ -1,8 +1,8 @@
 """A convolutional layer, pooling and flattening, number by number (row S24).
 
-A filter scans the image; where the image has the filter's pattern the score is high. The scores are a feature map.
-Pooling keeps the highest score of each square of 2x2, so the map shrinks and a pattern may lie a little to the side.
-Flattening writes the rows of the table one after the other: a vector, which dense layers take.
+A filter scans the image; where the image matches the filter's pattern, the score is high. The scores are a feature map.
+Pooling keeps the highest score of each 2 x 2 square, so the map shrinks and a pattern may be slightly shifted.
+Flattening writes the rows of the table one after the other: a vector, the input of dense layers.
 """
 
 from pathlib import Path
@@ -26,11 +26,11 @@ IMAGE = np.array(
 )
 FILTER = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 1]])
 TABLE = np.array([[1, 1, 0], [4, 2, 1], [0, 2, 1]])
-"""The table that the slide flattens. Its upper row belongs to another image; the others are those of the pooled map."""
+"""The table flattened on the slide. Its upper row belongs to another image; the others are those of the pooled map."""
 
 
 def network() -> nf.Network:
-    """The three steps, with the filter set by hand."""
+    """The three steps, with a filter set by hand."""
     return nf.Network(
         [
             layers.Input((7, 7, 1)),
@@ -42,13 +42,13 @@ def network() -> nf.Network:
 
 
 def steps() -> dict[str, np.ndarray]:
-    """What each step makes of the image: the map (5, 5), the pooled map (3, 3), the vector (9,)."""
+    """The result of each step: the map (5, 5), the pooled map (3, 3), the vector (9,)."""
     found = network().trace(IMAGE[None, :, :, None].astype("float32"))
     return {name: found[name].squeeze() for name in ("map", "pooled", "vector")}
 
 
 def flatten(table: np.ndarray) -> np.ndarray:
-    """A table's rows, one after the other."""
+    """The rows of a table, one after the other."""
     net = nf.Network([layers.Input(table.shape), layers.Flatten()])
     return net.predict(table[None].astype("float32"))[0]
 

@@ -1,4 +1,4 @@
-"""What the pictures of the examples share: colours, a figure, drawings of networks, and where they are saved."""
+"""Code shared by the pictures of the examples: colors, figures, drawings of networks, and output files."""
 
 import argparse
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ rcParams.update(
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """A figure of that size in inches with a grid of axes: (figure, axes), one Axes or an array as in matplotlib."""
+    """A figure of the given size in inches with a grid of axes: (figure, axes), a single Axes or an array."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
-    """Write the figure as folder/name and say so."""
+    """Write the figure to folder/name and print the path."""
     path = folder / name
     figure.savefig(path, dpi=140)
     print(f"picture: {path}")
@@ -43,7 +43,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 
 
 def output_folder() -> Path:
-    """The folder that the command line names for pictures, made if it is not there; the current one by default."""
+    """The folder for pictures given on the command line, created if missing; by default the current one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where pictures go (default: here)")
     folder: Path = parser.parse_args().folder
@@ -52,7 +52,7 @@ def output_folder() -> Path:
 
 
 def node_positions(sizes: Sequence[int]) -> list[np.ndarray]:
-    """Places (units, 2) of each layer's units: layers at x = 0, 1, ..., units from top to bottom around y = 0."""
+    """Positions (units, 2) of each layer's units: layers at x = 0, 1, ..., units from top to bottom around y = 0."""
     tallest = max(sizes)
     spacing = [min(1.6, tallest / n) for n in sizes]
     return [
@@ -62,7 +62,7 @@ def node_positions(sizes: Sequence[int]) -> list[np.ndarray]:
 
 
 def draw_weights(axes: Axes, places: Sequence[np.ndarray], kernels: Sequence[np.ndarray]) -> None:
-    """Each weight as a line: blue above 0, orange below, wider and denser the larger it is within its layer."""
+    """Each weight as a line: blue if positive, orange if negative, the wider and darker the larger it is."""
     axes.axis("off")
     for start, end, kernel in zip(places[:-1], places[1:], kernels, strict=True):
         largest = np.abs(kernel).max() or 1.0
@@ -86,7 +86,7 @@ def draw_units(axes: Axes, places: Sequence[np.ndarray], size: float = 260) -> N
 
 
 def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures (n, H, W, ...) side by side in one, with lines of NaN, which is drawn as nothing, between them."""
+    """Pictures (n, H, W, ...) side by side in one, separated by lines of NaN, which are not drawn."""
     n, height, width, *colours = pictures.shape
     rows = -(-n // columns)
     cells = np.full((rows * columns, height + 1, width + 1, *colours), np.nan)
@@ -96,8 +96,10 @@ def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
 
 
 def draw_filters(axes: Axes, kernel: np.ndarray, columns: int) -> None:
-    """The first layer's kernels (KH, KW, C, O): of one channel red where they want ink, blue where none; of three in
-    colours, gray being 0."""
+    """The first layer's kernels (KH, KW, C, O).
+
+    With one channel, positive weights are red and negative ones blue; with three, gray is 0.
+    """
     weights = kernel.transpose(3, 0, 1, 2)
     weights = weights / np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
     if kernel.shape[2] == 3:
@@ -108,13 +110,13 @@ def draw_filters(axes: Axes, kernel: np.ndarray, columns: int) -> None:
 
 
 def draw_feature_maps(axes: Axes, maps: np.ndarray, columns: int) -> None:
-    """A layer's output (H, W, C) for one image, map by map; white is the highest value in the layer."""
+    """A layer's output (H, W, C) for one image, channel by channel; white is the highest value of the layer."""
     axes.imshow(mosaic(maps.transpose(2, 0, 1), columns), cmap="magma", vmin=0)
     axes.axis("off")
 
 
 def draw_confusion(axes: Axes, truth: np.ndarray, answers: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """How often each class (row) gets each answer (column): the counts, which are also returned."""
+    """How often each class (row) gets each answer (column); returns the counts."""
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, (truth, answers), 1)
     wrong = np.where(np.eye(len(names), dtype=bool), np.nan, counts)

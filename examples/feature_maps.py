@@ -1,9 +1,10 @@
 """Hidden layers of a convolutional network extract more and more abstract features (row S21).
 
-One image, seen through a network that has learned to tell digits apart: the first maps are strokes and edges, still
-recognisable; later ones are coarse and answer to parts of digits; the last ones are all but a list of what was found.
-Two figures say so: each layer sees more of the image (its receptive field), and images of one class lie closer
-together, compared with those of different classes. (LSTM, the other well-known type, is not part of nnfast yet.)
+One image passes through a network trained to classify digits: the first maps show strokes and edges, still
+recognizable; later ones are coarse and respond to parts of digits; the last ones are little more than a list of what
+was found. Two quantities measure this: each layer sees more of the image (its receptive field), and images of the same
+class become more similar, compared with those of different classes. (LSTM, the other well-known type, is not part of
+nnfast yet.)
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ LAYERS = {"image": 1, "edges": 3, "strokes": 5, "parts": 10, "digits": 16}
 
 
 class Layer(NamedTuple):
-    """What a layer makes of images."""
+    """Measurements of a layer's output."""
 
     name: str
     field: int
@@ -32,7 +33,7 @@ class Layer(NamedTuple):
 
 
 def data() -> tuple[Data, Data]:
-    """Training and test set: images (N, 16, 16, 1) with ink from 0 to 16, and class numbers (N,)."""
+    """Training and test set: images (N, 16, 16, 1) with values from 0 to 16, and class indices (N,)."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
     images = digits.images[order].astype("uint8").repeat(2, axis=1).repeat(2, axis=2)[..., None]
@@ -41,7 +42,7 @@ def data() -> tuple[Data, Data]:
 
 
 def network(seed: int = 0) -> nf.Network:
-    """Convolutions with pooling between them; of each of the last maps the highest value counts."""
+    """Convolutions with pooling between them, and global max pooling at the end."""
     return nf.Network(
         [
             layers.Input((16, 16, 1)),
@@ -69,7 +70,7 @@ def train(net: nf.Network, epochs: int = 15) -> float:
 
 
 def separation(features: np.ndarray, labels: np.ndarray) -> float:
-    """Variance between the means of the classes over variance within the classes."""
+    """Variance between the class means divided by the variance within the classes."""
     features = features.reshape(len(features), -1).astype(float)
     means = np.stack([features[labels == digit].mean(axis=0) for digit in range(10)])
     between = np.square(means - means.mean(axis=0)).sum(axis=1).mean()

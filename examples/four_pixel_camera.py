@@ -1,13 +1,14 @@
 """A camera with four pixels (rows S1, S2, S3).
 
-An image is 2x2 pixels with brightness from -1 (black) to 1 (white), written as the vector (top left, top right, bottom
-left, bottom right). It is solid, or has a vertical, a diagonal or a horizontal line. Simple rules are not enough: an
-image and its negative belong to the same class, though no pixel agrees, and one layer of weighted sums can get at
-most 5 of the 8 clean images right. Layers can: here with weights 1, -1 and 0 set by hand, and learnt from scratch.
+An image has 2 x 2 pixels with brightness from -1 (black) to 1 (white), written as the vector (top left, top right,
+bottom left, bottom right). It is solid, or has a vertical, a diagonal or a horizontal line. Simple rules are not
+enough: an image and its negative belong to the same class although no pixel agrees, and one layer of weighted sums can
+classify at most 5 of the 8 noise-free images. Several layers can do it: here with weights 1, -1 and 0 set by hand, and
+trained from scratch.
 
-Neurons squash their weighted sum. Two squashing functions occur:
-- the logistic sigmoid 1 / (1 + exp(-x)), between 0 and 1, gives the .746 that is printed for a sum of 1.075;
-- tanh, between -1 and 1, is the curve that is drawn, and what the networks here use.
+Neurons squash their weighted sums. Two squashing functions occur:
+- the logistic sigmoid 1 / (1 + exp(-x)), between 0 and 1, gives the printed .746 for a sum of 1.075;
+- tanh, between -1 and 1, is the curve that is drawn, and the function used by the networks here.
 """
 
 from pathlib import Path
@@ -23,12 +24,12 @@ PATTERNS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, -1, -1, 1], [1, 1, -1, -1
 
 
 def clean_images() -> tuple[np.ndarray, np.ndarray]:
-    """Each pattern and its negative: images (8, 4) and class numbers (8,)."""
+    """Each pattern and its negative: images (8, 4) and class indices (8,)."""
     return np.concatenate([PATTERNS, -PATTERNS]), np.tile(np.arange(4), 2)
 
 
 def noisy_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Patterns of random contrast with noise on every pixel: images (count, 4) and class numbers (count,)."""
+    """Patterns of random contrast with noise on every pixel: images (count, 4) and class indices (count,)."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 4, count)
     contrast = rng.choice([-1, 1], (count, 1)) * rng.uniform(0.5, 1.0, (count, 1))
@@ -44,7 +45,7 @@ EITHER = np.kron(np.eye(4), [[1], [1]])  # one output per class
 
 
 def hand_set_network() -> nf.Network:
-    """Four layers whose weights are 1, -1 or 0."""
+    """Four layers with weights 1, -1 or 0."""
     return nf.Network(
         [
             layers.Input((4,)),
@@ -78,18 +79,18 @@ def train(net: nf.Network, epochs: int = 40, images: int = 2000) -> nf.Network:
 
 
 def accuracy(net: nf.Network, x: np.ndarray, y: np.ndarray) -> float:
-    """Share of images whose largest output is that of their class."""
+    """Fraction of images whose largest output is that of their class."""
     return float((net.predict(x).argmax(axis=1) == y).mean())
 
 
 def one_layer() -> nf.Network:
-    """Weighted sums alone, trained: the simple rules that are not enough."""
+    """Weighted sums alone, trained: simple rules, which are not enough."""
     net = nf.Network([layers.Input((4,)), layers.Dense(4, "softmax")], seed=0)
     return train(net)
 
 
 def receptive_fields(net: nf.Network) -> list[np.ndarray]:
-    """What each neuron of each layer looks for: weights (4, neurons) on the pixels, apart from the squashing."""
+    """The pattern that each neuron responds to: weights (4, neurons) for the pixels, ignoring the squashing."""
     fields = [np.eye(4)]
     for kernel in net.get_weights():
         fields.append(fields[-1] @ kernel)
@@ -117,13 +118,13 @@ def neuron() -> dict[str, float]:
 
 
 def errors() -> tuple[np.ndarray, float]:
-    """Absolute error of each output, and their total as the loss "sum_absolute_error" gives it."""
+    """Absolute error of each output, and their total, computed by the loss "sum_absolute_error"."""
     truth, answer = np.array([[1.0, 0.0, 0.0, 0.0]]), np.array([[-0.75, -0.25, 0.75, 0.5]])
     return np.abs(truth - answer)[0], nf.losses.SumAbsoluteError()(truth, answer)
 
 
 def picture(folder: Path) -> Path:
-    """The hand-set network, each neuron drawn as what it looks for."""
+    """The hand-set network, with each neuron drawn as the pattern it responds to."""
     net = hand_set_network()
     kernels, fields = net.get_weights(), receptive_fields(net)
     figure, axes = new_figure(10, 7)
@@ -144,7 +145,7 @@ def picture(folder: Path) -> Path:
 
 
 def box(extent: tuple[float, float, float, float]) -> tuple[list[float], list[float]]:
-    """The outline of a rectangle as x and y of its corners."""
+    """The outline of a rectangle, as x and y of its corners."""
     left, right, bottom, top = extent
     return [left, right, right, left, left], [bottom, bottom, top, top, bottom]
 

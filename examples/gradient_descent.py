@@ -1,11 +1,11 @@
 """Gradient descent on one weight (rows S4, S22).
 
-The error is a curve over the weight. Its slope says which way is down: gradient = change in error / change in weight,
-and in the limit dC/dw. For error = w^2 at w = -1 the slope is -2: along the tangent, one step of +1 in the weight
-changes the error by -2. An update is w := w - learning rate * gradient, with the gradient's sign (its absolute value,
-which one sometimes sees in that formula, would walk uphill on the left side of the valley).
+The error is a function of the weight. Its slope shows which way is down: gradient = change in error / change in weight,
+and in the limit dC/dw. For error = w^2 at w = -1, the slope is -2: along the tangent, a step of +1 in the weight
+changes the error by -2. An update is w := w - learning rate * gradient, with the sign of the gradient (its absolute
+value, which is sometimes seen in this formula, would walk uphill on the left side of the valley).
 
-The network is one weight on an input of 1 with a target of 0, so that the loss "mse" is w^2.
+The network is one weight with an input of 1 and a target of 0, so that the loss "mse" is w^2.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def one_weight(value: float) -> nf.Network:
 
 
 def error_and_slope(value: float) -> tuple[float, float]:
-    """The error at a weight, and the error's gradient by the weight."""
+    """The error at a weight, and its derivative."""
     error, gradients = one_weight(value).loss_and_gradients(X, TARGET, "mse")
     return error, float(gradients["dense.kernel"][0, 0])
 
@@ -39,7 +39,7 @@ def change_ratio(value: float, change: float) -> float:
 
 
 def descend(learning_rate: float, steps: int = 20, start: float = -1.0) -> list[float]:
-    """The weights that gradient descent visits."""
+    """The weights visited by gradient descent."""
     net = one_weight(start)
     trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(learning_rate))
     weight = net.parameters["dense.kernel"]

@@ -1,11 +1,11 @@
 """The whole picture: data, input, layers, output, metric and loss, performance on unseen data (row S26).
 
-Layers are building blocks. Each holds parameters that training updates, and they stack to an architecture; activation
-functions make the stack more than one big weighted sum. The last one is softmax: its outputs are positive and add up
-to 1, so they read as probabilities. Training makes the loss small; what counts is the metric on images that the
-network has never seen. The data are the 1,797 handwritten digits of 8x8 pixels that come with scikit-learn.
+Layers are building blocks. They have parameters, which training updates, and are stacked to an architecture; activation
+functions make the stack more than one large weighted sum. The last one is softmax: its outputs are positive and sum to
+1, so they can be read as probabilities. Training minimizes the loss; what counts is the metric on images that the
+network has never seen. The data are the 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn.
 
-Two more building blocks: every neuron has a bias, and Dropout switches half of the neurons off at random while
+Two more building blocks: every neuron has a bias, and Dropout switches off half of the neurons at random during
 training, so that none relies on another.
 """
 
@@ -23,7 +23,7 @@ Data = tuple[np.ndarray, np.ndarray]
 
 
 def data() -> tuple[Data, Data]:
-    """Training and test set: images (N, 8, 8) with brightness 0 to 16, and class numbers (N,)."""
+    """Training and test set: images (N, 8, 8) with brightness 0 to 16, and class indices (N,)."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
     images, labels = digits.images[order].astype("uint8"), digits.target[order]
@@ -47,7 +47,7 @@ def network(seed: int = 0) -> nf.Network:
 
 
 def train(net: nf.Network, epochs: int = 40) -> tuple[nf.History, dict[str, float]]:
-    """The record of training, and loss and accuracy on unseen data at its end."""
+    """The history of training, and the final loss and accuracy on unseen data."""
     (x_train, y_train), (x_test, y_test) = data()
     trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(1e-3), metrics=["accuracy"])
     history = trainer.fit(

@@ -1,11 +1,11 @@
 """The two-two-two network, computed exactly (rows S8, S18).
 
 Two inputs, two hidden neurons, two outputs, all logistic; w1 and w2 feed h1, w3 and w4 h2, w5 and w6 o1, w7 and w8 o2.
-The loss is the sum of 1/2 (target - output)^2, the learning rate .5, and the biases stay as they are:
-``trainable=("kernel",)``. After the example of Matt Mazur, "A step by step backpropagation example" (2015).
+The loss is the sum of 1/2 (target - output)^2, the learning rate .5, and the biases are fixed:
+``trainable=("kernel",)``. From Matt Mazur, "A step by step backpropagation example" (2015).
 
-Where printed figures differ from these: .291027924 after one step is .291027774 in exact arithmetic, and an input of h1
-written with the weight .25 means w2 = .20, which gives the printed .3775.
+Where published numbers differ from these: .291027924 after one step is .291027774 in exact arithmetic, and an input of
+h1 written with the weight .25 means w2 = .20, which gives the published .3775.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ LOSS, LEARNING_RATE = "half_squared_error", 0.5
 
 
 def network() -> nf.Network:
-    """The network with its given weights; a kernel's rows are inputs, its columns neurons."""
+    """The network with the given weights; rows of a kernel are inputs, columns neurons."""
     w = dict(zip(range(1, 9), (0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55), strict=True))
     hidden, output = [[w[1], w[3]], [w[2], w[4]]], [[w[5], w[7]], [w[6], w[8]]]
     return nf.Network(
@@ -47,7 +47,7 @@ def first_step() -> Explanation:
 
 
 def picture(folder: Path, evaluations: list[float]) -> Path:
-    """The network with its first weights, and how its error falls."""
+    """The network with its initial weights, and how its error decreases."""
     figure, (left, right) = new_figure(12.5, 4.6, 1, 2, width_ratios=[1.2, 1])
     net = network()
     places = node_positions([2, 2, 2])

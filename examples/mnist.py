@@ -1,6 +1,6 @@
-"""Train a classifier of handwritten digits, save it, load it again and draw what it makes of some test digits.
+"""Train a classifier of handwritten digits, save it, load it again, and draw its predictions for some test digits.
 
-Trains on MNIST (60,000 pictures of 28 x 28 pixels) where `nnfast.data.load_mnist` finds it, and otherwise on the 1,797
+Trains on MNIST (60,000 images of 28 x 28 pixels) if `nnfast.data.load_mnist` finds it, and otherwise on the 1,797
 smaller digits (8 x 8) that come with scikit-learn. Options: python examples/mnist.py --help
 """
 
@@ -18,11 +18,11 @@ import nnfast as nf
 from nnfast import callbacks, layers
 
 DIGITS_TEST_SIZE = 360
-"""Of scikit-learn's digits: the last fifth."""
+"""The last fifth of scikit-learn's digits."""
 
 
 class Data(NamedTuple):
-    """A data set: pictures (N, H, W, 1) uint8 with ink from 0 to `most_ink`, labels (N,) from 0 to 9."""
+    """A data set: images (N, H, W, 1) uint8 with values from 0 to `most_ink`, labels (N,) from 0 to 9."""
 
     title: str
     most_ink: int
@@ -33,7 +33,7 @@ class Data(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """How to train. The learning rate falls from its first value to 0 in a straight line."""
+    """Training options. The learning rate decreases linearly from its initial value to 0."""
 
     epochs: int
     batch_size: int
@@ -41,13 +41,13 @@ class Recipe(NamedTuple):
 
 
 HIDDEN_UNITS = {"one": (), "hidden": (625,)}
-# Chosen on the last 10,000 training pictures of MNIST, with networks that had not seen them.
+# Selected on the last 10,000 training images of MNIST, with networks that were not trained on them.
 MNIST_RECIPES = {"one": Recipe(20, 128, 2e-3), "hidden": Recipe(10, 128, 2e-3)}
 DIGITS_RECIPES = {"one": Recipe(60, 32, 1e-2), "hidden": Recipe(20, 32, 2e-3)}
 
 
 def mnist_data(download: bool = False) -> Data:
-    """MNIST from this machine, or from its mirror if `download`; FileNotFoundError where there is none."""
+    """MNIST from this machine, or from its mirror if `download`; FileNotFoundError if it is missing."""
     (x_train, y_train), (x_test, y_test) = nf.data.load_mnist(download=download)
     return Data("MNIST", 255, x_train, y_train, x_test, y_test)
 
@@ -61,7 +61,7 @@ def digits_data() -> Data:
 
 
 def find_data(download: bool) -> Data:
-    """MNIST where there is one, else scikit-learn's digits."""
+    """MNIST if available, else scikit-learn's digits."""
     try:
         return mnist_data(download)
     except FileNotFoundError as error:
@@ -72,7 +72,7 @@ def find_data(download: bool) -> Data:
 
 
 def build(data: Data, kind: str, seed: int) -> nf.Network:
-    """A network from pixels to probabilities: one layer, or one hidden layer of 625 units before it."""
+    """A network from pixels to probabilities: one layer, optionally after a hidden layer of 625 units."""
     hidden = [layers.Dense(units, activation="relu") for units in HIDDEN_UNITS[kind]]
     return nf.Network(
         [
@@ -103,7 +103,7 @@ class Report(callbacks.Callback):
 
 
 def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = True) -> float:
-    """Train by the recipe; the test accuracy after the last epoch. The test set decides nothing."""
+    """Train with the recipe; returns the test accuracy after the last epoch, which is not used for any decision."""
     steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
     optimizer = nf.optimizers.Adam(lambda step: recipe.learning_rate * (1 - step / steps))
     trainer = nf.Trainer(net, loss="cross_entropy", optimizer=optimizer, metrics=["accuracy"])
@@ -120,7 +120,7 @@ def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = True) -> f
 
 
 def draw_digits(path: Path, data: Data, probabilities: NDArray[np.float32]) -> None:
-    """The first 30 test digits with the network's answers and, below them, the first 10 that it gets wrong."""
+    """The first 30 test digits with the network's predictions and, below them, the first 10 misclassified ones."""
     answers = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(answers != data.y_test)
     figure = Figure(figsize=(10, 6.4), layout="constrained")
@@ -160,7 +160,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> float:
-    """Do it all; the test accuracy."""
+    """Run everything; returns the test accuracy."""
     options = parse_arguments(arguments)
     data = find_data(options.download)
     print(f"{data.title}: {len(data.x_train):,} digits to train on, {len(data.x_test):,} to test with")

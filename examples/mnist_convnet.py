@@ -1,9 +1,9 @@
 """S10, the fourth rung of the MNIST ladder: convolution.
 
-Two recipes. "best" reaches 99.5 % of MNIST's test set with one network; it counts with the mean of three seeds after
-the last epoch. "one-epoch" passes once over the 60,000 digits, in seconds, and reaches 99.0 %; it was picked among a
-few by short trainings that looked at the test set. No epoch and no seed is picked. Draws the learned filters, what the
-layers make of a digit, and the confusion matrix.
+Two recipes. "best" reaches 99.5 % of MNIST's test set with one network, as the mean of three seeds after the last
+epoch. "one-epoch" passes once over the 60,000 digits, in seconds, and reaches 99.0 %; it was selected among a few by
+short training runs evaluated on the test set. No epoch and no seed is selected. Draws the learned filters, feature maps
+of a digit, and the confusion matrix.
 
 Usage: python examples/mnist_convnet.py [--recipe best|one-epoch] [--epochs N] [--seeds N] [--limit N]
 """
@@ -22,25 +22,25 @@ import nnfast as nf
 from nnfast import layers
 
 MEAN, DEVIATION = 0.1307, 0.3081
-"""Of the training images' pixels, black being 0 and white 1."""
+"""Mean and standard deviation of the training pixels, black being 0 and white 1."""
 
 
 class Recipe(NamedTuple):
-    """A network and how to train it, with Adam and one cycle of the learning rate."""
+    """A network and its training with Adam and a one-cycle learning rate."""
 
     convolutions: tuple[tuple[int, int, str], ...]
-    """Maps, size of the kernel and padding of each; max-pooling by 2 follows each."""
+    """Channels, kernel size and padding of each convolution; 2 x 2 max pooling follows each."""
     normalize: bool
-    """Batch normalisation, after pooling, where there are a quarter of the numbers."""
+    """Batch normalization, after pooling, where there is a quarter of the data."""
     hidden: int
-    """Units of a dense layer before the last; 0 for none."""
+    """Units of a dense layer before the last one; 0 for none."""
     dropout: float
     epochs: int
     batch_size: int
     peak: float
     """Largest learning rate."""
     rise: float
-    """Share of the steps until the peak."""
+    """Fraction of the steps before the peak."""
     augmentation: dict[str, Any]
     """Options of `nnfast.data.Augmentation`."""
     target: float
@@ -76,7 +76,7 @@ RECIPES = {
 
 
 def build(recipe: Recipe, seed: int) -> nf.Network:
-    """The recipe's network, from pixels of 28 x 28 to probabilities."""
+    """The recipe's network, from 28 x 28 pixels to probabilities."""
     chain = [layers.Input((28, 28, 1)), layers.Rescaling(1 / 255 / DEVIATION, -MEAN / DEVIATION)]
     for number, (maps, size, padding) in enumerate(recipe.convolutions, 1):
         convolution = layers.Conv2D(
@@ -99,7 +99,7 @@ def build(recipe: Recipe, seed: int) -> nf.Network:
 
 
 def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = False) -> float:
-    """Train by the recipe; the seconds that it took."""
+    """Train with the recipe; returns the time in seconds."""
     steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
     schedule = nf.schedules.OneCycle(recipe.peak, steps, rise=recipe.rise, shape="linear")
     trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(schedule))
@@ -117,7 +117,7 @@ def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = False) -> 
 
 
 def accuracy(net: nf.Network, data: Data) -> float:
-    """Share of the test digits that the network gets right."""
+    """Fraction of test digits classified correctly."""
     return float(np.mean(net.predict(data.x_test).argmax(axis=1) == data.y_test))
 
 
@@ -151,7 +151,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> float:
-    """Train from each seed; the mean test accuracy."""
+    """Train with each seed; returns the mean test accuracy."""
     options = parse_arguments(arguments)
     try:
         data = mnist_data(options.download)

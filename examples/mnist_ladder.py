@@ -1,7 +1,7 @@
 """S10, the first two rungs of the MNIST ladder: one layer, and one hidden layer of 625 units.
 
-Each rung is trained from three seeds and counts with the mean of the three test accuracies after the last epoch. The
-test set decides nothing: no epoch, no seed and no recipe. Also draws what 100 of the hidden units look for.
+Each rung is trained with three seeds; its result is the mean of the test accuracies after the last epoch. The test set
+is not used for any decision: no epoch, no seed and no recipe. Also draws the weights of 100 hidden units.
 
 Usage: python examples/mnist_ladder.py [--download] [--output FOLDER]
 """
@@ -22,7 +22,7 @@ SEEDS = (0, 1, 2)
 
 
 class Rung(NamedTuple):
-    """A step of the ladder: a network of `mnist.build` and the test accuracy to reach."""
+    """A rung of the ladder: a network of `mnist.build` and the test accuracy to reach."""
 
     title: str
     kind: str
@@ -44,14 +44,14 @@ def climb(rung: Rung, data: Data) -> tuple[list[float], nf.Network]:
 
 
 def draw_hidden_units(path: Path, kernel: NDArray[np.float32], x_train: NDArray[np.uint8]) -> None:
-    """The incoming weights of the first 100 units as pictures of 28 x 28: red wants ink there, blue wants none.
+    """The incoming weights of the first 100 units as 28 x 28 images: positive in red, negative in blue.
 
-    A pixel that is blank in every training picture has no gradient: its weights are still the random first ones, mean
-    nothing and are drawn as 0.
+    A pixel that is blank in every training image has no gradient: its weights keep their random initial values, which
+    are meaningless and drawn as 0.
     """
     ever_inked = x_train.reshape(len(x_train), -1).any(axis=0)
     weights = np.where(ever_inked[:, np.newaxis], kernel, 0)[:, :100]
-    # Some weights of rarely inked pixels are huge; the 99th percentile keeps the strokes visible.
+    # Some weights of rarely used pixels are huge; the 99th percentile keeps the strokes visible.
     units = (weights / np.quantile(np.abs(weights), 0.99, axis=0)).T.reshape(10, 10, 28, 28)
     framed = np.pad(units, ((0, 0), (0, 0), (1, 1), (1, 1)))
     mosaic = framed.transpose(0, 2, 1, 3).reshape(300, 300)
@@ -59,7 +59,7 @@ def draw_hidden_units(path: Path, kernel: NDArray[np.float32], x_train: NDArray[
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
-    """Climb the ladder; the mean test accuracy of each rung."""
+    """Climb the ladder; returns the mean test accuracy of each rung."""
     parser = argparse.ArgumentParser(description="The first two rungs of the MNIST ladder.")
     parser.add_argument("--download", action="store_true", help="fetch MNIST if needed; needs pip install pooch")
     parser.add_argument(

@@ -1,10 +1,10 @@
 """More layers: Inception blocks (GoogLeNet) and residual blocks (ResNet, up to 152 layers) (row S13).
 
-Deep networks are stacks of blocks. In an Inception block convolutions of several sizes stand side by side. In a
-residual block the input is added to what the convolutions make of it: what a block has to learn is a correction, and
-gradients reach the first layers on the direct way.
+Deep networks are stacks of blocks. In an Inception block, convolutions of several sizes run in parallel. In a residual
+block, the input is added to the result of the convolutions: the block has to learn only a correction, and gradients
+reach the first layers directly.
 
-With --deep, GoogLeNet and ResNet-152 run at full size: 224x224 pixels, 1,000 classes, forward and one training step.
+With --deep, GoogLeNet and ResNet-152 run at full size: 224 x 224 pixels, 1,000 classes, forward and one training step.
 """
 
 import argparse
@@ -23,7 +23,7 @@ BLOCKS = 6
 
 
 def data() -> tuple[Data, Data]:
-    """Training and test set: images (N, 8, 8, 1) with ink from 0 to 1, and class numbers (N,)."""
+    """Training and test set: images (N, 8, 8, 1) with values from 0 to 1, and class indices (N,)."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
     images, labels = (digits.images[order, ..., None] / 16).astype("float32"), digits.target[order]
@@ -31,7 +31,7 @@ def data() -> tuple[Data, Data]:
 
 
 def classifier(entry: layers.Input, x: nf.graph.Tensor, name: str) -> nf.Network:
-    """A network that ends in the maps' averages and a dense layer."""
+    """A network that ends with global average pooling and a dense layer."""
     outputs = layers.Dense(10, activation="softmax")(layers.GlobalAvgPool2D()(x))
     return nf.Network(inputs=entry, outputs=outputs, seed=0, name=name)
 
@@ -46,7 +46,7 @@ def inception_network() -> nf.Network:
 
 
 def residual_network(blocks: int = BLOCKS) -> nf.Network:
-    """Residual blocks, two convolutions each, and one convolution before them."""
+    """Residual blocks of two convolutions each, after one convolution."""
     entry = layers.Input((8, 8, 1))
     x = models.convolution(entry, 16, 3)
     for _ in range(blocks):
@@ -64,7 +64,7 @@ def train(net: nf.Network, epochs: int = 8) -> tuple[list[float], float]:
 
 
 def run_deep(net: nf.Network, rows: int) -> dict[str, float]:
-    """Seconds of a second forward pass and training step on `rows` random images, and memory in MB."""
+    """Time in seconds of a second forward pass and training step on `rows` random images, and memory in MB."""
     import resource  # not on Windows
 
     rng = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def run_deep(net: nf.Network, rows: int) -> dict[str, float]:
             found[f"{name} s"] = time.perf_counter() - started
     found["parameters MB"] = net.flat().nbytes / 1e6
     found["arena MB"] = trainer.plan.arena_bytes / 1e6
-    # Kilobytes on Linux, bytes on macOS; the most since the process began.
+    # kilobytes on Linux, bytes on macOS; the maximum since the process started
     found["process MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return found
 

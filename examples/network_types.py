@@ -1,8 +1,8 @@
-"""Major types of networks: feedforward and convolutional; recurrent ones are to come (row S15).
+"""Major types of networks: feedforward and convolutional (row S15).
 
-In a feedforward network of dense layers every unit has weights of its own for every pixel: what it learns about a
-stroke in one place says nothing about the same stroke elsewhere. A convolutional network looks everywhere with the
-same weights. Both learn from digits that stand in the middle of the image; then the digits move.
+In a feedforward network of dense layers, every unit has its own weight for every pixel: what it learns about a stroke
+in one position says nothing about the same stroke elsewhere. A convolutional network uses the same weights everywhere.
+Both are trained on digits in the middle of the image; then the digits are shifted.
 """
 
 from pathlib import Path
@@ -15,13 +15,13 @@ import nnfast as nf
 from nnfast import layers
 
 SIZE = 14
-"""Of the images: digits of 8x8 with a margin of three pixels."""
+"""Size of the images: 8 x 8 digits with a margin of three pixels."""
 SHIFTS = range(4)
 Data = tuple[np.ndarray, np.ndarray]
 
 
 def data(shift: int = 0) -> tuple[Data, Data]:
-    """Training and test set (N, 14, 14, 1), in the middle or moved by `shift` pixels in one of four directions."""
+    """Training and test set (N, 14, 14, 1), centered or shifted by `shift` pixels in one of four directions."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
     images = np.pad(digits.images[order] / 16, ((0, 0), (3, 3), (3, 3))).astype("float32")[..., None]
@@ -32,7 +32,7 @@ def data(shift: int = 0) -> tuple[Data, Data]:
 
 
 def feedforward(seed: int = 0) -> nf.Network:
-    """Every unit sees every pixel."""
+    """Every unit is connected to every pixel."""
     return nf.Network(
         [
             layers.Input((SIZE, SIZE, 1)),
@@ -46,7 +46,7 @@ def feedforward(seed: int = 0) -> nf.Network:
 
 
 def convolutional(seed: int = 0) -> nf.Network:
-    """The same weights everywhere; the highest score counts, wherever it is."""
+    """The same weights everywhere; the maximum of the scores counts, wherever it is."""
     return nf.Network(
         [
             layers.Input((SIZE, SIZE, 1)),
@@ -62,7 +62,7 @@ def convolutional(seed: int = 0) -> nf.Network:
 
 
 def accuracies(net: nf.Network, epochs: int = 30) -> list[float]:
-    """Train on digits in the middle; accuracy on unseen ones in the middle and moved by 1, 2, 3 pixels."""
+    """Train on centered digits; accuracy on unseen ones, centered and shifted by 1, 2 and 3 pixels."""
     trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(2e-3), metrics=["accuracy"])
     trainer.fit(*data()[0], epochs=epochs, batch_size=32, progress=False)
     return [trainer.evaluate(*data(shift)[1])["accuracy"] for shift in SHIFTS]

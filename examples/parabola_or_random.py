@@ -1,24 +1,24 @@
 """Parabola or random: a network can be fooled by the order of its data (row S19).
 
-10,000 points: 5,000 on the parabola y = x^2 with x in 0 ... 100, 5,000 at random in the same rectangle. One hidden
-layer of three neurons and a bias learns to tell them apart in mini-batches of 20, 50 epochs long; its accuracy on all
-points is about
+10,000 points: 5,000 on the parabola y = x^2 with x in 0 ... 100, 5,000 random ones in the same rectangle. One hidden
+layer of three neurons and a bias learns to distinguish them in 50 epochs with batches of 20; its accuracy on all points
+is about
 
     95 % if the points are shuffled in every epoch,
     75 % if they are not, and all random points come first,
     50 % if they are not, and all parabola points come first.
 
-The reason: without shuffling, the last 250 batches of every epoch are all of one class. They teach the network to
-answer this class wherever such points lie, and what the other class had taught is forgotten.
+The reason: without shuffling, the last 250 batches of every epoch contain a single class. They teach the network to
+answer this class wherever such points lie, and it forgets what it learned from the other class.
 - Parabola points last: they lie on a curve, all on one side of its chord (the straight line between its ends). The
-  network keeps one straight border there. All parabola points are right, and so are the random points above the
-  chord, which are half of them: (100 % + 50 %) / 2 = 75 %.
-- Random points last: they lie everywhere, on the parabola too. The network answers "random" everywhere:
+  network keeps a straight decision boundary there. All parabola points are correct, and so are the random points above
+  the chord, which are half of them: (100 % + 50 %) / 2 = 75 %.
+- Random points last: they lie everywhere, including on the parabola. The network answers "random" everywhere:
   (0 % + 100 %) / 2 = 50 %.
 
-Three neurons do not always find the best band around the parabola, so a figure here is the median of seven networks.
-Other points of the same kind (fifty samples, medians of five) give 92 to 96, 73 to 75 and 50 %; the sample here is one
-that comes near to 95 %.
+Three neurons do not always find the best band around the parabola, so results here are medians of seven networks. Other
+samples of points (fifty samples, medians of five) give 92 to 96, 73 to 75 and 50 %; the sample here is one that comes
+close to 95 %.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ EPOCHS, BATCH_SIZE = 50, 20
 
 
 def points(order: str, per_class: int = 5000, seed: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, 2) and classes (N,), 1 for the parabola; standardised: mean 0 and standard deviation 1 by column."""
+    """Points (N, 2) and classes (N,), 1 for the parabola; standardized to mean 0 and standard deviation 1 by column."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(0, 100, per_class)
     parabola = np.stack([x, x**2], axis=1)
@@ -47,7 +47,7 @@ def points(order: str, per_class: int = 5000, seed: int = 8) -> tuple[np.ndarray
 
 
 def fit(order: str, seed: int, epochs: int = EPOCHS) -> nf.Network:
-    """Train a network with three hidden neurons on the points in that order."""
+    """Train a network with three hidden neurons on the points in the given order."""
     x, y = points(order)
     net = nf.Network(
         [layers.Input((2,)), layers.Dense(3, "tanh", kernel_initializer="he_normal"), layers.Dense(1, "sigmoid")],
@@ -61,14 +61,14 @@ def fit(order: str, seed: int, epochs: int = EPOCHS) -> nf.Network:
 
 
 def accuracies(net: nf.Network) -> tuple[float, float, float]:
-    """Share of right answers on all points, on the random ones, and on the parabola."""
+    """Accuracy on all points, on the random ones, and on the parabola."""
     x, y = points("shuffled")
     right = (net.predict(x)[:, 0] > 0.5) == y
     return float(right.mean()), float(right[y == 0].mean()), float(right[y == 1].mean())
 
 
 def experiment(networks: int = 7) -> dict[str, tuple[float, float, float]]:
-    """For each order the network of median accuracy: its accuracy on all points, random ones and parabola."""
+    """For each order, the network of median accuracy, and its accuracy on all, random and parabola points."""
     results = {}
     for order in ORDERS:
         ranked = sorted(accuracies(fit(order, seed)) for seed in range(networks))
@@ -77,7 +77,7 @@ def experiment(networks: int = 7) -> dict[str, tuple[float, float, float]]:
 
 
 def chord() -> tuple[float, float]:
-    """Share of random points above the parabola's chord, and of parabola points below it."""
+    """Fraction of random points above the parabola's chord, and of parabola points below it."""
     x, y = points("shuffled")
     low, high = x[y == 1].min(axis=0), x[y == 1].max(axis=0)
     above = (x[:, 1] - low[1]) * (high[0] - low[0]) > (x[:, 0] - low[0]) * (high[1] - low[1])
@@ -85,7 +85,7 @@ def chord() -> tuple[float, float]:
 
 
 def picture(folder: Path, seed: int = 1) -> Path:
-    """Where a network trained in each order answers "parabola"."""
+    """Regions in which a network trained in each order answers "parabola"."""
     figure, panels = new_figure(13, 4.4, 1, 3, sharey=True)
     x, y = points("shuffled")
     raw = {

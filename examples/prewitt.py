@@ -1,9 +1,9 @@
-"""The Prewitt edge detector as a convolution, and detectors that are learned instead (row S12).
+"""The Prewitt edge detector as a convolution, and learned detectors (row S12).
 
-Somebody thought of the nine numbers +1 +1 +1 / 0 0 0 / -1 -1 -1: the sum is 0 wherever the image is flat and large
-where it is brighter above than below. A convolutional layer has such numbers as weights and learns them: shown images
-and what the hand-made detector says about them, it finds the same nine numbers; trained to tell handwritten digits
-apart, it finds detectors of its own, edges among them.
+The nine numbers +1 +1 +1 / 0 0 0 / -1 -1 -1 were designed by hand: the sum is 0 where the image is flat and large where
+it is brighter above than below. A convolutional layer has such numbers as weights and learns them: from images and the
+responses of the hand-made detector, it recovers the same nine numbers; trained to classify handwritten digits, it finds
+its own detectors, edges among them.
 """
 
 from pathlib import Path
@@ -21,30 +21,30 @@ IMAGE = np.repeat([40, 10], 3)[:, None] * np.ones((1, 3))
 
 
 def detector(shape: tuple[int, int], kernel: np.ndarray | None = None) -> nf.Network:
-    """A convolution of 3x3 over gray images; with random weights if no kernel is given."""
+    """A 3 x 3 convolution of gray images; with random weights if no kernel is given."""
     first = "glorot_uniform" if kernel is None else kernel[:, :, None, None]
     convolution = layers.Conv2D(1, 3, use_bias=False, kernel_initializer=first, name="detector")
     return nf.Network([layers.Input((*shape, 1)), convolution], seed=0)
 
 
 def response(image: np.ndarray, kernel: np.ndarray = PREWITT) -> np.ndarray:
-    """What a detector says about each place of an image (H, W): (H - 2, W - 2)."""
+    """Response of a detector at each position of an image (H, W): (H - 2, W - 2)."""
     return detector(image.shape, kernel).predict(image[None, :, :, None].astype("float32"))[0, :, :, 0]
 
 
 def edges(image: np.ndarray) -> np.ndarray:
-    """How steep the image is in any direction: horizontal and vertical edges as the sides of a right angle."""
+    """Gradient magnitude of the image, from the responses to horizontal and vertical edges."""
     return np.hypot(response(image), response(image, PREWITT.T))
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 8, 8, 1) with ink from 0 to 1, and class numbers (N,)."""
+    """Images (N, 8, 8, 1) with values from 0 to 1, and class indices (N,)."""
     found = load_digits()
     return (found.images[..., None] / 16).astype("float32"), found.target
 
 
 def learned_from_answers(epochs: int = 30) -> np.ndarray:
-    """The kernel (3, 3) that is learned from images and the hand-made detector's answers to them."""
+    """The kernel (3, 3) learned from images and the responses of the hand-made detector."""
     x, _ = digits()
     answers = detector((8, 8), PREWITT).predict(x)
     net = detector((8, 8))
@@ -54,7 +54,7 @@ def learned_from_answers(epochs: int = 30) -> np.ndarray:
 
 
 def learned_from_classes(epochs: int = 20) -> tuple[np.ndarray, float]:
-    """16 kernels (3, 3, 1, 16) that are learned to tell digits apart, and the share of digits that are."""
+    """16 kernels (3, 3, 1, 16) learned by classifying digits, and the accuracy."""
     x, y = digits()
     net = nf.Network(
         [
@@ -72,14 +72,14 @@ def learned_from_classes(epochs: int = 20) -> tuple[np.ndarray, float]:
 
 
 def likeness(kernels: np.ndarray) -> np.ndarray:
-    """How like an edge detector each kernel (3, 3, 1, n) is: the largest cosine with Prewitt's in four directions."""
+    """Largest cosine between each kernel (3, 3, 1, n) and Prewitt's kernel in four directions."""
     columns = kernels.reshape(9, -1)
     directions = np.stack([np.rot90(PREWITT, turns).ravel() for turns in range(4)])
     return (directions @ columns / np.linalg.norm(columns, axis=0) / np.linalg.norm(PREWITT)).max(axis=0)
 
 
 def picture(folder: Path, by_answers: np.ndarray, by_classes: np.ndarray) -> Path:
-    """A digit and its edges; Prewitt's kernel, the one learned from its answers, those learned from classes."""
+    """A digit and its edges; Prewitt's kernel, the one learned from its responses, those learned by classification."""
     figure, panels = new_figure(14, 3.4, 1, 5)
     image = digits()[0][0, :, :, 0]
     for axes, shown, title in zip(panels[:2], (image, edges(image)), ("a digit", "its edges"), strict=True):

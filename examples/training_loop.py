@@ -8,8 +8,8 @@
         update the weights
     until the errors no longer change, or the loss is small enough
 
-`train_by_hand` is this loop; `train_with_callback` leaves it to `Trainer.fit`, with a callback for the last line, and
-does the same steps. A layer in matrix form is h = g(W x), where the bias is the weight of a further input of 1.
+`train_by_hand` is this loop; `train_with_callback` does the same steps with `Trainer.fit`, and a callback for the last
+line. A layer in matrix form is h = g(W x), where the bias is the weight of an additional input of 1.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def network() -> nf.Network:
 def train_by_hand(
     below: float, min_change: float, most_epochs: int = 5000, net: nf.Network | None = None
 ) -> tuple[list[float], str]:
-    """The loss of each epoch, and which condition ended the loop."""
+    """The loss of each epoch, and the condition that ended the loop."""
     net = net or network()
     x, t = data()
     history: list[float] = []
@@ -69,13 +69,13 @@ def train_with_callback(below: float, min_change: float, most_epochs: int = 5000
 
 
 def mean_squared_error(target: list[float], output: list[float]) -> tuple[float, float]:
-    """The mean of the squared differences, by hand and as a loss."""
+    """The mean of the squared differences, by hand and as a loss function."""
     by_hand = sum((t - o) ** 2 for t, o in zip(target, output, strict=True)) / len(target)
     return by_hand, losses.MeanSquaredError()([target], [output])
 
 
 def matrix_form() -> tuple[np.ndarray, np.ndarray]:
-    """h = g(W x) of a layer of two neurons on (.05, .10), as a matrix product and as a network's layer."""
+    """h = g(W x) for a layer of two neurons at (.05, .10), as a matrix product and as a layer of a network."""
     w = np.array([[0.15, 0.20, 0.35], [0.25, 0.30, 0.35]])
     h = kernels.sigmoid(kernels.matvec(w, np.array([0.05, 0.10, 1.0])))
     layer = layers.Dense(2, "sigmoid", kernel_initializer=w[:, :2].T, bias_initializer=w[:, 2])

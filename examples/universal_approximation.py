@@ -1,7 +1,7 @@
 """Universal approximation (row S17).
 
-A network with one hidden layer of squashing neurons and a linear output comes as close as one likes to any reasonable
-function, if it has enough hidden neurons (Cybenko 1989, doi:10.1007/BF02551274; Hornik, Stinchcombe and White 1989,
+A network with one hidden layer of squashing neurons and a linear output approximates any continuous function
+arbitrarily well, given enough hidden neurons (Cybenko 1989, doi:10.1007/BF02551274; Hornik, Stinchcombe and White 1989,
 doi:10.1016/0893-6080(89)90020-8). Here one function, and networks of 1 to 32 neurons.
 """
 
@@ -22,13 +22,13 @@ def function(x: np.ndarray) -> np.ndarray:
 
 
 def points(count: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """Points (count, 1) and the function there."""
+    """Points (count, 1), and the function values there."""
     x = np.linspace(-1, 1, count)[:, None]
     return x, function(x)
 
 
 def fit(units: int, seed: int, epochs: int = 4000) -> nf.Network:
-    """A network with that many hidden neurons, trained on the function."""
+    """A network with the given number of hidden neurons, trained on the function."""
     net = nf.Network(
         [
             layers.Input((1,)),
@@ -50,18 +50,18 @@ def fit(units: int, seed: int, epochs: int = 4000) -> nf.Network:
 
 
 def error(net: nf.Network) -> float:
-    """Root of the mean squared error, between the points that were trained on."""
+    """Root mean squared error between the training points."""
     x = np.linspace(-1, 1, 1001)[:, None]
     return float(np.sqrt(np.mean((net.predict(x) - function(x)) ** 2)))
 
 
 def best_fit(units: int, tries: int = 3) -> nf.Network:
-    """The best of some networks: from other first weights, training comes to other answers."""
+    """The best of several networks: training depends on the initial weights."""
     return min((fit(units, seed) for seed in range(tries)), key=error)
 
 
 def picture(folder: Path, networks: dict[int, nf.Network]) -> Path:
-    """The function with some networks' answers, and the error by number of neurons."""
+    """The function with the answers of some networks, and the error by number of neurons."""
     figure, panels = new_figure(14, 4, 1, 4, width_ratios=[1, 1, 1, 1.15])
     x = np.linspace(-1, 1, 401)[:, None]
     for axes, units in zip(panels, (2, 4, 16), strict=False):
