@@ -1,6 +1,6 @@
 """Check the built objects against csrc/kernels/README.md, rule 9.
 
-An instruction-set unit exports one symbol, has no weak one and no initialiser that runs at load time. Objects for the
+An instruction-set unit exports one symbol, has no weak one and no initializer that runs at load time. Objects for the
 x86-64 baseline hold no VEX or EVEX instruction, and those for AVX2 no EVEX one. Needs nm and objdump; the second
 argument is the prefix of a cross compiler's own.
 
@@ -50,7 +50,7 @@ def isa_unit_faults(path: Path) -> list[str]:
     if weak:
         faults.append(f"expected no weak symbol, got {len(weak)}: {', '.join(weak[:5])}")
     if re.search(r"\.(init_array|ctors)\b", run("objdump", "-h", str(path))):
-        faults.append("expected no initialiser, got a section .init_array")
+        faults.append("expected no initializer, got a section .init_array")
     return faults
 
 

@@ -15,7 +15,7 @@ from bench.workloads import Array, Prediction, Step, Task, aligned
 Shape = tuple[int, int, int]
 Parameters = dict[str, Array]
 NORM = {"momentum": 0.9, "epsilon": 1e-5}
-"""Of batch normalisation; the momentum as Keras and nnfast have it, which is 1 - PyTorch's."""
+"""Of batch normalization; the momentum as Keras and nnfast have it, which is 1 - PyTorch's."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Norm:
-    """Batch normalisation, with statistics of the batch in training and given ones in prediction."""
+    """Batch normalization, with statistics of the batch in training and given ones in prediction."""
 
     activation: str = "identity"
 
@@ -349,7 +349,7 @@ class Pooling(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class Normalization(Task):
-    """Batch normalisation: with the batch's statistics, backward through them, or with given statistics."""
+    """Batch normalization: with the batch's statistics, backward through them, or with given statistics."""
 
     direction: Literal["training", "backward", "inference"]
     shape: tuple[int, int, int, int]

@@ -1,7 +1,7 @@
 """Largest memory of a training step: `python -m bench.memory`. Linux only.
 
 Each contender has a process of its own. It first takes a step with one image, for which the library loads what it loads
-only when it is used. Then it builds ResNet-20, its optimiser and a batch of 128 images, and takes three steps; what is
+only when it is used. Then it builds ResNet-20, its optimizer and a batch of 128 images, and takes three steps; what is
 stated is the largest resident memory from there on, less the resident memory before.
 """
 
@@ -20,10 +20,10 @@ from bench import machine
 CONTENDERS = (
     "nnfast",
     "PyTorch",
-    "PyTorch, fused optimiser",
-    "PyTorch, channels_last, fused optimiser",
-    "PyTorch, compiled, fused optimiser",
-    "PyTorch, compiled, channels_last, fused optimiser",
+    "PyTorch, fused optimizer",
+    "PyTorch, channels_last, fused optimizer",
+    "PyTorch, compiled, fused optimizer",
+    "PyTorch, compiled, channels_last, fused optimizer",
 )
 
 

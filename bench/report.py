@@ -1,7 +1,7 @@
 """Tables of nnfast beside its peers, measured in turn: `python -m bench.report --threads 1 2 --rows matmul steps`.
 
 Every contender of a row runs for some 20 ms, one after the other, and that 11 times over: clocks that drift and
-neighbours that come and go meet all alike. Times are medians over the rounds; a goal that the ratio of medians misses
+neighbors that come and go meet all alike. Times are medians over the rounds; a goal that the ratio of medians misses
 and the upper quartile of the rounds' ratios reaches is "within noise". Each number of threads is a process of its own
 with that many processors. A contender whose results differ from nnfast's is not measured. What a library reads from
 NumPy's memory, nnfast and NumPy included, begins on a boundary of 64 bytes, as PyTorch's and JAX's own tensors do.
@@ -28,7 +28,7 @@ TABLES = {
     "elementwise": ("test_elementwise", "Elementwise, 2.77 million numbers"),
     "convolution": ("test_convolution", "Convolutions"),
     "pooling": ("test_pooling", "Pooling, batch 128"),
-    "normalization": ("test_normalization", "Batch normalisation, batch 128"),
+    "normalization": ("test_normalization", "Batch normalization, batch 128"),
     "image-steps": ("test_image_steps", "Training steps of convolutional networks"),
     "image-inference": ("test_image_inference", "Prediction of convolutional networks"),
     "augmentation": ("test_augmentation", "Training with augmentation, beside training without"),

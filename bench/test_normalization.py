@@ -1,4 +1,4 @@
-"""Batch normalisation: bound by memory, so in bytes read and written, in as few passes as it takes."""
+"""Batch normalization: bound by memory, so in bytes read and written, in as few passes as it takes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Seconds until MNIST is learnt: `python -m bench.time_to_accuracy`, on two threads.
+"""Seconds until MNIST is learned: `python -m bench.time_to_accuracy`, on two threads.
 
 The recipes are those of examples/mnist_convnet.py: one passes once over the digits and reaches 99.0 % of the test set,
 one takes longer and reaches 99.5 %. nnfast runs the example's own code. PyTorch gets the network's layers with the
@@ -6,7 +6,7 @@ same first values, Adam, the same learning rate at each step, batches of the sam
 augmentation. Random numbers are each library's own.
 
 Digits are in memory for both: bytes for nnfast, numbers for PyTorch, which saves it the conversion. PyTorch runs with
-the fused optimiser, in that of its layouts in which some steps before the time starts are quicker. With --compile it
+the fused optimizer, in that of its layouts in which some steps before the time starts are quicker. With --compile it
 takes part a second time, compiled, and there the time to compile counts. Each training is a process of its own; time
 spent on the test set does not count.
 """
@@ -28,7 +28,7 @@ PROBE_STEPS = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    description = "Seconds until MNIST is learnt."
+    description = "Seconds until MNIST is learned."
     parser = argparse.ArgumentParser(prog="python -m bench.time_to_accuracy", description=description)
     parser.add_argument("--threads", type=int, default=2, help="threads (default 2)")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), help="recipes (default all)")

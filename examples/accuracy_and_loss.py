@@ -60,8 +60,8 @@ def picture(folder: Path) -> Path:
     weights = np.linspace(-1, 4, 1001)
     found = scan(weights)
     figure, axes = new_figure(8, 5.4, 2, 1, sharex=True)
-    for panel, name, colour in zip(axes, ("accuracy", "loss"), (ORANGE, BLUE), strict=True):
-        panel.plot(weights, found[name], color=colour)
+    for panel, name, color in zip(axes, ("accuracy", "loss"), (ORANGE, BLUE), strict=True):
+        panel.plot(weights, found[name], color=color)
         panel.set_ylabel(name)
     axes[0].set_title("Accuracy is a staircase, the loss is smooth")
     axes[1].set_xlabel("weight")

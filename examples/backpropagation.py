@@ -164,9 +164,9 @@ def training_picture(folder: Path) -> Path:
 def gradients_picture(folder: Path) -> Path:
     """Gradient norms by layer."""
     figure, axes = new_figure(8, 4.6)
-    for (name, case), colour in zip(GRADIENT_CASES.items(), (BLUE, GREEN, RED), strict=True):
+    for (name, case), color in zip(GRADIENT_CASES.items(), (BLUE, GREEN, RED), strict=True):
         norms = gradient_norms(*case)
-        axes.semilogy(range(1, len(norms) + 1), norms, "o-", color=colour, label=name, markersize=4)
+        axes.semilogy(range(1, len(norms) + 1), norms, "o-", color=color, label=name, markersize=4)
     axes.set(
         title="Gradients on their way back through 20 layers",
         xlabel="layer (1 is next to the input)",

@@ -62,13 +62,13 @@ def learn_xor(seed: int = 0) -> nf.Network:
 def picture(folder: Path) -> Path:
     """The answer of each network over the plane."""
     figure, panels = new_figure(12, 4.2, 1, 3)
-    colours = ListedColormap(["#f7d9bd", "#bfdbeb"])
+    colors = ListedColormap(["#f7d9bd", "#bfdbeb"])
     side = np.linspace(-0.5, 1.5, 301, dtype="float32")
     plane = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     shown = (("AND: one neuron", and_network(), AND), ("XOR: two neurons", xor_network(), XOR))
-    for axes, (title, net, target) in zip(panels, (*shown, ("XOR, learnt", learn_xor(), XOR)), strict=True):
+    for axes, (title, net, target) in zip(panels, (*shown, ("XOR, learned", learn_xor(), XOR)), strict=True):
         image = net.predict(plane).reshape(301, 301) >= 0.5
-        axes.imshow(image, origin="lower", extent=(-0.5, 1.5, -0.5, 1.5), cmap=colours, vmin=0, vmax=1)
+        axes.imshow(image, origin="lower", extent=(-0.5, 1.5, -0.5, 1.5), cmap=colors, vmin=0, vmax=1)
         for (x, y), value in zip(INPUTS, target, strict=True):
             axes.text(x, y, value, ha="center", va="center", weight="bold", bbox={"boxstyle": "circle", "fc": "white"})
         axes.set(title=title, xlabel="x0", ylabel="x1", xticks=[0, 1], yticks=[0, 1])
@@ -78,7 +78,7 @@ def picture(folder: Path) -> Path:
 
 
 def main(folder: Path) -> None:
-    print("x0 x1  AND  XOR  XOR learnt")
+    print("x0 x1  AND  XOR  XOR learned")
     for (x0, x1), *row in zip(
         INPUTS, answers(and_network()), answers(xor_network()), answers(learn_xor()), strict=True
     ):

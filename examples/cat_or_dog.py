@@ -123,10 +123,8 @@ def picture(folder: Path) -> Path:
     image.imshow(faces()[1], cmap="gray_r")
     image.set_title("Truth: dog")
     image.axis("off")
-    for shift, values, colour, label in zip(
-        (-0.2, 0.2), one_update(), (ORANGE, BLUE), ("before", "after"), strict=True
-    ):
-        drawn = bars.bar(np.arange(2) + shift, values, 0.38, color=colour, label=f"{label} the update")
+    for shift, values, color, label in zip((-0.2, 0.2), one_update(), (ORANGE, BLUE), ("before", "after"), strict=True):
+        drawn = bars.bar(np.arange(2) + shift, values, 0.38, color=color, label=f"{label} the update")
         bars.bar_label(drawn, fmt="%.2f", padding=2)
     bars.set(xticks=[0, 1], xticklabels=CLASSES, ylim=(0, 1.05), title="The network's answer", ylabel="probability")
     bars.legend(loc="upper center")

@@ -87,12 +87,12 @@ def draw_units(axes: Axes, places: Sequence[np.ndarray], size: float = 260) -> N
 
 def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
     """Pictures (n, H, W, ...) side by side in one, separated by lines of NaN, which are not drawn."""
-    n, height, width, *colours = pictures.shape
+    n, height, width, *colors = pictures.shape
     rows = -(-n // columns)
-    cells = np.full((rows * columns, height + 1, width + 1, *colours), np.nan)
+    cells = np.full((rows * columns, height + 1, width + 1, *colors), np.nan)
     cells[:n, :height, :width] = pictures
-    grid = cells.reshape(rows, columns, height + 1, width + 1, *colours).swapaxes(1, 2)
-    return grid.reshape(rows * (height + 1), columns * (width + 1), *colours)[:-1, :-1]
+    grid = cells.reshape(rows, columns, height + 1, width + 1, *colors).swapaxes(1, 2)
+    return grid.reshape(rows * (height + 1), columns * (width + 1), *colors)[:-1, :-1]
 
 
 def draw_filters(axes: Axes, kernel: np.ndarray, columns: int) -> None:

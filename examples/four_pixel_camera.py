@@ -162,7 +162,7 @@ def main(folder: Path) -> None:
     for name, net in (
         ("one layer", one_layer()),
         ("set by hand", hand_set_network()),
-        ("learnt from scratch", train(untrained_network())),
+        ("learned from scratch", train(untrained_network())),
     ):
         print(f"{name:19} {accuracy(net, *clean_images()):12.3f}  {accuracy(net, *unseen):12.3f}")
     print("\nThe image (.75, -.75, 0, .50) through the network set by hand:")

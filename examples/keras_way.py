@@ -73,8 +73,8 @@ def picture(folder: Path, net: nf.Network, history: nf.History) -> Path:
     for (image, bars), i in zip(panels.T, shown, strict=True):
         image.imshow(x_test[i], cmap="gray_r")
         image.axis("off")
-        colours = [GREEN if digit == y_test[i] else RED for digit in range(10)]
-        bars.bar(range(10), probabilities[i], color=colours)
+        colors = [GREEN if digit == y_test[i] else RED for digit in range(10)]
+        bars.bar(range(10), probabilities[i], color=colors)
         bars.set(ylim=(0, 1), xticks=range(10), yticks=[])
         bars.tick_params(labelsize=8)
     lower.suptitle("Unseen digits: the three least and the three most certain answers (green: the truth)")

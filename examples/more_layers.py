@@ -97,10 +97,10 @@ def deep(rows: int) -> None:
 
 def main(folder: Path) -> None:
     figure, axes = new_figure(8, 4.4)
-    for net, colour in ((inception_network(), ORANGE), (residual_network(), BLUE)):
+    for net, color in ((inception_network(), ORANGE), (residual_network(), BLUE)):
         losses, accuracy = train(net)
         print(f"{net.name}: {net.num_parameters:,} parameters, {accuracy:.1%} of unseen digits right")
-        axes.plot(range(1, len(losses) + 1), losses, "o-", color=colour, label=net.name)
+        axes.plot(range(1, len(losses) + 1), losses, "o-", color=color, label=net.name)
     axes.set(title="Training on digits", xlabel="epoch", ylabel="loss", yscale="log")
     axes.legend()
     axes.grid(True, which="both", color=GREY, alpha=0.2)

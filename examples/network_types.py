@@ -70,12 +70,12 @@ def accuracies(net: nf.Network, epochs: int = 30) -> list[float]:
 
 def main(folder: Path) -> None:
     figure, axes = new_figure(8, 4.6)
-    for make, colour in ((feedforward, BLUE), (convolutional, ORANGE)):
+    for make, color in ((feedforward, BLUE), (convolutional, ORANGE)):
         net = make()
         found = accuracies(net)
         shown = ", ".join(f"{accuracy:.1%}" for accuracy in found)
         print(f"{net.name:13}  {net.num_parameters:6,} parameters  moved by 0, 1, 2, 3 pixels: {shown}")
-        axes.plot(SHIFTS, found, "o-", color=colour, label=f"{net.name}, {net.num_parameters:,} parameters")
+        axes.plot(SHIFTS, found, "o-", color=color, label=f"{net.name}, {net.num_parameters:,} parameters")
     print("recurrent      for sequences: not part of nnfast yet")
     axes.set(title="Digits that have moved", xlabel="pixels", ylabel="accuracy on unseen digits", ylim=(0, 1.02))
     axes.set_xticks(SHIFTS)

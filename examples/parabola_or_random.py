@@ -98,13 +98,13 @@ def picture(folder: Path, seed: int = 1) -> Path:
     for axes, order in zip(panels, ORDERS, strict=True):
         net = fit(order, seed)
         image = net.predict(plane).reshape(240, 240) > 0.5
-        colours = ListedColormap(["#fbe8d6", "#cfe4ef"])
-        axes.imshow(image, origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1, aspect="auto")
-        for (name, some), colour in zip(raw.items(), (ORANGE, BLUE), strict=True):
-            axes.scatter(*some.T, s=5, color=colour, label=name)
-        axes.set(title=f"{order}: {accuracies(net)[0]:.0%} right", xlabel="x (standardised)")
+        colors = ListedColormap(["#fbe8d6", "#cfe4ef"])
+        axes.imshow(image, origin="lower", extent=extent, cmap=colors, vmin=0, vmax=1, aspect="auto")
+        for (name, some), color in zip(raw.items(), (ORANGE, BLUE), strict=True):
+            axes.scatter(*some.T, s=5, color=color, label=name)
+        axes.set(title=f"{order}: {accuracies(net)[0]:.0%} right", xlabel="x (standardized)")
         axes.grid(False)
-    panels[0].set_ylabel("y (standardised)")
+    panels[0].set_ylabel("y (standardized)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=3)
     figure.suptitle('Where the network answers "parabola" (blue)')
     return save(figure, folder, "parabola_or_random.png")

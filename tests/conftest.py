@@ -25,8 +25,8 @@ def rng() -> np.random.Generator:
 def blobs(rng: np.random.Generator) -> tuple[Array, Array]:
     """Three well separated clusters, and their numbers."""
     labels = rng.integers(0, 3, size=150)
-    centres = np.array([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0]])
-    return (centres[labels] + 0.2 * rng.normal(size=(150, 4))).astype("float32"), labels
+    centers = np.array([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0]])
+    return (centers[labels] + 0.2 * rng.normal(size=(150, 4))).astype("float32"), labels
 
 
 @pytest.fixture(scope="session")

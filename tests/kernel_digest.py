@@ -142,9 +142,9 @@ def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, 
     plan = _core.Plan(graph, 33, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
     x, labels = rng.standard_normal((33, 12, 12, 6)).astype(dtype), rng.integers(0, 10, 33)
     losses = [plan.train_step(x, labels, None, 0.01) for _ in range(3)]
-    yield "training with normalisation, losses", np.array(losses)
-    yield "training with normalisation, parameters", np.array(graph.flat())
-    yield "training with normalisation, prediction", plan.predict(x)
+    yield "training with normalization, losses", np.array(losses)
+    yield "training with normalization, parameters", np.array(graph.flat())
+    yield "training with normalization, prediction", plan.predict(x)
 
 
 def _large_convolutions(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:

@@ -27,7 +27,7 @@ WINOGRAD: tuple[Case, ...] = (
     ((1, 5, 8, 40), (3, 3), 32, (1, 1), (1, 1), 1, "valid"),
     ((2, 6, 7, 16), (3, 3), 17, (1, 1), (1, 1), 1, ((2, 0), (1, 3))),
 )
-# Each input is seen by three neighbouring outputs, or by none.
+# Each input is seen by three neighboring outputs, or by none.
 SKIPPING: Case = ((2, 7, 6, 16), (3, 3), 17, (2, 2), (2, 2), 1, "same")
 
 

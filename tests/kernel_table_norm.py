@@ -1,4 +1,4 @@
-"""Rows of the kernel table for normalisation."""
+"""Rows of the kernel table for normalization."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LONGEST_CHAIN = 80
 
 @dataclass
 class Case:
-    """x, what is normalised together (an array of x's elements and its axes), and how long its sums are."""
+    """x, what is normalized together (an array of x's elements and its axes), and how long its sums are."""
 
     x: Array
     view: Callable[[Array], Array]
@@ -32,7 +32,7 @@ class Case:
         return u.reshape(shape), np.broadcast_to(deviation, u.shape).reshape(shape), error.reshape(shape)
 
     def mean(self, values: Array) -> Array:
-        """The mean over what is normalised together, in x's shape."""
+        """The mean over what is normalized together, in x's shape."""
         view = self.view(values)
         return np.broadcast_to(view.mean(axis=self.axes, keepdims=True), view.shape).reshape(values.shape)
 

@@ -1,4 +1,4 @@
-"""Every optimiser, and small networks to train with it."""
+"""Every optimizer, and small networks to train with it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ EVERY: dict[str, Callable[[float], optimizers.Optimizer]] = {
     "rmsprop, centered": lambda rate: optimizers.RMSprop(rate, centered=True),
     "rmsprop, both": lambda rate: optimizers.RMSprop(rate, momentum=0.9, centered=True),
 }
-"""Optimisers with every set of state vectors, by the learning rate."""
+"""Optimizers with every set of state vectors, by the learning rate."""
 
 
 class Given(losses.CustomLoss):

@@ -28,7 +28,7 @@ def classifier(seed: int = 0) -> nf.Network:
 
 
 def twins(dtype: str = "float64") -> nf.Network:
-    """One dense layer looks at both inputs; the batch normalisation after it has moving averages."""
+    """One dense layer looks at both inputs; the batch normalization after it has moving averages."""
     left, right = layers.Input((3,), name="left"), layers.Input((3,), name="right")
     see, norm = layers.Dense(4, "tanh", name="see"), layers.BatchNormalization(name="norm")
     both = norm(see(left)) * norm(see(right))

@@ -22,7 +22,7 @@ COUNT = 4000
 
 
 def ramps(count: int, side: int) -> Array:
-    """Images whose two channels are the column and the row, counted from the centre: linear, so sampled exactly."""
+    """Images whose two channels are the column and the row, counted from the center: linear, so sampled exactly."""
     axis = np.arange(side) - (side - 1) / 2
     return np.broadcast_to(np.stack(np.meshgrid(axis, axis), axis=-1), (count, side, side, 2)).copy()
 

@@ -84,7 +84,7 @@ TARGETS: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 def unchanged(call: Callable[[nf.Network, nf.Trainer], Any], error: type[Exception], match: str) -> None:
-    """`call` raises `error`, and parameters, optimiser and counters are as before."""
+    """`call` raises `error`, and parameters, optimizer and counters are as before."""
     net = network()
     trainer = nf.Trainer(net, loss="cross_entropy")
     trainer.fit(X, Y, epochs=1, batch_size=5)
@@ -371,11 +371,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "letters, digits, _, -, / and spaces, .*'a.b'",
     ),
     "name that is long": (lambda: layers.Dense(2, name="a" * 101), ValueError, "a name of at most 100 letters"),
-    "name of optimisers": (lambda: layers.Dense(2, name="optimizer/a"), ValueError, "begins .* not with optimizer/"),
+    "name of optimizers": (lambda: layers.Dense(2, name="optimizer/a"), ValueError, "begins .* not with optimizer/"),
     "no units": (lambda: layers.Dense(0), ValueError, "units >= 1, got 0"),
     "units as float": (lambda: layers.Dense(wrong(2.0)), TypeError, "integer as units"),
     "units as bool": (lambda: layers.Dense(True), TypeError, "integer as units"),
-    "misspelt name of another library": (
+    "misspelled name of another library": (
         lambda: nf.Trainer(network(), loss="sparse_categorical_crosentropy"),
         ValueError,
         "did you mean 'cross_entropy'",

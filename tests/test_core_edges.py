@@ -52,7 +52,7 @@ class Identity(layers.CustomLayer):
 
 
 def unchanged(trainer: nf.Trainer, call: Callable[[], Any], error: type[Exception], match: str) -> None:
-    """`call` raises `error`; parameters, the optimiser's state and the count of steps are as before."""
+    """`call` raises `error`; parameters, the optimizer's state and the count of steps are as before."""
     net, plan = trainer.network, trainer.plan
     parts = [net.flat(), *plan.state().values()]
     before, iteration = [part.copy() for part in parts], plan.iteration

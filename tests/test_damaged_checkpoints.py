@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged or hostile: their optimiser's state, counters and position are checked."""
+"""Checkpoints that are damaged or hostile: their optimizer's state, counters and position are checked."""
 
 import contextlib
 import functools

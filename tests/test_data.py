@@ -105,7 +105,7 @@ def test_round_trip(tmp_path: Path, array: NDArray[Any], suffix: str, transpose:
     assert back.tobytes() == array.astype(back.dtype).tobytes()
 
 
-def test_gzip_is_recognised_by_content(tmp_path: Path) -> None:
+def test_gzip_is_recognized_by_content(tmp_path: Path) -> None:
     content = idx_bytes(0x08, (3,), b"\x01\x02\x03")
     for name, stored in [("plain.gz", content), ("packed", gzip.compress(content))]:
         (tmp_path / name).write_bytes(stored)

@@ -90,9 +90,9 @@ PARTS: dict[str, tuple[tuple[int, ...], Callable[[], layers.Layer]]] = {
     "in time": ((7, 2), lambda: layers.Conv1D(3, 3, strides=2)),
     "transposed": ((4, 3, 2), lambda: layers.Conv2DTranspose(3, 3, 2, "same", activation="tanh")),
     "in time, transposed": ((4, 2), lambda: layers.Conv1DTranspose(3, 3, 2)),
-    "batch normalisation": ((4, 3), lambda: layers.BatchNormalization()),
-    "group normalisation": ((4, 6), lambda: layers.GroupNormalization(2)),
-    "layer normalisation": ((4, 6), lambda: layers.LayerNormalization()),
+    "batch normalization": ((4, 3), lambda: layers.BatchNormalization()),
+    "group normalization": ((4, 6), lambda: layers.GroupNormalization(2)),
+    "layer normalization": ((4, 6), lambda: layers.LayerNormalization()),
 }
 
 
@@ -113,7 +113,7 @@ def test_each_parameter_alone_has_its_gradient(name: str, training: bool) -> Non
             one.freeze(*(other for other in net.trainable if other != trained))
             assert one.trainable == [trained]
             report = nf.check_gradients(one, x, y, "mse", max_elements=20, training=training)
-            known = "before" in trained and "batch" in name and training  # no effect on what is normalised
+            known = "before" in trained and "batch" in name and training  # no effect on what is normalized
             assert report or known, f"\n{report}"
             gradients = one.loss_and_gradients(x, y, "mse", training=training)[1]
             if not ("batch" in name and training):  # frozen, it takes its averages

@@ -78,7 +78,7 @@ def test_xz_in_several_streams(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.load_images(tmp_path / "a.tar.xz")[0], TRUTH)
 
 
-def test_colours(tmp_path: Path) -> None:
+def test_colors(tmp_path: Path) -> None:
     ramp = np.arange(20, dtype=np.uint8).reshape(5, 4) * 12
     flat = np.stack([ramp, ramp, ramp], axis=-1)
     alpha = np.dstack([flat, np.full_like(ramp, 9)])
@@ -430,7 +430,7 @@ def test_the_first_images_of_the_real_cifar10(data_dir: Path, tmp_path: Path) ->
     assert names == ["airplane"]
     assert pixels.shape == (len(labels), 32, 32, 3)
     assert len(labels) > 290
-    # Photographs: neighbouring pixels are alike, and all values occur.
+    # Photographs: neighboring pixels are alike, and all values occur.
     left, right = pixels[:, :, :-1].astype(float).ravel(), pixels[:, :, 1:].astype(float).ravel()
     assert np.corrcoef(left, right)[0, 1] > 0.9
     assert np.ptp(pixels) == 255

@@ -1,4 +1,4 @@
-"""Initialisers: their distributions, their fans, and that they are the same everywhere."""
+"""Initializers: their distributions, their fans, and that they are the same everywhere."""
 
 import math
 from collections.abc import Callable

@@ -144,7 +144,7 @@ def test_a_row_and_its_mirror_image_have_the_same_bits(dtype: str, rng: np.rando
 
 @dtypes
 def test_binary_cross_entropy_of_small_probabilities(dtype: str) -> None:
-    """-log(1 - p) = p + p^2 / 2 + ... for p far below the distance of 1 to its neighbour."""
+    """-log(1 - p) = p + p^2 / 2 + ... for p far below the distance of 1 to its neighbor."""
     p = np.array([[1e-30], [1e-12], [1e-6], [1e-3]], dtype)
     value = -np.log1p(-p.astype(np.float64))[:, 0]
     got = kernels.loss_forward("binary_cross_entropy", p, np.zeros_like(p))

@@ -69,7 +69,7 @@ def test_any_factor(shape: tuple[int, ...], factors: tuple[int, int], interpolat
 
 
 def test_bilinear_weights_are_those_of_half_pixel_centres() -> None:
-    """Worked by hand: outputs of factor 2 lie a quarter of a pixel from centres, of factor 3 on them or a third off."""
+    """Worked by hand: outputs of factor 2 lie a quarter of a pixel from centers, of factor 3 on them or a third off."""
     np.testing.assert_allclose(upsampling_matrix(2, 2, "bilinear"), [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
     thirds = np.array([[3, 0], [3, 0], [2, 1], [1, 2], [0, 3], [0, 3]]) / 3
     np.testing.assert_allclose(upsampling_matrix(2, 3, "bilinear"), thirds, atol=1e-15)

@@ -1,4 +1,4 @@
-"""Reductions, gathering and optimisers at their edges."""
+"""Reductions, gathering and optimizers at their edges."""
 
 from collections.abc import Callable
 

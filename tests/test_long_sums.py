@@ -96,9 +96,9 @@ SUMS: dict[str, Callable[[], Any]] = {
     "depthwise": lambda: conv_gradients(2, (700, 700), 5, 5, (2, 2), groups=5),
     "depthwise, long rows": lambda: conv_gradients(1, (1, MILLION), 2, 2, (1, 3), groups=2),
     "transposed convolution": transposed_gradients,
-    "batch normalisation": lambda: normalized_gradients("batch"),
-    "group normalisation": lambda: normalized_gradients("group"),
-    "layer normalisation": lambda: normalized_gradients("layer"),
+    "batch normalization": lambda: normalized_gradients("batch"),
+    "group normalization": lambda: normalized_gradients("group"),
+    "layer normalization": lambda: normalized_gradients("layer"),
     "loss of a long row": lambda: kernels.loss_forward("mae", full(1, MILLION), full(1, MILLION) * 0),
     "loss of many rows": lambda: nf.losses.get("mae")(full(MILLION, 1) * 0, full(MILLION, 1)),
 }

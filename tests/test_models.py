@@ -25,17 +25,17 @@ def trained(net: nf.Network) -> int:
     return sum(net.parameters[name].size for name in net.trainable)
 
 
-def normalised(size: int, inputs: int, outputs: int) -> int:
-    """Kernel, gamma and beta of a convolution with batch normalisation."""
+def normalized(size: int, inputs: int, outputs: int) -> int:
+    """Kernel, gamma and beta of a convolution with batch normalization."""
     return size * size * inputs * outputs + 2 * outputs
 
 
 def cifar_parameters(depth: int) -> int:
     """Option A: a convolution, 2 n layers with each of 16, 32 and 64 maps, a dense layer."""
     n = (depth - 2) // 6
-    total = normalised(3, 3, 16)
+    total = normalized(3, 3, 16)
     for before, maps in ((16, 16), (16, 32), (32, 64)):
-        total += normalised(3, before, maps) + (2 * n - 1) * normalised(3, maps, maps)
+        total += normalized(3, before, maps) + (2 * n - 1) * normalized(3, maps, maps)
     return total + 64 * 10 + 10
 
 
@@ -45,14 +45,14 @@ def test_residual_networks_for_cifar(depth: int) -> None:
     assert trained(net) == cifar_parameters(depth)
     digits = 1 if CIFAR[depth] > 1 else 2
     assert round(trained(net) / 1e6, digits) == CIFAR[depth]
-    # Each layer with normalised maps has two moving averages for each; there are 2 n with each number of maps, 1 more.
+    # Each layer with normalized maps has two moving averages for each; there are 2 n with each number of maps, 1 more.
     assert net.num_parameters - trained(net) == 2 * (16 + (depth - 2) // 3 * (16 + 32 + 64))
     assert f"trainable {trained(net):,}" in net.summary()
 
 
 def test_projections_add_two_convolutions() -> None:
     net = models.resnet_cifar(20, shortcut="projection", seed=0)
-    assert trained(net) == cifar_parameters(20) + normalised(1, 16, 32) + normalised(1, 32, 64)
+    assert trained(net) == cifar_parameters(20) + normalized(1, 16, 32) + normalized(1, 32, 64)
 
 
 @pytest.mark.parametrize("depth", TORCHVISION)
@@ -118,7 +118,7 @@ SMALL: dict[str, Callable[..., nf.Network]] = {
     "resnet": lambda **options: models.resnet(18, (32, 32, 3), 4, **options),
     "resnet of bottlenecks": lambda **options: models.resnet(50, (32, 32, 3), 4, **options),
     "googlenet": lambda **options: models.googlenet((32, 32, 3), 4, **options),
-    "googlenet, normalised": lambda **options: models.googlenet((32, 32, 3), 4, batch_normalization=True, **options),
+    "googlenet, normalized": lambda **options: models.googlenet((32, 32, 3), 4, batch_normalization=True, **options),
 }
 
 
@@ -156,10 +156,10 @@ def test_saved_and_loaded(name: str, tmp_path: Path, rng: np.random.Generator) -
 
 
 def test_numbers_that_only_training_shows() -> None:
-    """Momentum and epsilon of torchvision's normalisations; dropout of GoogLeNet's paper and of Keras's example."""
+    """Momentum and epsilon of torchvision's normalizations; dropout of GoogLeNet's paper and of Keras's example."""
     for name, make in SMALL.items():
         normal = [layer for layer in make(seed=0).layers if isinstance(layer, layers.BatchNormalization)]
-        assert bool(normal) == (name.startswith("resnet") or name.endswith("normalised"))
+        assert bool(normal) == (name.startswith("resnet") or name.endswith("normalized"))
         assert {(layer.momentum, layer.epsilon) for layer in normal} <= {(0.9, 1e-5)}
     for net, rate in ((SMALL["googlenet"](seed=0), 0.4), (models.mnist_convnet(seed=0), 0.5)):
         *_, before, last = net.layers
@@ -294,7 +294,7 @@ WRITTEN_AGAIN: dict[str, Callable[[InNumpy, Array], Array]] = {
     "resnet": lambda t, x: resnet(t, x, (2, 2, 2, 2), "ab"),
     "resnet of bottlenecks": lambda t, x: resnet(t, x, (3, 4, 6, 3), "abc"),
     "googlenet": googlenet,
-    "googlenet, normalised": googlenet,
+    "googlenet, normalized": googlenet,
 }
 
 
@@ -389,7 +389,7 @@ def test_dropout_is_that_of_the_sources() -> None:
     assert layers_of(nf.models.resnet_cifar(seed=0), layers.Dropout) == []
 
 
-def test_normalisation_and_first_values_of_the_blocks() -> None:
+def test_normalization_and_first_values_of_the_blocks() -> None:
     net = nf.models.resnet_cifar(seed=0)
     norms, convolutions = layers_of(net, layers.BatchNormalization), layers_of(net, layers.Conv2D)
     assert len(norms) == len(convolutions) == 19

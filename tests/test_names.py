@@ -1,4 +1,4 @@
-"""Names: those of other libraries are taken or explained, misspelt ones are answered with the nearest."""
+"""Names: those of other libraries are taken or explained, misspelled ones are answered with the nearest."""
 
 from __future__ import annotations
 

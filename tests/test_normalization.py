@@ -1,4 +1,4 @@
-"""Normalising layers and noise in training: batch statistics, moving averages, and what may not change them."""
+"""Normalizing layers and noise in training: batch statistics, moving averages, and what may not change them."""
 
 import copy
 import pickle
@@ -187,7 +187,7 @@ def test_gradients_in_training(name: str) -> None:
     before = net.flat().copy()
     x, y = data(shape)
     report = nf.check_gradients(net, x, y, "mse", training=True)
-    # A bias before a normalisation has no effect: its gradient is 0, and its difference rounding.
+    # A bias before a normalization has no effect: its gradient is 0, and its difference rounding.
     assert {n for n, error in report.errors.items() if error > report.tolerance} <= {"dense.bias"}, f"\n{report}"
     gradients = net.loss_and_gradients(x, y, "mse", training=True)[1]
     assert list(gradients) == net.trainable == list(report.errors)

@@ -1,4 +1,4 @@
-"""Optimisers over a network's parameters: each one's own steps, what is frozen, and steps that would overflow."""
+"""Optimizers over a network's parameters: each one's own steps, what is frozen, and steps that would overflow."""
 
 import inspect
 import json
@@ -16,7 +16,7 @@ from nnfast.core.typing import Array
 
 
 def unchanged(trainer: nf.Trainer, call: Callable[[], Any], match: str) -> None:
-    """`call` raises a RuntimeError; parameters, the optimiser's state and all counts are as before."""
+    """`call` raises a RuntimeError; parameters, the optimizer's state and all counts are as before."""
     before, iteration, steps = parts(trainer), trainer.iteration, trainer.plan.steps
     with pytest.raises(RuntimeError, match=match):
         call()

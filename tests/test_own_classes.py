@@ -1,4 +1,4 @@
-"""Classes of the user's own: layers, losses, metrics, optimisers and initialisers, used, saved and read again."""
+"""Classes of the user's own: layers, losses, metrics, optimizers and initializers, used, saved and read again."""
 
 import functools
 from collections.abc import Callable

@@ -26,7 +26,7 @@ BITS = {"float": 24, "double": 53}
 
 @dataclass(frozen=True)
 class Fit:
-    """Minimise the largest |weight (function - polynomial)| on [low, high]."""
+    """Minimize the largest |weight (function - polynomial)| on [low, high]."""
 
     table: str
     degree: int

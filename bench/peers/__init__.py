@@ -40,7 +40,7 @@ _PRODUCTS = {"nnfast": "nnfast_:product", "NumPy": "numpy_:product", "PyTorch": 
 _STEPS = {
     "nnfast": "nnfast_:step",
     "PyTorch": "torch_:step",
-    "PyTorch, fused optimiser": "torch_:step_fused",
+    "PyTorch, fused optimizer": "torch_:step_fused",
     "PyTorch, compiled": "torch_:step_compiled",
     "JAX": "jax_:step",
     "scikit-learn": "sklearn_:step",
@@ -81,10 +81,10 @@ _NORMALIZATIONS = {
 _IMAGE_STEPS = {
     "nnfast": "nnfast_images:step",
     "PyTorch": "torch_images:step",
-    "PyTorch, fused optimiser": "torch_images:step_fused",
-    "PyTorch, channels_last, fused optimiser": "torch_images:step_channels_last",
-    "PyTorch, compiled, fused optimiser": "torch_images:step_compiled",
-    "PyTorch, compiled, channels_last, fused optimiser": "torch_images:step_compiled_channels_last",
+    "PyTorch, fused optimizer": "torch_images:step_fused",
+    "PyTorch, channels_last, fused optimizer": "torch_images:step_channels_last",
+    "PyTorch, compiled, fused optimizer": "torch_images:step_compiled",
+    "PyTorch, compiled, channels_last, fused optimizer": "torch_images:step_compiled_channels_last",
     "JAX": "jax_images:step",
 }
 _IMAGE_PREDICTIONS = {

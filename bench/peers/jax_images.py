@@ -42,7 +42,7 @@ def _windows(x: Any) -> Any:
 
 
 def _fits(workload: ImageWorkload) -> bool:
-    """JAX alone has neither layers nor batch normalisation; the two small networks are easily written down."""
+    """JAX alone has neither layers nor batch normalization; the two small networks are easily written down."""
     return all(isinstance(layer, Conv | MaxPool | Flatten | Dropout | Dense) for layer in workload.layers)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch: eager, with the fused optimiser, and compiled."""
+"""PyTorch: eager, with the fused optimizer, and compiled."""
 
 from collections.abc import Callable
 from typing import Any

@@ -10,7 +10,7 @@
 //   6, 7    rotation by w rotation, shear by w shear turns
 //   8       zoom by 1 + w zoom
 //   9, 10   brightness: add w brightness; contrast: times 1 + w contrast about the image's mean
-//   11, 12  row and column of cutout's centre: floor(u H), floor(u W)
+//   11, 12  row and column of cutout's center: floor(u H), floor(u W)
 #include "kernels/elementwise.inl"
 #include "kernels/random.inl"
 
@@ -208,13 +208,13 @@ NNF_INLINE Vec<T> floor_of(Vec<T> x) {
 
 // The four neighbors of each sample, by their indices in the padded image.
 template <class T>
-struct Neighbours {
+struct Neighbors {
   T at00[kSamples], at01[kSamples], at10[kSamples], at11[kSamples];
 };
 
 template <class T>
-NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count,
-                                const AugmentScratch<T, T>& scratch, const AugmentParams& p) {
+NNF_INLINE void read_neighbors(Neighbors<T>& out, const int32_t* at, int count,
+                               const AugmentScratch<T, T>& scratch, const AugmentParams& p) {
   const T* upper = scratch.padded;
   const T* lower = upper + (p.width + 3) * p.channels;
   const index_t next = p.channels;
@@ -228,8 +228,8 @@ NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count
 
 // Four bytes fit in one word: one read for all neighbors.
 template <class T>
-NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count,
-                                const AugmentScratch<T, uint8_t>& scratch, const AugmentParams&) {
+NNF_INLINE void read_neighbors(Neighbors<T>& out, const int32_t* at, int count,
+                               const AugmentScratch<T, uint8_t>& scratch, const AugmentParams&) {
   int32_t square[kSamples];
   for (int g = 0; g < count; g += kGroup) {
     gather16(square + g, scratch.square, at + g);
@@ -243,10 +243,10 @@ NNF_INLINE void read_neighbours(Neighbours<T>& out, const int32_t* at, int count
 }
 
 template <class T>
-NNF_INLINE void prepare_neighbours(const AugmentScratch<T, T>&, const AugmentParams&) {}
+NNF_INLINE void prepare_neighbors(const AugmentScratch<T, T>&, const AugmentParams&) {}
 template <class T>
-NNF_INLINE void prepare_neighbours(const AugmentScratch<T, uint8_t>& scratch,
-                                   const AugmentParams& p) {
+NNF_INLINE void prepare_neighbors(const AugmentScratch<T, uint8_t>& scratch,
+                                  const AugmentParams& p) {
   const index_t stride = (p.width + 3) * p.channels, next = p.channels;
   const index_t n = (p.height + 2) * stride;
   const uint8_t* NNF_RESTRICT upper = scratch.padded;
@@ -286,8 +286,8 @@ NNF_INLINE void sample(T* y, index_t n, const T* column, const int32_t* channel,
               (static_cast<int32_t>(floor_x[k]) + 1) * channels + channel[k];
     }
   }
-  Neighbours<T> near;
-  read_neighbours(near, at, count, scratch, p);
+  Neighbors<T> near;
+  read_neighbors(near, at, count, scratch, p);
   const Vec<T> g = broadcast<T>(static_cast<T>(gain)), b = broadcast<T>(static_cast<T>(bias));
   for (int k = 0; k < n; k += lanes) {
     const Vec<T> wx = load(part_x + k), left = load(near.at00 + k), low_left = load(near.at10 + k);
@@ -303,7 +303,7 @@ template <class T, class S>
 void resample_image(T* y, const S* x, const AffineMap& map, double gain, double bias,
                     const AugmentScratch<T, S>& scratch, const AugmentParams& p) {
   copy_into_surroundings(scratch.padded, x, p);
-  prepare_neighbours<T>(scratch, p);
+  prepare_neighbors<T>(scratch, p);
   const index_t n = p.width * p.channels;
   for (index_t i = 0; i < p.height; ++i) {
     const T x0 = static_cast<T>(map.xy * static_cast<double>(i) + map.x0);

@@ -305,7 +305,7 @@ struct AugmentScratch {
   int32_t* channel;  // (W, C): and channel
   S* row;            // (W, C)
   S* padded;         // (H + 3, W + 3, C)
-  int32_t* square;   // (H + 2, W + 3, C), where S is a byte: four neighbours, a byte each
+  int32_t* square;   // (H + 2, W + 3, C), where S is a byte: four neighbors, a byte each
 };
 
 }  // namespace nnfast

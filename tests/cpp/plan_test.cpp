@@ -41,7 +41,7 @@ NodeSpec dense(const char* name, const char* input, int64_t units, const char* a
   return node("dense", name, {input}, {{"units", units}, {"activation", std::string(activation)}});
 }
 
-// Two branches that are added, normalisation, dropout, softmax; parameters with Glorot's limits.
+// Two branches that are added, normalization, dropout, softmax; parameters with Glorot's limits.
 template <class T>
 std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   std::vector<NodeSpec> nodes = {

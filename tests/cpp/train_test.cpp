@@ -1,4 +1,4 @@
-// Optimisers and metrics that register themselves: those of the engine are all there, and a metric that this file
+// Optimizers and metrics that register themselves: those of the engine are all there, and a metric that this file
 // adds works in a plan like any other, with a state of several numbers that do not add up.
 #include <cmath>
 

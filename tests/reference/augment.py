@@ -1,4 +1,4 @@
-"""Random changes of images: the words of an image, its affine map, bilinear sampling, colours, cutout, rescaling."""
+"""Random changes of images: the words of an image, its affine map, bilinear sampling, colors, cutout, rescaling."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def uniforms(count: int, seed: int, step: int) -> Array:
 
 
 def forward_map(u: Array, o: dict[str, Any]) -> tuple[Array, Array]:
-    """Return the matrix (2, 2) and the shift (2,), in (x, y), that move a point of the image about its centre."""
+    """Return the matrix (2, 2) and the shift (2,), in (x, y), that move a point of the image about its center."""
     w = 2 * u - 1
     flip = np.diag(
         [-1.0 if o["horizontal_flip"] and u[0] >= 0.5 else 1.0, -1.0 if o["vertical_flip"] and u[1] >= 0.5 else 1.0]

@@ -1,4 +1,4 @@
-"""Normalisation in float64: y = gamma u + beta with u = (x - mean) / sqrt(variance + epsilon).
+"""Normalization in float64: y = gamma u + beta with u = (x - mean) / sqrt(variance + epsilon).
 
 They differ in what mean and variance are taken over: all axes but the last (batch; Ioffe & Szegedy 2015,
 arXiv:1502.03167), the last axis (layer; Ba et al. 2016, arXiv:1607.06450), or an image's group of channels (group;
@@ -32,7 +32,7 @@ def batch_axes(x: NDArray[Any]) -> tuple[int, ...]:
 
 
 def grouped(x: NDArray[Any], groups: int) -> NDArray[Any]:
-    """Return x (N, ..., C) as (N, positions, groups, C / groups), whose axes 1 and 3 are normalised together."""
+    """Return x (N, ..., C) as (N, positions, groups, C / groups), whose axes 1 and 3 are normalized together."""
     return x.reshape(len(x), -1, groups, x.shape[-1] // groups)
 
 

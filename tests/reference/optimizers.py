@@ -1,4 +1,4 @@
-"""One step of an optimiser over a vector of parameters."""
+"""One step of an optimizer over a vector of parameters."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 
 def upsampling_matrix(extent: int, factor: int, interpolation: str) -> Array:
-    """Return the (extent * factor, extent) matrix of an axis: pixels repeated, or interpolated between centres."""
+    """Return the (extent * factor, extent) matrix of an axis: pixels repeated, or interpolated between centers."""
     matrix = np.zeros((extent * factor, extent))
     for out in range(extent * factor):
         if interpolation == "nearest":
@@ -15,8 +15,8 @@ def upsampling_matrix(extent: int, factor: int, interpolation: str) -> Array:
             continue
         place = (out + 0.5) / factor - 0.5
         left = int(np.floor(place))
-        for neighbour, weight in ((left, left + 1 - place), (left + 1, place - left)):
-            matrix[out, min(max(neighbour, 0), extent - 1)] += weight
+        for neighbor, weight in ((left, left + 1 - place), (left + 1, place - left)):
+            matrix[out, min(max(neighbor, 0), extent - 1)] += weight
     return matrix
 
 

@@ -168,7 +168,7 @@ void statistics(double* mean, double* variance, const T* x, const Cut& cut, doub
   for (index_t c = 0; c < cut.n; ++c) variance[c] /= static_cast<double>(cut.rows);
 }
 
-// ---- memory of one normalisation ------------------------------------------------------------------
+// ---- memory of one normalization ------------------------------------------------------------------
 
 // Parameters of the columns, those in T repeated to the width of a folded row.
 template <class T>

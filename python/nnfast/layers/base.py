@@ -24,7 +24,7 @@ __all__ = ["Layer", "Source"]
 
 _PARAMETERS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _VALID_NAME = re.compile(r"(?!optimizer/)[A-Za-z0-9_][A-Za-z0-9_\- /]{0,99}")
-"""The slash parts the layers of a network within a network. Files have the optimiser's state behind "optimizer/"."""
+"""The slash parts the layers of a network within a network. Files have the optimizer's state behind "optimizer/"."""
 
 
 class Source(NamedTuple):

@@ -47,7 +47,7 @@ class Dropout(Layer):
 class _SpatialDropout(Layer):
     """Dropout of whole channels.
 
-    Neighbouring elements are strongly correlated, so dropping single elements would hide little information.
+    Neighboring elements are strongly correlated, so dropping single elements would hide little information.
     """
 
     op = "spatial_dropout"
