@@ -43,12 +43,13 @@ def test_defaults_are_those_of_keras() -> None:
     "made", [*optimizers.CLASSES.values(), *losses.CLASSES.values()], ids=lambda made: made.__name__
 )
 def test_documented_defaults_are_the_defaults(made: Any) -> None:
-    """Lines such as "beta_1 : float, default .9" of the docstring's parameters."""
+    """Lines such as "beta_1, beta_2 : float, default 0.9 and 0.999" of the docstring's parameters."""
     documented = {}
     for line in (inspect.getdoc(made) or "").splitlines():
-        name, colon, rest = line.partition(" : ")
+        names, colon, rest = line.partition(" : ")
         if colon and "default " in rest:
-            documented[name] = rest.rpartition("default ")[2]
+            defaults = rest.rpartition("default ")[2].split(" and ")
+            documented |= dict(zip(names.split(", "), defaults, strict=True))
     parameters = inspect.signature(made).parameters
     assert set(documented) == {name for name in parameters if parameters[name].default is not inspect.Parameter.empty}
     for name, text in documented.items():
