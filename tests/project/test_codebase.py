@@ -10,7 +10,7 @@ import pytest
 import nnfast
 from nnfast import _core
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 80

@@ -10,7 +10,7 @@ import pytest
 
 import nnfast as nf
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")

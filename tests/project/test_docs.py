@@ -15,7 +15,7 @@ import pytest
 
 import nnfast as nf
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+README = Path(__file__).resolve().parents[2] / "README.md"
 PRIVATE = {"nnfast._core"}
 MODULES = sorted(
     {"nnfast", *(found.name for found in pkgutil.walk_packages(nf.__path__, "nnfast."))} - PRIVATE - {"nnfast.__main__"}

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 APART = ("drawing", "cifar10", "mnist", "mnist_convnet", "mnist_ladder")
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 from kernel_cases import FMA_ISAS
@@ -13,17 +12,15 @@ from kernel_digest import digests
 
 from nnfast import _core
 
-SCRIPT = Path(__file__).with_name("kernel_digest.py")
-
 
 def _run(isa: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NNFAST_ISA": isa}
+    environment = {**os.environ, "NNFAST_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 @cache
 def _digests_of(isa: str) -> dict[str, str]:
-    done = _run(isa, str(SCRIPT))
+    done = _run(isa, "-m", "kernel_digest")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["isa"] == isa
