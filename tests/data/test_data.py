@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import REUSED_FOLDER
+from fuzzing import REUSED_FOLDER, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -340,7 +340,7 @@ def test_fuzz_mutated_bytes(tmp_path: Path, packed: bool) -> None:
     sound = gzip.compress(SOUND, mtime=0) if packed else SOUND
 
     def mutate_and_read() -> None:
-        for _ in range(400):
+        for _ in range(examples(400)):
             content = bytearray(sound)
             for _ in range(rng.integers(1, 4)):
                 content[rng.integers(len(content))] = rng.integers(256)
