@@ -436,7 +436,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "one branch's size": (
         lambda: nf.models.inception_block(layers.Input((8, 8, 3)), 4, wrong((4,)), (4, 4), 4),
         ValueError,
-        r"filters_3x3 as \(before, of the branch\), got \(4,\)",
+        r"filters_3x3 as two numbers of filters, got \(4,\)",
     ),
     "kernel of two sizes": (
         lambda: nf.models.convolution(layers.Input((8, 8, 3)), 4, wrong((3, 3))),

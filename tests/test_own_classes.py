@@ -288,7 +288,9 @@ def test_custom_objects_of_another_type(objects: Any) -> None:
 def test_options_that_json_cannot_hold_are_named(tmp_path: Path, value: Any, error: type[Exception]) -> None:
     net = nf.Network([layers.Input((2,)), Offset(1.0)], seed=0)
     net.layers[1].by = {"deep": [1, value]}  # type: ignore[attr-defined]
-    with pytest.raises(error, match=r"^network\.layers\[1\]\.config\.by\.deep\[1\]: expected what JSON can hold"):
+    with pytest.raises(
+        error, match=r"^network\.layers\[1\]\.config\.by\.deep\[1\]: expected values that JSON can represent"
+    ):
         net.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
 
@@ -326,9 +328,9 @@ LEFT = "given.forward: expected every element of output to be written, got {} of
 FORWARD = {
     "returned": (
         lambda x, y: x[0] * 2,
-        r"given.forward: .*one returned, of type ndarray; write output\[\.\.\.\] = \.\.\.",
+        r"given.forward: .*a return value of type ndarray; write output\[\.\.\.\] = \.\.\.",
     ),
-    "a number returned": (lambda x, y: 0, "given.forward: .*one returned, of type int"),
+    "a number returned": (lambda x, y: 0, "given.forward: .*a return value of type int"),
     "nothing": (lambda x, y: None, LEFT.format(12)),
     "a part": (lambda x, y: half(y, x[0]), LEFT.format(8)),
     "all but the last element": (lambda x, y: y.reshape(-1).__setitem__(slice(11), 1), LEFT.format(1)),

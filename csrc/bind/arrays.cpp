@@ -94,7 +94,8 @@ void require_apart(const py::array& written, const char* where,
         input.array.data() == written.data() && input.array.nbytes() == written.nbytes();
     if ((may_share && same) || !overlap(written, input.array)) continue;
     throw ValueError(text(where, ": expected ", may_share ? input.name : "",
-                          may_share ? " itself or an array apart from it" : "an array apart from ",
+                          may_share ? " itself or an array that does not overlap it"
+                                    : "an array that does not overlap ",
                           may_share ? "" : input.name,
                           " in memory, got an overlap; use another array"));
   }

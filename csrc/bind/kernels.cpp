@@ -85,9 +85,8 @@ py::array matmul_of(const py::array& a, const py::array& b, const py::object& ou
   p.accumulate = accumulate;
   if (!bias.is_none()) p.bias = data_of<T>(bias_array);
   if (activation != "identity") p.activation = parse_activation(activation, alpha, "matmul");
-  require(!works_on_rows(p.activation.kind),
-          "matmul: expected an activation of single elements, got '", activation,
-          "'; use softmax_forward on the product");
+  require(!works_on_rows(p.activation.kind), "matmul: expected an element-wise activation, got '",
+          activation, "'; use softmax_forward on the product");
   {
     const ReleaseGil release;
     gemm(p);

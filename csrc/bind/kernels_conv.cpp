@@ -68,8 +68,8 @@ py::array conv_forward_py(const py::object& x_object, const py::object& kernel_o
     const py::array kernel = contiguous_array_of<T>(kernel_object, "kernel");
     const ConvShape s = conv_shape(x, kernel, {strides, dilation, padding, groups});
     const ActivationParams p = parse_activation(activation, alpha, "conv");
-    require(!works_on_rows(p.kind), "conv: expected an activation of single elements, got '",
-            activation, "'; use softmax_forward on the result");
+    require(!works_on_rows(p.kind), "conv: expected an element-wise activation, got '", activation,
+            "'; use softmax_forward on the result");
     py::array bias;
     if (!bias_object.is_none()) {
       bias = contiguous_array_of<T>(bias_object, "bias");

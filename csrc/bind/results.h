@@ -41,10 +41,10 @@ class Results {
                             return returned.is(expected.second);
                           });
     if (!harmless) {
-      throw ValueError(text(
-          where_, ": expected results in the arrays that it is given, got one returned, of type ",
-          py::str(py::type::of(returned).attr("__name__")).cast<std::string>(), "; write ",
-          arrays_.empty() ? "them" : arrays_[0].first + "[...] = ...", " and return nothing"));
+      throw ValueError(
+          text(where_, ": expected results in the given arrays, got a return value of type ",
+               py::str(py::type::of(returned).attr("__name__")).cast<std::string>(), "; write ",
+               arrays_.empty() ? "them" : arrays_[0].first + "[...] = ...", " and return nothing"));
     }
     for (const auto& [name, array] : arrays_) {
       const index_t left = marks_left(array);

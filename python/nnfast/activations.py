@@ -112,7 +112,9 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     if isinstance(activation, type) and issubclass(activation, Configured):
         raise TypeError(f"activation: expected a name or a layer, got a class; write {activation.__name__}()")
     if callable(activation):
-        raise TypeError(f"activation: expected a name, got {activation!r}; for your own function use a CustomLayer")
+        raise TypeError(
+            f"activation: expected a name, got {activation!r}; for a user-defined function use a CustomLayer"
+        )
     name = choose("activation", activation, _core.activation_names(), _ALIASES)
     number = _DEFAULT_ALPHA.get(name, 0.0) if alpha is None else real(name, "alpha", alpha)
     return ActivationFunction(name, number)

@@ -163,7 +163,7 @@ class OneCycle(Schedule):
         self.steps = integer("OneCycle", "steps", steps)
         self.rise = real("OneCycle", "rise", rise, minimum=0.0, upper_bound=1.0)
         if self.rise == 0.0:
-            raise ValueError("OneCycle: expected 0 < rise < 1, got 0.0; use Cosine for a fall alone")
+            raise ValueError("OneCycle: expected 0 < rise < 1, got 0.0; use Cosine for a decreasing rate")
         self.initial = self.peak / 25 if initial is None else real("OneCycle", "initial", initial, minimum=0.0)
         self.final = real("OneCycle", "final", final, minimum=0.0)
         self.shape = shape

@@ -73,11 +73,11 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "y below 0": (X, Y - 0.5, None, "probabilities from 0 to 1"),
     "y of one row less": (X, Y[:3], None, "one row for each of the 4 rows"),
     "y of another shape": (X, Y[:, :1], None, r"expected targets \(N, 2\)"),
-    "weight below 0": (X, Y, np.array([1, 1, -0.5, 1]), "no negative weight"),
+    "weight below 0": (X, Y, np.array([1, 1, -0.5, 1]), "non-negative weights"),
     "weight not finite": (X, Y, np.array([1, 1, np.inf, 1]), "row 2"),
     "weight too large": (X, Y, np.array([1, 1, 1e39, 1]), "row 2"),
     "weights of another number": (X, Y, np.ones(3), "one for each of the 4 rows"),
-    "float32 weight below 0": (X, Y, np.array([1, 1, -0.5, 1], "float32"), "no negative weight"),
+    "float32 weight below 0": (X, Y, np.array([1, 1, -0.5, 1], "float32"), "non-negative weights"),
     "rows of another size": (X[:, :2], Y, None, r"expected input \(N, 3\), got \(4, 2\)"),
     "no rows": (X[:0], Y[:0], None, "at least one row"),
 }

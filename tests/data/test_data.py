@@ -477,8 +477,8 @@ def test_no_download_where_it_is_switched_off(home: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("replace", "match"),
     [
-        ({"train_images": np.zeros((2, 28, 27), np.uint8)}, r"train-images.*expected pictures.*got \(2, 28, 27\)"),
-        ({"train_images": np.zeros((2, 784), np.uint8)}, "expected pictures"),
+        ({"train_images": np.zeros((2, 28, 27), np.uint8)}, r"train-images.*expected images.*got \(2, 28, 27\)"),
+        ({"train_images": np.zeros((2, 784), np.uint8)}, "expected images"),
         ({"t10k_images": np.zeros((1, 28, 28), np.int8)}, "t10k-images.*int8"),
         ({"train_labels": np.array([3, 10], np.uint8)}, "train-labels.*got a label 10"),
         ({"train_labels": np.array([3, 1], np.int32)}, r"got \(2,\) int32"),

@@ -32,7 +32,7 @@ BAD_CONTAINERS = {
     "no UTF-8": (raw(b'{"\xff": 1}'), "utf-8"),
     "a list": (raw([]), "expected a safetensors header with the tensors by name"),
     "deep": (raw(b"[" * 100_000), "recursion"),
-    "a name twice": (raw(b'{"a": 1, "a": 1}'), "each name once"),
+    "a name twice": (raw(b'{"a": 1, "a": 1}'), "unique names"),
     "NaN": (raw(b'{"a": NaN}'), "finite numbers, got NaN"),
     "an integer of 5000 digits": (raw(b'{"a": %s}' % (b"9" * 5000)), "integer string conversion"),
     "metadata as list": (raw({"__metadata__": []}), "metadata with texts"),

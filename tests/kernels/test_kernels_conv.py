@@ -127,7 +127,7 @@ def test_sequences(rng: Any) -> None:
         ({"groups": 0}, "divisor of 4 channels and 6 filters, got 0"),
         ({"groups": 2}, "expected 2 channels"),
         ({"bias": np.zeros(5)}, "bias: expected shape \\(6,\\)"),
-        ({"activation": "softmax"}, "activation of single elements"),
+        ({"activation": "softmax"}, "element-wise activation"),
         ({"out": np.zeros((1, 2, 3, 4))}, "out: expected shape"),
         ({"x": np.zeros((2, 6))}, "expected shape \\(N, H, W, C\\)"),
         ({"kernel": np.zeros((3, 4, 6))}, "as many axes as x"),

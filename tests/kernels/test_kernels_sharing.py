@@ -120,7 +120,7 @@ def test_results_in_an_inputs_own_memory(name: str) -> None:
         if shared in call.may_be:
             np.testing.assert_array_equal(call.function(**{**arrays, shared: inside}, out=out), wanted)
         else:
-            with pytest.raises(ValueError, match=f"out: expected an array apart from {shared} in memory"):
+            with pytest.raises(ValueError, match=f"out: expected an array that does not overlap {shared} in memory"):
                 call.function(**{**arrays, shared: inside}, out=out)
 
 

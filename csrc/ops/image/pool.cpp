@@ -36,7 +36,7 @@ void require_pooling(const std::string& where, const Window& window) {
 void require_numbered(const std::string& where, const Window& window) {
   const index_t limit = index_t(1) << 24;
   require(window.h.kernel <= limit && window.w.kernel <= limit / window.h.kernel, where,
-          ": expected windows of at most 2^24 elements where the winners are wanted, got ",
+          ": expected windows of at most 2^24 elements if winners are requested, got ",
           window.h.kernel, " x ", window.w.kernel, "; pool in two steps");
 }
 

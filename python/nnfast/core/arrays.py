@@ -139,8 +139,8 @@ def as_targets(y: Any, rows: int, shape: Shape, dtype: str, kind: TargetKind) ->
     require_finite(targets, "y")
     if kind != "real" and not (targets.min() >= 0 and targets.max() <= 1):
         raise ValueError(
-            f"y: expected probabilities from 0 to 1, got {targets.min()} to {targets.max()}; rescale them, or take a "
-            'loss for any numbers, such as "mse"'
+            f"y: expected probabilities from 0 to 1, got {targets.min()} to {targets.max()}; rescale them, or use a "
+            'loss for arbitrary numbers, such as "mse"'
         )
     return targets
 
@@ -183,7 +183,7 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
     array = _cast(array, dtype)
     require_finite(array, "sample_weight")
     if array.min() < 0:
-        raise ValueError(f"sample_weight: expected no negative weight, got {array.min()}")
+        raise ValueError(f"sample_weight: expected non-negative weights, got {array.min()}")
     return array
 
 

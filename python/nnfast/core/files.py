@@ -65,8 +65,8 @@ def _open_at_once(name: str, flags: int) -> int:
 def _require_regular(mode: int, filename: str) -> None:
     if not stat.S_ISREG(mode):
         raise ValueError(
-            f"{filename}: expected a regular file, got {_kind(mode)}; give the path of a file, into which you can copy "
-            "what comes from elsewhere"
+            f"{filename}: expected a regular file, got {_kind(mode)}; pass the path of a file, and copy "
+            "other data to a file first"
         )
 
 

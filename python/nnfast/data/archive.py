@@ -96,7 +96,7 @@ def _checked_name(member: tarfile.TarInfo, filename: str, seen: set[str], limits
     if member.isdir():
         name += "/"
     elif name in seen:
-        raise ValueError(f"{what}: expected each file once, got it twice; make the archive anew")
+        raise ValueError(f"{what}: expected each file once, got it twice; create the archive again")
     seen.add(name)
     return name
 
@@ -122,7 +122,7 @@ class _Bounded:
             self._nonzero_end = self._read + len(content)
         self._read += len(data)
         if self._read > self._end + self._room:
-            raise ValueError(f"{self._filename}: expected headers of the size of names, got a header without end")
+            raise ValueError(f"{self._filename}: expected a header of limited size, got one without end")
         return data
 
     def admit(self, member: tarfile.TarInfo) -> None:

@@ -118,6 +118,6 @@ def _checked(path: Path, part: str, loaded: Labelled) -> Part:
     if images.shape[1:] != (32, 32, 3) or tuple(names) != NAMES:
         raise ValueError(
             f"{path}: expected images (32, 32, 3) of {', '.join(NAMES)} in {part}, got {images.shape[1:]} of "
-            f"{', '.join(names)}; take load_images for other data"
+            f"{', '.join(names)}; use load_images for other data"
         )
     return images, labels

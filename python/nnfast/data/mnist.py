@@ -160,15 +160,15 @@ def _read_split(folder: Path, split: str) -> Digits:
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(
-            f"{images_path}: expected pictures (N, 28, 28) uint8, got {images.shape} {images.dtype}; "
-            "replace it by the MNIST file of that name"
+            f"{images_path}: expected images (N, 28, 28) uint8, got {images.shape} {images.dtype}; "
+            "replace it with the MNIST file of that name"
         )
     is_list = labels.dtype == np.uint8 and labels.ndim == 1
     if not is_list or labels.max() > 9:
         got = f"a label {labels.max()}" if is_list else f"{labels.shape} {labels.dtype}"
         raise ValueError(
             f"{labels_path}: expected labels (N,) uint8 from 0 to 9, got {got}; "
-            "replace it by the MNIST file of that name"
+            "replace it with the MNIST file of that name"
         )
     if len(images) != len(labels):
         raise ValueError(

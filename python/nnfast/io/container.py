@@ -41,7 +41,7 @@ def parse_json(text: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("expected JSON with each name once")
+        raise ValueError("expected JSON with unique names")
     return made
 
 
@@ -82,7 +82,7 @@ class TensorFile:
             raise ValueError("expected a safetensors header with the tensors by name")
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-            raise ValueError("expected metadata with texts by name")
+            raise ValueError("expected metadata with strings by name")
         self.metadata: dict[str, str] = metadata
         self.tensors = self._placed(header, _LENGTH_BYTES + length)
 

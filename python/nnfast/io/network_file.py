@@ -144,7 +144,7 @@ def _json(description: Mapping[str, Any]) -> str:
         return json.dumps(description, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{_path_of_invalid(description)}: expected what JSON can hold: {error}") from error
+        raise kind(f"{_path_of_invalid(description)}: expected values that JSON can represent: {error}") from error
 
 
 def _path_of_invalid(value: Any, path: str = "", depth: int = 0) -> str:

@@ -105,7 +105,7 @@ class Layer(Configured):
         networks = list(self._networks or ())
         if len(networks) != 1:
             was = f"part of {len(networks)} networks" if networks else "not part of a network"
-            remedy = "use net.parameters of one of them" if networks else "make a Network of it first"
+            remedy = "use net.parameters of one of them" if networks else "put it into a Network first"
             raise RuntimeError(f"{self.place}: the layer is {was}, so it has no parameters of its own; {remedy}")
         return networks[0]
 

@@ -248,7 +248,7 @@ def inception_block(
 
     for option, value in (("filters_3x3", filters_3x3), ("filters_5x5", filters_5x5)):
         if len(shape_of("inception_block", option, value)) != 2:
-            raise ValueError(f"inception_block: expected {option} as (before, of the branch), got {value!r}")
+            raise ValueError(f"inception_block: expected {option} as two numbers of filters, got {value!r}")
     pooled = layers.MaxPool2D(3, strides=1, padding="same")(x)
     return layers.Concatenate(name=name)(
         [
