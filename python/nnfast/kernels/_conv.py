@@ -1,16 +1,4 @@
-"""Convolution of images and sequences.
-
-x : ndarray of shape (N, H, W, C), or (N, T, C) for sequences
-    Input.
-kernel : ndarray of shape (KH, KW, C / groups, O), or (K, C / groups, O)
-    Filters.
-strides, dilation_rate : int or one per axis, default 1
-    Step between windows, and spacing between the elements of a window.
-padding : {"valid", "same"}, int, one per axis, or pairs (before, after); default "valid"
-    "valid" is no padding; "same" gives ceil(H / S) rows, an odd row or column of padding coming last.
-groups : int, default 1
-    Number of groups that channels and filters are divided into; a filter sees only the channels of its group.
-"""
+"""Convolution of images and sequences."""
 
 from __future__ import annotations
 
@@ -59,8 +47,16 @@ def conv2d_forward(
 
     Parameters
     ----------
-    x, kernel, strides, padding, dilation_rate, groups
-        See `nnfast.kernels._conv`.
+    x : ndarray of shape (N, H, W, C), or (N, T, C) for sequences
+        Input.
+    kernel : ndarray of shape (KH, KW, C / groups, O), or (K, C / groups, O)
+        Filters.
+    strides, dilation_rate : int or one per axis, default 1
+        Step between windows, and spacing between the elements of a window.
+    padding : {"valid", "same"}, int, one per axis, or pairs (before, after); default "valid"
+        "valid" is no padding; "same" gives ceil(H / S) rows, an odd row or column of padding coming last.
+    groups : int, default 1
+        Number of groups that channels and filters are divided into; a filter sees only the channels of its group.
     bias : ndarray of shape (O,), optional
     activation : str, default "identity"
         A name from `nnfast.activations`, except softmax and log_softmax.
@@ -115,7 +111,7 @@ def conv2d_backward(
     dy : ndarray of shape (N, OH, OW, O), or (N, OT, O)
         Gradient with respect to the output before the activation function.
     x, kernel, strides, padding, dilation_rate, groups
-        See `nnfast.kernels._conv`.
+        See `conv2d_forward`.
     input_gradient : bool, default True
         Whether to compute the gradient with respect to `x`, which a first layer does not need.
 
@@ -160,7 +156,7 @@ def conv2d_algorithms(
     Parameters
     ----------
     x, kernel, strides, padding, dilation_rate, groups
-        See `nnfast.kernels._conv`; only shapes and dtypes of the arrays are read.
+        See `conv2d_forward`; only shapes and dtypes of the arrays are read.
 
     Returns
     -------

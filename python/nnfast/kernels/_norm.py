@@ -1,15 +1,4 @@
-"""Batch, layer and group normalization: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
-
-Backward, with g = gamma dy, s = sqrt(variance + epsilon) and u = (x - mean) / s: dx = (g - mean(g) - u mean(g u)) / s,
-with the same mean as forward; d_gamma = sum(dy u) and d_beta = sum(dy), over all axes but the last.
-
-x : ndarray of shape (N, ..., C)
-    Input.
-gamma, beta : ndarray of shape (C,), optional
-    Scale and shift; 1 and 0 if not given.
-epsilon : float, default 1e-3
-    Larger than 0.
-"""
+"""Batch, layer and group normalization."""
 
 from __future__ import annotations
 
@@ -34,16 +23,20 @@ def batch_norm_forward(
     activation: str = "identity",
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Batch normalization: normalize each channel over all other axes.
+    """Batch normalization: y = f(gamma (x - mean) / sqrt(variance + epsilon) + beta), for each channel over all other axes.
 
     Parameters
     ----------
-    x, gamma, beta, epsilon
-        See `nnfast.kernels._norm`.
+    x : ndarray of shape (N, ..., C)
+        Input.
+    gamma, beta : ndarray of shape (C,), optional
+        Scale and shift; 1 and 0 if not given.
     mean, variance : ndarray of shape (C,), optional
         Statistics, as in prediction; by default those of x, as in training (the variance is biased).
+    epsilon : float, default 1e-3
+        Larger than 0.
     activation : {"identity", "relu"}, default "identity"
-        Activation function applied to the result.
+        Activation function f.
 
     Returns
     -------
@@ -89,8 +82,8 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients of batch normalization.
 
-    With an activation function, dy is multiplied by its derivative first. If mean and variance are constants, dx is
-    gamma / s dy.
+    With s = sqrt(variance + epsilon), u = (x - mean) / s and dy multiplied by f' first: d_gamma = sum(dy u),
+    d_beta = sum(dy) and dx = gamma / s (dy - mean(dy) - u mean(dy u)); for constant mean and variance, gamma / s dy.
 
     Parameters
     ----------
@@ -129,12 +122,12 @@ def batch_norm_backward(
 def layer_norm_forward(
     x: Array, gamma: Array | None = None, beta: Array | None = None, epsilon: float = 1e-3, out: Array | None = None
 ) -> Array:
-    """Layer normalization: normalize each vector along the last axis.
+    """Layer normalization: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with moments of the last axis.
 
     Parameters
     ----------
     x, gamma, beta, epsilon
-        See `nnfast.kernels._norm`.
+        See `batch_norm_forward`.
 
     References
     ----------
@@ -154,12 +147,15 @@ def layer_norm_forward(
 def layer_norm_backward(
     dy: Array, x: Array, gamma: Array | None = None, epsilon: float = 1e-3
 ) -> tuple[Array, Array, Array]:
-    """Gradients of layer normalization. Mean and variance are computed again.
+    """Gradients of layer normalization.
+
+    With g = gamma dy, s = sqrt(variance + epsilon), u = (x - mean) / s and means over the last axis:
+    dx = (g - mean(g) - u mean(g u)) / s, d_gamma = sum(dy u), d_beta = sum(dy). The moments are computed again.
 
     Parameters
     ----------
     x, gamma, epsilon
-        See `nnfast.kernels._norm`.
+        See `batch_norm_forward`.
 
     Returns
     -------
@@ -186,12 +182,12 @@ def group_norm_forward(
     epsilon: float = 1e-3,
     out: Array | None = None,
 ) -> Array:
-    """Group normalization: normalize each image over groups of C / groups adjacent channels.
+    """Group normalization: `layer_norm_forward` with the moments of C / groups adjacent channels of an image.
 
     Parameters
     ----------
     x, gamma, beta, epsilon
-        See `nnfast.kernels._norm`.
+        See `batch_norm_forward`.
     groups : int, default 32
         Number of groups; must divide C.
 
@@ -219,12 +215,12 @@ def group_norm_forward(
 def group_norm_backward(
     dy: Array, x: Array, gamma: Array | None = None, groups: int = 32, epsilon: float = 1e-3
 ) -> tuple[Array, Array, Array]:
-    """Gradients of group normalization. Mean and variance are computed again.
+    """Gradients of group normalization: `layer_norm_backward` with means over a group of an image.
 
     Parameters
     ----------
     x, gamma, epsilon
-        See `nnfast.kernels._norm`.
+        See `batch_norm_forward`.
     groups : int, default 32
         Number of groups.
 

@@ -1,19 +1,4 @@
-"""Pooling of images. Sequences (N, T, C) can be passed as ``x[:, None]``.
-
-x : ndarray of shape (N, H, W, C)
-    Images.
-pool_size : int or (int, int)
-    Height and width of the window.
-strides : int or (int, int), optional
-    Step between windows; by default `pool_size`.
-padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
-    Must be smaller than the window.
-winners : ndarray of the result's shape and dtype, optional
-    Receives the index of each maximum within its window, clipped to the image, in row-major order; needed by the
-    backward pass. The window or image may then have at most 2^24 elements.
-size : int or (int, int)
-    (H, W) of the input of the forward pass.
-"""
+"""Pooling of images. Sequences (N, T, C) can be passed as ``x[:, None]``."""
 
 from __future__ import annotations
 
@@ -47,8 +32,17 @@ def max_pool2d_forward(
 
     Parameters
     ----------
-    x, pool_size, strides, padding, winners
-        See `nnfast.kernels._pool`.
+    x : ndarray of shape (N, H, W, C)
+        Images.
+    pool_size : int or (int, int)
+        Height and width of the window.
+    strides : int or (int, int), optional
+        Step between windows; by default `pool_size`.
+    padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
+        Must be smaller than the window.
+    winners : ndarray of the result's shape and dtype, optional
+        Receives the index of each maximum within its window, clipped to the image, in row-major order; needed by the
+        backward pass. The window or image may then have at most 2^24 elements.
 
     Returns
     -------
@@ -80,8 +74,10 @@ def max_pool2d_backward(
     ----------
     winners : ndarray of shape (N, OH, OW, C)
         From the forward pass. For an index outside the window, dy is dropped.
-    size, pool_size, strides, padding
-        See `nnfast.kernels._pool`.
+    size : int or (int, int)
+        (H, W) of the input of the forward pass.
+    pool_size, strides, padding
+        See `max_pool2d_forward`.
 
     Returns
     -------
@@ -116,7 +112,7 @@ def avg_pool2d_forward(
     Parameters
     ----------
     x, pool_size, strides, padding
-        See `nnfast.kernels._pool`.
+        See `max_pool2d_forward`.
 
     Returns
     -------
@@ -146,7 +142,7 @@ def avg_pool2d_backward(
     Parameters
     ----------
     size, pool_size, strides, padding
-        See `nnfast.kernels._pool`.
+        See `max_pool2d_backward`.
 
     Returns
     -------
@@ -171,7 +167,7 @@ def global_max_pool2d_forward(x: Array, out: Array | None = None, winners: Array
     Parameters
     ----------
     x, winners
-        See `nnfast.kernels._pool`.
+        See `max_pool2d_forward`.
 
     Returns
     -------
@@ -194,8 +190,8 @@ def global_max_pool2d_backward(dy: Array, winners: Array, size: Sequence[int], o
     ----------
     winners : ndarray of shape (N, C)
         From the forward pass. For an index outside the image, dy is dropped.
-    size
-        See `nnfast.kernels._pool`.
+    size : int or (int, int)
+        (H, W) of the input of the forward pass.
 
     Returns
     -------
@@ -219,8 +215,8 @@ def global_avg_pool2d_forward(x: Array, out: Array | None = None) -> Array:
 
     Parameters
     ----------
-    x
-        See `nnfast.kernels._pool`.
+    x : ndarray of shape (N, H, W, C)
+        Images.
 
     Returns
     -------
@@ -241,8 +237,8 @@ def global_avg_pool2d_backward(dy: Array, size: Sequence[int], out: Array | None
 
     Parameters
     ----------
-    size
-        See `nnfast.kernels._pool`.
+    size : int or (int, int)
+        (H, W) of the input of the forward pass.
 
     Returns
     -------

@@ -1,13 +1,6 @@
 """Dropout and the updates of optimizers, which run in training only.
 
 Updates are in place. The formulas, options and references are those of `nnfast.optimizers`.
-
-parameters : ndarray of shape (P,)
-    Updated in place.
-gradients : ndarray of shape (P,)
-    Gradient of the loss with respect to the parameters.
-learning_rate : float
-    0 or larger.
 """
 
 from __future__ import annotations
@@ -94,8 +87,12 @@ def sgd_update(
 
     Parameters
     ----------
-    parameters, gradients, learning_rate, momentum, nesterov
-        See `nnfast.kernels._training` and `nnfast.optimizers.SGD`.
+    parameters : ndarray of shape (P,)
+        Updated in place.
+    gradients : ndarray of shape (P,)
+        Gradient of the loss with respect to the parameters.
+    learning_rate, momentum, nesterov
+        See `nnfast.optimizers.SGD`.
     velocity : ndarray of shape (P,), optional
         Updated in place; 0 before the first step. Required if `momentum` is not 0.
 
@@ -131,8 +128,10 @@ def adam_update(
 
     Parameters
     ----------
-    parameters, gradients, learning_rate, beta_1, beta_2, epsilon
-        See `nnfast.kernels._training` and `nnfast.optimizers.Adam`.
+    parameters, gradients
+        See `sgd_update`.
+    learning_rate, beta_1, beta_2, epsilon
+        See `nnfast.optimizers.Adam`.
     m, v : ndarray of shape (P,)
         Moving averages, updated in place; 0 before the first step.
     step : int, default 1
@@ -163,7 +162,7 @@ def optimizer_update(
     ----------
     optimizer : Optimizer or str
     parameters, gradients
-        See `nnfast.kernels._training`.
+        See `sgd_update`.
     state : dict of str to ndarray of shape (P,), optional
         State vectors of the optimizer by name, updated in place; 0 before the first step.
     step : int, default 1

@@ -1,14 +1,7 @@
 """Normalization layers: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
 
-They differ in the elements over which mean and variance are taken. All map (N, ..., C) to the same shape, have
-parameters gamma (C,) and beta (C,), and share these options:
-
-epsilon : float, default 1e-3
-    Added to the variance; larger than 0.
-center : bool, default True
-    Whether to add beta.
-scale : bool, default True
-    Whether to multiply by gamma.
+They differ in the elements over which mean and variance are taken. All map (N, ..., C) to the same shape and have
+parameters gamma (C,) and beta (C,).
 """
 
 from __future__ import annotations
@@ -66,8 +59,12 @@ class BatchNormalization(_Normalization):
     ----------
     momentum : float, default 0.99
         Decay of the moving averages, 0 <= momentum < 1.
-    epsilon, center, scale, beta_initializer, gamma_initializer, name
-        See `nnfast.layers.normalization`.
+    epsilon : float, default 1e-3
+        Added to the variance; larger than 0.
+    center, scale : bool, default True
+        Whether to add beta, and to multiply by gamma.
+    beta_initializer, gamma_initializer, name
+        See `nnfast.layers`.
     moving_mean_initializer, moving_variance_initializer : Initializer, str, float or array_like
         Initial moving averages; zeros and ones by default.
     trainable : bool or sequence of str, default True
@@ -142,8 +139,10 @@ class LayerNormalization(_Normalization):
 
     Parameters
     ----------
-    epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name
-        See `nnfast.layers.normalization`.
+    epsilon, center, scale
+        See `BatchNormalization`.
+    beta_initializer, gamma_initializer, trainable, name
+        See `nnfast.layers`.
 
     References
     ----------
@@ -185,8 +184,10 @@ class GroupNormalization(_Normalization):
     groups : int, default 32
         Number of groups; must divide C. With 1, a whole image is normalized; with C, each channel (instance
         normalization).
-    epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name
-        See `nnfast.layers.normalization`.
+    epsilon, center, scale
+        See `BatchNormalization`.
+    beta_initializer, gamma_initializer, trainable, name
+        See `nnfast.layers`.
 
     References
     ----------

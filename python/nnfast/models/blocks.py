@@ -1,10 +1,4 @@
-"""Building blocks of deep convolutional networks: functions from tensor to tensor.
-
-x : Tensor (H, W, C)
-    Input.
-name : str, optional
-    Name of the last layer of the block, and prefix of the names of the others.
-"""
+"""Building blocks of deep convolutional networks: functions from tensor to tensor."""
 
 from __future__ import annotations
 
@@ -43,8 +37,7 @@ def convolution(
 
     Parameters
     ----------
-    x, name
-        See `nnfast.models.blocks`.
+    x : Tensor (H, W, C)
     filters : int
         Number O of output channels.
     kernel_size : int
@@ -55,6 +48,8 @@ def convolution(
         Whether to apply ReLU; False before an addition.
     batch_normalization : bool, default True
         If False, the convolution has a bias instead.
+    name : str, optional
+        Name of the last layer of the block, and prefix of the names of the others.
 
     Returns
     -------
@@ -105,7 +100,7 @@ def residual_block(
     Parameters
     ----------
     x, name
-        See `nnfast.models.blocks`.
+        See `convolution`.
     filters : int
         Number O of output channels.
     strides : int, default 1
@@ -140,7 +135,7 @@ def bottleneck_block(x: Tensor, filters: int, strides: int = 1, *, name: str | N
     Parameters
     ----------
     x, name
-        See `nnfast.models.blocks`.
+        See `convolution`.
     filters : int
         Number of inner channels; the output has O = 4 filters.
     strides : int, default 1
@@ -214,7 +209,7 @@ def inception_block(
     Parameters
     ----------
     x, name
-        See `nnfast.models.blocks`.
+        See `convolution`.
     filters_1x1 : int
         Channels of the first branch.
     filters_3x3, filters_5x5 : (int, int)
