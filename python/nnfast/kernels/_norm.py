@@ -23,7 +23,7 @@ def batch_norm_forward(
     activation: str = "identity",
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Batch normalization: y = f(gamma (x - mean) / sqrt(variance + epsilon) + beta), for each channel over all other axes.
+    """Batch normalization: y = f(gamma (x - mean) / sqrt(variance + epsilon) + beta), for each channel.
 
     Parameters
     ----------
