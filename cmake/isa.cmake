@@ -1,7 +1,7 @@
-# The kernels' units: one for each family of kernels.def and each instruction set.
+# The translation units of the kernels: one for each family in kernels.def and each instruction set.
 #
-# The families stand in kernels.def alone, the instruction sets below: one row each, which makes an object library of
-# all families with flags of its own and tells the kernel table, through NNF_HAVE_<NAME>, that it is there.
+# Families are listed only in kernels.def, instruction sets below, one row each: an object library of all families with
+# its own flags, announced to the kernel table by NNF_HAVE_<NAME>.
 #
 # nnfast_add_isa(<name> <flags for GCC and Clang> <flags for MSVC>)
 set(NNFAST_ISAS "" CACHE STRING "Instruction sets to compile; empty: all of the processor's family")
@@ -32,20 +32,20 @@ function(nnfast_add_isa name gnu_flags msvc_flags)
   endforeach()
   add_library(${library} OBJECT ${sources})
   target_include_directories(${library} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-  # More than a second of every unit. Not for NEON, whose header is small and which other compilers cross-compile.
+  # Saves more than a second per unit. Not for NEON, whose header is small and which other compilers cross-compile.
   if(NOT name STREQUAL "neon")
     target_precompile_headers(${library} PRIVATE <immintrin.h>)
   endif()
   if(MSVC)
     target_compile_options(${library} PRIVATE /O2 /GR- ${msvc_flags})
   else()
-    # In every build type: unoptimised kernels would be slow beyond use. A sanitizer's checks take minutes at -O3.
+    # In every build type: unoptimized kernels would be unusably slow. With sanitizers, -O3 takes minutes.
     set(optimization -O3)
     if(NNFAST_SANITIZE)
       set(optimization -O1)
     endif()
     target_compile_options(${library} PRIVATE ${optimization} -fno-exceptions -fno-rtti -fno-lto ${gnu_flags})
-    # GCC 12 warns at every use of its own AVX-512 header, which begins with undefined registers on purpose (PR 105593).
+    # GCC 12 warns about its own AVX-512 header, which uses undefined registers on purpose (PR 105593).
     target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>)
   endif()
   string(TOUPPER ${name} upper)
