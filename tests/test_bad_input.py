@@ -129,7 +129,7 @@ def test_the_row_is_named() -> None:
 WEIGHTS: dict[str, tuple[Any, type[Exception], str]] = {
     "too few": (np.ones(9), ValueError, r"each of the 10 rows, got shape \(9,\)"),
     "with an axis too much": (np.ones((10, 1)), ValueError, r"\(10, 1\)"),
-    "negative": (-np.ones(10), ValueError, "no negative"),
+    "negative": (-np.ones(10), ValueError, "non-negative"),
     "NaN": (np.full(10, np.nan), ValueError, "finite"),
     "text": (np.full(10, "1"), TypeError, "<U1"),
     "masked": (
@@ -177,7 +177,7 @@ FIT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         ValueError,
         "sample_weight: expected finite numbers",
     ),
-    "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "no negative"),
+    "negative class weight": ({"class_weight": {0: -1.0}}, ValueError, "non-negative"),
     "class weights as list": ({"class_weight": [1, 2, 3]}, TypeError, r"dict of class number to weight, got \[1"),
     "class weight as text": ({"class_weight": {0: "1"}}, TypeError, "weight of class 0, got '1'"),
     "class as callback": ({"callbacks": [nf.callbacks.EarlyStopping]}, TypeError, r"; write EarlyStopping\(\)$"),

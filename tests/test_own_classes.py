@@ -368,7 +368,7 @@ def replace(target: Any, key: Any, value: Any) -> None:
 
 
 BACKWARD: dict[str, tuple[Backward, str]] = {
-    "returned": (lambda dy, dx, x, dp: [2 * dy], r"given.backward: .*returned, of type list; write d_inputs\[0\]"),
+    "returned": (lambda dy, dx, x, dp: [2 * dy], r"given.backward: .*a return value of type list; write d_inputs\[0\]"),
     "nothing": (lambda dy, dx, x, dp: None, r"of d_inputs\[0\] to be written, got 12 of 12 left"),
     "a part": (lambda dy, dx, x, dp: half(dx[0], dy), r"of d_inputs\[0\] to be written, got 8 of 12 left"),
     "replaced": (lambda dy, dx, x, dp: replace(dx, 0, dy), r"of d_inputs\[0\] to be written, got 12 of 12 left"),
