@@ -1,1 +1,1 @@
-"""Benchmarks: nnfast beside what else a Python user can install, in one run. See bench/report.py."""
+"""Benchmarks: nnfast and other installable libraries, interleaved in one run. See bench/report.py."""

@@ -1,4 +1,4 @@
-"""Convolutional networks and their operations, as data that every library's adapter reads.
+"""Convolutional networks and their operations, described as data for the adapters of all libraries.
 
 Layouts are nnfast's: images (N, H, W, C), kernels (KH, KW, C, O).
 """
@@ -39,7 +39,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """Windows of 2 x 2 that lie side by side; an odd row or column at the end is left out."""
+    """Adjacent windows of 2 x 2; an odd row or column at the end is ignored."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Subsample:
-    """Every `strides`-th pixel in both directions, with zeros as the additional maps: He et al.'s option A."""
+    """Every `strides`-th pixel in both directions, with zeros as additional channels: option A of He et al."""
 
     filters: int
     strides: int
@@ -73,7 +73,7 @@ class Subsample:
 
 @dataclass(frozen=True)
 class Residual:
-    """ReLU of the sum of two branches; a shortcut without layers is the input itself."""
+    """ReLU of the sum of two branches; a shortcut without layers is the input."""
 
     main: tuple["Layer", ...]
     shortcut: tuple["Layer", ...] = ()
@@ -103,7 +103,7 @@ def output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def walk(layers: tuple[Layer, ...], shape: tuple[int, ...]) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
-    """Every layer with the shapes of its input and output, a residual block's main branch before its shortcut."""
+    """Every layer with its input and output shapes; in a residual block, the main branch comes before the shortcut."""
     for layer in layers:
         after = output_shape(layer, shape)
         if isinstance(layer, Residual):
@@ -127,7 +127,7 @@ def parameter_shapes(layer: Layer, shape: tuple[int, ...]) -> dict[str, tuple[in
 
 @dataclass(frozen=True)
 class ImageWorkload:
-    """A network for images, which ends in logits or a softmax, and how it is trained: on classes, by cross-entropy."""
+    """A network for images that ends in logits or a softmax, trained on classes with cross-entropy."""
 
     name: str
     shape: Shape
@@ -140,7 +140,7 @@ class ImageWorkload:
     """For the change of each parameter, where the usual one is too narrow."""
 
     def weights(self) -> Iterator[Parameters]:
-        """First parameters of each layer that has any, in the order of `walk`. Kernels are He uniform."""
+        """Initial parameters of each layer that has any, in the order of `walk`. Kernels are He uniform."""
         rng = np.random.default_rng(1)
         for layer, before, _ in walk(self.layers, self.shape):
             found = {}
@@ -179,7 +179,7 @@ class ImageWorkload:
         return rows * sum(self._products())
 
     def step_operations(self) -> float:
-        """Forward, and backward twice as many but for the gradient of the images, which nobody wants."""
+        """Operations forward, and twice as many backward, except those of the unused gradient of the images."""
         products = self._products()
         return self.batch * (3 * sum(products) - products[0])
 
@@ -267,9 +267,9 @@ class ImagePrediction(Prediction):
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution(Task):
-    """One 2-D convolution: forward, with a bias; backward, all gradients; or those of kernel and bias alone.
+    """One 2-D convolution: forward, with a bias; backward, all gradients; or only those of kernel and bias.
 
-    The last is the backward pass of a network's first layer, which wants no gradient of the images.
+    The last is the backward pass of a network's first layer, which needs no gradient of the images.
     """
 
     title: str
@@ -363,7 +363,7 @@ class Normalization(Task):
 
     @property
     def amount(self) -> float:
-        """Passes over memory that it takes: x twice and y; x and dy twice and dx; x and y."""
+        """Passes over memory: x twice and y; x and dy twice and dx; x and y."""
         passes = {"training": 3, "backward": 5, "inference": 2}[self.direction]
         return 4.0 * passes * np.prod(self.shape)
 
@@ -381,7 +381,7 @@ class Normalization(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class Augmented(Task):
-    """An epoch of `batches` steps on images of bytes, which are changed at random on their way into the batch."""
+    """An epoch of `batches` steps on byte images, which are augmented while the batch is gathered."""
 
     workload: ImageWorkload
     batches: int = 32

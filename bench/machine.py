@@ -1,4 +1,4 @@
-"""What the benchmarks run on: the processors that a process may use, and the rates that bound every result."""
+"""The machine: the processors that a process may use, and the rates that bound every result."""
 
 import os
 import sys
@@ -16,12 +16,12 @@ _threads = 1
 
 
 def threads() -> int:
-    """Threads that every contender of this process uses."""
+    """Number of threads used by every contender in this process."""
     return _threads
 
 
 def limit_threads(count: int) -> None:
-    """Give this process `count` processors and tell every library so. Comes before NumPy is imported."""
+    """Restrict this process to `count` processors and tell every library. Call it before NumPy is imported."""
     global _threads
     if "numpy" in sys.modules:
         raise RuntimeError("expected to limit the threads before NumPy is imported: it reads its setting only then")
@@ -38,7 +38,7 @@ def limit_threads(count: int) -> None:
 
 
 def _one_per_core() -> list[int]:
-    """The processors of this process, those that share a core with an earlier one last."""
+    """The processors of this process; those that share a core with an earlier one come last."""
 
     def rank(processor: int) -> tuple[int, int]:
         siblings = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
@@ -49,14 +49,14 @@ def _one_per_core() -> list[int]:
 
 
 def fma_peak() -> float:
-    """GFLOP/s in float32 of fused multiply-adds that wait for nothing, on all threads of this process at once."""
+    """GFLOP/s in float32 of independent fused multiply-adds, on all threads of this process at once."""
     from nnfast import _core
 
     return _on_all_threads(lambda: _core.peak_gflops("float32", 0.01))
 
 
 def copy_rate() -> float:
-    """GB/s, read and written together, of a plain copy on all threads of this process at once."""
+    """GB/s, read plus written, of a plain copy on all threads of this process at once."""
     import numpy as np
 
     source = np.ones(_COPY_BYTES // 8 // _threads, np.float32)
@@ -74,7 +74,7 @@ def copy_rate() -> float:
 
 
 def _on_all_threads(measure: Callable[[], float]) -> float:
-    """Sum of what `measure`, which lets go of the interpreter's lock, returns on each thread."""
+    """Sum of the results of `measure`, which releases the GIL, over all threads."""
     rates: list[float] = []
     others = [threading.Thread(target=lambda: rates.append(measure())) for _ in range(_threads - 1)]
     for other in others:

@@ -1,4 +1,4 @@
-"""How the contenders of a task are admitted and timed."""
+"""Admission and timing of the contenders of a task."""
 
 import gc
 import statistics
@@ -23,7 +23,7 @@ its last call, and would take the processor from the next one. Those of OpenBLAS
 
 @dataclass
 class Row:
-    """What was measured for one task: seconds for a call, by contender, one for each round."""
+    """Measurements for one task: seconds per call, by contender, one per round."""
 
     task: str
     kind: str
@@ -38,7 +38,7 @@ class Row:
 
 
 def machine_rate(task: Task) -> float:
-    """What bounds a task: the peak of fused multiply-adds in GFLOP/s, or of a copy in GB/s."""
+    """The bound of a task: the peak of fused multiply-adds in GFLOP/s, or the rate of a copy in GB/s."""
     return machine.copy_rate() if task.unit == "GB/s" else machine.fma_peak()
 
 
@@ -48,7 +48,7 @@ def settle() -> None:
 
 
 def timed(contender: Contender, calls: int) -> float:
-    """Seconds for a call, over `calls` of them."""
+    """Seconds per call, over `calls` calls."""
     call = contender.call
     start = time.perf_counter()
     for _ in repeat(None, calls):
@@ -58,7 +58,7 @@ def timed(contender: Contender, calls: int) -> float:
 
 
 def warm(contender: Contender) -> float:
-    """Bring caches, threads and branch predictors into the contender's state. Returns seconds for a call."""
+    """Warm up caches, threads and branch predictors for the contender. Returns seconds per call."""
     contender.prepare()
     end = time.perf_counter() + WARM_SECONDS
     calls = 1
@@ -70,7 +70,7 @@ def warm(contender: Contender) -> float:
 
 
 def admit(task: Task, row: Row, skip: list[str]) -> dict[str, Contender]:
-    """Contenders that are installed, fit the task and agree with nnfast; `row.left_out` says why others are missing."""
+    """Contenders that are installed, support the task and agree with nnfast; `row.left_out` explains the others."""
     admitted: dict[str, Contender] = {}
     truth: peers.Results = {}
     for name in peers.ADAPTERS[task.kind]:
@@ -98,7 +98,7 @@ def admit(task: Task, row: Row, skip: list[str]) -> dict[str, Contender]:
 
 
 def measure(task: Task, rounds: int, skip: list[str]) -> Row:
-    """All contenders of a task in turn, `rounds` times, with the machine's rate between."""
+    """Run all contenders of a task in turn, `rounds` times, measuring the machine's rate in between."""
     row = Row(task.name, task.kind, task.goal, task.percent, task.amount, task.unit)
     contenders = admit(task, row, skip)
     calls = {name: max(1, int(ROUND_SECONDS / warm(contender))) for name, contender in contenders.items()}
@@ -117,7 +117,7 @@ def measure(task: Task, rounds: int, skip: list[str]) -> Row:
 
 
 def cases(tasks: list[Task]) -> pytest.MarkDecorator:
-    """The parameters of a pytest-benchmark test: every contender of each task, those that are not installed skipped."""
+    """Parameters of a pytest-benchmark test: every contender of each task; those not installed are skipped."""
     found = []
     for task in tasks:
         for name in peers.ADAPTERS[task.kind]:
@@ -128,7 +128,7 @@ def cases(tasks: list[Task]) -> pytest.MarkDecorator:
 
 
 def run(benchmark: Any, task: Task, name: str) -> None:
-    """One contender of a task under pytest-benchmark, after its results have been compared with nnfast's."""
+    """Run one contender of a task under pytest-benchmark, after comparing its results with those of nnfast."""
     contender = peers.make(task, name)
     if contender is None:
         pytest.skip(f"{name} has no such work")

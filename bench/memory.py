@@ -1,8 +1,8 @@
-"""Largest memory of a training step: `python -m bench.memory`. Linux only.
+"""Peak memory of a training step: `python -m bench.memory`. Linux only.
 
-Each contender has a process of its own. It first takes a step with one image, for which the library loads what it loads
-only when it is used. Then it builds ResNet-20, its optimizer and a batch of 128 images, and takes three steps; what is
-stated is the largest resident memory from there on, less the resident memory before.
+Each contender runs in its own process. It first makes a step with one image, which loads everything that the library
+loads on first use. Then it builds ResNet-20, its optimizer and a batch of 128 images, and makes three steps; the result
+is the peak resident memory from there on, minus the resident memory before.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_worker(name: str, threads: int) -> dict[str, int]:
-    """What `measure` finds in a process of its own."""
+    """Result of `measure` in a separate process."""
     command = [sys.executable, "-m", "bench.memory", "--worker", name, "--threads", str(threads)]
     done = subprocess.run(command, check=True, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True)
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
@@ -55,7 +55,7 @@ def run_worker(name: str, threads: int) -> dict[str, int]:
 
 
 def measure(name: str, threads: int) -> dict[str, int]:
-    """KiB of resident memory: before, and how much more at most."""
+    """KiB of resident memory before, and the maximum increase."""
     machine.limit_threads(threads)
     from bench import images, peers
 
@@ -76,7 +76,7 @@ def measure(name: str, threads: int) -> dict[str, int]:
 
 
 def give_back() -> None:
-    """Free memory that the C library holds, which would hide as much of what comes after."""
+    """Return memory cached by the C library, which would hide later allocations."""
     gc.collect()
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):

@@ -1,10 +1,10 @@
-"""Tables of nnfast beside its peers, measured in turn: `python -m bench.report --threads 1 2 --rows matmul steps`.
+"""Tables of nnfast and its peers, interleaved: `python -m bench.report --threads 1 2 --rows matmul steps`.
 
-Every contender of a row runs for some 20 ms, one after the other, and that 11 times over: clocks that drift and
-neighbors that come and go meet all alike. Times are medians over the rounds; a goal that the ratio of medians misses
-and the upper quartile of the rounds' ratios reaches is "within noise". Each number of threads is a process of its own
-with that many processors. A contender whose results differ from nnfast's is not measured. What a library reads from
-NumPy's memory, nnfast and NumPy included, begins on a boundary of 64 bytes, as PyTorch's and JAX's own tensors do.
+The contenders of a row run for about 20 ms each, one after the other, 11 times, so that drifting clocks and other
+processes affect all of them alike. Times are medians over the rounds; a goal that the ratio of medians misses but the
+upper quartile of the rounds' ratios reaches is "within noise". Each number of threads is measured in a separate process
+with that many processors. A contender whose results differ from nnfast's is not measured. Arrays passed to libraries in
+NumPy's memory, including nnfast and NumPy, are aligned to 64 bytes, like the tensors of PyTorch and JAX.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_worker(options: argparse.Namespace, threads: int) -> dict[str, Any]:
-    """What `measure` finds in a process of its own."""
+    """Result of `measure` in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
         command = [sys.executable, "-m", "bench.report", "--worker", str(result), "--threads", str(threads)]
@@ -70,7 +70,7 @@ def run_worker(options: argparse.Namespace, threads: int) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the rows on one number of threads. Settles the threads before anything imports NumPy."""
+    """Run the rows with one number of threads. Sets the threads before anything imports NumPy."""
     (threads,) = options.threads
     machine.limit_threads(threads)
     from dataclasses import asdict
@@ -91,7 +91,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def markdown(runs: list[dict[str, Any]]) -> str:
-    """All tables, the machine first."""
+    """All tables, beginning with the machine."""
     facts = runs[0]["machine"]
     lines = [
         f"{facts['cpu']}, {facts['isa']}, {os.cpu_count()} processors; Python {facts['python']}; {facts['packages']}"
@@ -120,7 +120,7 @@ def as_table(rows: Iterable[dict[str, str]]) -> list[str]:
 
 
 def line_of(row: dict[str, Any]) -> dict[str, str]:
-    """A row's cells: medians, the ratio of medians (best peer : nnfast) and the quartiles of the rounds' ratios."""
+    """Cells of a row: medians, the ratio of medians (best peer : nnfast) and the quartiles of the rounds' ratios."""
     medians = {name: statistics.median(seconds) for name, seconds in row["seconds"].items()}
     ours = medians.pop("nnfast")
     rate = row["amount"] / ours / 1e9
@@ -157,7 +157,7 @@ def microseconds(seconds: float) -> str:
 
 
 def notes(rows: list[dict[str, Any]]) -> list[str]:
-    """Which contenders were left out, and why."""
+    """Contenders that were left out, with reasons."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         for name, reason in row["left_out"].items():

@@ -1,6 +1,6 @@
-"""What shifting, rotating and zooming of images adds to an epoch of LeNet-5, whose steps are short.
+"""Cost of shifting, rotating and zooming images in an epoch of LeNet-5, whose steps are short.
 
-At most a tenth is wanted: without augmentation at least .91 of the time with it.
+The goal is at most a tenth: the time without augmentation is at least .91 of that with it.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Convolutions of the convolutional networks below and of larger ones, forward and backward.
 
-Where channels are few, libraries that are made for many are slow: the goal there is twice their speed, for the other
-shapes a share of the peak.
+With few channels, libraries designed for many are slow: the goal there is twice their speed, and for other shapes a
+fraction of the peak.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Functions of single numbers and of short rows, and Adam's update: bound by memory, so in bytes read and written."""
+"""Element-wise functions, functions of short rows, and Adam's update: memory-bound, so measured in bytes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Matrix products, the Python call counted: square ones, those of dense networks forward and backward, narrow ones."""
+"""Matrix products, including the Python call: square ones, those of dense networks, and narrow ones."""
 
 from typing import Any
 

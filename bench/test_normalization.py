@@ -1,4 +1,4 @@
-"""Batch normalization: bound by memory, so in bytes read and written, in as few passes as it takes."""
+"""Batch normalization: memory-bound, so measured in bytes, in as few passes as it takes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pooling: bound by memory, so in bytes read and written."""
+"""Pooling: memory-bound, so measured in bytes."""
 
 from typing import Any
 

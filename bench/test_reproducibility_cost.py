@@ -1,11 +1,11 @@
-"""What it costs that an element of a product is always one sum over k in ascending order.
+"""The cost of computing each element of a product as one sum over k in ascending order.
 
 That order makes the bits the same for any number of threads, any batch and every instruction set with fused
-multiply-add. It rules out two things which the peers are free to do. With a transposed b, the sum of an element runs
-along contiguous memory, and vectors would hold parts of one sum. And where a product has few elements, each a long sum,
-parts of the sum would run side by side, in one thread or in several. The rows are the products where this matters; to
-compare, nnfast also does the same product with b stored so that the question does not arise, and with two threads each
-doing half of the sum.
+multiply-add. It rules out two things that peers are free to do. With a transposed b, the sum of an element runs along
+contiguous memory, so vectors would hold parts of one sum. And if a product has few elements, each a long sum, parts of
+the sum could be computed side by side, in one thread or in several. The rows are the products where this matters; for
+comparison, nnfast also computes the same product with b stored so that the problem does not occur, and with two threads
+that each compute half of the sum.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""nnfast on one thread beside nnfast on all threads of the run."""
+"""nnfast on one thread compared with nnfast on all threads of the run."""
 
 from typing import Any
 

@@ -1,14 +1,14 @@
-"""Seconds until MNIST is learned: `python -m bench.time_to_accuracy`, on two threads.
+"""Time to train on MNIST up to a given accuracy: `python -m bench.time_to_accuracy`, on two threads.
 
 The recipes are those of examples/mnist_convnet.py: one passes once over the digits and reaches 99.0 % of the test set,
-one takes longer and reaches 99.5 %. nnfast runs the example's own code. PyTorch gets the network's layers with the
-same first values, Adam, the same learning rate at each step, batches of the same size, and the same kinds of
-augmentation. Random numbers are each library's own.
+one takes longer and reaches 99.5 %. nnfast runs the example's code. PyTorch gets the same layers with the same initial
+values, Adam, the same learning rate at each step, the same batch size, and the same kinds of augmentation. Random
+numbers are those of each library.
 
-Digits are in memory for both: bytes for nnfast, numbers for PyTorch, which saves it the conversion. PyTorch runs with
-the fused optimizer, in that of its layouts in which some steps before the time starts are quicker. With --compile it
-takes part a second time, compiled, and there the time to compile counts. Each training is a process of its own; time
-spent on the test set does not count.
+Digits are in memory for both: bytes for nnfast, floats for PyTorch, which saves it the conversion. PyTorch runs with
+the fused optimizer and in the memory format that is faster in a few steps before the measurement. With --compile, it
+runs a second time, compiled, including the time to compile. Each training is a separate process; time spent on the test
+set does not count.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_worker(recipe: str, name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """What `train` finds in a process of its own."""
+    """Result of `train` in a separate process."""
     command = [sys.executable, "-m", "bench.time_to_accuracy", "--worker", recipe, name, str(seed)]
     command += ["--threads", str(options.threads)]
     command += ["--limit", str(options.limit)] if options.limit else []
@@ -81,7 +81,7 @@ def line_of(recipe: str, name: str, runs: list[dict[str, Any]]) -> str:
 
 
 def train(recipe_name: str, name: str, seed: int, threads: int, limit: int | None) -> dict[str, Any]:
-    """One training: its seconds, what it got right on the test set, and what was to be reached."""
+    """One training: its time in seconds, its test accuracy, and the accuracy to reach."""
     machine.limit_threads(threads)
     sys.path.insert(0, str(ROOT / "examples"))
     import mnist_convnet as example
@@ -99,7 +99,7 @@ def train(recipe_name: str, name: str, seed: int, threads: int, limit: int | Non
 
 
 def train_torch(example: Any, recipe: Any, data: Any, seed: int, *, compiled: bool) -> tuple[float, float, str]:
-    """Seconds, test accuracy and layout of PyTorch's training by the recipe."""
+    """Seconds, test accuracy and memory format of PyTorch's training with the recipe."""
     import numpy as np
     import torch
 

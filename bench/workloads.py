@@ -1,7 +1,7 @@
-"""The work that is measured, as data that every library's adapter reads: networks, products, elementwise functions.
+"""Workloads, described as data for the adapters of all libraries: networks, products, elementwise functions.
 
-All arrays begin on a boundary of 64 bytes, where PyTorch and JAX put their own tensors and NumPy does not: where one
-begins would otherwise be left to chance, and it decides about speed.
+All arrays are aligned to 64 bytes, like the tensors of PyTorch and JAX but not NumPy's arrays: alignment would
+otherwise be random, and it affects speed.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ALIGNMENT = 64
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Aligned, with whatever stands there."""
+    """Aligned and uninitialized."""
     size = prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -27,7 +27,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]
 
 
 def aligned(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """A contiguous copy."""
+    """A contiguous, aligned copy."""
     copy = empty(array.shape, array.dtype)
     copy[...] = array
     return copy
@@ -35,7 +35,7 @@ def aligned(array: NDArray[Scalar]) -> NDArray[Scalar]:
 
 @dataclass(frozen=True)
 class Workload:
-    """A dense network, its data and how it is trained."""
+    """A dense network, its data and its training options."""
 
     name: str
     sizes: tuple[int, ...]
@@ -48,7 +48,7 @@ class Workload:
     batch: int
 
     def weights(self) -> list[tuple[Array, Array]]:
-        """First parameters: for each layer the kernel (D, O), Glorot uniform, and the bias (O,)."""
+        """Initial parameters: for each layer the kernel (D, O), Glorot uniform, and the bias (O,)."""
         rng = np.random.default_rng(1)
         found = []
         for inputs, units in zip(self.sizes, self.sizes[1:], strict=False):
@@ -59,7 +59,7 @@ class Workload:
         return found
 
     def activations(self) -> list[str]:
-        """One for each layer."""
+        """One per layer."""
         return [self.hidden] * (len(self.sizes) - 2) + [self.output]
 
     def inputs(self, rows: int) -> Array:
@@ -78,7 +78,7 @@ class Workload:
         return 2.0 * rows * sum(d * o for d, o in zip(self.sizes, self.sizes[1:], strict=False))
 
     def step_operations(self) -> float:
-        """Forward, and backward twice as many but for the gradient of the input, which nobody wants."""
+        """Operations forward, and twice as many backward, except those of the unused gradient of the input."""
         first = 2.0 * self.batch * self.sizes[0] * self.sizes[1]
         return 3 * self.forward_operations(self.batch) - first
 
@@ -91,10 +91,10 @@ MLP_512 = Workload("MLP 784-512-512-10", (784, 512, 512, 10), "relu", "softmax",
 
 @dataclass(frozen=True)
 class Task:
-    """One row of a table: work that every contender does, and the goal for nnfast.
+    """One row of a table: work done by every contender, and the goal for nnfast.
 
-    `goal` is the wanted ratio of times, best peer : nnfast; `percent` the wanted share of the machine's rate, which is
-    the peak of fused multiply-adds for GFLOP/s and that of a copy for GB/s.
+    `goal` is the desired ratio of times, best peer : nnfast; `percent` the desired percentage of the machine's rate,
+    i.e. the peak of fused multiply-adds for GFLOP/s and the rate of a copy for GB/s.
     """
 
     goal: float = 1.0
@@ -109,15 +109,15 @@ class Task:
 
     @property
     def amount(self) -> float:
-        """Operations or bytes of one call."""
+        """Operations or bytes per call."""
         raise NotImplementedError
 
     def tolerances(self) -> dict[str, float]:
-        """Where others than the usual ones hold."""
+        """Tolerances, if they differ from the usual ones."""
         return {}
 
     def without_chance(self) -> "Task":
-        """The same task as far as libraries can agree about it: without what each draws at random."""
+        """The part of the task on which libraries can agree: without random numbers."""
         return self
 
 
@@ -143,7 +143,7 @@ class Product(Task):
         return 2.0 * self.m * self.n * self.k
 
     def operands(self) -> tuple[Array, Array]:
-        """a and b, laid out before they are transposed; numbers in [-1, 1)."""
+        """a and b before transposition, with elements in [-1, 1)."""
         rng = np.random.default_rng(4)
         a = (self.k, self.m) if self.transpose_a else (self.m, self.k)
         b = (self.n, self.k) if self.transpose_b else (self.k, self.n)
@@ -152,7 +152,7 @@ class Product(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class ReproducibleProduct(Product):
-    """A product for which another order of additions than the ascending one could be quicker."""
+    """A product that could be faster with another order of summation than the ascending one."""
 
     kind = "reproducible product"
 
@@ -194,7 +194,7 @@ class Prediction(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class Elementwise(Task):
-    """An activation, its backward pass, softmax over rows of 26, or an update by Adam, of 2.77 million numbers."""
+    """An activation, its backward pass, softmax over rows of 26, or an update by Adam, of 2.77 million elements."""
 
     function: str
 

@@ -1,7 +1,7 @@
-"""Every library's way to do each kind of work, by the name that stands in the tables.
+"""The adapter of every library for each kind of work, by the name used in the tables.
 
-A contender is one setting of one library. Where a library has several good ones, each is a contender, and the quickest
-counts. Libraries are imported when they are needed.
+A contender is a library with certain settings. If a library has several good settings, each is a contender, and the
+fastest counts. Libraries are imported on demand.
 """
 
 import importlib
@@ -24,7 +24,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Contender:
-    """The work of one task, set up and ready."""
+    """The work of one task, set up and ready to run."""
 
     call: Callable[[], object]
     """What is timed."""
@@ -133,13 +133,13 @@ Another activation, loss, gradient or rate makes more than any of these limits.
 
 
 def missing(kind: str, name: str) -> list[str]:
-    """The packages that a contender needs and that are not installed."""
+    """Packages required by a contender that are not installed."""
     module = ADAPTERS[kind][name].partition("_")[0]
     return [package for package in _NEEDS.get(module, []) if importlib.util.find_spec(package) is None]
 
 
 def checked(task: Task, name: str, contender: Contender) -> Results:
-    """What a contender for a task found, to be compared; where chance takes part, without it."""
+    """Results of a contender for comparison, without random numbers."""
     contender.prepare()
     results = contender.result()
     same = task.without_chance()
@@ -152,14 +152,14 @@ def checked(task: Task, name: str, contender: Contender) -> Results:
 
 
 def make(task: Task, name: str) -> Contender | None:
-    """The contender of that name for a task; None if it has no such work."""
+    """The contender with the given name for a task; None if it does not support the task."""
     module, _, function = ADAPTERS[task.kind][name].partition(":")
     contender: Contender | None = getattr(importlib.import_module(f"bench.peers.{module}"), function)(task)
     return contender
 
 
 def step_results(step: Callable[[], Any], parameters: Callable[[], list[NDArray[Any]]]) -> Results:
-    """Losses of three steps and how they changed each of the parameters, which come in the workload's order."""
+    """Losses of three steps, and the changes of all parameters, in the workload's order."""
 
     def now() -> list[NDArray[Any]]:
         return [np.array(array, np.float64) for array in parameters()]
@@ -171,7 +171,7 @@ def step_results(step: Callable[[], Any], parameters: Callable[[], list[NDArray[
 
 
 def differences(task: Task, results: Results, truth: Results) -> list[str]:
-    """In words, where results differ from nnfast's by more than the tolerance."""
+    """Description of how results differ from nnfast's by more than the tolerance."""
     tolerances = TOLERANCES | task.tolerances()
     found = []
     for name, value in results.items():

@@ -1,7 +1,7 @@
-"""JAX: one compiled function, whose state is donated and so updated in place.
+"""JAX: one compiled function whose state is donated, so that it is updated in place.
 
-JAX runs calls in the background. Steps of a round follow each other without a pause, as in a training loop, and the
-round ends when the last is done; a prediction is waited for.
+JAX runs calls asynchronously. The steps of a round follow each other without waiting, as in a training loop, and the
+round ends when the last one is done; predictions are waited for.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def _loss(workload: Workload, weights: list[Any], x: Any, y: Any) -> Any:
 
 
 def adam(state: Any, gradients: Any, rate: float) -> Any:
-    """The state after a step: parameters, first and second moments, number of steps."""
+    """State after a step: parameters, first and second moments, number of steps."""
     parameters, m, v, steps = state
     steps = steps + 1
     first, second = 1 - ADAM["beta_1"] ** steps, 1 - ADAM["beta_2"] ** steps

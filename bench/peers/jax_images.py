@@ -1,4 +1,4 @@
-"""JAX on images, channels last, each piece of work one compiled function."""
+"""JAX on images, channels last, with one compiled function per task."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -42,7 +42,7 @@ def _windows(x: Any) -> Any:
 
 
 def _fits(workload: ImageWorkload) -> bool:
-    """JAX alone has neither layers nor batch normalization; the two small networks are easily written down."""
+    """JAX itself has neither layers nor batch normalization; the two small networks are easy to write."""
     return all(isinstance(layer, Conv | MaxPool | Flatten | Dropout | Dense) for layer in workload.layers)
 
 
@@ -51,7 +51,7 @@ def _weights(workload: ImageWorkload) -> list[Any]:
 
 
 def _forward(workload: ImageWorkload, weights: list[Any], x: Any, key: Any = None, *, logits: bool) -> Any:
-    """The network's output, with `logits` for training; with a `key` for random numbers, dropout acts."""
+    """The output of the network, with `logits` for training; with a `key` for random numbers, dropout is active."""
     remaining: Iterator[Any] = iter(weights)
     for layer in workload.layers:
         match layer:

@@ -1,4 +1,4 @@
-"""Between nnfast's layouts, channels last, and those of libraries that put channels first."""
+"""Conversion between nnfast's layouts, channels last, and channels-first layouts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ def channels_first(x: NDArray[np.generic]) -> NDArray[np.generic]:
 def outputs_first(kernel: Array, image: tuple[int, ...] | None = None) -> Array:
     """A kernel (KH, KW, C, O) to (O, C, KH, KW), or (D, O) to (O, D).
 
-    Where D is an `image` (H, W, C) made flat, it becomes one (C, H, W) made flat.
+    If D is a flattened `image` (H, W, C), it becomes a flattened (C, H, W).
     """
     if kernel.ndim == 4:
         return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))

@@ -57,7 +57,7 @@ def product(task: Product) -> Contender:
 
 
 def product_stored_otherwise(task: Product) -> Contender | None:
-    """What a transposed b costs: the same product with b stored so that its rows are contiguous."""
+    """The cost of a transposed b: the same product with b stored so that its rows are contiguous."""
     if not task.transpose_b:
         return None
     a, b = task.operands()
@@ -71,7 +71,7 @@ def product_stored_otherwise(task: Product) -> Contender | None:
 
 
 def product_split_over_k(task: Product) -> Contender | None:
-    """What sharing one sum by two threads would bring, which the ascending order rules out: halves of k, then added."""
+    """The gain of dividing a sum between two threads, which the ascending order rules out: halves of k, then added."""
     if machine.threads() < 2 or task.transpose_a or task.transpose_b:
         return None
     a, b = task.operands()

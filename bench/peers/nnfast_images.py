@@ -44,7 +44,7 @@ class Builder:
             self.network.parameters[name][...] = values
 
     def parameters(self) -> list[Array]:
-        """What is trained."""
+        """The trained parameters."""
         trained = set(self.network.trainable)
         return [self.network.parameters[name] for name in self._values if name in trained]
 
@@ -80,7 +80,7 @@ class Builder:
                 return layers.Flatten()(x)
 
     def _subsample(self, layer: Subsample, x: layers.Layer) -> layers.Layer:
-        """As nnfast.models does it: pixels as averages of themselves, maps as columns that can be padded."""
+        """As in nnfast.models: pixels by average pooling of single pixels, channels as columns that can be padded."""
         x = layers.AvgPool2D(1, strides=layer.strides)(x)
         height, width, maps = x.shape
         x = layers.Reshape((height * width, maps, 1))(x)
@@ -88,7 +88,7 @@ class Builder:
         return layers.Reshape((height, width, layer.filters))(x)
 
     def _name(self) -> str:
-        """Of the next layer with parameters."""
+        """Name of the next layer with parameters."""
         values = next(self._weights)
         name = f"layer_{len(self._values)}"
         self._values |= {f"{name}.{own}": array for own, array in values.items()}

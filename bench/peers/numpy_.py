@@ -1,4 +1,4 @@
-"""NumPy, as one writes it by hand, without temporary arrays where they can be helped."""
+"""Hand-written NumPy, with as few temporary arrays as possible."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ def _forward(workload: Workload, weights: list[tuple[Array, Array]], x: Array) -
 
 
 def _loss(workload: Workload, output: Array, y: NDArray[np.generic]) -> tuple[float, Array]:
-    """The loss and its gradient by the last layer's sum, before the activation."""
+    """The loss and its gradient with respect to the last layer's output before the activation."""
     if workload.loss == "cross_entropy":
         rows = np.arange(len(output))
         loss = -float(np.log(output[rows, y]).mean())

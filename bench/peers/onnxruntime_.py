@@ -1,4 +1,4 @@
-"""ONNX Runtime: plain calls, and with input and output bound beforehand."""
+"""ONNX Runtime: plain calls, and with inputs and outputs bound in advance."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""ONNX Runtime on images, which get there as it wants them: channels first."""
+"""ONNX Runtime on images, which are passed in its own layout, channels first."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -18,7 +18,7 @@ _MODULES = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Si
 
 
 def _network(workload: Workload, *, logits: bool) -> torch.nn.Sequential:
-    """The network; with `logits`, as PyTorch's cross-entropy wants them, without the softmax."""
+    """The network; with `logits`, without the softmax, as expected by PyTorch's cross-entropy."""
     modules: list[torch.nn.Module] = []
     for (kernel, bias), activation in zip(workload.weights(), workload.activations(), strict=True):
         linear = torch.nn.Linear(*kernel.shape)

@@ -1,6 +1,6 @@
 """PyTorch on images: contiguous (NCHW) and channels_last, eager and compiled.
 
-Networks are built of torch.nn's modules. Tensors have the wanted layout before the time starts.
+Networks consist of torch.nn modules. Tensors are converted to the memory format before the measurement.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def from_nhwc(x: Array, layout: str) -> torch.Tensor:
-    """(N, H, W, C) as a tensor (N, C, H, W), which in the layout channels_last keeps its order in memory."""
+    """(N, H, W, C) as a tensor (N, C, H, W), which in the channels_last format keeps its order in memory."""
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=FORMATS[layout])
 
 
@@ -70,7 +70,7 @@ class _Residual(torch.nn.Module):
 
 
 class Network:
-    """A workload's network as modules, and how its parameters are called in nnfast's layouts."""
+    """A workload's network as modules, with the names of its parameters in nnfast's layouts."""
 
     def __init__(self, workload: ImageWorkload, *, logits: bool, layout: str = "contiguous") -> None:
         self._back: list[tuple[torch.nn.Parameter, Callable[[Array], Array]]] = []
@@ -145,7 +145,7 @@ class Network:
         return module
 
     def parameters(self) -> list[Array]:
-        """What is trained, in nnfast's layouts."""
+        """The trained parameters, in nnfast's layouts."""
         return [back(parameter.detach().numpy()) for parameter, back in self._back]
 
 

@@ -1,4 +1,4 @@
-"""PyTorch trains a chain of nnfast's layers, with augmentation and a learning rate for each step."""
+"""PyTorch training a sequence of nnfast's layers, with augmentation and a learning rate per step."""
 
 import math
 import time
@@ -29,7 +29,7 @@ class _Rescaling(torch.nn.Module):
 
 
 def _modules(network: nf.Network) -> torch.nn.Sequential:
-    """The same layers with the same values, as far as logits."""
+    """The same layers with the same values, up to the logits."""
     found: list[torch.nn.Module] = []
     shape: tuple[int, ...] = network.input_shape
     image = None
@@ -84,7 +84,7 @@ def _take(module: Any, values: Mapping[str, NDArray[Any]], image: tuple[int, ...
 
 
 def _augment(x: torch.Tensor, options: Mapping[str, float]) -> torch.Tensor:
-    """Zoomed, rotated and shifted, each image in its own way, as nnfast.data.Augmentation does it."""
+    """Zoom, rotate and shift each image individually, like nnfast.data.Augmentation."""
     if unknown := set(options) - _AUGMENTATIONS:
         raise ValueError(f"expected augmentation by {', '.join(sorted(_AUGMENTATIONS))}, got {unknown}")
 
@@ -101,7 +101,7 @@ def _augment(x: torch.Tensor, options: Mapping[str, float]) -> torch.Tensor:
 
 
 class Training:
-    """A network of nnfast's in PyTorch, in one layout, with Adam; images are numbers of 0 to 255 (N, C, H, W)."""
+    """A network from nnfast in PyTorch, in one memory format, with Adam; images have values 0 to 255 (N, C, H, W)."""
 
     def __init__(self, network: nf.Network, augmentation: Mapping[str, float], layout: str, compiled: bool) -> None:
         self._format = FORMATS[layout]
@@ -121,7 +121,7 @@ class Training:
         rate: Callable[[int], float],
         steps: int,
     ) -> float:
-        """Makes `steps` steps, epoch after epoch in random order; returns their seconds."""
+        """Make `steps` steps, epoch after epoch in random order; returns the time in seconds."""
         self._module.train()
         start, step = time.perf_counter(), 0
         while step < steps:
