@@ -102,26 +102,46 @@ plan::LossCallback<T> loss_callback(const py::object& function, const plan::Shap
   };
 }
 
+// A user's function of a dict of gradients by name, which it changes in place. They are copies: it may keep them.
 template <class T>
-struct UserFunctions {
-  plan::Callbacks<T> layers;
-  plan::LossCallback<T> loss;
-};
-
-// From a dict: pairs of functions of the layers by name, and under "loss" that of the loss; or
-// None.
-template <class T>
-UserFunctions<T> user_functions(const py::object& callbacks, const plan::Shape& output_shape) {
-  UserFunctions<T> functions;
-  if (callbacks.is_none()) return functions;
-  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(callbacks)) {
-    const std::string name = key.template cast<std::string>();
-    if (name == "loss") {
-      functions.loss = loss_callback<T>(py::reinterpret_borrow<py::object>(value), output_shape);
-    } else {
-      functions.layers[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(value));
+plan::GradientCallback<T> gradient_callback(const py::object& function) {
+  return [function](const std::vector<plan::Parameter<T>*>& parameters) {
+    const AcquireGil acquire;
+    py::dict gradients;
+    std::vector<py::array_t<T>> copies;
+    for (const plan::Parameter<T>* p : parameters) {
+      copies.emplace_back(std::vector<py::ssize_t>(p->shape.begin(), p->shape.end()), p->gradient);
+      gradients[py::str(p->name)] = copies.back();
     }
-  }
+    call_user(function, py::make_tuple(gradients));
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const plan::Parameter<T>& p = *parameters[i];
+      std::memcpy(p.gradient, copies[i].data(), sizeof(T) * static_cast<size_t>(p.size));
+    }
+  };
+}
+
+// From a dict of what there is of "layers" (pairs of functions by name), "losses" (by the name of the output) and
+// "gradients" (one function).
+template <class T>
+plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLayout& layout) {
+  plan::UserFunctions<T> functions;
+  const auto each = [&given](const char* kind, const auto& use) {
+    if (!given.contains(kind)) return;
+    for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(given[kind]))
+      use(name.template cast<std::string>(), py::reinterpret_borrow<py::object>(value));
+  };
+  each("layers", [&functions](const std::string& name, const py::object& pair) {
+    functions.layers[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(pair));
+  });
+  each("losses", [&functions, &layout](const std::string& name, const py::object& function) {
+    for (const plan::NodeId id : layout.outputs()) {
+      const plan::GraphNode& node = layout.nodes()[id];
+      if (node.spec.name == name) functions.losses[name] = loss_callback<T>(function, node.shape);
+    }
+  });
+  if (given.contains("gradients"))
+    functions.gradients = gradient_callback<T>(py::object(given["gradients"]));
   return functions;
 }
 

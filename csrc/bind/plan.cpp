@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <cmath>
+
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/callbacks.h"
@@ -11,6 +13,7 @@
 #include "bind/numbers.h"
 #include "bind/rows.h"
 #include "bind/spec.h"
+#include "bind/targets.h"
 
 namespace nnfast::bind {
 namespace {
@@ -25,7 +28,7 @@ template <class T>
 struct Fitting {
   Dataset<T> data;
   NumbersOfInputs<T> x;
-  Numbers<T> y, weights;
+  OneOrMore<CastTargets<T>> y;
 };
 
 // ---- plans ------------------------------------------------------------------------------------------
@@ -48,6 +51,10 @@ class PyPlan {
   virtual double loss_and_gradients(const py::object& x, const py::object& y,
                                     const py::object& weight, bool training) = 0;
   virtual py::dict gradients(const py::handle& self) = 0;
+  virtual void pull_back(const py::list& d_outputs) = 0;
+  virtual py::list outputs() = 0;
+  virtual py::list input_gradients() = 0;
+  virtual void apply_gradients(double rate) = 0;
   virtual void run(const py::object& x, bool training) = 0;
   virtual py::dict values() = 0;
   virtual py::dict value_gradients() = 0;
@@ -68,15 +75,10 @@ class PyPlan {
 template <class T>
 class PyPlanOf final : public PyPlan {
  public:
-  PyPlanOf(const PyGraphOf<T>& graph, PlanOptions options, const plan::Callbacks<T>& callbacks,
-           plan::LossCallback<T> loss)
-      : plan_(graph.graph, std::move(options), callbacks, std::move(loss)) {
-    const plan::Program<T>& program = plan_.program();
-    y_shape_ = program.outputs[0].prediction->shape;
-    const std::string loss_name = plan_.options().loss ? plan_.options().loss->op : "";
-    takes_labels_ = loss_name == "cross_entropy" || loss_name == "callback";
-    // The targets of a user-defined loss are described in Python.
-    takes_any_numbers_ = !takes_labels_ && loss_name != "binary_cross_entropy";
+  PyPlanOf(const PyGraphOf<T>& graph, PlanOptions options, const plan::UserFunctions<T>& functions)
+      : plan_(graph.graph, std::move(options), functions) {
+    for (const plan::HeadOptions& head : plan_.options().heads)
+      heads_.emplace_back(head, plan_.layout().output(head.output));
   }
 
   py::object predict(const py::object& x) override {
@@ -96,10 +98,8 @@ class PyPlanOf final : public PyPlan {
   py::object train_step_if_fits(const py::object& x, const py::object& y, const py::object& weight,
                                 const py::object& rate) override {
     Fitting<T> batch;
-    if (!PyFloat_CheckExact(rate.ptr()) ||
-        !fitting_rows(plan_.layout(), x, &batch.data.size, &batch.data.x, &batch.x) ||
-        batch.data.size > plan_.options().capacity || !fitting_targets(y, &batch) ||
-        !fitting_weights(weight, &batch))
+    if (!PyFloat_CheckExact(rate.ptr()) || !fitting(x, y, weight, &batch) ||
+        !plan_.takes_batch(batch.data.size))
       return py::none();
     const double learning_rate = PyFloat_AS_DOUBLE(rate.ptr());
     try {
@@ -130,7 +130,7 @@ class PyPlanOf final : public PyPlan {
     }
     require(first >= 0 && first < rows.size() && rates.ndim() == 1 && rates.size() > 0,
             "train_batches: expected a first row within the order and at least one learning rate");
-    py::array sums = output_array<double>(tally, {2, 1 + plan_.totals_size()}, "tally", {});
+    py::array sums = output_array<double>(tally, {2, 1 + totals_size()}, "tally", {});
     double* to = mutable_data_of<double>(sums);
     const ReleaseGil release;
     plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(),
@@ -139,7 +139,7 @@ class PyPlanOf final : public PyPlan {
 
   py::array evaluate(const py::object& x, const py::object& y, const py::object& weight) override {
     const Dataset<T> data = dataset_of(x, y, weight);
-    py::array_t<double> totals(plan_.totals_size());
+    py::array_t<double> totals(totals_size());
     double* sums = totals.mutable_data();
     std::fill(sums, sums + totals.size(), 0.0);
     {
@@ -171,6 +171,51 @@ class PyPlanOf final : public PyPlan {
     const plan::RowsOfInputs<T> rows = checked_rows<T>(plan_.layout(), x, &n);
     const ReleaseGil release;
     plan_.run(rows, n, training);
+  }
+
+  // Of the last run, as new arrays.
+  py::list outputs() override {
+    py::list all;
+    for (const auto& output : plan_.program().outputs)
+      all.append(copy_of(output.tensor->value, *output.tensor));
+    return all;
+  }
+
+  void pull_back(const py::list& d_outputs) override {
+    const auto& outputs = plan_.program().outputs;
+    require(d_outputs.size() == outputs.size(), "pullback: expected ", outputs.size(),
+            " arrays, one for each output, got ", d_outputs.size());
+    std::vector<py::array> arrays;
+    OneOrMore<const T*> numbers(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      arrays.push_back(contiguous_array_of<T>(py::object(d_outputs[i]), "dy"));
+      const auto shape = with_rows(plan_.rows_of_last_run(), outputs[i].tensor->shape);
+      require(shape_of(arrays[i]) == shape, "dy: expected shape ", shape_text(shape), ", got ",
+              shape_text(arrays[i]));
+      numbers[i] = data_of<T>(arrays[i]);
+    }
+    const ReleaseGil release;
+    plan_.pull_back(numbers);
+  }
+
+  // Of the last pull_back(), as new arrays.
+  py::list input_gradients() override {
+    py::list all;
+    for (const auto& input : plan_.program().inputs) {
+      if (input.gradient) {
+        all.append(copy_of(input.gradient, *input.tensor));
+        continue;
+      }
+      py::array_t<T> zeros(with_rows(plan_.rows_of_last_run(), input.tensor->shape));
+      std::fill(zeros.mutable_data(), zeros.mutable_data() + zeros.size(), T(0));
+      all.append(std::move(zeros));
+    }
+    return all;
+  }
+
+  void apply_gradients(double rate) override {
+    const ReleaseGil release;
+    plan_.apply_gradients(rate);
   }
 
   py::dict values() override {
@@ -213,15 +258,15 @@ class PyPlanOf final : public PyPlan {
   }
 
   void merge_totals(const py::object& totals, const py::object& other) const override {
-    py::array into = output_array<double>(totals, {plan_.totals_size()}, "totals", {});
+    py::array into = output_array<double>(totals, {totals_size()}, "totals", {});
     const py::array from = totals_of(other);
-    plan_.merge_totals(mutable_data_of<double>(into), data_of<double>(from));
+    plan_.objective().merge(mutable_data_of<double>(into), data_of<double>(from));
   }
 
   std::vector<double> results_of(const py::object& totals, index_t rows) const override {
-    std::vector<double> results(static_cast<size_t>(plan_.result_count()));
+    std::vector<double> results(plan_.objective().result_count());
     const py::array from = totals_of(totals);
-    plan_.results_of(results.data(), data_of<double>(from), rows);
+    plan_.objective().results(results.data(), data_of<double>(from), rows);
     return results;
   }
 
@@ -269,7 +314,9 @@ class PyPlanOf final : public PyPlan {
 
   index_t capacity() const override { return plan_.options().capacity; }
   size_t arena_bytes() const override { return plan_.program().arena.size() * sizeof(T); }
-  index_t totals_size() const override { return plan_.totals_size(); }
+  index_t totals_size() const override {
+    return static_cast<index_t>(plan_.objective().totals_size());
+  }
   uint64_t iteration() const override { return plan_.iteration; }
   void set_iteration(uint64_t value) override {
     require(value < UINT32_MAX, "iteration: expected less than 2^32 - 1 steps, got ", value);
@@ -280,112 +327,46 @@ class PyPlanOf final : public PyPlan {
   Dataset<T> dataset_of(const py::object& x, const py::object& y, const py::object& weight) const {
     Dataset<T> data;
     data.x = checked_rows<T>(plan_.layout(), x, &data.size);
-    const py::array targets = contiguous_array(y, "y");
-    data.y = targets_of(targets, data.size);
-    if (weight.is_none()) return data;
-    const py::array weights = contiguous_array_of<T>(weight, "sample_weight");
-    require(weights.ndim() == 1 && weights.shape(0) == data.size, "sample_weight: expected shape (",
-            data.size, ",), as x has rows, got ", shape_text(weights));
-    data.weights = data_of<T>(weights);
+    data.y = OneOrMore<plan::Targets<T>>(heads_.size());
+    for (size_t i = 0; i < heads_.size(); ++i)
+      data.y[i] =
+          heads_[i].targets(part_of(y, i, "y"), part_of(weight, i, "sample_weight"), data.size);
     return data;
   }
 
-  enum class TargetShape { labels, whole, neither };
+  // The object itself for a single head, else that of its items; None stands for one each.
+  py::object part_of(const py::object& object, size_t i, const char* name) const {
+    if (heads_.size() == 1 || object.is_none()) return object;
+    require(PyList_Check(object.ptr()) && static_cast<size_t>(py::len(object)) == heads_.size(),
+            name, ": expected a list of ", heads_.size(), ", one for each output with a loss");
+    return object[py::int_(i)];
+  }
 
-  TargetShape target_shape(const py::array& y, bool integer) const {
-    const size_t extra = static_cast<size_t>(y.ndim()) - 1;
-    const size_t rank = y_shape_.size();
-    const auto begins_with = [&](size_t axes) {
-      return extra >= axes &&
-             std::equal(y_shape_.begin(), y_shape_.begin() + static_cast<std::ptrdiff_t>(axes),
-                        y.shape() + 1);
+  bool fitting(const py::object& x, const py::object& y, const py::object& weight,
+               Fitting<T>* batch) const {
+    Dataset<T>& data = batch->data;
+    if (!fitting_rows(plan_.layout(), x, &data.size, &data.x, &batch->x)) return false;
+    if (heads_.size() == 1)
+      return heads_[0].fitting(y, weight, data.size, &data.y[0], &batch->y[0]);
+    const auto is_list_of_all = [this](const py::object& object) {
+      return PyList_CheckExact(object.ptr()) &&
+             static_cast<size_t>(PyList_GET_SIZE(object.ptr())) == heads_.size();
     };
-    const bool label_shape = begins_with(rank - 1) &&
-                             (extra == rank - 1 || (extra == rank && y.shape(y.ndim() - 1) == 1));
-    if (takes_labels_ && y_shape_.back() > 1 && integer && label_shape) return TargetShape::labels;
-    const bool whole = (extra == rank && begins_with(rank)) || (y_shape_ == Shape{1} && extra == 0);
-    return whole ? TargetShape::whole : TargetShape::neither;
-  }
-
-  static bool is_core_integer(const py::array& y) {
-    const ElementType type = element_type(y);
-    return type.is('u', 1) || type.is('i', 4) || type.is('i', 8);
-  }
-
-  static void set_integers(const py::array& y, TargetShape shape, plan::Targets<T>* targets) {
-    targets->are_labels = shape == TargetShape::labels;
-    targets->integers = y.data();
-    const ElementType type = element_type(y);
-    targets->integer_type = type.size == 1   ? plan::LabelType::uint8
-                            : type.size == 4 ? plan::LabelType::int32
-                                             : plan::LabelType::int64;
-  }
-
-  plan::Targets<T> targets_of(const py::array& y, index_t n) const {
-    plan::Targets<T> targets;
-    const bool integer = is_core_integer(y);
-    if (!integer && !has_type_of<T>(y)) {
-      throw py::type_error(text("y: expected ", type_name<T>(), ", int64, int32 or uint8, got ",
-                                dtype_text(y), "; use .astype"));
-    }
-    require(y.ndim() > 0 && y.shape(0) == n, "y: expected ", n, " rows, as x has, got shape ",
-            shape_text(y));
-    const TargetShape shape = target_shape(y, integer);
-    if (shape == TargetShape::neither) {
-      Shape labels(y_shape_.begin(), y_shape_.end() - 1);
-      throw ValueError(
-          text("y: expected shape ", plan::batch_shape_text(y_shape_),
-               takes_labels_ ? " or integer labels of shape " + plan::batch_shape_text(labels) : "",
-               " with N = ", n, ", got ", shape_text(y), " of ", dtype_text(y)));
-    }
-    if (integer) {
-      set_integers(y, shape, &targets);
-    } else {
-      targets.values = data_of<T>(y);
-    }
-    return targets;
-  }
-
-  // Converted data are checked as a whole, as in Python: if the loss takes probabilities, from 0 to
-  // 1.
-  bool fitting_targets(const py::object& object, Fitting<T>* batch) const {
-    if (!is_plain_array(object)) return false;
-    const py::array y = py::reinterpret_borrow<py::array>(object);
-    if (y.ndim() == 0 || y.shape(0) != batch->data.size) return false;
-    const bool integer = is_core_integer(y);
-    const TargetShape shape = target_shape(y, integer);
-    if (shape == TargetShape::neither) return false;
-    if (integer) {
-      set_integers(y, shape, &batch->data.y);
-      return true;
-    }
-    if (element_type(y).kind != 'f' || !numbers_of(y, &batch->y)) return false;
-    batch->data.y.values = batch->y.data;
-    if (!batch->y.cast || takes_any_numbers_) return true;
-    for (index_t i = 0; i < y.size(); ++i) {
-      if (!(batch->y.data[i] >= 0 && batch->y.data[i] <= 1)) return false;
-    }
-    return true;
-  }
-
-  bool fitting_weights(const py::object& object, Fitting<T>* batch) const {
-    if (object.is_none()) return true;
-    if (!is_plain_array(object)) return false;
-    const py::array weights = py::reinterpret_borrow<py::array>(object);
-    if (weights.ndim() != 1 || weights.shape(0) != batch->data.size ||
-        !numbers_of(weights, &batch->weights))
-      return false;
-    batch->data.weights = batch->weights.data;
-    for (index_t i = 0; i < weights.size(); ++i) {
-      if (!(batch->data.weights[i] >= 0)) return false;
+    if (!is_list_of_all(y) || !(weight.is_none() || is_list_of_all(weight))) return false;
+    data.y = OneOrMore<plan::Targets<T>>(heads_.size());
+    batch->y = OneOrMore<CastTargets<T>>(heads_.size());
+    for (size_t i = 0; i < heads_.size(); ++i) {
+      if (!heads_[i].fitting(part_of(y, i, "y"), part_of(weight, i, "sample_weight"), data.size,
+                             &data.y[i], &batch->y[i]))
+        return false;
     }
     return true;
   }
 
   py::array totals_of(const py::object& object) const {
     const py::array totals = contiguous_array_of<double>(object, "totals");
-    require(totals.ndim() == 1 && totals.shape(0) == plan_.totals_size(),
-            "totals: expected shape (", plan_.totals_size(), ",), got ", shape_text(totals));
+    require(totals.ndim() == 1 && totals.shape(0) == totals_size(), "totals: expected shape (",
+            totals_size(), ",), got ", shape_text(totals));
     return totals;
   }
   void require_kept() const {
@@ -396,38 +377,57 @@ class PyPlanOf final : public PyPlan {
   }
 
   Plan<T> plan_;
-  Shape y_shape_;
-  bool takes_labels_ = false, takes_any_numbers_ = false;
+  std::vector<TargetReader<T>> heads_;
 };
+
+plan::HeadOptions head_of(const py::handle& object) {
+  const py::dict dict = py::reinterpret_borrow<py::dict>(object);
+  plan::HeadOptions head;
+  head.output = dict["output"].cast<size_t>();
+  head.loss = node_of(dict["loss"]);
+  head.weight = dict["weight"].cast<double>();
+  for (const auto& metric : dict["metrics"]) head.metrics.push_back(node_of(metric));
+  return head;
+}
 
 template <class T>
 std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options,
-                                     const py::object& callbacks) {
-  UserFunctions<T> functions = user_functions<T>(callbacks, graph.layout().output(0).shape);
-  const bool wants_function = options.loss && options.loss->op == "callback";
-  require(wants_function == static_cast<bool>(functions.loss),
-          "loss: expected a function with the loss \"callback\", and only then");
-  return std::make_unique<PyPlanOf<T>>(graph, std::move(options), functions.layers,
-                                       std::move(functions.loss));
+                                     const py::dict& functions) {
+  for (const plan::HeadOptions& head : options.heads) {
+    require(head.output < graph.layout().outputs().size(),
+            "heads: expected outputs of the network, got number ", head.output);
+    require(std::isfinite(head.weight), "heads: expected finite weights, got ", head.weight);
+  }
+  plan::UserFunctions<T> user = user_functions<T>(functions, graph.layout());
+  for (const plan::HeadOptions& head : options.heads) {
+    const std::string& name = graph.layout().output(head.output).spec.name;
+    require((head.loss.op == "callback") == (user.losses.count(name) != 0),
+            "loss: expected a function with the loss \"callback\", and only then");
+  }
+  return std::make_unique<PyPlanOf<T>>(graph, std::move(options), user);
 }
 
-std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::object& loss,
-                                  const py::sequence& metrics, const py::object& optimizer,
+std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::sequence& heads,
+                                  bool by_hand, const py::object& optimizer,
+                                  const py::object& gradients, index_t shards, index_t micro_batch,
                                   const py::object& augmentation, const py::object& trainable,
-                                  const py::object& callbacks, uint64_t seed, bool fuse,
-                                  bool keep) {
+                                  const py::dict& functions, uint64_t seed, bool fuse, bool keep) {
   PlanOptions options;
   options.capacity = capacity;
-  if (!loss.is_none()) options.loss = node_of(loss);
-  for (const auto& metric : metrics) options.metrics.push_back(node_of(metric));
+  for (const auto& head : heads) options.heads.push_back(head_of(head));
+  options.by_hand = by_hand;
   if (!optimizer.is_none()) options.optimizer = node_of(optimizer);
+  if (!gradients.is_none()) options.gradients = node_of(gradients);
+  require(shards >= 1 && micro_batch >= 0, "plan: expected one shard or more, got ", shards);
+  options.shards = shards;
+  options.micro_batch = micro_batch;
   if (!augmentation.is_none()) options.augmentation = node_of(augmentation);
   if (!trainable.is_none()) options.trainable = trainable.cast<std::vector<std::string>>();
   options.seed = seed;
   options.fuse = fuse;
   options.keep = keep;
   return with_graph(
-      graph, [&](const auto& of) { return make_plan_of(of, std::move(options), callbacks); });
+      graph, [&](const auto& of) { return make_plan_of(of, std::move(options), functions); });
 }
 
 }  // namespace
@@ -435,9 +435,10 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
 void add_plan(py::module_& module) {
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
-           py::arg("loss") = py::none(), py::arg("metrics") = py::tuple(),
-           py::arg("optimizer") = py::none(), py::arg("augmentation") = py::none(),
-           py::arg("trainable") = py::none(), py::arg("callbacks") = py::none(),
+           py::arg("heads") = py::tuple(), py::arg("by_hand") = false,
+           py::arg("optimizer") = py::none(), py::arg("gradients") = py::none(),
+           py::arg("shards") = 1, py::arg("micro_batch") = 0, py::arg("augmentation") = py::none(),
+           py::arg("trainable") = py::none(), py::arg("functions") = py::dict(),
            py::arg("seed") = 0, py::arg("fuse") = true, py::arg("keep") = false)
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
@@ -456,6 +457,10 @@ void add_plan(py::module_& module) {
       .def("results_of", &PyPlan::results_of, py::arg("totals"), py::arg("rows"))
       .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("training"))
+      .def("pull_back", &PyPlan::pull_back, py::arg("d_outputs"))
+      .def("input_gradients", &PyPlan::input_gradients)
+      .def("outputs", &PyPlan::outputs)
+      .def("apply_gradients", &PyPlan::apply_gradients, py::arg("learning_rate"))
       .def("gradients", [](const py::object& self) { return self.cast<PyPlan&>().gradients(self); })
       .def("run", &PyPlan::run, py::arg("x"), py::arg("training"))
       .def("values", &PyPlan::values)

@@ -19,10 +19,9 @@ class PyPredictor {
 template <class T>
 class PyPredictorOf final : public PyPredictor {
  public:
-  PyPredictorOf(const PyGraphOf<T>& graph, const py::object& callbacks, uint64_t seed)
+  PyPredictorOf(const PyGraphOf<T>& graph, const py::dict& functions, uint64_t seed)
       : layout_(graph.layout()),
-        pool_(graph.graph, user_functions<T>(callbacks, graph.layout().output(0).shape).layers,
-              seed) {}
+        pool_(graph.graph, user_functions<T>(functions, graph.layout()), seed) {}
 
   // None if x is not in the form that the core takes directly.
   py::object predict_if_fits(const py::object& x) override {
@@ -55,11 +54,11 @@ class PyPredictorOf final : public PyPredictor {
   plan::PlanPool<T> pool_;
 };
 
-std::unique_ptr<PyPredictor> make_predictor(const PyGraph& graph, const py::object& callbacks,
+std::unique_ptr<PyPredictor> make_predictor(const PyGraph& graph, const py::dict& functions,
                                             uint64_t seed) {
   return with_graph(graph, [&](const auto& of) -> std::unique_ptr<PyPredictor> {
     using T = std::remove_pointer_t<decltype(of.graph->flat.data())>;
-    return std::make_unique<PyPredictorOf<T>>(of, callbacks, seed);
+    return std::make_unique<PyPredictorOf<T>>(of, functions, seed);
   });
 }
 
@@ -67,7 +66,7 @@ std::unique_ptr<PyPredictor> make_predictor(const PyGraph& graph, const py::obje
 
 void add_predictor(py::module_& module) {
   py::class_<PyPredictor>(module, "Predictor")
-      .def(py::init(&make_predictor), py::arg("graph"), py::arg("callbacks"), py::arg("seed"))
+      .def(py::init(&make_predictor), py::arg("graph"), py::arg("functions"), py::arg("seed"))
       .def("predict_if_fits", &PyPredictor::predict_if_fits, py::arg("x"))
       .def("predict", &PyPredictor::predict, py::arg("x"));
 }

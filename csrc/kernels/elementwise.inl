@@ -31,8 +31,25 @@ void scale_shift(T* y, const T* x, index_t n, double scale, double offset) {
       n, [=](index_t i, int count) { store_n(y + i, fma(load_n(x + i, count), s, o), count); });
 }
 
-// y (count, n): row i is row rows[i] of x (any, n), times scale plus offset; if rows is null, rows
-// 0, 1, ...
+// y (n) = a + scale * b, rounded once
+template <class T>
+void add_scaled(T* y, const T* a, const T* b, index_t n, double scale) {
+  const Vec<T> s = broadcast<T>(static_cast<T>(scale));
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    store_n(y + i, fma(load_n(b + i, count), s, load_n(a + i, count)), count);
+  });
+}
+
+// y (n) = x, or the nearer of the two limits where x is beyond it; for numbers that are not NaN
+template <class T>
+void clip(T* y, const T* x, index_t n, double least, double most) {
+  const Vec<T> low = broadcast<T>(static_cast<T>(least)), high = broadcast<T>(static_cast<T>(most));
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    store_n(y + i, min(max(load_n(x + i, count), low), high), count);
+  });
+}
+
+// y (count, n): row i is row rows[i] of x (any, n), times scale plus offset; rows null: rows 0, 1, ...
 template <class T>
 void gather_rows(T* y, const T* x, const int64_t* rows, index_t count, index_t n, double scale,
                  double offset) {

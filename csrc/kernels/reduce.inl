@@ -12,7 +12,16 @@ void sum_rows(T* out, const T* x, index_t rows, index_t n) {
   }
 }
 
-// The maximum of two; NaN if either is NaN, unlike max().
+// sum over i of x_i^2
+template <class T>
+T sum_of_squares(const T* x, index_t n) {
+  return lane_sum<T>(n, [=](index_t i, int count) {
+    const Vec<T> v = load_n(x + i, count);
+    return v * v;
+  });
+}
+
+// The larger; NaN if either is, unlike max().
 template <class T>
 NNF_INLINE Vec<T> nan_max(Vec<T> largest, Vec<T> v) {
   return select(is_nan(largest), largest, max(largest, v));

@@ -22,6 +22,23 @@ double sum_all(const T* x, index_t n) {
 }
 
 template <class T>
+double sum_of_squares(const T* x, index_t n) {
+  constexpr index_t tile = 1 << 16;
+  constexpr double cost = 0.05;
+  const index_t tiles = (n + tile - 1) / tile;
+  double* sums = scratch_of<double>(tiles);
+  parallel_ranges(tiles, 1, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
+    for (index_t i = begin; i < end; ++i) {
+      const index_t size = std::min(tile, n - i * tile);
+      sums[i] = static_cast<double>(kernels<T>().sum_of_squares(x + i * tile, size));
+    }
+  });
+  double total = 0;
+  for (index_t i = 0; i < tiles; ++i) total += sums[i];
+  return total;
+}
+
+template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n) {
   constexpr double cost = 0.1;
   parallel_ranges(n, 64, cost * static_cast<double>(rows * n), [&](index_t begin, index_t end) {
@@ -70,7 +87,9 @@ bool all_moderate_squares(const T* x, index_t n) {
 
 template double sum_all<float>(const float*, index_t);
 template double sum_all<double>(const double*, index_t);
+template double sum_of_squares<float>(const float*, index_t);
 template void sum_columns<float>(float*, const float*, index_t, index_t);
+template double sum_of_squares<double>(const double*, index_t);
 template void sum_columns<double>(double*, const double*, index_t, index_t);
 template void add_columns<float>(float*, const float*, index_t, index_t, index_t);
 template void add_columns<double>(double*, const double*, index_t, index_t, index_t);

@@ -8,7 +8,10 @@ namespace nnfast {
 // The sum of x (n), in tiles of 4096 whose sums are added in float64.
 template <class T>
 double sum_all(const T* x, index_t n);
-// out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added in order.
+// The sum of x_i^2 over x (n), in the same way; x is moderate.
+template <class T>
+double sum_of_squares(const T* x, index_t n);
+// out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added up in order.
 template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n);
 // out (n) += likewise, on the calling thread; `row` is the stride between rows.

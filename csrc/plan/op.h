@@ -54,6 +54,12 @@ struct Callback {
   std::function<void(const CallbackCall<T>&)> forward, backward;
 };
 
+// What an op finds of a batch beside gradients, and commit() takes over.
+struct Statistic {
+  double* values;
+  size_t size;
+};
+
 // Moderate ones (ops/reduce.h) overflow in no update.
 enum class Magnitude { moderate, finite, not_finite };
 
@@ -74,6 +80,8 @@ class Op {
   virtual Magnitude check_gradients() const;
   // Takes over what the last forward() in training found, once the step's parameters are updated.
   virtual void commit(const Run&) {}
+  // The places of that, which stay where they are.
+  virtual void add_statistics(std::vector<Statistic>*) {}
 
   // What backward() reads: the plan keeps just that alive.
   virtual bool backward_reads_inputs() const { return true; }

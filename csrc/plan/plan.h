@@ -3,59 +3,26 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 
-#include "base/one_or_more.h"
-#include "plan/augmentation.h"
-#include "plan/program.h"
-#include "plan/train/metrics.h"
+#include "plan/inputs.h"
+#include "plan/train/gradient_pipeline.h"
+#include "plan/train/gradient_sum.h"
+#include "plan/train/objective.h"
 
 namespace nnfast::plan {
 
-// Rows of inputs as they come: numbers of the network's type, or bytes.
+// A user's functions, which the core calls.
 template <class T>
-struct Rows {
-  const T* values = nullptr;
-  const uint8_t* bytes = nullptr;
+struct UserFunctions {
+  Callbacks<T> layers;
+  LossCallbacks<T> losses;
+  GradientCallback<T> gradients;  // or none
 };
-
-// In the order of the graph's inputs.
-template <class T>
-using RowsOfInputs = OneOrMore<Rows<T>>;
-
-enum class LabelType { uint8, int32, int64 };
-
-// Targets as they come: values (of the network's type or integers), or one label a position.
-template <class T>
-struct Targets {
-  const T* values = nullptr;
-  const void* integers = nullptr;
-  LabelType integer_type = LabelType::int64;
-  bool are_labels = false;  // else as many numbers a row as the network's output has
-};
-
-template <class T>
-struct Dataset {
-  RowsOfInputs<T> x;
-  Targets<T> y;
-  const T* weights = nullptr;  // a row each, or null for 1
-  index_t size = 0;
-};
-
-// x, y or weights that are not finite, or labels out of range, found before anything of a call has run.
-struct DataError : ValueError {
-  using ValueError::ValueError;
-};
-
-// A user's NumPy loss: fills value (rows) and, unless null, d value / d prediction.
-template <class T>
-using LossCallback = std::function<void(const LossInputs<T>& inputs, T* value, T* d_prediction)>;
 
 template <class T>
 class Plan {
  public:
-  Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const Callbacks<T>& callbacks,
-       LossCallback<T> loss_callback);
+  Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const UserFunctions<T>& functions);
 
   // out: for each of the network's outputs (n, ...)
   void predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& out);
@@ -72,82 +39,77 @@ class Plan {
                      index_t first, index_t batch_size, const double* learning_rates, index_t steps,
                      double seconds, double* tally);
 
-  // Totals: the sum of losses over rows, and the metrics' state.
-  index_t totals_size() const { return 1 + static_cast<index_t>(metrics_.state_size()); }
-  index_t result_count() const { return 1 + static_cast<index_t>(metrics_.count()); }
-  void merge_totals(double* totals, const double* other) const;
-  // results (result_count): the loss and the metrics of so many rows.
-  void results_of(double* results, const double* totals, index_t rows) const;
+  // Whether a step takes so many rows at once.
+  bool takes_batch(index_t rows) const {
+    return rows_of_part(rows, options_.shards, options_.micro_batch) <= options_.capacity;
+  }
+
+  // An optimiser step by the gradients that stand in the program.
+  void apply_gradients(double learning_rate);
+
+  // Totals of losses and metrics, see Objective.
+  const Objective<T>& objective() const { return *objective_; }
 
   // Adds all rows to totals.
   void evaluate(const Dataset<T>& data, double* totals);
 
+  // In training it takes over what the pass found, as a step does: moving averages, and the next random numbers.
   double loss_and_gradients(const Dataset<T>& batch, bool training);
 
-  // A forward pass for values().
+  // A forward pass for values(), and for pull_back(); in training as in loss_and_gradients().
   void run(const RowsOfInputs<T>& x, index_t n, bool training);
+  // From the gradients at the outputs of the last run() those of the parameters and inputs. To be had again and
+  // again: the run's inputs are kept.
+  void pull_back(const OneOrMore<const T*>& d_outputs);
 
   const Program<T>& program() const { return program_; }
   const PlanOptions& options() const { return options_; }
   const GraphLayout& layout() const { return graph_->layout; }
-  index_t rows_of_last_run() const { return last_rows_; }
+  index_t rows_of_last_run() const { return last_run_.rows; }
   std::optional<Optimizer<T>>& optimizer() { return optimizer_; }
   uint64_t iteration = 0;
 
  private:
-  struct Batch;  // rows of a dataset
-
-  // Into the input tensors: rows order[first] ..., or rows first ... where order is null; these are
-  // read where they are if nothing is to be done to them.
-  void read_inputs(const RowsOfInputs<T>& x, const int64_t* order, index_t first, index_t rows);
-  void read_input(const ProgramInput<T>& input, const Rows<T>& x, const int64_t* order,
-                  index_t first, index_t rows);
-  void read_augmented(const Rows<T>& x, const Batch& batch);
-  void require_finite(const RowsOfInputs<T>& x, index_t n) const;
-  void load_batch(const Dataset<T>& data, const Batch& batch);
-  void load_targets(const Targets<T>& y, const Batch& batch);
-  void require_label(int64_t label) const;
+  void load(const Dataset<T>& data, const Batch& batch, const Run& run);
   double cost_of_pass(const Run& run) const;
   bool looks_between_ops(const Run& run) const;
   void forward(const Run& run);
   void backward(const Run& run);
-  Answers<T> answers(index_t rows) const;
-  double compute_loss(index_t rows, bool weighted, bool with_gradient);
   double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* tally);
+  double differentiate(const Dataset<T>& data, const Batch& batch, index_t rows_of_batch,
+                       const Run& run, double* totals);
+  double differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals);
+  Magnitude check_gradients() const;
+  template <class Place>
+  Magnitude process_gradients(Magnitude magnitude, const Place& place);
+  template <class Place>
+  void update(Magnitude magnitude, double learning_rate, const Place& place);
+  void commit(const Run& run);
+  template <class Pass>
+  void by_hand(const char* what, bool training, const Pass& pass);
+  void require_steps_left() const;
   void require_rows(index_t rows, const char* where) const;
+  void require_batch(index_t rows, const char* where) const;
   void require_training(const char* where) const;
   void require_optimizer(const char* where) const;
   Run new_run(index_t rows, bool training) const;
   index_t rows_of_pass(index_t n) const;
   void share_work(const Run& run, double passes) const;
-  [[noreturn]] void explain_non_finite(const Dataset<T>& data, const Batch& batch);
-  [[noreturn]] static void explain_overflow(const typename Optimizer<T>::Overflow& found,
-                                            const Batch& batch);
-  static std::string place_of(const Batch& batch);
-  std::string non_finite_text(size_t input, index_t row) const;
-  // Throws an error of that kind where an input of the batch, which was read from x, is not finite.
-  template <class Error>
-  void require_finite_inputs(const RowsOfInputs<T>& x, const Batch& batch) const;
-
-  // What the loss and the metrics read.
-  const ProgramOutput<T>& output() const { return program_.outputs[0]; }
+  [[noreturn]] void explain(const Dataset<T>& data, const Batch& batch, index_t rows_of_batch,
+                            const Run& run);
 
   std::shared_ptr<Graph<T>> graph_;
   PlanOptions options_;
-  LossCallback<T> loss_callback_;
   Program<T> program_;
-  LossOptions loss_;
-  Metrics<T> metrics_;
+  std::optional<Inputs<T>> inputs_;
+  std::optional<Objective<T>> objective_;  // none: for predictions, or gradients by hand
+  std::optional<GradientPipeline<T>> pipeline_;
+  std::optional<GradientSum<T>> sum_;  // where batches are computed in parts
   std::optional<Optimizer<T>> optimizer_;
-  std::optional<AugmentParams> augmentation_;
 
-  index_t positions_ = 1,
-          classes_ = 1;  // of the prediction: the axes before the last, and the last
-  AlignedBuffer<int32_t> labels_;
-  AlignedBuffer<T> targets_, values_, weights_;
-  std::vector<double> sums_;  // of a step: 1, and its totals
-  bool has_labels_ = false;
-  index_t last_rows_ = 0;
+  std::vector<double> sums_, part_sums_;  // of a step and of a part of it: 1, and its totals
+  Run last_run_;
+  bool values_are_whole_ = false;  // no backward pass has taken over memory of the last run
   index_t row_bytes_ =
       0;  // of a row's values, where predictions go through the ops in passes; else 0
   std::atomic<uint32_t> busy_{0};  // the process of the call that runs, counted from 1

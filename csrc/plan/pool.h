@@ -13,8 +13,8 @@ namespace nnfast::plan {
 template <class T>
 class PlanPool {
  public:
-  PlanPool(std::shared_ptr<Graph<T>> graph, Callbacks<T> callbacks, uint64_t seed)
-      : graph_(std::move(graph)), callbacks_(std::move(callbacks)), seed_(seed) {}
+  PlanPool(std::shared_ptr<Graph<T>> graph, UserFunctions<T> functions, uint64_t seed)
+      : graph_(std::move(graph)), functions_(std::move(functions)), seed_(seed) {}
   PlanPool(const PlanPool&) = delete;
   PlanPool& operator=(const PlanPool&) = delete;
 
@@ -52,7 +52,7 @@ class PlanPool {
     PlanOptions options;
     options.capacity = capacity_for(rows);
     options.seed = seed_;
-    return std::make_unique<Plan<T>>(graph_, std::move(options), callbacks_, nullptr);
+    return std::make_unique<Plan<T>>(graph_, std::move(options), functions_);
   }
 
   void give_back(std::unique_ptr<Plan<T>> plan) {
@@ -64,7 +64,7 @@ class PlanPool {
   }
 
   std::shared_ptr<Graph<T>> graph_;
-  Callbacks<T> callbacks_;
+  UserFunctions<T> functions_;
   uint64_t seed_;
   std::vector<std::unique_ptr<Plan<T>>> free_;
 };

@@ -12,16 +12,34 @@
 
 namespace nnfast::plan {
 
+// What is asked of one of the network's outputs.
+struct HeadOptions {
+  size_t output = 0;
+  NodeSpec loss;  // op = the loss's name, or "callback"
+  double weight = 1;
+  std::vector<NodeSpec> metrics;
+};
+
 struct PlanOptions {
   index_t capacity = 1;
-  std::optional<NodeSpec> loss;  // op = the loss's name, or "callback"
-  std::vector<NodeSpec> metrics;
+  std::vector<HeadOptions> heads;  // one for each output with a loss, in the order of outputs
+  bool by_hand = false;  // gradients follow from those that the caller gives at the outputs
   std::optional<NodeSpec> optimizer;
+  std::optional<NodeSpec> gradients;                  // what GradientPipeline does
+  index_t shards = 1, micro_batch = 0;                // see for_parts_of_batch()
   std::optional<NodeSpec> augmentation;               // of what train_batches reads
   std::optional<std::vector<std::string>> trainable;  // full names; none given: all
   uint64_t seed = 0;
   bool fuse = true;
   bool keep = false;
+
+  bool differentiates() const { return by_hand || !heads.empty(); }
+  const HeadOptions* head_of(size_t output) const {
+    for (const HeadOptions& head : heads) {
+      if (head.output == output) return &head;
+    }
+    return nullptr;
+  }
 };
 
 // into += from, or into = from: for gradients of values that more than one op reads, and of parameters that more
@@ -51,6 +69,7 @@ struct ProgramInput {
   Tensor<T>* tensor = nullptr;
   std::vector<Tensor<T>*> views;  // tensors on its memory, itself too
   T* memory = nullptr;            // its place in the arena
+  T* gradient = nullptr;          // by hand; null where no output depends on it
   double scale = 1, offset = 0;   // while a batch is gathered
 };
 

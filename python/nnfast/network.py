@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast import _core, losses
-from nnfast.core.arrays import as_numbers, as_targets, as_weights, dtype_name, require_finite
+from nnfast import _core
+from nnfast.core.arrays import as_numbers, dtype_name, require_finite
 from nnfast.core.hints import NETWORK
 from nnfast.core.options import choose, flag, integer, named_arguments, with_hints
 from nnfast.core.processes import share_processors
 from nnfast.core.table import Table
 from nnfast.core.tensor import Tensor
-from nnfast.core.typing import Array, Spec
+from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture, free_after_an_error
 from nnfast.graph.ends import number_of_rows
+from nnfast.graph.heads import Heads
 from nnfast.graph.nesting import called_on, copies_for_use
 from nnfast.graph.parameters import Parameters
+from nnfast.graph.pullback import Pullback
 from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
 
@@ -142,7 +144,8 @@ class Network:
         self._statistics = frozenset(self._graph.statistics())
         self.version = 0
         self._copies: dict[str, Layer] | None = None  # for other networks, of which this one becomes a layer
-        self._predictor = _core.Predictor(self._graph, architecture.callbacks(), seed)
+        self.training_calls = 0
+        self._predictor = _core.Predictor(self._graph, {"layers": architecture.callbacks()}, seed)
         self._predict_if_fits = self._predictor.predict_if_fits
         if not architecture.outputs.single:
             self._predict_if_fits = self._predict_several_if_fits
@@ -222,13 +225,6 @@ class Network:
         ----------
         weights : sequence of array_like
             One array of finite numbers per parameter, of its shape.
-
-        Raises
-        ------
-        ValueError
-            For another number of arrays, other shapes, NaN, infinity, or numbers too large for the network's dtype.
-        TypeError
-            For arrays of anything but real numbers.
         """
         given = list(weights)
         if len(given) != len(self.parameters):
@@ -242,11 +238,6 @@ class Network:
         ----------
         *names : str
             Full names such as "dense.bias", or a layer's name for all its parameters; none means all.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an unknown name, or what is none; the text gives the nearest valid one. Nothing has changed then.
 
         Notes
         -----
@@ -278,8 +269,7 @@ class Network:
         Parameters
         ----------
         x : array_like (N, *input_shape)
-            C-contiguous arrays of uint8 or of the network's dtype are used as they are. Other real dtypes and layouts
-            are first copied into that form.
+            C-contiguous arrays of uint8 or of the network's dtype are used in place, others are copied.
         batch_size : int, optional
             At most so many rows run at a time, 1 or more; changes memory and speed, and no bit of the result.
 
@@ -290,9 +280,7 @@ class Network:
         Raises
         ------
         ValueError
-            For a wrong shape, an empty array, NaN, infinity, or numbers too large for the network's dtype.
-        TypeError
-            For bool, complex, object and text arrays.
+            For a wrong shape, an empty array, or numbers that are not finite in the network's dtype.
 
         Examples
         --------
@@ -370,35 +358,25 @@ class Network:
         return plan.values()
 
     def loss_and_gradients(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        loss: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        training: bool = False,
+        self, x: Any, y: Any, loss: Any, sample_weight: Any = None, *, training: bool = False
     ) -> tuple[float, dict[str, Array]]:
-        """The loss of a batch and its gradient by every trainable parameter. Nothing is changed.
+        """The loss of a batch and its gradient by every trainable parameter.
 
         Parameters
         ----------
-        x, y : array_like (N, *input_shape) and (N, ...)
-        loss : str or Loss
-        sample_weight : array_like (N,), optional
+        x, y : array_like (N, *input_shape) and (N, ...), or lists or dicts of them
+        loss : str or Loss, or list or dict of them
+            As in `Trainer`.
+        sample_weight : array_like (N,), or list or dict of them, optional
         training : bool, default False
-            Compute as the first training step does: with the batch's own statistics, and in all calls the same dropout
-            and noise. Moving averages stay: loops by hand never move them; `Trainer.train_on_batch` does.
+            Compute as a training step does, with the batch's own statistics, dropout and noise; each such call draws
+            new random numbers and moves the moving averages. Otherwise nothing is changed.
 
         Returns
         -------
         loss : float
         gradients : dict of str to ndarray
-            By full name of the parameter, each of its shape.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For arrays that do not fit, an unknown loss, or one that does not fit the network's output.
+            By full name of the parameter, each of its shape; `Trainer.apply_gradients` takes them.
 
         Examples
         --------
@@ -408,46 +386,76 @@ class Network:
         >>> loss, float(gradients["dense.kernel"][0, 0])
         (0.5, 3.0)
         """
-        rows, targets, weights, chosen = self.as_batch(x, y, loss, sample_weight)
-        plan = self.plan(number_of_rows(rows), loss=chosen)
-        value = plan.loss_and_gradients(rows, targets, weights, flag("loss_and_gradients", "training", training))
+        advances = flag("loss_and_gradients", "training", training)
+        rows, targets, weights, heads = self.as_batch(x, y, loss, sample_weight)
+        plan = self.plan(number_of_rows(rows), heads=heads)
+        plan.iteration = self.training_calls
+        value = plan.loss_and_gradients(rows, targets, weights, advances)
+        self.training_calls = plan.iteration
         return value, {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
-    def as_batch(
-        self, x: Any, y: Any, loss: Any, sample_weight: Any = None
-    ) -> tuple[Array, Array, Array | None, losses.Loss]:
-        """Rows, targets and weights, all checked and in the core's form, and the loss that its name stands for."""
-        chosen = losses.get(loss)
-        self.architecture.outputs.require_one("loss")
+    def vjp(self, x: Any, *, training: bool = False) -> tuple[Any, Pullback]:
+        """The network's output, and the function that carries gradients back from it.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape), or list or dict of them
+        training : bool, default False
+            As in `loss_and_gradients`.
+
+        Returns
+        -------
+        y : ndarray (N, *output_shape), or list or dict of them
+        pullback : callable
+            ``pullback(dy)`` takes dL/dy, of the shape and form of y, and returns ``(gradients, dx)``: dL/dp of every
+            trainable parameter by full name, and dL/dx in the form of x. It may be called several times, as long as the
+            parameters stay as they are.
+
+        Examples
+        --------
+        The gradient of an output by the input:
+
+        >>> import nnfast as nf
+        >>> net = nf.Network([nf.layers.Input((2,)), nf.layers.Dense(1, kernel_initializer=[[2.0], [3.0]])])
+        >>> y, pullback = net.vjp([[1.0, 1.0]])
+        >>> gradients, dx = pullback([[1.0]])
+        >>> y, dx, gradients["dense.kernel"].ravel()
+        (array([[5.]], dtype=float32), array([[2., 3.]], dtype=float32), array([1., 1.], dtype=float32))
+        """
+        advances = flag("vjp", "training", training)
+        rows = self.as_rows(x)
+        pullback = Pullback(self, rows, self.training_calls, advances)
+        self.training_calls += advances
+        return pullback.outputs, pullback
+
+    def heads(self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = ()) -> Heads:
+        """The outputs with the losses and metrics given for them. For nnfast's own modules."""
+        return Heads(where, self.architecture.outputs, self._output_shapes, loss, loss_weights, metrics)
+
+    def as_batch(self, x: Any, y: Any, loss: Any, sample_weight: Any = None) -> tuple[Any, Any, Any, Heads]:
+        """Rows, targets and weights, all checked and in the core's form, and the heads that the losses make."""
+        heads = self.heads("loss", loss)
         rows = self.as_rows(x)
         count = number_of_rows(rows)
-        targets = as_targets(y, count, self.output_shape, self.dtype, chosen.targets)
-        return rows, targets, as_weights(sample_weight, count, self.dtype), chosen
+        targets = heads.as_targets(heads.split_targets(y), count, self.dtype)
+        weights = heads.as_weights(sample_weight, count, self.dtype)
+        return rows, heads.for_core(targets), heads.for_core(weights), heads
 
     def plan(
-        self,
-        capacity: int,
-        *,
-        loss: losses.Loss | None = None,
-        metrics: Sequence[Spec] = (),
-        optimizer: Spec | None = None,
-        augmentation: Spec | None = None,
-        fuse: bool = True,
-        keep: bool = False,
+        self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
     ) -> _core.Plan:
         """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
+        functions = {"layers": self.architecture.callbacks(), "losses": {} if heads is None else heads.functions()}
+        if gradient_callback is not None:
+            functions["gradients"] = gradient_callback
         return _core.Plan(
             self._graph,
             capacity,
-            loss=None if loss is None else loss.spec(),
-            metrics=metrics,
-            optimizer=optimizer,
-            augmentation=augmentation,
+            heads=() if heads is None else heads.specs(),
             trainable=[name for name in self.parameters if name not in self._frozen],
-            callbacks=self.architecture.callbacks() | ({} if loss is None else loss.callbacks()),
+            functions=functions,
             seed=self.seed,
-            fuse=fuse,
-            keep=keep,
+            **options,
         )
 
     def summary(self) -> str:
@@ -494,11 +502,6 @@ class Network:
         -------
         Explanation
 
-        Raises
-        ------
-        ValueError, TypeError
-            For more than one example, a dense layer on anything but vectors, and as in `loss_and_gradients`.
-
         Examples
         --------
         >>> import nnfast as nf
@@ -540,11 +543,12 @@ class Network:
         with self.parameters.reading("pickle"):
             values = {name: view.copy() for name, view in self.parameters.items()}
         made = self.architecture, self.seed, self.dtype, self.name
-        return {"made": made, "values": values, "frozen": sorted(self._frozen)}
+        return {"made": made, "values": values, "frozen": sorted(self._frozen), "calls": self.training_calls}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(*state["made"])
         self.set_state(state["values"], state["frozen"])
+        self.training_calls = state["calls"]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and parameters to a safetensors file; the old file stays if anything fails.
@@ -556,10 +560,8 @@ class Network:
 
         Raises
         ------
-        OSError
-            If the file cannot be written, or its folder does not exist.
         TypeError, ValueError
-            If an option is nothing that JSON knows, two custom classes share a name, or a parameter is not finite.
+            If an option is not a JSON value, two custom classes share a name, or a parameter is not finite.
 
         Notes
         -----
@@ -588,8 +590,6 @@ class Network:
         ------
         ValueError
             If the file is damaged, not nnfast's, does not fit its own architecture, or needs another custom class.
-        OSError
-            If the file cannot be opened.
 
         Notes
         -----

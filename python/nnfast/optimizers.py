@@ -8,8 +8,8 @@ learning_rate : float, Schedule or callable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,35 @@ __getattr__, __dir__ = module_names(__name__, __all__)
 LearningRate = float | Callable[[int], float]
 
 
+class GradientOptions(TypedDict, total=False):
+    """Keyword arguments that every optimizer has; see `Optimizer`."""
+
+    clipvalue: float | None
+    clipnorm: float | None
+    global_clipnorm: float | None
+    l2: float
+    l2_exclude: Sequence[str]
+
+
 class Optimizer(Configured):
-    """Base class of all optimizers.
+    """Base class of all optimizers, with what they do to a gradient before the update, in this order.
+
+    Parameters
+    ----------
+    l2 : float, default 0
+        Coupled weight decay: l2 p is added to the gradient of p, that of the penalty l2/2 p^2.
+    l2_exclude : sequence of str, default ("bias", "gamma", "beta")
+        Parameters that do not decay: full names, names of layers, or last parts of names.
+    clipvalue : float, optional
+        Limit each element to [-clipvalue, clipvalue].
+    clipnorm : float, optional
+        Scale the gradient of each parameter down to this Euclidean norm where its norm is larger.
+    global_clipnorm : float, optional
+        Likewise for the norm of all gradients together.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, arXiv:1211.5063.
 
     Examples
     --------
@@ -53,6 +80,37 @@ class Optimizer(Configured):
 
     name: ClassVar[str]
     learning_rate: LearningRate
+    shared_arguments: ClassVar[dict[str, Any]] = {
+        "clipvalue": None,
+        "clipnorm": None,
+        "global_clipnorm": None,
+        "l2": 0.0,
+        "l2_exclude": ("bias", "gamma", "beta"),
+    }
+
+    def __init__(
+        self,
+        *,
+        clipvalue: float | None = None,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+        l2: float = 0.0,
+        l2_exclude: Sequence[str] = ("bias", "gamma", "beta"),
+    ) -> None:
+        name = type(self).__name__
+        limits = {"clipvalue": clipvalue, "clipnorm": clipnorm, "global_clipnorm": global_clipnorm}
+        given = [limit for limit, value in limits.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{name}: expected at most one of {', '.join(limits)}, got {' and '.join(given)}")
+        for limit, value in limits.items():
+            checked = None if value is None else real(name, limit, value, minimum=0.0)
+            if checked == 0:
+                raise ValueError(f"{name}: expected {limit} > 0, got 0; leave it out, or freeze the parameters")
+            setattr(self, limit, checked)
+        self.l2 = real(name, "l2", l2, minimum=0.0)
+        if isinstance(l2_exclude, str) or not all(isinstance(part, str) for part in l2_exclude):
+            raise TypeError(f"{name}: expected a list of names as l2_exclude, got {l2_exclude!r}")
+        self.l2_exclude = tuple(l2_exclude)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "learning_rate":
@@ -68,6 +126,20 @@ class Optimizer(Configured):
     def spec(self) -> Spec:
         """Description of the optimizer for the core."""
         raise NotImplementedError
+
+    def gradient_spec(self, trainable: Sequence[str]) -> Spec | None:
+        """Description for the core of what happens to gradients before the update; None if nothing does."""
+        limits = {
+            key: value for key in ("clipvalue", "clipnorm", "global_clipnorm") if (value := getattr(self, key, None))
+        }
+        l2 = getattr(self, "l2", 0.0)
+        decaying = [name for name in trainable if not self._excludes(name)] if l2 else []
+        decay = {"l2": l2, "decaying": decaying} if decaying else {}
+        return {"name": "gradients", **limits, **decay} if limits or decay else None
+
+    def _excludes(self, name: str) -> bool:
+        layer, _, part = name.rpartition(".")
+        return bool({name, layer, part} & set(self.l2_exclude))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step.
@@ -109,6 +181,8 @@ class SGD(Optimizer):
         0 <= momentum < 1.
     nesterov : bool, default False
         Nesterov's form, p := p + momentum v - rate g; requires a momentum above 0.
+    **gradients
+        Decay and clipping of gradients, as in `Optimizer`.
 
     Notes
     -----
@@ -127,7 +201,14 @@ class SGD(Optimizer):
 
     name = "sgd"
 
-    def __init__(self, learning_rate: LearningRate = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **gradients: Unpack[GradientOptions],
+    ) -> None:
+        super().__init__(**gradients)
         self.learning_rate = learning_rate
         self.momentum = real("SGD", "momentum", momentum, minimum=0.0, upper_bound=1.0)
         self.nesterov = flag("SGD", "nesterov", nesterov)
@@ -148,6 +229,8 @@ class Adam(Optimizer):
         Decay of m and of v, from 0 to less than 1.
     epsilon : float, default 1e-7
         At least 1.18e-38, the smallest normal float32.
+    **gradients
+        Decay and clipping of gradients, as in `Optimizer`.
 
     Notes
     -----
@@ -174,7 +257,9 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        **gradients: Unpack[GradientOptions],
     ) -> None:
+        super().__init__(**gradients)
         self.learning_rate = learning_rate
         self.beta_1 = real("Adam", "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
         self.beta_2 = real("Adam", "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
@@ -199,6 +284,8 @@ class RMSprop(Optimizer):
     centered : bool, default False
         Divide by the root of the variance, sqrt(v - m^2 + epsilon), with a moving average m of g. A variance that is
         negative because of rounding counts as 0.
+    **gradients
+        Decay and clipping of gradients, as in `Optimizer`.
 
     Notes
     -----
@@ -227,7 +314,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        **gradients: Unpack[GradientOptions],
     ) -> None:
+        super().__init__(**gradients)
         self.learning_rate = learning_rate
         self.rho = real("RMSprop", "rho", rho, minimum=0.0, upper_bound=1.0)
         self.momentum = real("RMSprop", "momentum", momentum, minimum=0.0, upper_bound=1.0)

@@ -266,7 +266,7 @@ void test_steps_do_not_allocate() {
   const index_t rows = 9;
   PlanOptions options;
   options.capacity = rows;
-  options.loss = NodeSpec{"mse", "", {}, {}};
+  options.heads = {{0, NodeSpec{"mse", "", {}, {}}}};
   options.optimizer = NodeSpec{"adam", "", {}, {}};
   set_num_threads(1);
   Numbers numbers;
@@ -274,12 +274,12 @@ void test_steps_do_not_allocate() {
              y = numbers.vector<float>(rows * 4, 0, 1);
   Dataset<float> data;
   data.x[0].values = x.data();
-  data.y.values = y.data();
+  data.y[0].values = y.data();
   data.size = rows;
   auto graph = std::make_shared<Graph<float>>(nodes, std::vector<std::string>{"f"});
   const auto values = numbers.vector<float>(graph->layout.flat_size(), -0.1f, 0.1f);
   for (size_t i = 0; i < values.size(); ++i) graph->flat.data()[i] = values[i];
-  Plan<float> plan(graph, options, {}, nullptr);
+  Plan<float> plan(graph, options, {});
   const double first = plan.train_step(data, 1e-3);
   const long before = allocations;
   double last = first;

@@ -242,7 +242,7 @@ void test_steps_do_not_allocate() {
   const index_t rows = 5;
   PlanOptions options;
   options.capacity = rows;
-  options.loss = NodeSpec{"mse", "", {}, {}};
+  options.heads = {{0, NodeSpec{"mse", "", {}, {}}}};
   options.optimizer = NodeSpec{"adam", "", {}, {}};
   set_num_threads(1);
   Numbers numbers;
@@ -250,10 +250,10 @@ void test_steps_do_not_allocate() {
              y = numbers.vector<float>(rows * 6, 0, 1);
   Dataset<float> data;
   data.x[0].values = x.data();
-  data.y.values = y.data();
+  data.y[0].values = y.data();
   data.size = rows;
   Plan<float> plan(std::make_shared<Graph<float>>(nodes, std::vector<std::string>{"g"}), options,
-                   {}, nullptr);
+                   {});
   const double first = plan.train_step(data, 1e-2);
   const long before = allocations;
   double last = first;

@@ -95,9 +95,9 @@ struct Problem {
   Dataset<T> data(index_t rows) const {
     Dataset<T> set;
     set.x[0].values = x.data();
-    set.y.integers = labels.data();
-    set.y.integer_type = LabelType::int64;
-    set.y.are_labels = true;
+    set.y[0].integers = labels.data();
+    set.y[0].integer_type = LabelType::int64;
+    set.y[0].are_labels = true;
     set.size = rows;
     return set;
   }
@@ -106,8 +106,7 @@ struct Problem {
 PlanOptions training_options(index_t capacity) {
   PlanOptions options;
   options.capacity = capacity;
-  options.loss = node("cross_entropy", "", {}, {});
-  options.metrics = {node("accuracy", "", {}, {})};
+  options.heads = {{0, node("cross_entropy", "", {}, {}), 1, {node("accuracy", "", {}, {})}}};
   options.optimizer = node("adam", "", {}, {});
   options.seed = 3;
   return options;
@@ -128,7 +127,7 @@ Trained<T> train(int epochs) {
   const Problem<T> problem(kRows, kFeatures);
   const Dataset<T> data = problem.data(kRows);
   Trained<T> result{make_graph<T>(kFeatures, kHidden), {}, 0, 0, {}};
-  Plan<T> plan(result.graph, training_options(kBatch), {}, nullptr);
+  Plan<T> plan(result.graph, training_options(kBatch), {});
   const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
   for (int epoch = 0; epoch < epochs; ++epoch) {
     double tally[6] = {};
@@ -143,7 +142,7 @@ Trained<T> train(int epochs) {
   result.accuracy = totals[1] / kRows;
   PlanOptions options;
   options.capacity = 64;
-  Plan<T> predictor(result.graph, options, {}, nullptr);
+  Plan<T> predictor(result.graph, options, {});
   result.prediction.resize(static_cast<size_t>(kRows * kClasses));
   predict(predictor, data.x[0].values, kRows, result.prediction.data());
   return result;
@@ -184,7 +183,7 @@ void test_gradients() {
   const Problem<double> problem(rows, features);
   const Dataset<double> data = problem.data(rows);
   const auto graph = make_graph<double>(features, 6);
-  Plan<double> plan(graph, training_options(rows), {}, nullptr);
+  Plan<double> plan(graph, training_options(rows), {});
   plan.loss_and_gradients(data, true);
   const double* computed = plan.program().gradients.data();
   const std::vector<double> gradient(computed, computed + graph->flat.size());
@@ -213,7 +212,7 @@ void test_rows_do_not_see_each_other() {
   const Problem<float> problem(kRows, kFeatures);
   PlanOptions options;
   options.capacity = kRows;
-  Plan<float> plan(graph, options, {}, nullptr);
+  Plan<float> plan(graph, options, {});
   std::vector<float> all(static_cast<size_t>(kRows * kClasses)), some(all.size());
   predict(plan, problem.x.data(), kRows, all.data());
   for (const index_t rows : {1, 2, 5, 33}) {
@@ -235,7 +234,7 @@ void test_steps_do_not_allocate() {
   const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
   for (const int threads : {1, 3}) {
     set_num_threads(threads);
-    Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {}, nullptr);
+    Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {});
     const auto epoch = [&] {
       double tally[6] = {};
       plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
@@ -273,7 +272,7 @@ uint64_t test_augmented_steps() {
     options.augmentation =
         node("augmentation", "", {},
              {{"rotation", 20.0}, {"shift", 1.0}, {"contrast", 0.25}, {"cutout", int64_t{3}}});
-    Plan<float> plan(graph, options, {}, nullptr);
+    Plan<float> plan(graph, options, {});
     double tally[6] = {};
     const auto step = [&] {
       plan.train_batches(problem.data(kRows), problem.order.data(), kRows, 0, kRows, rates.data(),
@@ -311,7 +310,7 @@ void test_networks_side_by_side() {
 // A plan that two threads use at once refuses one of them, or they came one after the other.
 void test_one_plan_in_two_threads() {
   const Problem<float> problem(kRows, kFeatures);
-  Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {}, nullptr);
+  Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {});
   std::atomic<int> done{0}, refused{0};
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 2; ++caller) {
@@ -380,7 +379,7 @@ void test_one_graph_in_many_threads() {
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   training = true;
-  Plan<float> plan(graph, training_options(kBatch), {}, nullptr);
+  Plan<float> plan(graph, training_options(kBatch), {});
   for (int i = 0; i < 50; ++i) plan.train_step(problem.data(kBatch), 1e-3);
   stop = true;
   for (auto& caller : callers) caller.join();
@@ -392,7 +391,7 @@ void test_one_graph_in_many_threads() {
 void test_bad_data_changes_nothing() {
   Problem<float> problem(kRows, kFeatures);
   const auto graph = make_graph<float>(kFeatures, kHidden);
-  Plan<float> plan(graph, training_options(kBatch), {}, nullptr);
+  Plan<float> plan(graph, training_options(kBatch), {});
   const uint64_t before = hash_of(graph->flat.data(), graph->flat.size());
   const auto is_refused = [&] {
     try {

@@ -50,10 +50,12 @@ Plan<T> make_plan(index_t capacity) {
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"y"});
   PlanOptions options;
   options.capacity = capacity;
-  options.loss = NodeSpec{"mse", "", {}, {}};
-  options.metrics = {NodeSpec{"mae", "", {}, {}}, NodeSpec{"spread_of_errors", "", {}, {}},
-                     NodeSpec{"mse", "", {}, {}}};
-  return Plan<T>(graph, options, {}, nullptr);
+  options.heads = {{0,
+                    NodeSpec{"mse", "", {}, {}},
+                    1,
+                    {NodeSpec{"mae", "", {}, {}}, NodeSpec{"spread_of_errors", "", {}, {}},
+                     NodeSpec{"mse", "", {}, {}}}}};
+  return Plan<T>(graph, options, {});
 }
 
 template <class T>
@@ -62,20 +64,20 @@ void test_a_metric_of_its_own() {
   const auto rows = [&](index_t first, index_t n) {
     Dataset<T> data;
     data.x[0].values = x.data() + 2 * first;
-    data.y.values = zero.data();
+    data.y[0].values = zero.data();
     data.size = n;
     return data;
   };
   for (const index_t capacity : {1, 3, 4}) {
     Plan<T> plan = make_plan<T>(capacity);
-    CHECK(plan.totals_size() == 1 + 1 + 3 + 1);
-    CHECK(plan.result_count() == 4);
+    CHECK(plan.objective().totals_size() == 1 + 1 + 3 + 1);
+    CHECK(plan.objective().result_count() == 4);
     for (const index_t cut : {0, 1, 3, 4}) {
       double first[6] = {}, second[6] = {}, results[4];
       if (cut > 0) plan.evaluate(rows(0, cut), first);
       if (cut < 4) plan.evaluate(rows(cut, 4 - cut), second);
-      plan.merge_totals(first, second);
-      plan.results_of(results, first, 4);
+      plan.objective().merge(first, second);
+      plan.objective().results(results, first, 4);
       // All are sums of few binary digits.
       CHECK(results[0] == 89.25 / 8 && results[3] == results[0]);
       CHECK(results[1] == 21.5 / 8);

@@ -1,7 +1,7 @@
 """Edges of graphs and plans: each of these once went wrong without a word."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,17 @@ def core_plan(activation: str = "identity", **options: Any) -> tuple[Array, _cor
     graph = _core.Graph(nodes, ["dense"], "float32")
     for view in graph.parameters().values():
         view[...] = 0.5
-    return graph.flat(), _core.Plan(graph, 4, **options)
+    return graph.flat(), _core.Plan(graph, 4, **with_head(options))
+
+
+def with_head(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a plan whose loss and metrics are those of its only output."""
+    loss, metrics = options.pop("loss", None), options.pop("metrics", [])
+    return options if loss is None else options | {"heads": [head(loss, metrics)]}
+
+
+def head(loss: dict[str, Any], metrics: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"output": 0, "loss": loss, "weight": 1.0, "metrics": metrics}
 
 
 class Identity(layers.CustomLayer):
@@ -290,7 +300,7 @@ def test_random_streams_of_layers_are_not_those_of_parameters() -> None:
         {"op": "dropout", "name": "second", "inputs": ["input"], "rate": 0.5},
         {"op": "add", "name": "sum", "inputs": ["first", "second"]},
     ]
-    plan = _core.Plan(_core.Graph(nodes, ["sum"], "float32"), 1, loss={"name": "mse"}, seed=seed, keep=True)
+    plan = _core.Plan(_core.Graph(nodes, ["sum"], "float32"), 1, heads=[head({"name": "mse"})], seed=seed, keep=True)
     plan.run(np.ones((1, n), dtype="float32"), True)
     values = plan.values()
 
@@ -383,7 +393,7 @@ def test_an_unknown_attribute_of_a_plan_is_an_error(options: dict[str, Any], mat
         [INPUT, {"name": "y", "op": "activation", "activation": "softmax", "inputs": ["x"]}], ["y"], "float32"
     )
     with pytest.raises(ValueError, match=match):
-        _core.Plan(graph, 2, **options)
+        _core.Plan(graph, 2, **with_head(dict(options)))
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def batch(net: nf.Network, rows: int) -> tuple[Array, Array]:
 
 
 def ops(net: nf.Network, training: bool = False, fuse: bool = True) -> list[str]:
-    loss = nf.losses.get("mse") if training else None
-    return [row["op"] for row in net.plan(2, loss=loss, fuse=fuse).describe()]
+    heads = net.heads("test", "mse") if training else None
+    return [row["op"] for row in net.plan(2, heads=heads, fuse=fuse).describe()]
 
 
 def check_prediction(net: nf.Network, rows: int) -> None:
@@ -51,7 +51,7 @@ def check_training(net: nf.Network, rows: int) -> None:
     x, y = batch(net, rows)
     found = []
     for fuse, keep in ((True, False), (False, False), (False, True)):
-        plan = net.plan(rows, loss=nf.losses.get("mse"), fuse=fuse, keep=keep)
+        plan = net.plan(rows, heads=net.heads("test", "mse"), fuse=fuse, keep=keep)
         loss = plan.loss_and_gradients(x, y, None, True)
         found.append((loss, {name: value.tobytes() for name, value in plan.gradients().items()}))
     assert found[0] == found[1]
@@ -230,7 +230,7 @@ def test_a_relu_waits_for_the_pooling(pool: str, filters: int, dtype: str) -> No
     net, x, y = full_of_zeros(net)
     found = []
     for fuse in (True, False):
-        plan = net.plan(6, loss=nf.losses.get("mse"), optimizer=nf.optimizers.get("sgd").spec(), fuse=fuse)
+        plan = net.plan(6, heads=net.heads("test", "mse"), optimizer=nf.optimizers.get("sgd").spec(), fuse=fuse)
         loss = plan.loss_and_gradients(x, y, None, True)
         found.append((loss, [value.tobytes() for value in plan.gradients().values()]))
         found[-1][1].append(net.plan(6, fuse=fuse).predict(x).tobytes())

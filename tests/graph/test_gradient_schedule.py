@@ -70,7 +70,7 @@ def test_any_graph(build: Callable[[], nf.Network]) -> None:
     # Memory that holds other numbers from the step before, in turn with one in which each gradient is apart.
     found = []
     for keep, fuse in ((False, True), (False, False), (True, False)):
-        plan = net.plan(ROWS, loss=nf.losses.get("mse"), keep=keep, fuse=fuse)
+        plan = net.plan(ROWS, heads=net.heads("test", "mse"), keep=keep, fuse=fuse)
         plan.loss_and_gradients(-50 * x, y, None, True)
         plan.loss_and_gradients(x, y, None, True)
         found.append({name: gradient.tobytes() for name, gradient in plan.gradients().items()})

@@ -407,7 +407,7 @@ def test_threads_and_fusion_change_no_bit(row: Row, rng: np.random.Generator) ->
         for fuse in (True, False):
             net = network(row, "float32")
             prediction = net.plan(rows, fuse=fuse).predict(x)
-            step = net.plan(rows, loss=nf.losses.get("mse"), optimizer=optimizer, fuse=fuse)
+            step = net.plan(rows, heads=net.heads("test", "mse"), optimizer=optimizer, fuse=fuse)
             loss = step.train_step(x, y, None, 0.01)
             found.add((prediction.tobytes(), loss, *bits(dict(net.parameters))))
     assert len(found) == 1

@@ -38,7 +38,8 @@ def data(shape: Sequence[int] = (6,), rows: int = 8, dtype: str = "float64") -> 
 
 def training_values(net: nf.Network, x: Array, training: bool = True) -> dict[str, Array]:
     """All tensors of a forward pass as the first training step makes it."""
-    plan = net.plan(len(x), loss=nf.losses.get("mse"), keep=True, fuse=False)
+    net = net.copy()  # whose moving averages stay
+    plan = net.plan(len(x), heads=net.heads("test", "mse"), keep=True, fuse=False)
     plan.run(x, training)
     values: dict[str, Array] = plan.values()
     return values
@@ -189,7 +190,7 @@ def test_gradients_in_training(name: str) -> None:
     report = nf.check_gradients(net, x, y, "mse", training=True)
     # A bias before a normalization has no effect: its gradient is 0, and its difference rounding.
     assert {n for n, error in report.errors.items() if error > report.tolerance} <= {"dense.bias"}, f"\n{report}"
-    gradients = net.loss_and_gradients(x, y, "mse", training=True)[1]
+    gradients = net.copy().loss_and_gradients(x, y, "mse", training=True)[1]
     assert list(gradients) == net.trainable == list(report.errors)
     if name.startswith("batch") and "dense.bias" in gradients:
         assert np.abs(gradients["dense.bias"]).max() < 1e-13
@@ -249,7 +250,7 @@ def test_a_relu_that_runs_inside_changes_no_bit(dtype: str) -> None:
     for fuse in (True, False):
         chain = [layers.Dense(7), layers.BatchNormalization(momentum=0.8), layers.Activation("relu")]
         net = at_random(network(*chain, shape=(5, 5, 3), dtype=dtype))
-        plan = net.plan(9, loss=nf.losses.get("mse"), optimizer=nf.optimizers.get("adam").spec(), fuse=fuse)
+        plan = net.plan(9, heads=net.heads("test", "mse"), optimizer=nf.optimizers.get("adam").spec(), fuse=fuse)
         assert ("activation" in [row["op"] for row in plan.describe()]) != fuse
         losses = [plan.train_step(x, y, None, 0.01) for _ in range(4)]
         ends.append((np.array(losses).tobytes(), net.flat().tobytes(), net.plan(9, fuse=fuse).predict(x).tobytes()))
@@ -299,7 +300,7 @@ def test_a_step_that_fails_moves_nothing() -> None:
     assert net.flat().tobytes() == before.tobytes()
 
 
-def test_only_steps_move_the_averages() -> None:
+def test_only_passes_in_training_move_the_averages() -> None:
     x, y = data()
     net = network(layers.BatchNormalization(), layers.ReLU())
     trainer = nf.Trainer(net, loss="mse")
@@ -307,12 +308,21 @@ def test_only_steps_move_the_averages() -> None:
     net.predict(x)
     net.trace(x)
     trainer.evaluate(x, y)
+    net.loss_and_gradients(x, y, "mse")
+    net.vjp(x)
     for training in (False, True):
-        net.loss_and_gradients(x, y, "mse", training=training)
         nf.check_gradients(net, x, y, "mse", max_elements=2, training=training)
     assert net.flat().tobytes() == before.tobytes()
+    by_loss, by_hand = net.copy(), net.copy()
+    by_loss.loss_and_gradients(x, y, "mse", training=True)
+    by_hand.vjp(x, training=True)
     trainer.train_on_batch(x, y)
     assert net.flat().tobytes() != before.tobytes()
+    for moved in (by_loss, by_hand):
+        for name in net.statistics:
+            assert moved.parameters[name].tobytes() == net.parameters[name].tobytes()
+        for name in net.trainable:
+            assert moved.parameters[name].tobytes() != net.parameters[name].tobytes()
 
 
 def test_a_row_alone_and_in_a_batch_have_the_same_bits() -> None:
@@ -368,7 +378,7 @@ def test_noise_is_normal_and_new_in_each_step() -> None:
     noise = training_values(net, x)["gaussian_noise"] - x
     wanted = 0.5 * random_normal(x.size, net.seed, FIRST_STREAM + 1, "float64").reshape(x.shape)
     np.testing.assert_allclose(noise, wanted, rtol=0, atol=64 * EPS)
-    plan = net.plan(len(x), loss=nf.losses.get("mse"), keep=True, fuse=False)
+    plan = net.plan(len(x), heads=net.heads("test", "mse"), keep=True, fuse=False)
     plan.iteration = 1
     plan.run(x, True)
     assert np.abs(plan.values()["gaussian_noise"] - x - noise).max() > 0.5
@@ -503,7 +513,7 @@ def test_a_variance_that_overflows_gives_no_number_that_passes_for_one(kind: str
     largest = float(np.finfo(dtype).max)
     for scale in (largest**0.3, largest**0.49, largest**0.5, largest**0.52, largest**0.7, largest / 8):
         x = (scale * z).astype(dtype)
-        plan = net.plan(5, loss=nf.losses.get("mse"), keep=True)
+        plan = net.plan(5, heads=net.heads("test", "mse"), keep=True)
         plan.run(x, True)
         y = plan.values()[made[kind].place]
         known = np.isfinite(y)

@@ -54,6 +54,8 @@ INTERNAL = {
     "flat",
     "from_architecture",
     "get_config",
+    "gradient_spec",
+    "heads",
     "infer",
     "join",
     "node",

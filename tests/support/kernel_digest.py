@@ -19,6 +19,8 @@ MEASUREMENTS = {"fma_peak"}  # its output is a speed
 SMALL = (1, 5, 37, 131)
 LARGE = 120_011  # elements: enough work for several threads, and not a multiple of anything
 
+HEAD = {"output": 0, "loss": {"name": "cross_entropy"}, "weight": 1.0, "metrics": []}
+
 
 def _table_outputs(dtype: str) -> Iterator[tuple[str, Array]]:
     for kernel in ROWS.keys() - MEASUREMENTS:
@@ -139,7 +141,13 @@ def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, 
     graph = _core.Graph(nodes, ["y"], dtype)
     for value in graph.parameters().values():
         value[...] = 0.05 * rng.random(value.shape) + 0.01
-    plan = _core.Plan(graph, 33, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
+    plan = _core.Plan(
+        graph,
+        33,
+        heads=[{"output": 0, "loss": {"name": "cross_entropy"}, "weight": 1.0, "metrics": []}],
+        optimizer={"name": "adam"},
+        seed=7,
+    )
     x, labels = rng.standard_normal((33, 12, 12, 6)).astype(dtype), rng.integers(0, 10, 33)
     losses = [plan.train_step(x, labels, None, 0.01) for _ in range(3)]
     yield "training with normalization, losses", np.array(losses)
@@ -182,7 +190,13 @@ def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array
     graph = _core.Graph(nodes, ["y"], dtype)
     for value in graph.parameters().values():
         value[...] = 0.1 * rng.standard_normal(value.shape)
-    plan = _core.Plan(graph, 257, loss={"name": "cross_entropy"}, optimizer={"name": "adam"}, seed=7)
+    plan = _core.Plan(
+        graph,
+        257,
+        heads=[{"output": 0, "loss": {"name": "cross_entropy"}, "weight": 1.0, "metrics": []}],
+        optimizer={"name": "adam"},
+        seed=7,
+    )
     x, labels = rng.standard_normal((257, 60)).astype(dtype), rng.integers(0, 10, 257)
     losses = [plan.train_step(x, labels, None, 0.01) for _ in range(5)]
     yield "training, losses", np.array(losses)

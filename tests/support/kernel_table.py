@@ -40,7 +40,8 @@ from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
 from reference.matmul import matmul, matmul_error_bound
 
-from nnfast import _core, kernels, optimizers
+import nnfast as nf
+from nnfast import _core, kernels, layers, optimizers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
@@ -307,6 +308,40 @@ def _accumulate_columns(bench: Workbench) -> Iterator[Check]:
         x = bench.normal(*shape)
         tolerance = bench.eps * shape[0] * np.abs(x.astype(np.float64)).sum(axis=0)
         yield Check(f"{shape}", kernels.reduce_sum(x, 0), ref_reductions.reduce_sum(x, 0), tolerance)
+
+
+def _processed(bench: Workbench, gradients: Array, values: Array, **options: Any) -> Array:
+    """Gradients as an optimizer's options leave them: by one step of gradient descent at a rate of 1, from zeros."""
+    units = gradients.shape[-1]
+    net = nf.Network([layers.Input((len(gradients),)), layers.Dense(units, use_bias=False)], dtype=bench.dtype.name)
+    net.parameters["dense.kernel"] = values
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(1.0, **options))
+    trainer.apply_gradients({"dense.kernel": gradients})
+    return values - net.parameters["dense.kernel"]
+
+
+@row("sum_of_squares")
+def _sum_of_squares(bench: Workbench) -> Iterator[Check]:
+    """Through the norm, by which clipnorm divides; beside it rounding of the quotient, the product and the step."""
+    for shape in ((1, max(bench.size, 1)), (max(bench.size, 1), 3)):
+        g = bench.normal(*shape)
+        norm = np.sqrt((g.astype(np.float64) ** 2).sum())
+        tolerance = (sum_tolerance(1.0, g.size, bench.dtype) + 3 * bench.eps) * np.abs(g) / norm
+        clipped = _processed(bench, g, np.zeros_like(g), clipnorm=norm / 2)
+        yield Check(f"{shape}", clipped, g / 2, norm * tolerance)
+
+
+@row("clip")
+def _clip(bench: Workbench) -> Iterator[Check]:
+    g = bench.normal(2, max(bench.size, 1))
+    yield Check("elements", _processed(bench, g, np.zeros_like(g), clipvalue=0.5), np.clip(g, -0.5, 0.5))
+
+
+@row("add_scaled")
+def _add_scaled(bench: Workbench) -> Iterator[Check]:
+    g, p = bench.normal(2, max(bench.size, 1)), bench.normal(2, max(bench.size, 1))
+    tolerance = 2 * bench.eps * (np.abs(g) + 2 * np.abs(p))
+    yield Check("g + l2 p", _processed(bench, g, p, l2=0.25), g + 0.25 * p.astype(np.float64), tolerance)
 
 
 @row("max_rows")

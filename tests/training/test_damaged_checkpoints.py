@@ -35,13 +35,13 @@ def edit_file(path: Path, edit: Any) -> None:
 
 
 HOSTILE_TRAINING = {
-    "no loss": lambda d: d.pop("loss"),
-    "unknown loss": lambda d: d["loss"].update({"class": "eval"}),
-    "loss that does not fit": lambda d: d["loss"]["config"].update(from_logits=True),
+    "no loss": lambda d: d["heads"][0].pop("loss"),
+    "unknown loss": lambda d: d["heads"][0]["loss"].update({"class": "eval"}),
+    "loss that does not fit": lambda d: d["heads"][0]["loss"]["config"].update(from_logits=True),
     "unknown optimizer": lambda d: d["optimizer"].update({"class": "Trainer"}),
     "rate as text": lambda d: d["optimizer"]["config"].update(learning_rate="fast"),
-    "unknown metric": lambda d: d.update(metrics=["print"]),
-    "function as metric": lambda d: d.update(metrics=[{"function": "print"}]),
+    "unknown metric": lambda d: d["heads"][0].update(metrics=["print"]),
+    "function as metric": lambda d: d["heads"][0].update(metrics=[{"function": "print"}]),
     "negative iteration": lambda d: d.update(iteration=-1),
     "iteration as text": lambda d: d.update(iteration="1"),
     "iteration of more than 32 bits": lambda d: d.update(iteration=2**32),

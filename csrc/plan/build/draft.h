@@ -19,7 +19,6 @@ struct Value {
 struct OpLinks {
   std::vector<TensorId> inputs;
   TensorId output = TensorId::none;
-  bool skips_backward = false;  // the loss does its gradient
 };
 
 struct PendingTransfer {
@@ -70,10 +69,8 @@ struct Draft {
 
   Tensor<T>& tensor(TensorId id) const { return *program.tensors[static_cast<size_t>(id)]; }
   Op<T>& op(OpId id) const { return *program.ops[static_cast<size_t>(id)]; }
-  // The loss at one of the outputs, or null.
-  const NodeSpec* loss_of(size_t output) const {
-    return output == 0 && options.loss ? &*options.loss : nullptr;
-  }
+  // Whether something gives a gradient at that output.
+  bool starts_backward(size_t output) const { return options.by_hand || options.head_of(output); }
 
   BufferId buffer_of(TensorId id) const { return value_buffer[values[id].root]; }
   // For `capacity` rows of a tensor, alive from `first` on.

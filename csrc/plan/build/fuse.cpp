@@ -16,7 +16,9 @@ bool is_relu(const GraphNode& node) { return activation_of(node.spec).kind == Ac
 
 Fusions::Fusions(const GraphLayout& layout, const PlanOptions& options,
                  const ById<NodeId, bool>& needed)
-    : layout_(layout), predicts_(!options.loss), only_reader_(needed.size(), NodeId::none) {
+    : layout_(layout),
+      predicts_(!options.differentiates()),
+      only_reader_(needed.size(), NodeId::none) {
   if (!options.fuse || options.keep) return;
   ById<NodeId, int> readers(needed.size(), 0);
   for (const NodeId node : needed.ids()) {

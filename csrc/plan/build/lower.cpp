@@ -48,7 +48,7 @@ class Lowering {
  private:
   // ---- parameters ---------------------------------------------------------------------------------
   void prepare_parameters() {
-    const bool learns = options_.loss.has_value();
+    const bool learns = options_.differentiates();
     if (learns) program_.gradients = AlignedBuffer<T>(static_cast<size_t>(layout_.flat_size()));
     std::set<std::string> wanted;
     if (options_.trainable) wanted.insert(options_.trainable->begin(), options_.trainable->end());
@@ -99,8 +99,8 @@ class Lowering {
   size_t input_index(NodeId node) const { return index_in(layout_.inputs(), node); }
   size_t output_index(NodeId node) const { return index_in(layout_.outputs(), node); }
   bool is_output(NodeId node) const { return output_index(node) < layout_.outputs().size(); }
-  const NodeSpec* loss_of(NodeId node) const {
-    return is_output(node) ? draft_.loss_of(output_index(node)) : nullptr;
+  const HeadOptions* head_of(NodeId node) const {
+    return is_output(node) ? options_.head_of(output_index(node)) : nullptr;
   }
 
   // ---- tensors and ops ----------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class Lowering {
       value.learns = value.learns || parameter->gradient;
     for (const TensorId input : inputs) value.learns = value.learns || draft_.values[input].learns;
     op->output = &draft_.tensor(output);
-    draft_.links.add({inputs, output, false});
+    draft_.links.add({inputs, output});
     program_.cost += op->flops_per_row();
     program_.ops.push_back(std::move(op));
     return output;
@@ -163,7 +163,7 @@ class Lowering {
       output = inputs[0];
       return;
     }
-    if (node.is(Trait::noise) && !options_.loss && !options_.keep) {
+    if (node.is(Trait::noise) && !options_.differentiates() && !options_.keep) {
       output = inputs[0];
       return;
     }
@@ -179,6 +179,7 @@ class Lowering {
     const GraphNode& node = layout_.nodes()[id];
     const TensorId tensor = add_op(node.spec, id, {}, node.spec.name, false);
     draft_.inputs[input_index(id)] = tensor;
+    draft_.values[tensor].learns = options_.by_hand;  // its gradient is wanted
     if (is_output(id)) set_prediction(id, tensor);
     return tensor;
   }
@@ -195,14 +196,14 @@ class Lowering {
     }
     const bool left_to_loss = loss_takes_activation_of(id);
     if (left_to_loss) draft_.predictions[output_index(id)] = inputs[0];
-    if (left_to_loss && !options_.keep && !metrics_need_probabilities()) {
+    if (left_to_loss && !options_.keep && readers_[id] == 0 &&
+        !metrics_need_probabilities(*head_of(id))) {
       program_.outputs[output_index(id)].is_logits = true;
       return inputs[0];
     }
     NodeSpec spec = fusions_->spec_of(id);
     if (apart) spec = activation_alone(spec);
     const TensorId output = add_op(spec, id, inputs, node.spec.name, !apart);
-    draft_.links.back().skips_backward = left_to_loss;
     if (is_output(id) && !left_to_loss) set_prediction(id, output);
     return output;
   }
@@ -210,21 +211,21 @@ class Lowering {
   void set_prediction(NodeId node, TensorId output) {
     const size_t i = output_index(node);
     draft_.predictions[i] = output;
-    const NodeSpec* loss = draft_.loss_of(i);
-    program_.outputs[i].is_logits = loss && wants_logits(*loss);
+    const HeadOptions* head = options_.head_of(i);
+    program_.outputs[i].is_logits = head && wants_logits(head->loss);
   }
 
   bool loss_takes_activation_of(NodeId node) const {
-    const NodeSpec* loss = loss_of(node);
-    return loss && loss_takes_logits_of(*loss, layout_.nodes()[node]);
+    const HeadOptions* head = head_of(node);
+    return head && loss_takes_logits_of(head->loss, layout_.nodes()[node]);
   }
 
   // A rescaling that is the only reader of an input happens while the batch is gathered.
   bool rescales_while_gathering(NodeId id) const {
     const GraphNode& node = layout_.nodes()[id];
-    return !loss_of(id) && node.is(Trait::rescales) && options_.fuse && !options_.keep &&
-           layout_.nodes()[node.inputs[0]].is(Trait::input) && readers_[node.inputs[0]] == 1 &&
-           !is_output(node.inputs[0]);
+    return !head_of(id) && !options_.by_hand && node.is(Trait::rescales) && options_.fuse &&
+           !options_.keep && layout_.nodes()[node.inputs[0]].is(Trait::input) &&
+           readers_[node.inputs[0]] == 1 && !is_output(node.inputs[0]);
   }
 
   // Whether the activation of a dense layer or a convolution becomes a separate op.
@@ -232,13 +233,14 @@ class Lowering {
     const Activation kind = activation_of(layout_.nodes()[node].spec).kind;
     if (kind == Activation::identity) return false;
     return !options_.fuse || works_on_rows(kind) ||
-           (options_.loss && derivative_reads_input(kind)) || loss_takes_activation_of(node);
+           (options_.differentiates() && derivative_reads_input(kind)) ||
+           loss_takes_activation_of(node);
   }
 
-  bool metrics_need_probabilities() const {
-    return std::any_of(
-        options_.metrics.begin(), options_.metrics.end(),
-        [this](const NodeSpec& metric) { return needs_probabilities(metric, *options_.loss); });
+  static bool metrics_need_probabilities(const HeadOptions& head) {
+    return std::any_of(head.metrics.begin(), head.metrics.end(), [&head](const NodeSpec& metric) {
+      return needs_probabilities(metric, head.loss);
+    });
   }
 
   Draft<T>& draft_;

@@ -20,7 +20,7 @@ class Placing {
     program_.arena = AlignedBuffer<T>(bytes / sizeof(T));
     for (const TensorId id : draft_.values.ids()) {
       draft_.tensor(id).value = address(draft_.buffer_of(id));
-      if (draft_.options.loss && draft_.gradient_buffer[id] != BufferId::none)
+      if (draft_.options.differentiates() && draft_.gradient_buffer[id] != BufferId::none)
         program_.gradients_of[draft_.tensor(id).name] = address(draft_.gradient_buffer[id]);
     }
     for (const OpId op : draft_.links.ids()) {
@@ -54,6 +54,7 @@ class Placing {
     input.tensor = &draft_.tensor(draft_.inputs[i]);
     input.memory = input.tensor->value;
     input.views = tensors_on(draft_.inputs[i]);
+    if (draft_.options.by_hand) input.gradient = address(draft_.gradient_buffer[draft_.inputs[i]]);
   }
 
   void point_output(size_t i) {
@@ -67,7 +68,7 @@ class Placing {
     for (size_t j = 0; j < i; ++j) {
       if (root_of(draft_.outputs[j]) == root) output.has_own_memory = false;
     }
-    if (draft_.options.loss) output.d_prediction = address(draft_.d_predictions[i]);
+    if (draft_.options.differentiates()) output.d_prediction = address(draft_.d_predictions[i]);
   }
 
   void point_step(const PendingStep<T>& step) {

@@ -39,19 +39,20 @@ class BackwardSchedule {
     const int loss_time = static_cast<int>(draft_.links.size());
     for (size_t i = 0; i < draft_.predictions.size(); ++i) {
       const TensorId prediction = draft_.predictions[i];
-      if (!draft_.loss_of(i) || !draft_.values[prediction].learns) continue;
+      if (!draft_.starts_backward(i) || !draft_.values[prediction].learns) continue;
       reached_[prediction] = true;
       ++readers_[prediction];  // the loss
     }
     const std::vector<OpId> path = find_path();
     for (size_t i = 0; i < draft_.predictions.size(); ++i) {
       const TensorId prediction = draft_.predictions[i];
-      if (!draft_.loss_of(i) || !draft_.values[prediction].learns) continue;
+      if (!draft_.starts_backward(i) || !draft_.values[prediction].learns) continue;
       const BufferId gradient = draft_.new_buffer(draft_.tensor(prediction), loss_time);
       draft_.gradient_buffer[prediction] = draft_.d_predictions[i] = gradient;
     }
     int time = loss_time;
     for (const OpId op : path) schedule_op(op, ++time);
+    if (draft_.options.by_hand) keep_inputs(time);
   }
 
  private:
@@ -61,8 +62,7 @@ class BackwardSchedule {
     for (int i = static_cast<int>(draft_.links.size()) - 1; i >= 0; --i) {
       const OpId op = static_cast<OpId>(i);
       const OpLinks& links = draft_.links[op];
-      if (!reached_[links.output] || !draft_.values[links.output].learns || links.skips_backward)
-        continue;
+      if (!reached_[links.output] || !draft_.values[links.output].learns) continue;
       path.push_back(op);
       for (const TensorId input : links.inputs) {
         if (!draft_.values[input].learns) continue;
@@ -71,6 +71,15 @@ class BackwardSchedule {
       }
     }
     return path;
+  }
+
+  // The caller reads their gradients afterwards, and may want another backward pass of the same inputs.
+  void keep_inputs(int end) {
+    for (const TensorId input : draft_.inputs) {
+      draft_.extend(draft_.buffer_of(input), end);
+      if (draft_.gradient_buffer[input] != BufferId::none)
+        draft_.extend(draft_.gradient_buffer[input], end);
+    }
   }
 
   // Kept gradients have separate buffers, except those of views.
@@ -140,7 +149,7 @@ class BackwardSchedule {
 template <class T>
 void schedule(Draft<T>& draft) {
   schedule_values(draft);
-  if (draft.options.loss) BackwardSchedule<T>(draft).run();
+  if (draft.options.differentiates()) BackwardSchedule<T>(draft).run();
 }
 template void schedule(Draft<float>&);
 template void schedule(Draft<double>&);

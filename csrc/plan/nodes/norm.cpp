@@ -118,11 +118,7 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
 
   void forward(const Run& run) override {
     const T* x = this->inputs[0]->value;
-    const size_t n = static_cast<size_t>(this->channels());
-    if (mean_.empty()) {  // the first time only: steps allocate nothing
-      mean_.resize(n);
-      variance_.resize(n);
-    }
+    make_room();
     if (takes_statistics(run)) {
       batch_statistics(mean_.data(), variance_.data(), x, rows(run), this->channels());
     } else {
@@ -140,6 +136,12 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
     const bool finite = all_finite(mean_.data(), this->channels()) &&
                         all_finite(variance_.data(), this->channels());
     return finite ? Op<T>::check_gradients() : Magnitude::not_finite;
+  }
+
+  void add_statistics(std::vector<Statistic>* all) override {
+    make_room();
+    for (std::vector<double>* found : {&mean_, &variance_})
+      all->push_back({found->data(), found->size()});
   }
 
   void commit(const Run& run) override {
@@ -177,6 +179,12 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
   Parameter<T>& moving_mean() const { return *this->parameters[this->parameters.size() - 2]; }
   Parameter<T>& moving_variance() const { return *this->parameters.back(); }
   index_t rows(const Run& run) const { return run.rows * this->positions(); }
+  // The first time only: steps allocate nothing.
+  void make_room() {
+    if (!mean_.empty()) return;
+    mean_.resize(static_cast<size_t>(this->channels()));
+    variance_.resize(mean_.size());
+  }
   bool takes_statistics(const Run& run) const {
     return run.training && (moving_mean().moves || moving_variance().moves);
   }

@@ -4,7 +4,6 @@ __all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "TRAINER"]
 
 ARGUMENTS = {
     "input_shape": "put layers.Input(shape) before the first layer",
-    "loss_weights": "the network has one output; use sample_weight to weight rows",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",
     "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",

@@ -7,7 +7,7 @@ import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -42,36 +42,52 @@ _MAX_SIZES = 63
 
 
 @cache
-def _arguments(constructor: Callable[..., None]) -> dict[str, Any]:
-    """Names and defaults of a constructor's arguments."""
+def _arguments_of(constructor: Callable[..., None]) -> tuple[dict[str, Any], bool]:
+    """Names and defaults of a constructor's arguments, and whether it passes others on."""
     parameters = list(inspect.signature(constructor).parameters.values())[1:]
-    named = (p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-    return {p.name: p.default for p in named}
+    named = {p.name: p.default for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    return named, any(_lists_names(p) for p in parameters)
 
 
-def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator: an unknown keyword argument raises an error that names the most similar valid one."""
+def _lists_names(parameter: inspect.Parameter) -> bool:
+    """Whether it is ``**options`` of a family, annotated by the names that there are."""
+    return parameter.kind is parameter.VAR_KEYWORD and "Unpack" in str(parameter.annotation)
+
+
+def _arguments(cls: type[Configured]) -> dict[str, Any]:
+    """Names and defaults of the arguments that construct an object of that class."""
+    named, passes_on = _arguments_of(cls.__init__)
+    return named | cls.shared_arguments if passes_on else named
+
+
+def named_arguments(function: Callable[P, T], passed_on: Collection[str] = ()) -> Callable[P, T]:
+    """Decorator: an unknown keyword argument raises an error that names the most similar valid one.
+
+    `passed_on` are names that the function takes through ``**``.
+    """
 
     @wraps(function)
     def checked(*args: P.args, **given: P.kwargs) -> T:
         if given:
-            _require_known(function, given)
+            _require_known(function, given, passed_on)
         return function(*args, **given)
 
     return checked
 
 
 @cache
-def _keywords(function: Callable[..., Any]) -> tuple[str, ...] | None:
+def _keywords(function: Callable[..., Any], passed_on: tuple[str, ...]) -> tuple[str, ...] | None:
     """Names of the keyword arguments; None if any name is accepted."""
     parameters = inspect.signature(function).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    if any(p.kind is p.VAR_KEYWORD and not _lists_names(p) for p in parameters):
         return None
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self")
+    more = passed_on if any(_lists_names(p) for p in parameters) else ()
+    return tuple(name for name in (*names, *more) if name != "self")
 
 
-def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    known = _keywords(function)
+def _require_known(function: Callable[..., Any], given: Mapping[str, Any], passed_on: Collection[str]) -> None:
+    known = _keywords(function, tuple(passed_on))
     for name in given if known is not None else ():
         assert known is not None
         if name in known:
@@ -85,18 +101,21 @@ def _require_known(function: Callable[..., Any], given: Mapping[str, Any]) -> No
 class Configured:
     """An object whose constructor arguments are stored in attributes of the same names."""
 
+    shared_arguments: ClassVar[dict[str, Any]] = {}
+    """Names and defaults of arguments that constructors of a family take through ``**`` and pass on to its base."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in cls.__dict__:
-            cls.__init__ = named_arguments(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = named_arguments(cls.__init__, cls.shared_arguments)  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments, as JSON values."""
-        return {name: _plain(getattr(self, name)) for name in _arguments(type(self).__init__)}
+        return {name: _plain(getattr(self, name)) for name in _arguments(type(self))}
 
     def __repr__(self) -> str:
         texts = []
-        for name, default in _arguments(type(self).__init__).items():
+        for name, default in _arguments(type(self)).items():
             value = getattr(self, name)
             if default is inspect.Parameter.empty:
                 texts.append(repr(value))
@@ -130,7 +149,7 @@ def description_of(value: Configured) -> dict[str, Any]:
 
 def argument_values(value: Configured) -> list[Any]:
     """The constructor arguments."""
-    return [getattr(value, name, None) for name in _arguments(type(value).__init__)]
+    return [getattr(value, name, None) for name in _arguments(type(value))]
 
 
 def function_name(function: Callable[..., Any]) -> str:

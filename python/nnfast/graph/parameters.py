@@ -106,6 +106,24 @@ class Parameters(Mapping[str, Array]):
             # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
             any(map(np.ndarray.__setitem__, views, [...] * len(arrays), arrays))
 
+    def write_gradients(self, gradients: Mapping[str, Any], views: Mapping[str, Array]) -> None:
+        """Write gradients by name into `views`, of the parameters that train; none is written if any does not fit."""
+        if not isinstance(gradients, Mapping):
+            raise TypeError(
+                f"apply_gradients: expected a mapping of names to gradients, got {type(gradients).__name__}"
+            )
+        for name in gradients:
+            choose("trainable parameter", name, list(views))
+        missing = [name for name in views if name not in gradients]
+        if missing:
+            raise ValueError(
+                f"apply_gradients: expected a gradient of every trainable parameter, got none of {missing[0]!r}; "
+                "freeze it, or give zeros"
+            )
+        arrays = {name: _values_for(f"gradient of {name}", view, gradients[name]) for name, view in views.items()}
+        for name, view in views.items():
+            view[...] = arrays[name]
+
     def reading(self, what: str) -> _core.UseBlock:
         """A ``with`` block of the call `what` in which no other thread writes the parameters."""
         return self._graph.reading(what)

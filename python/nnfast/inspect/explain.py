@@ -77,8 +77,9 @@ def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_ra
     """
     rate = real("explain", "learning_rate", learning_rate, minimum=0.0)
     rows, targets = _one_row(network, x, y)
-    rows, targets, _, chosen = network.as_batch(rows, targets, loss)
-    plan = network.plan(1, loss=chosen, keep=True, fuse=False)
+    network.architecture.outputs.require_one("explain")
+    rows, targets, _, heads = network.as_batch(rows, targets, loss)
+    plan = network.plan(1, heads=heads, keep=True, fuse=False)
     value = plan.loss_and_gradients(rows, targets, None, False)
     values, slopes, gradients = plan.values(), plan.value_gradients(), plan.gradients()
     neurons: list[dict[str, Any]] = []

@@ -107,13 +107,14 @@ def check_gradients(
     real("check_gradients", "step", step, minimum=float(np.finfo(np.float64).tiny))
     real("check_gradients", "tolerance", tolerance, minimum=0.0)
     copy = network.copy("float64")
-    rows, targets, _, chosen = copy.as_batch(x, y, loss)
-    plan = copy.plan(number_of_rows(rows), loss=chosen)
+    rows, targets, _, heads = copy.as_batch(x, y, loss)
+    plan = copy.plan(number_of_rows(rows), heads=heads)
     plan.loss_and_gradients(rows, targets, None, flag("check_gradients", "training", training))
     exact = {name: gradient.copy() for name, gradient in plan.gradients().items()}
 
     def loss_now() -> float:
         if training:
+            plan.iteration = 0  # the same dropout and noise each time
             return plan.loss_and_gradients(rows, targets, None, True)
         return float(plan.evaluate(rows, targets, None)[0]) / number_of_rows(rows)
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnfast import losses, metrics, optimizers
-from nnfast.core.options import description_of, integer
+from nnfast.core.options import choose, description_of, function_name, integer
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
+from nnfast.graph.heads import Head
 from nnfast.io.custom_objects import names_to_keep, require_custom_objects
 from nnfast.io.network_file import (
     CUSTOM,
@@ -41,7 +42,7 @@ _MAX_EPOCHS = 2**31
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     """Write a checkpoint; see `Trainer.save_checkpoint`."""
     of_network = names_to_keep(trainer.network.layers)
-    of_all = names_to_keep([*trainer.network.layers, trainer.loss, trainer.optimizer, *trainer.metrics])
+    of_all = names_to_keep([*trainer.network.layers, *_parts_of(trainer)])
     with trainer.network.parameters.reading("save_checkpoint"):
         content = _checkpoint(trainer, of_network, of_all)
     write(path, content)
@@ -53,9 +54,11 @@ def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
     for kind, vector in trainer.plan.state().items():
         tensors |= {f"{STATE}{kind}/{name}": part for name, part in _parts(network, vector).items()}
     training = {
-        "loss": description_of(trainer.loss),
+        "heads": [_description_of_head(head) for head in trainer.heads.all],
         "optimizer": optimizers.describe(trainer.optimizer),
-        "metrics": [metrics.describe(metric) for metric in trainer.metrics],
+        "shards": trainer.shards,
+        "micro_batch_size": trainer.micro_batch_size,
+        "gradient_callback": None if trainer.gradient_callback is None else function_name(trainer.gradient_callback),
         "iteration": trainer.iteration,
         "steps": trainer.plan.steps,
         "epoch": trainer.epoch,
@@ -82,9 +85,11 @@ def load_trainer(
         _require_room(network, max(_FREE_BYTES, _BYTES_OF_A_BYTE * file.tensors.size) if most is None else most)
         trainer = Trainer(
             network,
-            loss=losses.get(mapping(training, "loss"), own),
+            **_heads_in(network, training, own),
             optimizer=optimizers.from_description(mapping(training, "optimizer"), own),
-            metrics=[metrics.from_description(item, own) for item in training.get("metrics", [])],
+            shards=training.get("shards", 1),
+            micro_batch_size=training.get("micro_batch_size"),
+            gradient_callback=_gradient_callback(training.get("gradient_callback"), own),
         )
         trainer.plan.iteration = integer("checkpoint", "iteration", training.get("iteration"), minimum=0)
         trainer.plan.steps = _steps(training.get("steps"), trainer)
@@ -92,6 +97,44 @@ def load_trainer(
         trainer.position = _position(training.get("position"), trainer)
         _read_state(file, trainer)
         return trainer
+
+
+def _parts_of(trainer: Trainer) -> list[Any]:
+    heads = trainer.heads.all
+    return [*(head.loss for head in heads), trainer.optimizer, *(metric for head in heads for metric in head.metrics)]
+
+
+def _description_of_head(head: Head) -> dict[str, Any]:
+    return {
+        "output": head.output,
+        "loss": description_of(head.loss),
+        "weight": head.weight,
+        "metrics": [metrics.describe(metric) for metric in head.metrics],
+    }
+
+
+def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the trainer. Files of earlier versions have one loss."""
+    if "heads" not in training:
+        measured = [metrics.from_description(item, own) for item in training.get("metrics", [])]
+        return {"loss": losses.get(mapping(training, "loss"), own), "metrics": measured}
+    stored, outputs = training["heads"], network.architecture.outputs
+    count = len(outputs.names)
+    if not isinstance(stored, list) or not all(isinstance(head, dict) for head in stored):
+        raise ValueError(f"expected a list of heads, got {short_repr(stored)}")
+    by_output: list[dict[str, Any]] = [{} for _ in range(count)]
+    for head in stored:
+        by_output[integer("heads", "output", head.get("output"), minimum=0, upper_bound=count)] = head
+    chosen = [losses.get(mapping(head, "loss"), own) if head else None for head in by_output]
+    lists = [[metrics.from_description(item, own) for item in head.get("metrics", [])] for head in by_output]
+    weights = [head.get("weight", 1.0) if head else None for head in by_output]
+    if outputs.single:
+        return {"loss": chosen[0], "loss_weights": weights, "metrics": lists[0]}
+    return {"loss": chosen, "loss_weights": weights, "metrics": lists}
+
+
+def _gradient_callback(name: Any, own: Mapping[str, Any]) -> Any:
+    return None if name is None else own[choose("function in custom_objects", name, own)]
 
 
 def _require_room(network: Network, most: int) -> None:

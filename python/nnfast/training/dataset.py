@@ -1,23 +1,65 @@
-"""Rows, targets and weights for training, checked once and in the core's form."""
+"""Data for training: rows with targets and weights, checked once and in the core's form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nnfast.core.arrays import as_class_weights, as_targets, as_weights
+from nnfast.core.arrays import as_class_weights, as_weights
 from nnfast.core.typing import Array
 from nnfast.graph.ends import number_of_rows
-from nnfast.metrics import Metric
+from nnfast.graph.heads import Heads
 
 if TYPE_CHECKING:
-    from nnfast.losses import Loss
     from nnfast.network import Network
 
-__all__ = ["ArrayDataset"]
+__all__ = ["ArrayDataset", "Dataset", "as_dataset"]
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """What `Trainer.fit` and `Trainer.evaluate` take in place of arrays: rows that are produced on demand.
+
+    Examples
+    --------
+    Squares of the row numbers, computed 1000 rows at a time:
+
+    >>> import numpy as np
+    >>> import nnfast as nf
+    >>> class Squares:
+    ...     def __len__(self):
+    ...         return 4000
+    ...
+    ...     def take(self, rows):
+    ...         x = rows[:1000, None] / 4000
+    ...         return x, x**2
+    >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Dense(8, "tanh"), nf.layers.Dense(1)], seed=0)
+    >>> trainer = nf.Trainer(net, loss="mse")
+    >>> history = trainer.fit(Squares(), epochs=2, batch_size=100)
+    """
+
+    def __len__(self) -> int:
+        """Number of rows of an epoch."""
+        ...
+
+    def take(self, rows: Array) -> Any:
+        """The first of the rows with these numbers.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Row numbers in the order in which they are wanted. If not all of them are returned, the number returned must
+            be a multiple of the batch size.
+
+        Returns
+        -------
+        (x, y) or (x, y, sample_weight)
+            As `Trainer.fit` takes them.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,40 +68,56 @@ class ArrayDataset:
 
     x: Any
     """An array, or a list of them for several inputs."""
-    y: Array
-    weight: Array | None
-    y_given: Any
+    y: list[Array]
+    """Of each head."""
+    weight: list[Array | None]
+    y_given: list[Any]
+    core: tuple[Any, Any, Any]
+    """x, y and weights as the core takes them."""
 
     @classmethod
     def of(
         cls,
         network: Network,
-        loss: Loss,
-        measured: list[Metric],
+        heads: Heads,
         x: Any,
         y: Any,
         sample_weight: Any = None,
         class_weight: Mapping[Any, float] | None = None,
     ) -> ArrayDataset:
-        """Check what a caller gave, for a loss and metrics."""
+        """Check what a caller gave."""
         rows = network.as_rows(x)
         count = number_of_rows(rows)
-        targets = as_targets(y, count, network.output_shape, network.dtype, loss.targets)
-        for metric in measured:
-            metric.check_targets(targets, network.output_shape, loss)
-        weights = as_weights(sample_weight, count, network.dtype)
+        given = heads.split_targets(y)
+        targets = heads.as_targets(given, count, network.dtype)
+        for head, own in zip(heads.all, targets, strict=True):
+            for metric in head.metrics:
+                metric.check_targets(own, head.shape, head.loss)
+        weights = heads.as_weights(sample_weight, count, network.dtype)
         if class_weight is not None:
-            by_class = as_class_weights(class_weight, targets, network.output_shape, network.dtype)
+            if not heads.single:
+                raise ValueError(
+                    "class_weight: expected a network with one output, got several; use sample_weight, a list or dict"
+                )
+            by_class = as_class_weights(class_weight, targets[0], heads.all[0].shape, network.dtype)
             with np.errstate(over="ignore"):  # infinity is found
-                both = by_class if weights is None else weights * by_class
-            weights = as_weights(both, count, network.dtype)
-        return cls(rows, targets, weights, y)
+                both = by_class if weights[0] is None else weights[0] * by_class
+            weights = [as_weights(both, count, network.dtype)]
+        return cls._made(heads, rows, targets, weights, given)
+
+    @classmethod
+    def _made(cls, heads: Heads, x: Any, y: list[Array], weight: list[Array | None], given: list[Any]) -> ArrayDataset:
+        return cls(x, y, weight, given, (x, heads.for_core(y), heads.for_core(weight)))
 
     def __len__(self) -> int:
         return number_of_rows(self.x)
 
-    def split(self, share: float) -> tuple[ArrayDataset, ArrayDataset]:
-        """All but the last rows, and the last rows, which are so large a share of all."""
+    def chunk(self, rows: Array, batch_size: int) -> tuple[ArrayDataset, Array]:
+        """Arrays, and where in them the first of these rows are: here, all."""
+        return self, rows
+
+    def split(self, share: float, heads: Heads) -> tuple[ArrayDataset, ArrayDataset]:
+        """Split off the last rows, this share of all."""
         rows = len(self)
         cut = rows - int(rows * share)
         if not 0 < cut < rows:
@@ -67,11 +125,58 @@ class ArrayDataset:
                 f"fit: expected a validation_split that leaves rows on both sides, got {share} of {rows} rows; pass "
                 "validation_data instead, or another share"
             )
-        given = np.asarray(self.y_given)
 
         def part(where: slice) -> ArrayDataset:
-            weight = None if self.weight is None else self.weight[where]
             x = [array[where] for array in self.x] if isinstance(self.x, list) else self.x[where]
-            return ArrayDataset(x, self.y[where], weight, given[where])
+            weight = [None if own is None else own[where] for own in self.weight]
+            given = [np.asarray(own)[where] for own in self.y_given]
+            return self._made(heads, x, [own[where] for own in self.y], weight, given)
 
         return part(slice(None, cut)), part(slice(cut, None))
+
+
+class _ProducedDataset:
+    """Rows of a user's `Dataset`, checked as they come."""
+
+    def __init__(self, network: Network, heads: Heads, source: Dataset) -> None:
+        self._network = network
+        self._heads = heads
+        self._source = source
+        if len(source) < 1:
+            raise ValueError("fit: expected a dataset of one row or more, got an empty one")
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def chunk(self, rows: Array, batch_size: int) -> tuple[ArrayDataset, Array]:
+        taken = self._source.take(rows)
+        if not isinstance(taken, tuple | list) or len(taken) not in (2, 3):
+            raise ValueError(f"Dataset.take: expected (x, y) or (x, y, sample_weight), got {type(taken).__name__}")
+        arrays = ArrayDataset.of(self._network, self._heads, *taken)
+        count = len(arrays)
+        if count > len(rows) or (count < len(rows) and count % batch_size):
+            raise ValueError(
+                f"Dataset.take: expected all {len(rows)} rows, or a multiple of the batch size of {batch_size}, got "
+                f"{count}"
+            )
+        return arrays, np.arange(count)
+
+
+AnyDataset = ArrayDataset | _ProducedDataset
+
+
+def as_dataset(
+    where: str,
+    network: Network,
+    heads: Heads,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[Any, float] | None = None,
+) -> AnyDataset:
+    """Arrays, or a `Dataset` in the place of x, as the fit loop and `evaluate` read them."""
+    if not isinstance(x, Dataset) or hasattr(x, "__array__"):
+        return ArrayDataset.of(network, heads, x, y, sample_weight, class_weight)
+    if y is not None or sample_weight is not None or class_weight is not None:
+        raise ValueError(f"{where}: expected a Dataset alone, got y or weights beside it; let take() return them")
+    return _ProducedDataset(network, heads, x)

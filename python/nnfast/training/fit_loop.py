@@ -16,7 +16,7 @@ from nnfast.training.history import History
 from nnfast.training.progress import Progress
 
 if TYPE_CHECKING:
-    from nnfast.training.dataset import ArrayDataset
+    from nnfast.training.dataset import AnyDataset
     from nnfast.training.trainer import Trainer
 
 __all__ = ["FitLoop", "Position"]
@@ -67,8 +67,8 @@ class FitLoop:
     def __init__(
         self,
         trainer: Trainer,
-        data: ArrayDataset,
-        validation: ArrayDataset | None,
+        data: AnyDataset,
+        validation: AnyDataset | None,
         batch_size: int,
         *,
         shuffle: bool,
@@ -147,12 +147,16 @@ class FitLoop:
         trainer, data, size = self.trainer, self.data, self.batch_size
         count = -(-len(order) // size)
         rates = trainer.optimizer.rates(trainer.iteration, count - position.batches)
+        first, rows = position.batches, order[:0]  # the chunk's first batch, and its rows
         while (before := position.batches) < count:
             if self.by_batch:
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
             trainer.require_plan(size)  # a callback may have frozen parameters
+            if before >= first + -(-len(rows) // size):
+                first = before
+                chunk, rows = data.chunk(order[before * size :], size)
             trainer.plan.train_batches(
-                data.x, data.y, data.weight, order, before * size, size, rates, _CHUNK_SECONDS, position.tally
+                *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally
             )
             done = position.batches - before
             rates = rates[done:]

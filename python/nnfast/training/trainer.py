@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast import _core, losses, metrics, optimizers
+from nnfast import _core, optimizers
 from nnfast.core.hints import TRAINER
 from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.training.callbacks import Callback, as_callbacks
-from nnfast.training.dataset import ArrayDataset
+from nnfast.training.dataset import AnyDataset, ArrayDataset, Dataset, as_dataset
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
+from nnfast.training.plans import continue_from, progress_of, smallest_capacity
 
 if TYPE_CHECKING:
     from nnfast.data.augmentation import Augmentation
 
 __all__ = ["Trainer"]
 
-_SMALLEST_CAPACITY = 32
-"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches ..."""
-_SMALLEST_BYTES = 1 << 24
-"""... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
-_FIXED = ("network", "loss", "optimizer", "metrics")
+_FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
 """Attributes that a plan is made of: another value would have no effect."""
 _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting")
 """Attributes that copies do not take over. Each `fit` is given its augmentation."""
@@ -45,18 +41,31 @@ class Trainer:
     ----------
     network : Network
         Its parameters change in place.
-    loss : str or Loss
+    loss : str or Loss, or list or dict of them
         "mse", "half_squared_error", "mae", "sum_absolute_error", "huber", "binary_cross_entropy", "cross_entropy", or
-        an object of `nnfast.losses`.
+        an object of `nnfast.losses`. With several outputs one for all, a list with one each, or a dict by name; None,
+        or a missing key, for outputs without a loss.
+    loss_weights : list or dict of float, optional
+        What the losses of several outputs are multiplied by in their sum, which is minimized; 1 by default.
     optimizer : str or Optimizer, default "adam"
     metrics : sequence of str, Loss or callable, optional
         "accuracy", losses, and functions (y_true, y_pred) -> float, which only evaluation and validation run; see
-        `nnfast.metrics`.
+        `nnfast.metrics`. With several outputs a list with the metrics of each, or a dict by name.
+    shards : int, default 1
+        Number of parts into which each batch is cut. The gradient is the sum of theirs in one fixed binary tree, so
+        that where and when a shard is computed changes no bit. Batch normalization uses the statistics of each shard;
+        moving averages follow their mean.
+    micro_batch_size : int, optional
+        Compute each batch, or each shard, in steps of at most so many rows and add up their gradients: the memory of
+        a small batch, and up to rounding and batch statistics the gradient of a large one.
+    gradient_callback : callable, optional
+        Called in each step with a dict of gradients by parameter name, before decay and clipping; it may change the
+        arrays in place.
 
     Attributes
     ----------
     network : Network
-    loss : Loss
+    loss : Loss, or list or dict of them
     optimizer : Optimizer
         ``trainer.optimizer.learning_rate = .01`` may be set at any time.
     epoch : int
@@ -99,21 +108,37 @@ class Trainer:
 
     @named_arguments
     def __init__(
-        self, network: Network, *, loss: Any, optimizer: Any = "adam", metrics: Sequence[Any] | None = ()
+        self,
+        network: Network,
+        *,
+        loss: Any,
+        loss_weights: Any = None,
+        optimizer: Any = "adam",
+        metrics: Any = (),
+        shards: int = 1,
+        micro_batch_size: int | None = None,
+        gradient_callback: Callable[[dict[str, Array]], object] | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
-        network.architecture.outputs.require_one("Trainer")
         self.network = network
-        self.loss = losses.get(loss)
+        self.heads = network.heads("Trainer", loss, loss_weights, metrics)
+        self.loss = self.heads.arrange([head.loss for head in self.heads.all])
+        self.loss_weights = self.heads.arrange([head.weight for head in self.heads.all])
+        self.metrics = self.heads.arrange([list(head.metrics) for head in self.heads.all], [])
         self.optimizer = optimizers.get(optimizer)
-        self.metrics = _metrics(metrics)
-        self.core_metrics = [(metric.name, spec) for metric in self.metrics if (spec := metric.spec()) is not None]
+        self.shards = integer("Trainer", "shards", shards)
+        self.micro_batch_size = (
+            None if micro_batch_size is None else integer("Trainer", "micro_batch_size", micro_batch_size)
+        )
+        if gradient_callback is not None and not callable(gradient_callback):
+            raise TypeError(f"Trainer: expected a function as gradient_callback, got {gradient_callback!r}")
+        self.gradient_callback = gradient_callback
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
         self._fitting = os.getpid(), threading.Lock()
-        self._make_plan(_smallest_capacity(network), None)
+        self._make_plan(smallest_capacity(network), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and hasattr(self, name):
@@ -125,7 +150,7 @@ class Trainer:
             fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self.position is not None:
                 fields["position"] = replace(self.position, tally=self.position.tally.copy())
-            progress = _progress_of(self.plan)
+            progress = progress_of(self.plan)
             state = {name: vector.copy() for name, vector in progress["state"].items()}
         return {"fields": fields, "progress": {**progress, "state": state}}
 
@@ -138,7 +163,7 @@ class Trainer:
     def __repr__(self) -> str:
         return (
             f"Trainer({self.network!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, "
-            f"metrics={[metric.name for metric in self.metrics]})"
+            f"metrics={self.heads.arrange([[metric.name for metric in head.metrics] for head in self.heads.all], [])})"
         )
 
     # ---- the plan ------------------------------------------------------------
@@ -159,13 +184,16 @@ class Trainer:
         version = self.network.version
         plan = self.network.plan(
             capacity,
-            loss=self.loss,
-            metrics=[spec for _, spec in self.core_metrics],
+            heads=self.heads,
             optimizer=self.optimizer.spec(),
+            gradients=self.optimizer.gradient_spec(self.network.trainable),
+            gradient_callback=self.gradient_callback,
+            shards=self.shards,
+            micro_batch=self.micro_batch_size or 0,
             augmentation=None if augmentation is None else augmentation.spec(),
         )
         if progress is not None:
-            _go_on(plan, progress)
+            continue_from(plan, progress)
         self._version = None
         self.plan = plan
         self._train_step_if_fits = plan.train_step_if_fits
@@ -179,8 +207,14 @@ class Trainer:
 
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
         """`require_plan`, also if images are to be changed in another way."""
+        rows = self._rows_of_pass(rows)
         if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
-            self._make_plan(max(rows, self._capacity), augmentation, _progress_of(self.plan))
+            self._make_plan(max(rows, self._capacity), augmentation, progress_of(self.plan))
+
+    def _rows_of_pass(self, rows: int) -> int:
+        """How many rows of a batch go through the network at once."""
+        shard = -(-rows // self.shards)
+        return shard if self.micro_batch_size is None else min(shard, self.micro_batch_size)
 
     # ---- training --------------------------------------------------------------
 
@@ -227,26 +261,56 @@ class Trainer:
             loss = self._train_step_if_fits(x, y, sample_weight, self.optimizer.learning_rate)
             if loss is not None:
                 return loss
-        batch = self._dataset(x, y, sample_weight)
+        batch = ArrayDataset.of(self.network, self.heads, x, y, sample_weight)
         with self.network.parameters.training("train_on_batch"):
             self.require_plan(len(batch))
-            return self.plan.train_step(batch.x, batch.y, batch.weight, self.optimizer.rate(self.plan.iteration))
+            return self.plan.train_step(*batch.core, self.optimizer.rate(self.plan.iteration))
 
-    def _dataset(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> ArrayDataset:
-        return ArrayDataset.of(self.network, self.loss, self.metrics, x, y, sample_weight, class_weight)
+    def apply_gradients(self, gradients: Mapping[str, ArrayLike]) -> None:
+        """Make one step of the optimizer with gradients that were computed elsewhere.
+
+        Decay, clipping and the learning rate are those of the optimizer, and the step counts as one of training.
+
+        Parameters
+        ----------
+        gradients : mapping of str to array_like
+            One of the parameter's shape for each name in ``network.trainable``, such as `Network.vjp` and
+            `Network.loss_and_gradients` return.
+
+        Raises
+        ------
+        ValueError
+            If a gradient is missing, not finite, of another shape, or that of a frozen parameter; nothing has changed.
+        RuntimeError
+            If an updated parameter is not finite; all is as before.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Dense(1, kernel_initializer="ones")])
+        >>> trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
+        >>> loss, gradients = net.loss_and_gradients([[1.0]], [[0.0]], "half_squared_error", training=True)
+        >>> trainer.apply_gradients(gradients)
+        >>> net.predict([[1.0]])
+        array([[0.]], dtype=float32)
+        """
+        with self.network.parameters.training("apply_gradients"):
+            self.require_plan(1)
+            self.network.parameters.write_gradients(gradients, self.plan.gradients())
+            self.plan.apply_gradients(self.optimizer.rate(self.plan.iteration))
 
     @named_arguments
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: Any = None,
         *,
         epochs: int,
         batch_size: int = 32,
         shuffle: bool = True,
-        validation_data: Sequence[ArrayLike] | None = None,
+        validation_data: Any = None,
         validation_split: float = 0.0,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         augmentation: Augmentation | None = None,
         callbacks: Callback | Iterable[Callback] | None = (),
@@ -258,19 +322,22 @@ class Trainer:
 
         Parameters
         ----------
-        x : array_like (N, *input_shape)
-        y : array_like (N, ...)
+        x : array_like (N, *input_shape), or list or dict of them, or Dataset
+            With several inputs a list in their order or a dict by name. A `training.Dataset` produces rows on demand.
+        y : array_like (N, ...), or list or dict of them
+            Likewise for outputs; not with a Dataset.
         epochs : int
             Number of the last epoch: those from `initial_epoch` to ``epochs - 1`` run.
         batch_size : int, default 32
             More than there are training rows means all of them.
         shuffle : bool, default True
             Take the rows in another order each epoch, which follows from the network's seed and the trainer's `epoch`.
-        validation_data : (x, y) or (x, y, sample_weight), optional
+        validation_data : (x, y), (x, y, sample_weight) or Dataset, optional
             Evaluated after each epoch.
         validation_split : float, default 0
             Share of the last rows that is set apart as validation data; 0 <= validation_split < 1.
-        sample_weight : array_like (N,), optional
+        sample_weight : array_like (N,), or list or dict of them, optional
+            With several outputs one for all, or one each.
         class_weight : dict of int to float, optional
             Weight by class number; others weigh 1. Multiplied with `sample_weight`.
         augmentation : nnfast.data.Augmentation, optional
@@ -324,17 +391,21 @@ class Trainer:
         share = real("fit", "validation_split", validation_split, minimum=0.0, upper_bound=1.0)
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
-        data = self._dataset(x, y, sample_weight, class_weight)
+        data = as_dataset("fit", self.network, self.heads, x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
             if share:
                 raise ValueError("fit: expected validation_data or validation_split, got both")
-            if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
+            if isinstance(validation_data, Dataset):
+                validation_data = (validation_data,)
+            elif not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
                 got = type(validation_data).__name__
                 raise ValueError(f"fit: expected validation_data as (x, y) or (x, y, sample_weight), got {got}")
-            validation = self._dataset(*validation_data)
+            validation = as_dataset("fit", self.network, self.heads, *validation_data)
         elif share:
-            data, validation = data.split(share)
+            if not isinstance(data, ArrayDataset):
+                raise ValueError("fit: expected validation_data with a Dataset, got validation_split")
+            data, validation = data.split(share, self.heads)
         size = min(integer("fit", "batch_size", batch_size), len(data))
         lock = self._lock()
         if lock.locked():
@@ -365,7 +436,7 @@ class Trainer:
     # ---- evaluation ------------------------------------------------------------
 
     @named_arguments
-    def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics on data, without dropout and with the moving averages of batch normalisation.
 
         Parameters
@@ -396,25 +467,35 @@ class Trainer:
         >>> scores["accuracy"]
         0.5
         """
-        return self.evaluate_dataset(self._dataset(x, y, sample_weight))
+        return self.evaluate_dataset(as_dataset("evaluate", self.network, self.heads, x, y, sample_weight))
 
-    def evaluate_dataset(self, data: ArrayDataset) -> dict[str, float]:
+    def evaluate_dataset(self, data: AnyDataset) -> dict[str, float]:
         """`evaluate` on data that are already checked."""
-        with self.network.parameters.reading("evaluate"):
-            self.require_plan(1)
-            totals = self.plan.evaluate(data.x, data.y, data.weight)
-        logs = self.core_logs(totals, len(data))
-        in_python = [metric for metric in self.metrics if metric.spec() is None]
-        if in_python:
-            prediction = self.network.predict(data.x)
-            given = np.asarray(data.y_given)
-            logs |= {metric.name: metric.evaluate(given, prediction) for metric in in_python}
+        rows, done = np.arange(len(data)), 0
+        totals = np.zeros(self.plan.totals_size)
+        in_python: list[tuple[int, dict[str, float]]] = []
+        while done < len(rows):
+            chunk, _ = data.chunk(rows[done:], 1)
+            with self.network.parameters.reading("evaluate"):
+                self.require_plan(1)
+                own = self.plan.evaluate(*chunk.core)
+            self.plan.merge_totals(totals, own)
+            if self.heads.run_in_python:
+                in_python.append((len(chunk), self._evaluate_in_python(chunk)))
+            done += len(chunk)
+        logs = self.core_logs(totals, done)
+        for name in in_python[0][1] if in_python else ():
+            logs[name] = sum(count * values[name] for count, values in in_python) / done
         return logs
 
+    def _evaluate_in_python(self, data: ArrayDataset) -> dict[str, float]:
+        prediction = self.network.predict(data.x)
+        predictions = self.network.architecture.outputs.split(prediction, "y")
+        return self.heads.evaluate_in_python([np.asarray(given) for given in data.y_given], predictions)
+
     def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
-        """Loss and the core's metrics by name, from their totals over so many rows."""
-        names = ["loss", *(name for name, _ in self.core_metrics)]
-        return dict(zip(names, self.plan.results_of(totals, rows), strict=True))
+        """Losses and the core's metrics by name, from their totals over so many rows."""
+        return dict(zip(self.heads.log_names, self.plan.results_of(totals, rows), strict=True))
 
     # ---- checkpoints -------------------------------------------------------------
 
@@ -505,39 +586,6 @@ class Trainer:
         from nnfast.training.checkpoints import load_trainer
 
         return load_trainer(path, custom_objects, max_bytes)
-
-
-def _progress_of(plan: _core.Plan) -> dict[str, Any]:
-    """What an optimiser has counted and kept, which another plan can go on from."""
-    return {"iteration": plan.iteration, "steps": plan.steps, "state": plan.state()}
-
-
-def _go_on(plan: _core.Plan, progress: Mapping[str, Any]) -> None:
-    plan.iteration = progress["iteration"]
-    plan.steps = progress["steps"]
-    for name, vector in plan.state().items():
-        vector[...] = progress["state"][name]
-
-
-def _smallest_capacity(network: Network) -> int:
-    _, shapes, _ = network.architecture.infer()
-    row = sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
-    return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))
-
-
-def _metrics(given: Sequence[Any] | None) -> list[metrics.Metric]:
-    given = () if given is None else given
-    if isinstance(given, str):
-        raise TypeError(f"Trainer: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
-    found = [metrics.get(metric) for metric in given]
-    for metric in found:
-        if not isinstance(getattr(metric, "name", None), str):
-            raise TypeError(f"Trainer: expected metrics with a name, got {metric!r}; give its class an attribute name")
-    names = ["loss", *(metric.name for metric in found)]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"Trainer: expected different names of metrics, got {name!r} twice")
-    return found
 
 
 def _require_augmentation(augmentation: object) -> None:

@@ -1,0 +1,63 @@
+// Rows of data as a caller gives them, and the batches that are cut from them.
+#pragma once
+
+#include "base/check.h"
+#include "base/one_or_more.h"
+#include "base/types.h"
+
+namespace nnfast::plan {
+
+// Rows of one input: numbers of the network's type, or bytes.
+template <class T>
+struct Rows {
+  const T* values = nullptr;
+  const uint8_t* bytes = nullptr;
+};
+
+// In the order of the graph's inputs.
+template <class T>
+using RowsOfInputs = OneOrMore<Rows<T>>;
+
+enum class LabelType { uint8, int32, int64 };
+
+// Targets of one output: values (of the network's type or integers), or one label per position.
+template <class T>
+struct Targets {
+  const T* values = nullptr;
+  const void* integers = nullptr;
+  LabelType integer_type = LabelType::int64;
+  bool are_labels = false;     // else as many numbers per row as the output has
+  const T* weights = nullptr;  // one per row, or null for 1
+};
+
+template <class T>
+struct Dataset {
+  RowsOfInputs<T> x;
+  OneOrMore<Targets<T>> y;  // in the order of the plan's losses
+  index_t size = 0;
+};
+
+// x, y or weights that are not finite, or labels out of range, found before anything of a call has run.
+struct DataError : ValueError {
+  using ValueError::ValueError;
+};
+
+// Rows order[first] ... of a dataset, or rows first ... where order is null.
+struct Batch {
+  const int64_t* order;
+  index_t first, rows;
+  index_t number;  // of the batch in its epoch
+  bool augmented = false;
+
+  index_t row(index_t i) const {
+    return order ? static_cast<index_t>(order[first + i]) : first + i;
+  }
+  Batch part(index_t begin, index_t count) const {
+    return {order, first + begin, count, number, augmented};
+  }
+};
+
+// As errors name it.
+std::string place_of(const Batch& batch);
+
+}  // namespace nnfast::plan

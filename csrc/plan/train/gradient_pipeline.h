@@ -1,0 +1,37 @@
+// What happens to the flat gradient between the backward pass and the update. Its stages, each of which may be
+// left out: the sum over the parts of a batch (gradient_sum.h), a user's function, decay, clipping.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "plan/program.h"
+
+namespace nnfast::plan {
+
+// A user's function, which may change the parameters' gradients in place.
+template <class T>
+using GradientCallback = std::function<void(const std::vector<Parameter<T>*>& parameters)>;
+
+template <class T>
+class GradientPipeline {
+ public:
+  GradientPipeline(const PlanOptions& options, const Program<T>& program,
+                   GradientCallback<T> callback);
+
+  // All stages, on finite gradients of that magnitude; their magnitude afterwards, or a bound on it.
+  Magnitude run(Magnitude magnitude);
+
+  // The magnitude of the gradients as they are.
+  Magnitude measure() const;
+
+ private:
+  void clip(Magnitude magnitude);
+
+  std::vector<Parameter<T>*> learning_, decaying_;
+  double decay_ = 0;
+  double value_limit_ = 0, norm_limit_ = 0, global_norm_limit_ = 0;  // 0: none
+  GradientCallback<T> callback_;
+};
+
+}  // namespace nnfast::plan

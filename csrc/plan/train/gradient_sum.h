@@ -1,0 +1,72 @@
+// The gradient of a batch that is computed in parts: logical shards, each in micro-batches.
+//
+// The micro-batches of a shard are added up in order, and the shards in one binary tree that follows from their
+// number alone. So it does not matter to a bit where or when a shard is computed.
+#pragma once
+
+#include <algorithm>
+
+#include "plan/train/objective.h"
+
+namespace nnfast::plan {
+
+struct BatchPart {
+  index_t begin, rows;  // in the batch
+  uint64_t number;      // which dropout and other random numbers depend on
+  bool ends_shard;
+};
+
+// The largest part of a batch.
+inline index_t rows_of_part(index_t rows, index_t shards, index_t micro_batch) {
+  const index_t shard = (rows + shards - 1) / shards;
+  return micro_batch > 0 ? std::min(micro_batch, shard) : shard;
+}
+
+// The parts of a batch, in the order in which they are computed.
+// micro_batch: rows of a part at most, or 0 for whole shards. f(part).
+template <class F>
+void for_parts_of_batch(index_t rows, index_t shards, index_t micro_batch, const F& f) {
+  const index_t size = rows_of_part(rows, shards, micro_batch);
+  const index_t parts_of_shard = (rows_of_part(rows, shards, 0) + size - 1) / size;
+  for (index_t shard = 0; shard < shards; ++shard) {
+    const index_t begin = rows * shard / shards, end = rows * (shard + 1) / shards;
+    index_t number = shard * parts_of_shard;
+    for (index_t first = begin; first < end; first += size) {
+      const index_t count = std::min(size, end - first);
+      f(BatchPart{first, count, static_cast<uint64_t>(number++), first + count == end});
+    }
+  }
+}
+
+template <class T>
+class GradientSum {
+ public:
+  // statistics: what ops find of a batch beside gradients (Op::statistics), the mean of which over all rows is kept.
+  GradientSum(const Objective<T>& objective, AlignedBuffer<T>& gradients,
+              std::vector<Statistic> statistics, index_t shards);
+
+  void start(index_t rows_of_batch);
+  // Adds what the last backward pass left in the gradients and the statistics, and the totals of its rows.
+  void add(const BatchPart& part, const double* totals);
+  // Leaves the sums in gradients, statistics and totals.
+  void finish(double* totals);
+
+ private:
+  struct Node {
+    AlignedBuffer<T> gradients;
+    std::vector<double> statistics, totals;
+    int level = 0;
+    bool is_new = true;
+  };
+  void add_to(Node& node, const BatchPart& part, const double* totals);
+  void merge_last_two();
+
+  const Objective<T>& objective_;
+  AlignedBuffer<T>& gradients_;
+  std::vector<Statistic> statistics_;
+  std::vector<Node> nodes_;  // the stack of subtrees, and the shard at work
+  size_t depth_ = 0;
+  double rows_of_batch_ = 1;
+};
+
+}  // namespace nnfast::plan

@@ -1,0 +1,149 @@
+#include "plan/train/head.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/select.h"
+#include "ops/reduce.h"
+#include "plan/inputs.h"
+#include "plan/train/loss.h"
+
+namespace nnfast::plan {
+
+template <class T>
+Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
+              index_t capacity, std::string label, LossCallback<T> callback)
+    : output_(output),
+      weight_(options.weight),
+      label_(std::move(label)),
+      callback_(std::move(callback)),
+      classes_(static_cast<index_t>(output.prediction->shape.back())) {
+  const NodeSpec& loss = options.loss;
+  const bool on_logits = wants_logits(loss) || loss_takes_logits_of(loss, node);
+  if (loss.op == "callback") {
+    require_known(loss, "");
+  } else {
+    loss_ = loss_options(loss, on_logits);
+  }
+  positions_ = output.prediction->size / classes_;
+  metrics_ = Metrics<T>(options.metrics,
+                        {loss, on_logits, output.is_logits, capacity, positions_, classes_});
+  const size_t rows = static_cast<size_t>(capacity);
+  labels_ = AlignedBuffer<int32_t>(rows * static_cast<size_t>(positions_));
+  targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(output.prediction->size));
+  values_ = AlignedBuffer<T>(rows);
+  weights_ = AlignedBuffer<T>(rows);
+}
+
+template <class T>
+void Head<T>::load(const Targets<T>& y, const Batch& batch) {
+  has_labels_ = y.are_labels;
+  if (y.integers) {
+    load_integers(y, batch);
+  } else {
+    load_values(y, batch);
+  }
+  is_weighted_ = y.weights != nullptr;
+  if (is_weighted_) load_weights(y.weights, batch);
+}
+
+template <class T>
+void Head<T>::load_values(const Targets<T>& y, const Batch& batch) {
+  const index_t width = output_.prediction->size;
+  for (index_t r = 0; r < batch.rows; ++r) {
+    std::memcpy(targets_.data() + r * width, y.values + batch.row(r) * width,
+                sizeof(T) * static_cast<size_t>(width));
+  }
+  if (!all_finite(targets_.data(), batch.rows * width))
+    refuse_row(label_, batch.row(non_finite_row(targets_.data(), batch.rows, width)));
+}
+
+template <class T>
+void Head<T>::load_integers(const Targets<T>& y, const Batch& batch) {
+  const index_t width = y.are_labels ? positions_ : output_.prediction->size;
+  const auto integer = [&y](index_t i) -> int64_t {
+    switch (y.integer_type) {
+      case LabelType::uint8:
+        return static_cast<const uint8_t*>(y.integers)[i];
+      case LabelType::int32:
+        return static_cast<const int32_t*>(y.integers)[i];
+      default:
+        return static_cast<const int64_t*>(y.integers)[i];
+    }
+  };
+  for (index_t r = 0; r < batch.rows; ++r) {
+    const index_t from = batch.row(r) * width, to = r * width;
+    for (index_t i = 0; i < width; ++i) {
+      const int64_t value = integer(from + i);
+      if (y.are_labels) {
+        require_label(value);
+        labels_.data()[to + i] = static_cast<int32_t>(value);
+      } else {
+        targets_.data()[to + i] = static_cast<T>(value);
+      }
+    }
+  }
+}
+
+template <class T>
+void Head<T>::load_weights(const T* weights, const Batch& batch) {
+  for (index_t r = 0; r < batch.rows; ++r) weights_.data()[r] = weights[batch.row(r)];
+  if (!all_finite(weights_.data(), batch.rows))
+    refuse_row("sample_weight", batch.row(non_finite_row(weights_.data(), batch.rows, 1)));
+}
+
+template <class T>
+void Head<T>::refuse_row(const std::string& what, index_t row) const {
+  throw DataError(text(what, ": expected finite numbers, got NaN or infinity in row ", row,
+                       "; remove or replace such rows"));
+}
+
+template <class T>
+void Head<T>::require_label(int64_t label) const {
+  if (label >= 0 && label < classes_) return;
+  throw DataError(text(label_, ": expected labels of 0 to ", classes_ - 1, " for ", classes_,
+                       " classes, got ", label));
+}
+
+template <class T>
+Answers<T> Head<T>::answers(index_t rows) const {
+  return {{output_.prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(), rows,
+           positions_, classes_},
+          output_.tensor->value};
+}
+
+template <class T>
+double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
+  const LossInputs<T> inputs = answers(rows).to_loss;
+  T* value = values_.data();
+  T* gradient = with_gradient ? output_.d_prediction : nullptr;
+  const T* weights = is_weighted_ ? weights_.data() : nullptr;
+  const double scale = 1 / static_cast<double>(rows_of_batch);
+  if (callback_) {
+    callback_(inputs, value, gradient);
+    if (gradient) scale_gradient(weights, rows, scale * weight_);
+  } else {
+    loss_values(value, gradient, inputs, weights, scale * weight_, loss_);
+  }
+  if (weights) weigh_rows(value, weights, rows);
+  return sum_all(value, rows) * scale;
+}
+
+template <class T>
+void Head<T>::scale_gradient(const T* weights, index_t rows, double scale) {
+  const index_t n = output_.prediction->size;
+  for (index_t r = 0; r < rows; ++r) {
+    T* row = output_.d_prediction + r * n;
+    const double factor = weights ? scale * static_cast<double>(weights[r]) : scale;
+    if (factor == 0) {  // whatever the row holds
+      std::fill(row, row + n, T(0));
+    } else {
+      kernels<T>().scale_shift(row, row, n, factor, 0);
+    }
+  }
+}
+
+template class Head<float>;
+template class Head<double>;
+
+}  // namespace nnfast::plan

@@ -1,0 +1,72 @@
+#include "plan/train/objective.h"
+
+namespace nnfast::plan {
+
+template <class T>
+Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
+                        const PlanOptions& options, const LossCallbacks<T>& callbacks) {
+  const bool single = layout.outputs().size() == 1;
+  for (const HeadOptions& head : options.heads) {
+    const GraphNode& node = layout.output(head.output);
+    const std::string& name = node.spec.name;
+    const auto callback = callbacks.find(name);
+    heads_.emplace_back(head, node, program.outputs[head.output], options.capacity,
+                        single ? "y" : text("y of ", name),
+                        callback == callbacks.end() ? nullptr : callback->second);
+    state_size_ += heads_.back().metrics().state_size();
+    metrics_ += heads_.back().metrics().count();
+  }
+  losses_ = heads_.size() == 1 ? 1 : 1 + heads_.size();
+  last_.resize(losses_);
+}
+
+template <class T>
+void Objective<T>::load(const OneOrMore<Targets<T>>& y, const Batch& batch) {
+  for (size_t i = 0; i < heads_.size(); ++i) heads_[i].load(y[i], batch);
+}
+
+template <class T>
+double Objective<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
+  double total = 0;
+  for (size_t i = 0; i < heads_.size(); ++i) {
+    const double loss = heads_[i].loss(rows, rows_of_batch, with_gradient);
+    total += heads_[i].weight() * loss;
+    if (losses_ > 1) last_[1 + i] = loss;
+  }
+  last_[0] = total;
+  return total;
+}
+
+template <class T>
+void Objective<T>::add_to(double* totals, index_t rows, index_t rows_of_batch) {
+  for (const double loss : last_) *totals++ += loss * static_cast<double>(rows_of_batch);
+  for (Head<T>& head : heads_) {
+    head.update(totals, rows);
+    totals += head.metrics().state_size();
+  }
+}
+
+template <class T>
+void Objective<T>::merge(double* totals, const double* other) const {
+  for (size_t i = 0; i < losses_; ++i) *totals++ += *other++;
+  for (const Head<T>& head : heads_) {
+    head.metrics().merge(totals, other);
+    totals += head.metrics().state_size();
+    other += head.metrics().state_size();
+  }
+}
+
+template <class T>
+void Objective<T>::results(double* results, const double* totals, index_t rows) const {
+  for (size_t i = 0; i < losses_; ++i) *results++ = *totals++ / static_cast<double>(rows);
+  for (const Head<T>& head : heads_) {
+    head.metrics().results(results, totals, rows);
+    results += head.metrics().count();
+    totals += head.metrics().state_size();
+  }
+}
+
+template class Objective<float>;
+template class Objective<double>;
+
+}  // namespace nnfast::plan

@@ -1,0 +1,37 @@
+// What training minimises: the weighted sum of the losses of all heads, and the metrics beside it.
+#pragma once
+
+#include "plan/train/head.h"
+
+namespace nnfast::plan {
+
+// By the name of the output; an output without an entry has a loss of the core.
+template <class T>
+using LossCallbacks = std::map<std::string, LossCallback<T>>;
+
+template <class T>
+class Objective {
+ public:
+  Objective(const GraphLayout& layout, const Program<T>& program, const PlanOptions& options,
+            const LossCallbacks<T>& callbacks);
+
+  void load(const OneOrMore<Targets<T>>& y, const Batch& batch);
+  // Over the loaded rows, which may be a part of a batch of `rows_of_batch`: the sum over heads of weight * loss.
+  double loss(index_t rows, index_t rows_of_batch, bool with_gradient);
+
+  // Totals: the sum of the losses over rows; where there are several heads, the sums of each; the metrics' state.
+  size_t totals_size() const { return losses_ + state_size_; }
+  // Adds the rows of the last loss().
+  void add_to(double* totals, index_t rows, index_t rows_of_batch);
+  void merge(double* totals, const double* other) const;
+  // As the totals: the losses, then the metrics of all heads.
+  size_t result_count() const { return losses_ + metrics_; }
+  void results(double* results, const double* totals, index_t rows) const;
+
+ private:
+  std::vector<Head<T>> heads_;
+  std::vector<double> last_;  // losses, the total first, as the totals have them
+  size_t losses_ = 0, state_size_ = 0, metrics_ = 0;
+};
+
+}  // namespace nnfast::plan

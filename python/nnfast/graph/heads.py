@@ -1,0 +1,270 @@
+"""Heads: the outputs of a network with their losses, weights and metrics, and the targets that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnfast import losses, metrics
+from nnfast.core.arrays import as_targets, as_weights
+from nnfast.core.options import choose, real
+from nnfast.core.typing import Array, Shape, Spec
+from nnfast.graph.ends import Ends
+from nnfast.metrics import Metric
+
+__all__ = ["Head", "Heads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One output with a loss."""
+
+    output: int
+    """Position among the network's outputs."""
+    name: str
+    """Key of the output if outputs are a dict, else the name of its layer."""
+    node: str
+    shape: Shape
+    loss: losses.Loss
+    weight: float = 1.0
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def core_metrics(self) -> list[tuple[str, Spec]]:
+        """Names and descriptions of the metrics that the core computes."""
+        return [(metric.name, spec) for metric in self.metrics if (spec := metric.spec()) is not None]
+
+    @property
+    def python_metrics(self) -> list[Metric]:
+        """The metrics that run in Python, in evaluation only."""
+        return [metric for metric in self.metrics if metric.spec() is None]
+
+    def spec(self) -> Spec:
+        """The core's description of this head."""
+        return {
+            "output": self.output,
+            "loss": self.loss.spec(),
+            "weight": self.weight,
+            "metrics": [spec for _, spec in self.core_metrics],
+        }
+
+
+class Heads:
+    """All heads of a network, in the order of its outputs.
+
+    Parameters
+    ----------
+    where : str
+        Opens error messages.
+    outputs : Ends
+    shapes : sequence of tuple of int
+        Of the outputs.
+    loss : str, Loss, or list or dict of them
+        One for all outputs, or one per output; None, or a missing key, for outputs that have no loss.
+    loss_weights : list or dict of float, optional
+    measured : list or dict, optional
+        With one output a list of metrics, with several a list or dict of metrics or lists of them.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        outputs: Ends,
+        shapes: Sequence[Shape],
+        loss: Any,
+        loss_weights: Any = None,
+        measured: Any = (),
+    ) -> None:
+        self._outputs = outputs
+        names = outputs.names if outputs.keys is None else outputs.keys
+        chosen = self._losses(where, loss)
+        weights = self._weights(where, loss_weights, chosen)
+        lists = self._metrics(where, measured, chosen)
+        self.all = tuple(
+            Head(i, names[i], outputs.names[i], shapes[i], own, weights[i], lists[i])
+            for i, own in enumerate(chosen)
+            if own is not None
+        )
+        if not self.all:
+            raise ValueError(f"{where}: expected a loss for at least one output, got none")
+        self.single = outputs.single
+        self._require_distinct_logs(where)
+
+    def _by_output(self, value: Any, name: str) -> list[Any]:
+        """One value for each output of a list or a dict; None where a dict has no entry."""
+        if isinstance(value, Mapping):
+            keys = self._outputs.keys
+            known = self._outputs.names if keys is None or set(value) <= set(self._outputs.names) else keys
+            for key in value:
+                choose(f"key of {name}", key, known)
+            return [value.get(key) for key in known]
+        return self._outputs.split(value, name)
+
+    def _losses(self, where: str, loss: Any) -> list[losses.Loss | None]:
+        if isinstance(loss, list | tuple) or (isinstance(loss, Mapping) and "class" not in loss):
+            if self._outputs.single and isinstance(loss, list | tuple):
+                raise TypeError(f"{where}: expected one loss for a network with one output, got a list of {len(loss)}")
+            return [None if item is None else losses.get(item) for item in self._by_output(loss, "loss")]
+        return [losses.get(loss)] * len(self._outputs.names)
+
+    def _weights(self, where: str, given: Any, chosen: Sequence[losses.Loss | None]) -> list[float]:
+        if given is None:
+            return [1.0] * len(chosen)
+        if self._outputs.single and not isinstance(given, Mapping | list | tuple):
+            given = [given]
+        weights = [1.0] * len(chosen)
+        parts = (
+            given
+            if self._outputs.single and isinstance(given, list | tuple)
+            else self._by_output(given, "loss_weights")
+        )
+        if len(parts) != len(chosen):
+            raise ValueError(f"{where}: expected {len(chosen)} loss_weights, got {len(parts)}")
+        for i, weight in enumerate(parts):
+            if weight is not None and chosen[i] is None:
+                raise ValueError(
+                    f"{where}: expected loss_weights for outputs with a loss, got one for {self._outputs.names[i]}"
+                )
+            if weight is not None:
+                weights[i] = real(where, "loss_weights", weight)
+        return weights
+
+    def _metrics(self, where: str, given: Any, chosen: Sequence[Any]) -> list[tuple[Metric, ...]]:
+        if given is None or (isinstance(given, list | tuple) and not given):
+            return [()] * len(chosen)
+        if isinstance(given, str):
+            raise TypeError(f"{where}: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
+        if self._outputs.single and not isinstance(given, Mapping):
+            return [_metric_list(where, given)]
+        lists = []
+        for item, loss, name in zip(self._by_output(given, "metrics"), chosen, self._outputs.names, strict=True):
+            own = () if item is None else item if isinstance(item, list | tuple) else (item,)
+            if own and loss is None:
+                raise ValueError(f"{where}: expected metrics of outputs with a loss, got some of {name}")
+            lists.append(_metric_list(where, own))
+        return lists
+
+    def _require_distinct_logs(self, where: str) -> None:
+        names = self.log_names + [
+            self._log_name(head, metric.name) for head in self.all for metric in head.python_metrics
+        ]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{where}: expected different names of metrics, got {name!r} twice")
+
+    def arrange(self, values: Sequence[Any], missing: Any = None) -> Any:
+        """One value per head, in the form of the network's outputs."""
+        by_output = dict(zip((head.output for head in self.all), values, strict=True))
+        return self._outputs.arrange([by_output.get(i, missing) for i in range(len(self._outputs.names))])
+
+    # ---- logs ----------------------------------------------------------------
+
+    def _log_name(self, head: Head, name: str) -> str:
+        return name if self.single else f"{head.name}_{name}"
+
+    @property
+    def log_names(self) -> list[str]:
+        """Names of what the core reports: the loss, with several heads that of each, and metrics."""
+        own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
+        return ["loss", *own, *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics)]
+
+    @property
+    def run_in_python(self) -> bool:
+        """Whether there are metrics that run in Python."""
+        return any(head.python_metrics for head in self.all)
+
+    def evaluate_in_python(self, targets: Sequence[Any], predictions: Sequence[Array]) -> dict[str, float]:
+        """The metrics that run in Python, by name; targets by head, predictions by output."""
+        return {
+            self._log_name(head, metric.name): metric.evaluate(given, predictions[head.output])
+            for head, given in zip(self.all, targets, strict=True)
+            for metric in head.python_metrics
+        }
+
+    # ---- for the core --------------------------------------------------------
+
+    def specs(self) -> list[Spec]:
+        """Descriptions for the core."""
+        return [head.spec() for head in self.all]
+
+    def functions(self) -> dict[str, Any]:
+        """The NumPy functions of custom losses, by the name of the output's node."""
+        return {head.node: function for head in self.all for function in head.loss.callbacks().values()}
+
+    # ---- targets -------------------------------------------------------------
+
+    def split_targets(self, y: Any) -> list[Any]:
+        """One item per head of what a caller gave as `y`."""
+        if self.single and not isinstance(y, Mapping):
+            return [y]
+        if isinstance(y, Mapping):
+            keys = [head.name for head in self.all]
+            if set(y) - set(keys) and set(y) <= {head.node for head in self.all}:
+                keys = [head.node for head in self.all]
+            for key in y:
+                choose("key of y", key, keys)
+            missing = [key for key in keys if key not in y]
+            if missing:
+                raise ValueError(f"y: expected targets for {', '.join(keys)}, got none for {missing[0]!r}")
+            return [y[key] for key in keys]
+        names = ", ".join(head.name for head in self.all)
+        if not isinstance(y, list | tuple):
+            raise ValueError(
+                f"y: expected a list of {len(self.all)} or a dict by name, for {names}, got {type(y).__name__}"
+            )
+        if len(y) == len(self._outputs.names):
+            extra = [i for i, item in enumerate(y) if item is not None and i not in {head.output for head in self.all}]
+            if extra:
+                raise ValueError(
+                    f"y: expected targets of outputs with a loss, got some of {self._outputs.names[extra[0]]}"
+                )
+            return [y[head.output] for head in self.all]
+        if len(y) != len(self.all):
+            raise ValueError(
+                f"y: expected a list of {len(self.all)} or a dict by name, for {names}, got {len(y)} of them"
+            )
+        return list(y)
+
+    def as_targets(self, parts: Sequence[Any], rows: int, dtype: str) -> list[Array]:
+        """Targets of each head in the core's form."""
+        found = []
+        for head, part in zip(self.all, parts, strict=True):
+            try:
+                found.append(as_targets(part, rows, head.shape, dtype, head.loss.targets))
+            except (ValueError, TypeError) as error:
+                if self.single:
+                    raise
+                raise type(error)(f"{head.name}: {error}") from error
+        return found
+
+    def as_weights(self, weights: Any, rows: int, dtype: str) -> list[Array | None]:
+        """Sample weights of each head: one array for all of them, or a list or dict."""
+        several = not self.single and isinstance(weights, list | tuple | Mapping)
+        parts = self._split_weights(weights) if several else [weights] * len(self.all)
+        return [as_weights(part, rows, dtype) for part in parts]
+
+    def _split_weights(self, weights: Any) -> list[Any]:
+        if isinstance(weights, Mapping):
+            for key in weights:
+                choose("key of sample_weight", key, [head.name for head in self.all])
+            return [weights.get(head.name) for head in self.all]
+        if len(weights) != len(self.all):
+            raise ValueError(
+                f"sample_weight: expected one array for all outputs, or {len(self.all)} of them, got {len(weights)}"
+            )
+        return list(weights)
+
+    def for_core(self, parts: Sequence[Any]) -> Any:
+        """One item for a single head, else a list; None if there is nothing in it."""
+        if len(self.all) == 1:
+            return parts[0]
+        return None if all(part is None for part in parts) else list(parts)
+
+
+def _metric_list(where: str, given: Any) -> tuple[Metric, ...]:
+    found = tuple(metrics.get(metric) for metric in given)
+    for metric in found:
+        if not isinstance(getattr(metric, "name", None), str):
+            raise TypeError(f"{where}: expected metrics with a name, got {metric!r}; give its class an attribute name")
+    return found
