@@ -1,8 +1,13 @@
-"""Losses: what training makes small.
+"""Losses.
 
-A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i / N`` with sample weights of 1 by
-default. A row of weight 0 counts for nothing, even where its value overflows or is NaN. In the formulas t is the target
-and p the prediction, with j running over all O outputs of a row.
+A loss has one value per row; the loss of a batch is ``sum_i weight_i * value_i / N``, with sample weights of 1 by
+default. Rows of weight 0 are ignored, even if their value overflows or is NaN. In the formulas, t is the target and p
+the prediction, with j running over the O outputs of a row.
+
+`Trainer` and `Network.loss_and_gradients` raise a ValueError if a loss does not fit the last layer: from probabilities,
+the cross-entropies need a network that ends in a sigmoid or softmax; from logits, it must not. They are always computed
+from the logits, together with the sigmoid or softmax, so that nothing overflows and no logarithm of 0 occurs. When a
+cross-entropy is called on probabilities, these are bounded below by the smallest normal number.
 """
 
 from __future__ import annotations
@@ -43,7 +48,7 @@ __all__ = [
 
 
 class Loss(Configured):
-    """Base of all losses; a loss may be called on arrays as well: ``loss(y_true, y_pred)``.
+    """Base class of all losses. A loss can also be called on arrays: ``loss(y_true, y_pred)``.
 
     Examples
     --------
@@ -56,11 +61,11 @@ class Loss(Configured):
     targets: ClassVar[TargetKind] = "real"
 
     def spec(self) -> Spec:
-        """The core's description of this loss."""
+        """Description of this loss for the core."""
         return {"name": self.name}
 
     def callbacks(self) -> dict[str, Any]:
-        """The NumPy function of a custom loss, for the core."""
+        """The NumPy functions of a custom loss, for the core."""
         return {}
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -69,22 +74,14 @@ class Loss(Configured):
         Parameters
         ----------
         y_true : array_like (N, ...)
-            Targets of the shape of `y_pred`, or for `CrossEntropy` class numbers.
+            Targets of the shape of `y_pred`, or class indices for `CrossEntropy`.
         y_pred : array_like (N, ..., O)
         sample_weight : array_like (N,), optional
-            At least 0; 1 each if not given.
+            0 or larger.
 
         Returns
         -------
         float
-
-        Raises
-        ------
-        ValueError
-            If shapes do not fit, there is no row, targets or weights are not finite or out of range, or a class number
-            is not from 0 to K - 1.
-        TypeError
-            For arrays of anything but real numbers.
         """
         prediction = as_numbers(y_pred, "y_pred", "y_pred")
         prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
@@ -111,7 +108,7 @@ class MeanSquaredError(Loss):
 
 
 class HalfSquaredError(Loss):
-    """sum_j (t_j - p_j)^2 / 2: its gradient by p_j is p_j - t_j. Name: "half_squared_error".
+    """sum_j (t_j - p_j)^2 / 2, whose gradient is p_j - t_j. Name: "half_squared_error".
 
     Examples
     --------
@@ -124,7 +121,7 @@ class HalfSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """mean_j abs(t_j - p_j), with a derivative of 0 where p_j = t_j. Name: "mae".
+    """mean_j abs(t_j - p_j), with derivative 0 at p_j = t_j. Name: "mae".
 
     Examples
     --------
@@ -137,7 +134,7 @@ class MeanAbsoluteError(Loss):
 
 
 class SumAbsoluteError(Loss):
-    """sum_j abs(t_j - p_j), with a derivative of 0 where p_j = t_j. Name: "sum_absolute_error".
+    """sum_j abs(t_j - p_j), with derivative 0 at p_j = t_j. Name: "sum_absolute_error".
 
     Examples
     --------
@@ -150,19 +147,12 @@ class SumAbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """mean_j h(t_j - p_j) with h(e) = e^2 / 2 for abs(e) <= delta, else delta * (abs(e) - delta / 2). Name: "huber".
+    """mean_j h(t_j - p_j) with h(e) = e^2 / 2 if abs(e) <= delta, else delta * (abs(e) - delta / 2). Name: "huber".
 
     Parameters
     ----------
     delta : float, default 1
         At least 1.18e-38, the smallest normal float32.
-
-    Raises
-    ------
-    ValueError
-        If `delta` is smaller or not finite.
-    TypeError
-        If it is no real number.
 
     References
     ----------
@@ -185,24 +175,12 @@ class Huber(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """mean_j -(t_j log p_j + (1 - t_j) log(1 - p_j)). Name: "binary_cross_entropy".
+    """mean_j -(t_j log p_j + (1 - t_j) log(1 - p_j)) for targets in [0, 1]. Name: "binary_cross_entropy".
 
     Parameters
     ----------
     from_logits : bool, default False
-        The network gives logits z with p = sigmoid(z), instead of p itself as a sigmoid output does.
-
-    Raises
-    ------
-    ValueError
-        From `Trainer` and `Network.loss_and_gradients`: if the network does not end in a sigmoid or, with
-        `from_logits`, ends in one or in a softmax; or for a target below 0 or above 1 (but see the notes of
-        `Trainer.train_on_batch`).
-
-    Notes
-    -----
-    In a network it is always computed from the logits, together with the sigmoid: nothing overflows and no logarithm
-    of 0 is taken. Called on probabilities, it takes p and 1 - p as at least the smallest normal number.
+        Whether predictions are logits z with p = sigmoid(z), instead of p.
 
     Examples
     --------
@@ -222,29 +200,16 @@ class BinaryCrossEntropy(Loss):
 
 
 class CrossEntropy(Loss):
-    """-sum_k t_k log p_k over the K classes of the last axis; the mean over other axes. Name: "cross_entropy".
+    """-sum_k t_k log p_k over the K classes of the last axis, averaged over other axes. Name: "cross_entropy".
+
+    Targets are class indices (N, ...) of an integer dtype, or one-hot or soft targets (N, ..., K).
 
     Parameters
     ----------
     from_logits : bool, default False
-        The network gives logits z with p = softmax(z), instead of p itself as a softmax output does.
+        Whether predictions are logits z with p = softmax(z), instead of p.
     label_smoothing : float, default 0
-        e in t_k := (1 - e) t_k + e / K; 0 <= e < 1.
-
-    Raises
-    ------
-    ValueError
-        If `label_smoothing` is out of range. From `Trainer` and `Network.loss_and_gradients`: if the network does not
-        end in a softmax or, with `from_logits`, ends in one or in a sigmoid; or for a class number that is not from 0
-        to K - 1, or a soft target below 0 or above 1.
-    TypeError
-        If `label_smoothing` is no real number.
-
-    Notes
-    -----
-    Targets are class numbers (N, ...) of an integer dtype, or one-hot or soft targets (N, ..., K). In a network it is
-    always computed from the logits, together with the softmax: nothing overflows and no logarithm of 0 is taken.
-    Called on probabilities it takes p as at least the smallest normal number.
+        0 <= e < 1: replaces t_k by (1 - e) t_k + e / K.
 
     References
     ----------
@@ -274,7 +239,7 @@ class CrossEntropy(Loss):
     def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
         if self.from_logits:
             return super()._weighted_values(target, prediction, weight)
-        # The core knows a cross-entropy of probabilities for vectors, and smooths labels only beside the softmax.
+        # The core computes cross-entropy of probabilities for vectors only, and label smoothing only with the softmax.
         rows, classes = len(prediction), prediction.shape[-1]
         if self.label_smoothing:
             soft = target if target.dtype.kind == "f" else np.eye(classes)[target]
@@ -286,14 +251,12 @@ class CrossEntropy(Loss):
 
 
 class CustomLoss(Loss):
-    """Base of losses that are written in NumPy: derive from it and give `value` and `gradient`.
+    """Base class of losses written in NumPy: derive from it and define `value` and `gradient`.
 
-    Notes
-    -----
-    Target and prediction are read-only, and in a network in its dtype. Keep each argument of your constructor as an
-    attribute of the same name: that is how a checkpoint saves it. `Trainer.resume` needs the class by name:
-    ``custom_objects={"Quartic": Quartic}``. An exception in a method voids the step: it propagates, and all parameters
-    are as before. `nnfast.check_gradients` tells whether `gradient` belongs to `value`.
+    Targets and predictions are read-only and, in a network, have its dtype. Every constructor argument must be stored
+    in an attribute of the same name, from which checkpoints save the loss; `Trainer.resume` needs the class:
+    ``custom_objects={"Quartic": Quartic}``. If a method raises an exception, it propagates, and no parameter is
+    changed. `nnfast.check_gradients` checks that `gradient` matches `value`.
 
     Examples
     --------
@@ -323,16 +286,13 @@ class CustomLoss(Loss):
         Returns
         -------
         ndarray of shape (N,)
-
-        Raises
-        ------
-        NotImplementedError
-            If the class does not override it. A result of another shape is a ValueError of the caller.
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method value")
 
     def gradient(self, target: Array, prediction: Array) -> Array:
-        """The gradient of each row's loss by that row's prediction, before sample weights and the mean over rows.
+        """The gradient of each row's loss with respect to its prediction, before sample weights and the mean over rows.
+
+        Evaluation does not need it.
 
         Parameters
         ----------
@@ -341,12 +301,6 @@ class CustomLoss(Loss):
         Returns
         -------
         ndarray of shape (N, *output_shape)
-
-        Raises
-        ------
-        NotImplementedError
-            If the class does not override it; evaluation does without. A result of another shape is a ValueError of the
-            caller.
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method gradient, which training needs")
 
@@ -366,7 +320,7 @@ class CustomLoss(Loss):
 
     def _weighted_values(self, target: Array, prediction: Array, weight: Array | None) -> Array:
         target, prediction = target.view(), prediction.view()
-        target.flags.writeable = prediction.flags.writeable = False  # they may be the caller's
+        target.flags.writeable = prediction.flags.writeable = False  # they may be the caller's data
         values = self._checked("value", self.value(target, prediction), np.empty(len(prediction)))
         return _weighted(values, weight)
 
@@ -391,7 +345,7 @@ ALIASES = {
     "sparse_categorical_crossentropy": "cross_entropy",
     "cross_entropy_loss": "cross_entropy",
 }
-"""What these are called in Keras and PyTorch."""
+"""Names in Keras and PyTorch."""
 
 # Keras's spelling.
 BinaryCrossentropy = BinaryCrossEntropy
@@ -401,26 +355,19 @@ __getattr__, __dir__ = module_names(__name__, __all__, LOSSES)
 
 
 def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
-    """The loss that a name or a saved description stands for.
+    """Look up a loss.
 
     Parameters
     ----------
     loss : Loss, str or dict
-        Names of Keras and PyTorch are known too, such as "sparse_categorical_crossentropy"; case and underscores do
-        not count.
+        Case and underscores in names are ignored, and names of Keras and PyTorch are accepted, such as
+        "sparse_categorical_crossentropy". A dict is a saved loss.
     custom_objects : dict, optional
-        Classes of custom losses by name, for a saved description.
+        Classes of custom losses by name, for a saved loss.
 
     Returns
     -------
     Loss
-
-    Raises
-    ------
-    ValueError
-        For an unknown name (the text gives the nearest valid one), or a description that is none.
-    TypeError
-        For a class, or for anything else.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Metrics: what is reported beside the loss. A metric is "accuracy", any loss, or a function of (y_true, y_pred)."""
+"""Metrics, reported along with the loss: "accuracy", any loss, or a function of (y_true, y_pred).
+
+Sample weights do not apply to metrics.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ __getattr__, __dir__ = module_names(__name__, __all__)
 
 
 class Metric(Configured):
-    """Base of all metrics. A function is all that a metric of your own needs; see `FunctionMetric`.
+    """Base class of all metrics. For most user-defined metrics a function is enough; see `FunctionMetric`.
 
-    A class of your own has a `name`, a method `evaluate`, and each argument of its constructor as an attribute of the
-    same name; `Trainer.resume` finds it by name in `custom_objects`.
+    A user-defined class has a `name`, a method `evaluate`, and an attribute for each constructor argument;
+    `Trainer.resume` looks it up by name in `custom_objects`.
 
     Examples
     --------
@@ -43,54 +46,43 @@ class Metric(Configured):
     name: str
 
     def spec(self) -> Spec | None:
-        """The core's description of this metric; None for one that runs in Python, in evaluation alone."""
+        """Description of this metric for the core; None if it runs in Python, in evaluation only."""
         return None
 
     def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
-        """Refuse targets, in the core's form, of which the metric says nothing. For nnfast's own metrics."""
+        """Refuse targets, in the core's form, for which the metric is undefined. For nnfast's own metrics."""
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
-        """The metric of some rows; not for `Accuracy`, which the core alone computes.
+        """The value of the metric; not for `Accuracy`, which only the core computes.
 
         Parameters
         ----------
         y_true : array_like (N, ...)
-            Targets as the caller gave them.
+            Targets as passed by the caller.
         y_pred : array_like (N, ...)
             Predictions.
 
         Returns
         -------
         float
-
-        Raises
-        ------
-        NotImplementedError
-            If the core alone computes the metric.
-        ValueError, TypeError
-            For arrays that do not fit the loss of a `LossMetric`.
         """
         raise NotImplementedError
 
 
 class Accuracy(Metric):
-    """Share of rows whose class is predicted right.
+    """Fraction of rows that are classified correctly; NaN if an output is NaN.
 
-    The predicted class is the place of the largest output, the true one a class number or the place of the largest
-    target. One output means class 1 where it is more than .5, or more than 0 where the loss takes it as a logit
-    (``from_logits=True``), and a target of more than .5 means class 1. Several outputs beside "binary_cross_entropy"
-    are as many answers of that kind, and the share of right ones counts (Keras calls it binary accuracy). Where a row
-    has several positions, as (N, T, K) has, their mean counts.
+    The predicted class is the index of the largest output, the true one a class index or the index of the largest
+    target. A single output means class 1 if it is above 0.5, or above 0 if the loss takes it as a logit
+    (``from_logits=True``), and a target above 0.5 means class 1. With "binary_cross_entropy", several outputs are as
+    many such answers, and the fraction of correct ones counts (binary accuracy in Keras). Several positions per row, as
+    in (N, T, K), are averaged.
 
     Raises
     ------
     ValueError
-        From `fit` and `evaluate`, with a loss for any numbers such as "mse": if the targets are neither of two values
-        nor rows of probabilities, as in a regression.
-
-    Notes
-    -----
-    NaN where an output is NaN. Not differentiable, hence a metric and no loss. Sample weights do not matter.
+        From `fit` and `evaluate`, with a regression loss such as "mse": if the targets neither have two values nor are
+        rows of probabilities.
 
     Examples
     --------
@@ -119,7 +111,7 @@ class Accuracy(Metric):
 
 
 def _are_classes(targets: Array, outputs: int) -> bool:
-    """Whether targets have two values, or are rows of probabilities, which add up to 1."""
+    """Whether targets have two values, or are rows of probabilities, which sum to 1."""
     minimum, maximum = targets.min(), targets.max()
     if ((targets == minimum) | (targets == maximum)).all():
         return True
@@ -127,24 +119,15 @@ def _are_classes(targets: Array, outputs: int) -> bool:
 
 
 class LossMetric(Metric):
-    """A loss, reported and not trained on.
+    """A loss that is reported but not trained on.
+
+    A cross-entropy of probabilities is reported by evaluation and validation only, and for outputs (N, K): in training,
+    the core computes it only as the loss, together with its softmax.
 
     Parameters
     ----------
     loss : Loss or str
-        Not a `losses.CustomLoss`: a list of metrics takes that as it is.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name; the text gives the nearest valid one.
-    TypeError
-        For a class, a custom loss, or what is neither a loss nor a name.
-
-    Notes
-    -----
-    Sample weights do not matter. A cross-entropy of probabilities is reported by evaluation and validation only, and
-    for outputs (N, K): in training the core knows it only together with its softmax, as the loss.
+        Not a `losses.CustomLoss`, which can be used as a metric directly.
 
     Examples
     --------
@@ -175,22 +158,14 @@ class LossMetric(Metric):
 
 
 class FunctionMetric(Metric):
-    """A Python function (y_true, y_pred) -> float, reported by evaluation and validation only.
+    """A Python function (y_true, y_pred) -> float, called by evaluation and validation only.
+
+    Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`.
 
     Parameters
     ----------
     function : callable
-        Gets the targets as the caller gave them, as an array, and the predictions (N, ...).
-
-    Raises
-    ------
-    TypeError
-        If `function` is none. From `evaluate`, if it gives no number. What the function raises is passed on.
-
-    Notes
-    -----
-    The metric's name is the function's; by it `Trainer.resume` finds the function in `custom_objects`. Sample weights
-    do not matter.
+        Called with the targets as passed by the caller, as an array, and the predictions (N, ...).
 
     Examples
     --------
@@ -214,7 +189,7 @@ class FunctionMetric(Metric):
 
 
 _NAMES = {c.name: c for c in public_classes(Metric).values() if "name" in vars(c)}
-"""The metrics that need no argument."""
+"""Metrics without arguments."""
 _ALIASES = {
     **losses.ALIASES,
     **dict.fromkeys(("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"),
@@ -222,7 +197,7 @@ _ALIASES = {
 
 
 def get(metric: Any) -> Metric:
-    """The metric that a name, a loss or a function stands for.
+    """Look up or construct a metric.
 
     Parameters
     ----------
@@ -231,13 +206,6 @@ def get(metric: Any) -> Metric:
     Returns
     -------
     Metric
-
-    Raises
-    ------
-    ValueError
-        For an unknown name; the text gives the nearest valid one.
-    TypeError
-        For a class, or for anything else.
 
     Examples
     --------
@@ -260,7 +228,7 @@ def get(metric: Any) -> Metric:
 
 
 def describe(metric: Metric) -> str | dict[str, Any]:
-    """A metric as a checkpoint keeps it; a function by its name alone."""
+    """Description of a metric for checkpoints; a function is stored by its name only."""
     if isinstance(metric, Accuracy):
         return metric.name
     if isinstance(metric, LossMetric):
@@ -273,7 +241,7 @@ def describe(metric: Metric) -> str | dict[str, Any]:
 
 
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Metric:
-    """The metric that `describe` wrote; functions and classes of the user's are found in `custom_objects`."""
+    """Metric from the output of `describe`; user-defined functions and classes are looked up in `custom_objects`."""
     if isinstance(description, Mapping) and "function" in description:
         return get(custom_objects[choose("function in custom_objects", description["function"], custom_objects)])
     if isinstance(description, Mapping) and "class" in description:

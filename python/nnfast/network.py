@@ -1,4 +1,4 @@
-"""Network: layers compiled into a graph, its parameters, and prediction."""
+"""Networks: layers compiled into a graph, their parameters, and prediction."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ __all__ = ["Network"]
 
 @with_hints(NETWORK)
 class Network:
-    """A neural network: what it computes, and its parameters.
+    """A neural network: layers and their parameters.
 
     Parameters
     ----------
     layers : sequence of Layer, optional
-        A chain, a `layers.Input` first.
+        A sequential network, starting with a `layers.Input`.
     inputs, outputs : Tensor, or list, tuple or dict of them, optional
-        Instead of a chain: the ends of a graph that was written by calling layers on tensors. Data come as `inputs`
-        were, predictions as `outputs` were.
+        Instead of a sequence: inputs and outputs of a graph built by calling layers on tensors. Data are passed in the
+        form of `inputs`, predictions are returned in the form of `outputs`.
     seed : int, optional
-        0 <= seed < 2^63. It decides about first parameters, dropout and the order of rows in training; None draws one.
+        0 <= seed < 2^63. Determines initial parameters, dropout and the order of rows in training; random by default.
     dtype : {"float32", "float64"}, default "float32"
     name : str, default "network"
 
@@ -52,27 +52,20 @@ class Network:
     ----------
     layers : tuple of Layer
     parameters : mapping of str to ndarray
-        Writable views by full name, such as "dense_1.kernel". ``net.parameters["dense_1.kernel"] = values`` writes
-        values of the parameter's shape, and a wrong name or shape is an error.
+        Writable views by full name, such as "dense_1.kernel". Assigning to an entry writes the values into the network.
     input_shape, output_shape : tuple of int
-        Of one row, without the batch axis.
+        Shape of one row, without the batch axis.
     num_parameters : int
     seed : int
     dtype, name : str
 
-    Raises
-    ------
-    ValueError
-        If the layers do not fit together (the text names the layer), or an option is out of range.
-    TypeError
-        If an argument is of another type.
-
     Notes
     -----
-    Any number of threads may predict, evaluate, copy and save at once, with the bits of one thread. Only one thread at
-    a time trains or writes parameters: it waits for what others have begun, and until it is done they get a
-    RuntimeError. To use a network while it is trained, let the thread that trains make a `copy`, as in a callback.
-    Different networks run in parallel. Two networks over the same tensors share no parameters.
+    Any number of threads may predict, evaluate, copy and save at the same time, with the same bits as one thread. Only
+    one thread at a time may train or write parameters: it waits for running calls of other threads, whose new calls
+    raise a RuntimeError until it is done. To use a network while it is trained, make a `copy` in the training thread,
+    for example in a callback. Different networks are independent. Two networks over the same tensors share no
+    parameters.
 
     Examples
     --------
@@ -121,7 +114,7 @@ class Network:
 
     @classmethod
     def from_architecture(cls, architecture: Architecture, seed: int, dtype: str, name: str) -> Self:
-        """A network whose parameters are all 0, for `load` and `copy` to fill."""
+        """A network with all parameters 0, to be filled by `load` and `copy`."""
         network = cls.__new__(cls)
         network._build(architecture, seed, dtype, name)
         return network
@@ -143,7 +136,7 @@ class Network:
         self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
         self._statistics = frozenset(self._graph.statistics())
         self.version = 0
-        self._copies: dict[str, Layer] | None = None  # for other networks, of which this one becomes a layer
+        self._copies: dict[str, Layer] | None = None  # for networks that use this one as a layer
         self.training_calls = 0
         self._predictor = _core.Predictor(self._graph, {"layers": architecture.callbacks()}, seed)
         self._predict_if_fits = self._predictor.predict_if_fits
@@ -154,50 +147,50 @@ class Network:
 
     @property
     def parameters(self) -> Parameters:
-        """Writable views by full name; what is assigned to a name is written."""
+        """Writable views by full name; assigning to an entry writes the values."""
         return self._parameters
 
     @parameters.setter
     def parameters(self, values: Parameters) -> None:
-        if values is not self._parameters:  # which is what |= assigns
+        if values is not self._parameters:  # |= assigns the same object
             raise AttributeError("Network: expected no other parameters; use net.parameters.update(values)")
 
     @property
     def input_shape(self) -> Any:
-        """Shape of one input row; with several inputs a list or dict of shapes, as `inputs` was."""
+        """Shape of one input row; for several inputs a list or dict of shapes, like `inputs`."""
         return self.architecture.inputs.arrange(self._input_shapes)
 
     @property
     def output_shape(self) -> Any:
-        """Shape of one output row; with several outputs a list or dict of shapes, as `outputs` was."""
+        """Shape of one output row; for several outputs a list or dict of shapes, like `outputs`."""
         return self.architecture.outputs.arrange(self._output_shapes)
 
     def flat(self) -> Array:
-        """All parameters as one vector, with zeros between them that align each one. For nnfast's own modules."""
+        """All parameters as one vector, with zeros between them for alignment. For nnfast's own modules."""
         return self._graph.flat()
 
     @property
     def num_parameters(self) -> int:
-        """Number of trained and frozen numbers and of moving averages together."""
+        """Total size of trained and frozen parameters and moving averages."""
         return sum(view.size for view in self.parameters.values())
 
     @property
     def trainable(self) -> list[str]:
-        """Full names of the parameters that an optimiser changes."""
+        """Full names of the parameters that an optimizer changes."""
         return [name for name in self.parameters if name not in self._frozen | self._statistics]
 
     @property
     def frozen(self) -> list[str]:
-        """Full names of the parameters, moving averages among them, that training leaves as they are."""
+        """Full names of the parameters, including moving averages, that training does not change."""
         return [name for name in self.parameters if name in self._frozen]
 
     @property
     def statistics(self) -> list[str]:
-        """Full names of what follows the data and no optimiser changes: the moving averages of batch normalisation."""
+        """Full names of the moving averages of batch normalization, which optimizers do not change."""
         return [name for name in self.parameters if name in self._statistics]
 
     def get_layer(self, name: str) -> Layer:
-        """The layer of a name; errors are those of `freeze`.
+        """The layer of the given name.
 
         Parameters
         ----------
@@ -219,12 +212,12 @@ class Network:
             return [view.copy() for view in self.parameters.values()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Write all parameters, in the order of `parameters`; none is changed if any does not fit.
+        """Set all parameters, in the order of `parameters`; after an error, none is changed.
 
         Parameters
         ----------
         weights : sequence of array_like
-            One array of finite numbers per parameter, of its shape.
+            One array of finite numbers per parameter, with its shape.
         """
         given = list(weights)
         if len(given) != len(self.parameters):
@@ -232,16 +225,14 @@ class Network:
         self.parameters.write("set_weights", dict(zip(self.parameters, given, strict=True)))
 
     def freeze(self, *names: str) -> None:
-        """Keep parameters as they are in training; trainers notice.
+        """Exclude parameters from training; trainers take this into account from the next step on.
+
+        If the moving averages of a `layers.BatchNormalization` are frozen, training uses them too.
 
         Parameters
         ----------
         *names : str
-            Full names such as "dense.bias", or a layer's name for all its parameters; none means all.
-
-        Notes
-        -----
-        A `layers.BatchNormalization` whose moving averages are frozen uses them in training too.
+            Full names such as "dense.bias", or names of layers for all their parameters; by default all.
 
         Examples
         --------
@@ -252,11 +243,11 @@ class Network:
         ['dense.kernel']
         """
         named = self.parameters.matching(names)
-        self.version += 1  # first: an interruption in between costs a new plan, and not the notice
+        self.version += 1  # first: an interruption in between then costs a new plan, but is not missed
         self._frozen |= named
 
     def unfreeze(self, *names: str) -> None:
-        """Let training change parameters again; names and errors are those of `freeze`."""
+        """Include parameters in training again; names as for `freeze`."""
         named = self.parameters.matching(names)
         self.version += 1
         self._frozen -= named
@@ -264,23 +255,18 @@ class Network:
     # ---- prediction --------------------------------------------------------
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """The network's output for rows of data.
+        """Output of the network for rows of data.
 
         Parameters
         ----------
         x : array_like (N, *input_shape)
-            C-contiguous arrays of uint8 or of the network's dtype are used in place, others are copied.
+            Finite numbers. C-contiguous arrays of uint8 or of the network's dtype are not copied; others are converted.
         batch_size : int, optional
-            At most so many rows run at a time, 1 or more; changes memory and speed, and no bit of the result.
+            Maximum number of rows to process at a time; affects memory and speed, but not the result.
 
         Returns
         -------
         ndarray (N, *output_shape)
-
-        Raises
-        ------
-        ValueError
-            For a wrong shape, an empty array, or numbers that are not finite in the network's dtype.
 
         Examples
         --------
@@ -294,10 +280,10 @@ class Network:
         return self._predict_checked(x, batch_size) if result is None else result
 
     def __call__(self, x: Any, batch_size: int | None = None) -> Any:
-        """`predict`; or, on symbolic tensors, the network as a layer of another one.
+        """`predict`; on symbolic tensors, use the network as a layer of another one.
 
-        Every call on tensors uses the same layers, "<network>/<layer>". The other network starts from this one's
-        parameters, as they are when it is made, and freezes those that are frozen here.
+        All calls on tensors use the same layers, "<network>/<layer>". The other network is initialized with this
+        network's parameters at the time of its construction, and freezes those that are frozen here.
         """
         tensors = x.values() if isinstance(x, Mapping) else x if isinstance(x, list | tuple) else (x,)
         if any(isinstance(tensor, Tensor) for tensor in tensors):
@@ -329,18 +315,18 @@ class Network:
         return self._arranged(plan.predict(rows))
 
     def as_rows(self, x: Any) -> Any:
-        """Finite rows in the core's form: an array, or a list of one for each input."""
+        """Finite rows in the core's form: an array, or a list with one per input."""
         return self.architecture.inputs.rows(x, self._input_shapes, self.dtype)
 
     # ---- looking inside ----------------------------------------------------
 
     def trace(self, x: ArrayLike) -> dict[str, Array]:
-        """Every tensor of a prediction by name: one per layer, and "<layer>.preactivation" before fused activations.
+        """All tensors of a prediction by name: one per layer, and "<layer>.preactivation" before fused activations.
 
         Parameters
         ----------
         x : array_like (N, *input_shape)
-            All rows run at once, and every tensor takes memory of its own; errors are those of `predict`.
+            All rows are processed at once, and every tensor has its own memory.
 
         Examples
         --------
@@ -360,23 +346,23 @@ class Network:
     def loss_and_gradients(
         self, x: Any, y: Any, loss: Any, sample_weight: Any = None, *, training: bool = False
     ) -> tuple[float, dict[str, Array]]:
-        """The loss of a batch and its gradient by every trainable parameter.
+        """The loss of a batch and its gradients with respect to all trainable parameters.
 
         Parameters
         ----------
         x, y : array_like (N, *input_shape) and (N, ...), or lists or dicts of them
         loss : str or Loss, or list or dict of them
-            As in `Trainer`.
+            See `Trainer`.
         sample_weight : array_like (N,), or list or dict of them, optional
         training : bool, default False
-            Compute as a training step does, with the batch's own statistics, dropout and noise; each such call draws
-            new random numbers and moves the moving averages. Otherwise nothing is changed.
+            Compute them as a training step does, with batch statistics, dropout and noise; each such call draws new
+            random numbers and updates the moving averages. Otherwise the network is not changed.
 
         Returns
         -------
         loss : float
         gradients : dict of str to ndarray
-            By full name of the parameter, each of its shape; `Trainer.apply_gradients` takes them.
+            By full name of the parameter, with its shape; accepted by `Trainer.apply_gradients`.
 
         Examples
         --------
@@ -477,26 +463,26 @@ class Network:
         return summary(title, self.architecture, self.parameters, self.trainable, self.statistics)
 
     def describe(self) -> Table:
-        """What the core runs for a prediction: operations, shapes, parameters, operations per row, places in memory.
+        """What the core runs for a prediction: operations, shapes, parameters, operations per row, memory locations.
 
         Returns
         -------
         Table
-            Prints as text; `rows` are dicts. "algorithm" is what a convolution takes, as in
+            Prints as text; `rows` are dicts. "algorithm" is that of a convolution, see
             `nnfast.kernels.conv2d_algorithms`, and None for other layers.
         """
         return Table(self.plan(1).describe())
 
     def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
-        """Forward and backward pass of one example through a network's dense layers, in tables.
+        """Forward and backward pass of one example through the dense layers, as tables. Changes nothing.
 
         Parameters
         ----------
         x : array_like, input_shape or (1, *input_shape)
-        y : array_like, output_shape or (1, *output_shape); or one class number
+        y : array_like, output_shape or (1, *output_shape); or one class index
         loss : str or Loss
-        learning_rate : float, default .01
-            For the updated weights, by plain gradient descent; at least 0. Nothing is changed in the network.
+        learning_rate : float, default 0.01
+            For the updated weights, by plain gradient descent.
 
         Returns
         -------
@@ -516,12 +502,12 @@ class Network:
     # ---- copies and files --------------------------------------------------
 
     def copy(self, dtype: Any = None) -> Network:
-        """A network of the same layers, values, seed and frozen parameters.
+        """A network with the same layers, parameters, seed and frozen parameters.
 
         Parameters
         ----------
         dtype : {"float32", "float64"}, optional
-            Another dtype; errors are those of `Network`, and a ValueError where a value is too large for it.
+            dtype of the copy, if different. Values that overflow raise a ValueError.
         """
         chosen = self.dtype if dtype is None else dtype_name(dtype)
         other = type(self).from_architecture(self.architecture.copy(), self.seed, chosen, self.name)
@@ -532,7 +518,7 @@ class Network:
         return other
 
     def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
-        """Take over parameters by name and the set of frozen ones."""
+        """Copy parameters by name, and the set of frozen ones."""
         with self.parameters.writing("set_state"):
             for name, view in self.parameters.items():
                 view[...] = values[name]
@@ -551,22 +537,22 @@ class Network:
         self.training_calls = state["calls"]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write architecture and parameters to a safetensors file; the old file stays if anything fails.
+        """Write architecture and parameters to a safetensors file; after an error, an existing file is unchanged.
 
         Parameters
         ----------
-        path : str or path
-            Conventionally ending in ".safetensors".
+        path : str or path-like
+            Conventionally ends in ".safetensors".
 
         Raises
         ------
         TypeError, ValueError
-            If an option is not a JSON value, two custom classes share a name, or a parameter is not finite.
+            If an option cannot be stored as JSON, two user-defined classes share a name, or a parameter is not finite.
 
         Notes
         -----
-        Atomic: the file is written beside its place, flushed to disk, and moved over the old one, whose mode it keeps.
-        The same network gives the same bytes. All but the parameters is JSON under the key "nnfast" of the metadata.
+        Writing is atomic. Equal networks give equal bytes. Everything but the parameters is JSON in the key "nnfast" of
+        the metadata.
         """
         from nnfast.io.network_file import save_network
 
@@ -574,11 +560,13 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Network:
-        """Read a network that `save` wrote.
+        """Read a network written by `save`.
+
+        Files from untrusted sources are safe to load: no code is run except nnfast's own and that in `custom_objects`.
 
         Parameters
         ----------
-        path : str or path
+        path : str or path-like
         custom_objects : dict, optional
             Classes of custom layers by name.
 
@@ -589,11 +577,7 @@ class Network:
         Raises
         ------
         ValueError
-            If the file is damaged, not nnfast's, does not fit its own architecture, or needs another custom class.
-
-        Notes
-        -----
-        Files from anywhere are safe to load: no code is imported or run but nnfast's own and that in `custom_objects`.
+            If the file is damaged or not from nnfast, or a custom class is missing.
         """
         from nnfast.io.network_file import load_network
 

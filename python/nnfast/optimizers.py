@@ -37,7 +37,7 @@ LearningRate = float | Callable[[int], float]
 
 
 class GradientOptions(TypedDict, total=False):
-    """Keyword arguments that every optimizer has; see `Optimizer`."""
+    """Keyword arguments of all optimizers; see `Optimizer`."""
 
     clipvalue: float | None
     clipnorm: float | None
@@ -47,24 +47,24 @@ class GradientOptions(TypedDict, total=False):
 
 
 class Optimizer(Configured):
-    """Base class of all optimizers, with what they do to a gradient before the update, in this order.
+    """Base class of all optimizers, with options that change gradients before the update, in this order.
 
     Parameters
     ----------
     l2 : float, default 0
-        Coupled weight decay: l2 p is added to the gradient of p, that of the penalty l2/2 p^2.
+        Coupled weight decay: adds l2 p to the gradient of p, the gradient of the penalty l2/2 p^2.
     l2_exclude : sequence of str, default ("bias", "gamma", "beta")
-        Parameters that do not decay: full names, names of layers, or last parts of names.
+        Parameters without decay: full names, names of layers, or last parts of names.
     clipvalue : float, optional
-        Limit each element to [-clipvalue, clipvalue].
+        Clip each element to [-clipvalue, clipvalue].
     clipnorm : float, optional
-        Scale the gradient of each parameter down to this Euclidean norm where its norm is larger.
+        Scale the gradient of each parameter down to this Euclidean norm if its norm is larger.
     global_clipnorm : float, optional
         Likewise for the norm of all gradients together.
 
     References
     ----------
-    Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, arXiv:1211.5063.
+    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, arXiv:1211.5063.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class Optimizer(Configured):
         raise NotImplementedError
 
     def gradient_spec(self, trainable: Sequence[str]) -> Spec | None:
-        """Description for the core of what happens to gradients before the update; None if nothing does."""
+        """Description of the gradient options for the core; None if there are none."""
         limits = {
             key: value for key in ("clipvalue", "clipnorm", "global_clipnorm") if (value := getattr(self, key, None))
         }

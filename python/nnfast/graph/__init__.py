@@ -1,4 +1,4 @@
-"""What a network computes: its layers and how they are joined, its parameters by name, and both as text."""
+"""The graph of a network: its layers and their connections, its parameters by name, and both as text."""
 
 from nnfast.core.tensor import Tensor
 

@@ -1,4 +1,4 @@
-"""Heads: the outputs of a network with their losses, weights and metrics, and the targets that belong to them."""
+"""Heads: the outputs of a network with their losses, weights, metrics and targets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Head:
 
     @property
     def core_metrics(self) -> list[tuple[str, Spec]]:
-        """Names and descriptions of the metrics that the core computes."""
+        """Names and descriptions of the metrics computed by the core."""
         return [(metric.name, spec) for metric in self.metrics if (spec := metric.spec()) is not None]
 
     @property
@@ -41,7 +41,7 @@ class Head:
         return [metric for metric in self.metrics if metric.spec() is None]
 
     def spec(self) -> Spec:
-        """The core's description of this head."""
+        """Description of this head for the core."""
         return {
             "output": self.output,
             "loss": self.loss.spec(),
@@ -56,12 +56,12 @@ class Heads:
     Parameters
     ----------
     where : str
-        Opens error messages.
+        Beginning of error messages.
     outputs : Ends
     shapes : sequence of tuple of int
-        Of the outputs.
+        Shapes of the outputs.
     loss : str, Loss, or list or dict of them
-        One for all outputs, or one per output; None, or a missing key, for outputs that have no loss.
+        One for all outputs, or one per output; None, or a missing key, for outputs without a loss.
     loss_weights : list or dict of float, optional
     measured : list or dict, optional
         With one output a list of metrics, with several a list or dict of metrics or lists of them.
@@ -92,7 +92,7 @@ class Heads:
         self._require_distinct_logs(where)
 
     def _by_output(self, value: Any, name: str) -> list[Any]:
-        """One value for each output of a list or a dict; None where a dict has no entry."""
+        """One value per output, from a list or a dict; None where a dict has no entry."""
         if isinstance(value, Mapping):
             keys = self._outputs.keys
             known = self._outputs.names if keys is None or set(value) <= set(self._outputs.names) else keys
@@ -165,7 +165,7 @@ class Heads:
 
     @property
     def log_names(self) -> list[str]:
-        """Names of what the core reports: the loss, with several heads that of each, and metrics."""
+        """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
         own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
         return ["loss", *own, *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics)]
 
@@ -195,7 +195,7 @@ class Heads:
     # ---- targets -------------------------------------------------------------
 
     def split_targets(self, y: Any) -> list[Any]:
-        """One item per head of what a caller gave as `y`."""
+        """One item per head, from a value passed by a caller as `y`."""
         if self.single and not isinstance(y, Mapping):
             return [y]
         if isinstance(y, Mapping):
@@ -256,7 +256,7 @@ class Heads:
         return list(weights)
 
     def for_core(self, parts: Sequence[Any]) -> Any:
-        """One item for a single head, else a list; None if there is nothing in it."""
+        """One item for a single head, else a list; None if all are None."""
         if len(self.all) == 1:
             return parts[0]
         return None if all(part is None for part in parts) else list(parts)

@@ -14,26 +14,19 @@ __all__ = ["Parameters"]
 
 
 class Parameters(Mapping[str, Array]):
-    """Views of a network's parameters by full name; what is assigned is written into the network.
+    """Views of a network's parameters by full name; assigning to an entry writes the values into the network.
 
-    The names are fixed: there is nothing to add and nothing to delete. A pickle or a copy of it is a plain dict.
+    Entries cannot be added or deleted. Pickling or copying gives a plain dict.
 
     Parameters
     ----------
     graph : _core.Graph
-        That of the network.
+        The graph of the network.
 
     Raises
     ------
-    KeyError
-        For an unknown name; the text gives the nearest valid one.
-    ValueError
-        On assignment, for another shape, NaN, infinity, or numbers too large for the network's dtype; then nothing is
-        written.
-    TypeError
-        On assignment, for anything but real numbers; and where an entry is to be deleted.
     RuntimeError
-        On assignment while another thread trains the network.
+        On assignment, while another thread trains the network.
 
     Examples
     --------
@@ -74,17 +67,17 @@ class Parameters(Mapping[str, Array]):
         self.update({name: value})
 
     def update(self, *values: Any, **more: Any) -> None:
-        """Write values by name, as `dict.update` takes them; none is written if any does not fit.
+        """Write values by name, like `dict.update`; after an error, none is written.
 
         Parameters
         ----------
         *values, **more
-            A mapping, or pairs of name and array_like, of the parameter's shape.
+            A mapping, or pairs of a name and an array_like of the parameter's shape.
         """
         self.write("", dict(*values, **more))
 
     def matching(self, names: Sequence[str]) -> set[str]:
-        """Full names of the parameters that are so called, or belong to a layer or network of that name; none: all."""
+        """Full names of the parameters given by their names or by those of layers or networks; by default all."""
         layers = {name.partition(".")[0] for name in self}
         networks = {layer.rpartition("/")[0] for layer in layers} - {""}
         valid = [*self, *sorted(layers | networks)]
@@ -95,7 +88,7 @@ class Parameters(Mapping[str, Array]):
         return found if names else set(self)
 
     def write(self, where: str, values: Mapping[str, Any]) -> None:
-        """`update`, with the name of the call for its errors."""
+        """`update` with the name of the call for error messages."""
         for name in values:
             if name not in self._views:
                 raise self._unknown(name)
@@ -103,11 +96,11 @@ class Parameters(Mapping[str, Array]):
         arrays = [_values_for(f"{start}{name}", self._views[name], value) for name, value in values.items()]
         views = [self._views[name] for name in values]
         with self.writing(where or "assignment to parameters"):
-            # One call into NumPy after another without a line of Python in between, at which Ctrl-C would be noticed.
+            # Consecutive NumPy calls without Python code in between, where Ctrl-C would be noticed.
             any(map(np.ndarray.__setitem__, views, [...] * len(arrays), arrays))
 
     def write_gradients(self, gradients: Mapping[str, Any], views: Mapping[str, Array]) -> None:
-        """Write gradients by name into `views`, of the parameters that train; none is written if any does not fit."""
+        """Write gradients by name to `views` of the trained parameters; after an error, none is written."""
         if not isinstance(gradients, Mapping):
             raise TypeError(
                 f"apply_gradients: expected a mapping of names to gradients, got {type(gradients).__name__}"
@@ -125,15 +118,15 @@ class Parameters(Mapping[str, Array]):
             view[...] = arrays[name]
 
     def reading(self, what: str) -> _core.UseBlock:
-        """A ``with`` block of the call `what` in which no other thread writes the parameters."""
+        """Context of the call `what` in which no other thread writes the parameters."""
         return self._graph.reading(what)
 
     def writing(self, what: str) -> _core.UseBlock:
-        """A ``with`` block of the call `what` in which nobody else reads or writes the parameters."""
+        """Context of the call `what` in which no other thread reads or writes the parameters."""
         return self._graph.writing(what)
 
     def training(self, what: str) -> _core.UseBlock:
-        """A ``with`` block like `writing`, in which this thread may go on to read and write by other calls."""
+        """Context like `writing`, in which this thread may also read and write through other calls."""
         return self._graph.training(what)
 
     def __ior__(self, values: Any) -> "Parameters":  # type: ignore[misc]  # where __or__ gives a dict
@@ -170,7 +163,7 @@ class Parameters(Mapping[str, Array]):
 
 
 def _values_for(name: str, view: Array, value: Any) -> Array:
-    """`value` as an array of its own for the parameter `view`: of its shape and dtype, and finite."""
+    """`value` as a new array for the parameter `view`: with its shape and dtype, and finite."""
     numbers = as_numbers(value, name, "values")
     if numbers.shape != view.shape:
         raise ValueError(f"{name}: expected shape {view.shape}, got {numbers.shape}{_shape_remedy(view, numbers)}")

@@ -1,4 +1,4 @@
-"""Gradients by hand: what carries them back through a network."""
+"""Vector-Jacobian products: backpropagation of gradients computed by the caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Pullback"]
 
 
 class Pullback:
-    """What `Network.vjp` returns beside the output: a function (dy) -> (gradients, dx)."""
+    """Returned by `Network.vjp` with the output: a function (dy) -> (gradients, dx)."""
 
     def __init__(self, network: Network, rows: Any, iteration: int, training: bool) -> None:
         self._network = network
@@ -28,12 +28,12 @@ class Pullback:
         self.outputs = network.architecture.outputs.arrange(self._plan.outputs())
 
     def __call__(self, dy: Any) -> tuple[dict[str, Array], Any]:
-        """Carry gradients back.
+        """Propagate gradients backward.
 
         Parameters
         ----------
         dy : array_like, or list or dict of them
-            dL/dy, of the shape and form of the outputs; None in a list, or a missing key, stands for zeros.
+            dL/dy, with the shape and form of the outputs; None in a list, or a missing key, means zeros.
 
         Returns
         -------

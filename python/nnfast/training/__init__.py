@@ -1,1 +1,1 @@
-"""Trainers, what they show and keep, and the callbacks that they call."""
+"""Trainers, callbacks, checkpoints, and the history of training."""

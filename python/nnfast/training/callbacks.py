@@ -1,4 +1,4 @@
-"""Callbacks: code that runs between the epochs or batches of `Trainer.fit`."""
+"""Callbacks: code that `Trainer.fit` runs between epochs or batches."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Logs = dict[str, float]
 
 
 class Callback:
-    """Base of all callbacks: derive from it and override what is wanted.
+    """Base class of all callbacks: derive from it and override methods.
 
-    `trainer` is the trainer that runs; ``self.trainer.stop_training = True`` ends the run after the epoch, or, from
-    `on_batch_end`, after the batch: what was trained then counts as the epoch, with its validation. Overriding
+    `trainer` is the running trainer. ``self.trainer.stop_training = True`` ends the run after the epoch or, from
+    `on_batch_end`, after the batch; the batches trained so far then count as the epoch and are validated. Overriding
     `on_batch_end` makes the core return to Python after every batch.
 
     Notes
     -----
-    An exception in a method ends `Trainer.fit`, which passes it on. The network stays as the last step left it, and
-    `on_train_end` is not called. A method may freeze parameters, evaluate, predict, or make further steps with
-    `Trainer.train_on_batch`; it may not call `Trainer.fit` of the same trainer.
+    An exception in a method ends `Trainer.fit` and propagates. The network stays as after the last step, and
+    `on_train_end` is not called. Methods may freeze parameters, evaluate, predict, or make further steps with
+    `Trainer.train_on_batch`, but not call `Trainer.fit` of the same trainer.
 
-    `Trainer.fit` refuses callbacks with other methods whose names begin with ``on_``, and those of Keras that it does
-    not call, since they would never run.
+    `Trainer.fit` refuses callbacks with other methods whose names begin with ``on_``, including those of Keras that it
+    does not call, because they would never run.
 
     Examples
     --------
@@ -67,40 +67,40 @@ class Callback:
             raise AttributeError(f"{type(self).__name__}: no attribute {name!r}{hint}")
 
     def on_train_begin(self) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
 
     def on_train_end(self) -> None:
-        """After the last epoch; not after an exception."""
+        """Called after the last epoch, but not after an exception."""
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """Before each epoch.
+        """Called before each epoch.
 
         Parameters
         ----------
         epoch : int
-            Counted from 0. For errors see `Callback`.
+            Index of the epoch, from 0.
         """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """After each epoch and its validation.
+        """Called after each epoch and its validation.
 
         Parameters
         ----------
         epoch : int
-            Counted from 0. For errors see `Callback`.
+            Index of the epoch, from 0.
         logs : dict of str to float
-            Loss and metrics of the epoch by name, with "val_" before those of the validation data.
+            Loss and metrics of the epoch by name, with the prefix "val_" for validation data.
         """
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """After each batch.
+        """Called after each batch.
 
         Parameters
         ----------
         batch : int
-            Counted from 0 in its epoch. For errors see `Callback`.
+            Index of the batch in its epoch, from 0.
         logs : dict of str to float
-            The batch's own loss and metrics by name.
+            Loss and metrics of the batch by name.
         """
 
 
@@ -118,11 +118,11 @@ _INSTEAD = {
     "on_predict_begin": "write what it does around the call of Network.predict",
     "on_predict_end": "write what it does around the call of Network.predict",
 }
-"""What to write in place of Keras's other methods."""
+"""What to use instead of Keras's other methods."""
 
 
 def as_callbacks(given: Any) -> tuple[Callback, ...]:
-    """The callbacks that `Trainer.fit` was given: None, one, or any number. Each of their methods is called."""
+    """The callbacks passed to `Trainer.fit`: none, one, or an iterable. Their methods are checked."""
     callbacks = () if given is None else tuple(given) if isinstance(given, Iterable) else (given,)
     for callback in callbacks:
         if not isinstance(callback, Callback):
@@ -137,46 +137,38 @@ def as_callbacks(given: Any) -> tuple[Callback, ...]:
 
 
 def runs_by_batch(callback: Callback) -> bool:
-    """Whether `on_batch_end` is the callback's own, of its class or set on the object."""
+    """Whether `on_batch_end` is overridden, by the class or on the object."""
     return getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
 
 
 class EarlyStopping(Callback):
-    """Stop when a figure no longer gets better, and go back to the best parameters.
+    """Stop when a quantity no longer improves, and restore the best parameters.
 
     Parameters
     ----------
     monitor : str, default "val_loss"
         Name in the history.
     patience : int, default 5
-        Epochs in a row without improvement that are waited for, 0 or more; one more ends the run.
+        Number of consecutive epochs without improvement that are tolerated; one more ends the run.
     min_delta : float, default 0
-        A change counts as better if it is larger than this, at least 0.
+        Changes must exceed this to count as an improvement.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether less or more is better; "auto" means more for names that end in "accuracy" and less for losses. Other
-        figures need a mode.
+        Whether lower or higher is better; "auto" means higher for names that end in "accuracy" and lower for losses,
+        and is an error for others.
     restore_best_weights : bool, default True
-        At the end of the run, also where it was not stopped, set the network to the parameters of the best epoch. An
-        exception or Ctrl-C leaves it as the last step did.
+        Set the network to the parameters of the best epoch at the end of the run, even if it was not stopped early.
+        After an exception or Ctrl-C, it stays as after the last step.
 
     Attributes
     ----------
     best_epoch : int or None
-        Number of the best epoch, counted from 0.
+        Index of the best epoch.
     best : float
-        The figure of that epoch; infinite before the first.
-
-    Raises
-    ------
-    ValueError
-        If `mode` is unknown or missing, or `patience` or `min_delta` is out of range. From `fit`, if an epoch has no
-        figure of that name, such as "val_loss" without validation data.
-    TypeError
-        If `monitor` is not a name, `patience` not an integer or `min_delta` not a real number.
+        Value of the quantity in that epoch; infinite before the first.
 
     Notes
     -----
-    NaN is never better. Each improvement copies the parameters. The optimiser's state is not set back.
+    NaN is never an improvement. Each improvement copies the parameters. The optimizer's state is not restored.
 
     References
     ----------
@@ -187,7 +179,7 @@ class EarlyStopping(Callback):
     >>> import nnfast as nf
     >>> from nnfast import callbacks, layers
     >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
-    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0))  # a rate of 0: nothing gets better
+    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0))  # with a rate of 0, nothing improves
     >>> stop = callbacks.EarlyStopping("loss", patience=2)
     >>> trainer.fit([[1.0]], [[2.0]], epochs=100, batch_size=1, callbacks=[stop]).epoch, stop.best_epoch
     ([0, 1, 2, 3], 0)
@@ -232,23 +224,16 @@ class EarlyStopping(Callback):
 
 
 class TerminateOnCondition(Callback):
-    """Stop when a figure is small enough, or no longer changes.
+    """Stop when a quantity is small enough, or no longer changes.
 
     Parameters
     ----------
     monitor : str, default "loss"
         Name in the history.
     below : float, optional
-        Stop once the figure is less than this.
+        Stop once the quantity is less than this.
     min_change : float, optional
-        Stop once it differs from the last epoch's by no more than this, at least 0.
-
-    Raises
-    ------
-    ValueError
-        If both are missing or one is out of range. From `fit`, if an epoch has no figure of that name.
-    TypeError
-        If one is no real number, or `monitor` no name.
+        Stop once it differs from that of the previous epoch by at most this.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Checkpoints: a network's file, with the optimiser's state and the progress of the training beside it."""
+"""Checkpoints: network files that also contain the optimizer's state and the progress of training."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ __all__ = ["load_trainer", "save_trainer"]
 
 _FREE_BYTES = 2**28
 _BYTES_OF_A_BYTE = 64
-"""What a training step may take by default: so much, or so many times the file's size where that is more."""
+"""Default limit of the memory of a training step: this much, or this many times the file's size if that is more."""
 _MAX_EPOCHS = 2**31
-"""The order of rows of each epoch has its own stream of random numbers."""
+"""Bounded because each epoch has its own stream of random numbers for the order of rows."""
 
 
 def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
@@ -114,7 +114,7 @@ def _description_of_head(head: Head) -> dict[str, Any]:
 
 
 def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the trainer. Files of earlier versions have one loss."""
+    """Arguments of the trainer. Files of earlier versions have a single loss."""
     if "heads" not in training:
         measured = [metrics.from_description(item, own) for item in training.get("metrics", [])]
         return {"loss": losses.get(mapping(training, "loss"), own), "metrics": measured}
@@ -138,7 +138,7 @@ def _gradient_callback(name: Any, own: Mapping[str, Any]) -> Any:
 
 
 def _require_room(network: Network, most: int) -> None:
-    """The tensors of one row, which an architecture may ask for whatever the file's size, and their gradients."""
+    """Limit the memory of the tensors of one row and their gradients, which does not depend on the size of the file."""
     _, shapes, _ = network.architecture.infer()
     needed = 2 * sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
     if needed > most:
@@ -164,7 +164,7 @@ def _read_state(file: File, trainer: Trainer) -> None:
 
 
 def _steps(stored: Any, trainer: Trainer) -> dict[str, int]:
-    """Number of steps that each parameter has made; files without them count as if none had ever been frozen."""
+    """Number of steps of each parameter; files without them are treated as if no parameter had ever been frozen."""
     names = list(trainer.plan.steps)
     if stored is None:
         return dict.fromkeys(names, trainer.iteration)
@@ -198,7 +198,7 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
 
 
 def _parts(network: Network, vector: Array) -> dict[str, Array]:
-    """Views of a vector that is laid out as the parameters are, by parameter."""
+    """Views of a vector with the layout of the parameters, by parameter."""
     flat = network.flat()
     parts = {}
     for name, view in network.parameters.items():

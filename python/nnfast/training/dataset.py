@@ -1,4 +1,4 @@
-"""Data for training: rows with targets and weights, checked once and in the core's form."""
+"""Data for training: rows with targets and weights, checked and in the core's form."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["ArrayDataset", "Dataset", "as_dataset"]
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What `Trainer.fit` and `Trainer.evaluate` take in place of arrays: rows that are produced on demand.
+    """Accepted by `Trainer.fit` and `Trainer.evaluate` in place of arrays: produces rows on demand.
 
     Examples
     --------
-    Squares of the row numbers, computed 1000 rows at a time:
+    Squares of the row indices, computed 1000 rows at a time:
 
     >>> import numpy as np
     >>> import nnfast as nf
@@ -42,29 +42,29 @@ class Dataset(Protocol):
     """
 
     def __len__(self) -> int:
-        """Number of rows of an epoch."""
+        """Number of rows in an epoch."""
         ...
 
     def take(self, rows: Array) -> Any:
-        """The first of the rows with these numbers.
+        """The rows with the given indices, or only the first of them.
 
         Parameters
         ----------
         rows : ndarray of int64
-            Row numbers in the order in which they are wanted. If not all of them are returned, the number returned must
-            be a multiple of the batch size.
+            Row indices in order. If not all of these rows are returned, their number must be a multiple of the batch
+            size.
 
         Returns
         -------
         (x, y) or (x, y, sample_weight)
-            As `Trainer.fit` takes them.
+            In the form accepted by `Trainer.fit`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayDataset:
-    """Checked rows with targets and weights, in the core's form, and the targets as the caller gave them."""
+    """Checked rows, targets and weights in the core's form, and the targets as passed by the caller."""
 
     x: Any
     """An array, or a list of them for several inputs."""
@@ -85,7 +85,7 @@ class ArrayDataset:
         sample_weight: Any = None,
         class_weight: Mapping[Any, float] | None = None,
     ) -> ArrayDataset:
-        """Check what a caller gave."""
+        """Check data from a caller."""
         rows = network.as_rows(x)
         count = number_of_rows(rows)
         given = heads.split_targets(y)
@@ -113,11 +113,11 @@ class ArrayDataset:
         return number_of_rows(self.x)
 
     def chunk(self, rows: Array, batch_size: int) -> tuple[ArrayDataset, Array]:
-        """Arrays, and where in them the first of these rows are: here, all."""
+        """Arrays, and the positions of the first of these rows in them: here, of all rows."""
         return self, rows
 
     def split(self, share: float, heads: Heads) -> tuple[ArrayDataset, ArrayDataset]:
-        """Split off the last rows, this share of all."""
+        """Split off the given fraction of rows at the end."""
         rows = len(self)
         cut = rows - int(rows * share)
         if not 0 < cut < rows:
@@ -136,7 +136,7 @@ class ArrayDataset:
 
 
 class _ProducedDataset:
-    """Rows of a user's `Dataset`, checked as they come."""
+    """Rows of a user-defined `Dataset`, checked when they are produced."""
 
     def __init__(self, network: Network, heads: Heads, source: Dataset) -> None:
         self._network = network
@@ -174,7 +174,7 @@ def as_dataset(
     sample_weight: Any = None,
     class_weight: Mapping[Any, float] | None = None,
 ) -> AnyDataset:
-    """Arrays, or a `Dataset` in the place of x, as the fit loop and `evaluate` read them."""
+    """Data for the fit loop and `evaluate`, from arrays or from a `Dataset` passed as x."""
     if not isinstance(x, Dataset) or hasattr(x, "__array__"):
         return ArrayDataset.of(network, heads, x, y, sample_weight, class_weight)
     if y is not None or sample_weight is not None or class_weight is not None:

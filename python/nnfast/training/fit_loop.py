@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["FitLoop", "Position"]
 
 _CHUNK_SECONDS = 0.1
-"""How long the core trains before it returns for Ctrl-C and the progress bar."""
+"""Time in seconds after which the core returns, for Ctrl-C and the progress bar."""
 _ORDER_STREAM = 1 << 31
-"""First stream of random numbers for the order of rows; streams below draw parameters."""
+"""First stream of random numbers for the order of rows; smaller ones are for parameters and layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in an epoch training stands, so that an interrupted epoch can be continued with the same bits."""
+    """Progress within an epoch, so that an interrupted epoch can be continued with the same bits."""
 
     epoch: int
     rows: int
@@ -40,11 +40,11 @@ class Position:
 
     @property
     def batches(self) -> int:
-        """Number of batches that have been trained."""
+        """Number of batches trained."""
         return int(self.tally[0, 0])
 
     def describe(self, iteration: int) -> dict[str, Any]:
-        """As a checkpoint keeps it; `start` is the iteration that the epoch began with."""
+        """Description for checkpoints; `start` is the iteration at the beginning of the epoch."""
         return {
             "epoch": self.epoch,
             "rows": self.rows,
@@ -55,7 +55,7 @@ class Position:
 
     @classmethod
     def restore(cls, description: Mapping[str, Any], iteration: int) -> Position:
-        """The position that `describe` gave."""
+        """Position from the output of `describe`."""
         totals = [iteration - description["start"], *description["totals"]]
         tally = np.array([totals, np.zeros(len(totals))])
         return cls(description["epoch"], description["rows"], description["batch_size"], tally)
@@ -118,10 +118,10 @@ class FitLoop:
         return order[: rows - rows % self.batch_size] if self.drop_last else order
 
     def _position(self) -> Position:
-        """The place where an interrupted epoch on such data stopped, or the start of a new one.
+        """The position at which an interrupted epoch on such data stopped, or the start of a new epoch.
 
-        A position of another epoch is over. So that Ctrl-C may come between any two lines, completing an epoch is one
-        assignment, that of `Trainer.epoch`.
+        Positions of other epochs are obsolete. So that Ctrl-C may come between any two lines, completing an epoch is a
+        single assignment, that of `Trainer.epoch`.
         """
         trainer, old = self.trainer, self.trainer.position
         wanted = trainer.epoch, len(self.data), self.batch_size
@@ -147,7 +147,7 @@ class FitLoop:
         trainer, data, size = self.trainer, self.data, self.batch_size
         count = -(-len(order) // size)
         rates = trainer.optimizer.rates(trainer.iteration, count - position.batches)
-        first, rows = position.batches, order[:0]  # the chunk's first batch, and its rows
+        first, rows = position.batches, order[:0]  # the first batch of the chunk, and its rows
         while (before := position.batches) < count:
             if self.by_batch:
                 rates = trainer.optimizer.rates(trainer.iteration, 1)

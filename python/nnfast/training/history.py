@@ -1,4 +1,4 @@
-"""What a training run leaves behind."""
+"""The history of a training run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,16 @@ __all__ = ["History"]
 
 
 class History(Mapping[str, list[float]]):
-    """Loss and metrics by epoch: ``history["val_loss"]`` is a list with a number per epoch.
+    """Loss and metrics by epoch: ``history["val_loss"]`` is a list with one number per epoch.
 
     Attributes
     ----------
     history : dict of str to list of float
-        "loss", the metrics by name, and each again with "val_" for validation data.
+        "loss", the metrics by name, and all of them with the prefix "val_" for validation data.
     epoch : list of int
-        Numbers of the epochs, counted from 0.
+        Indices of the epochs, from 0.
     seconds : list of float
-        Wall time of each epoch, validation included.
-
-    Raises
-    ------
-    KeyError
-        From ``history[name]`` for an unknown name; the text gives the known ones.
+        Wall time of each epoch, including validation.
 
     Examples
     --------
@@ -42,12 +37,12 @@ class History(Mapping[str, list[float]]):
         self.seconds: list[float] = []
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Append one epoch; `Trainer.fit` does. It checks nothing and has no errors of its own.
+        """Append an epoch; called by `Trainer.fit`.
 
         Parameters
         ----------
         epoch : int
-            Its number.
+            Index of the epoch.
         logs : dict of str to float
             Loss and metrics by name.
         seconds : float
@@ -59,17 +54,7 @@ class History(Mapping[str, list[float]]):
             self.history.setdefault(name, []).append(value)
 
     def to_dataframe(self) -> Any:
-        """A pandas DataFrame with a row per epoch and a column per name.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Its index is `epoch`.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
+        """A pandas DataFrame with one row per epoch, indexed by `epoch`, and one column per name. Requires pandas.
 
         Examples
         --------

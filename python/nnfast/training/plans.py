@@ -1,4 +1,4 @@
-"""What a trainer asks of its plan, and hands on to the next one."""
+"""How a trainer creates plans and passes its progress from one to the next."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nnfast.network import Network
 __all__ = ["continue_from", "progress_of", "smallest_capacity"]
 
 _SMALLEST_CAPACITY = 32
-"""Rows for which a plan is made at least, so that evaluation is quick beside training with tiny batches ..."""
+"""Minimum capacity of a plan in rows, so that evaluation is fast even when training uses tiny batches ..."""
 _SMALLEST_BYTES = 1 << 24
-"""... but no more than fit with all their tensors in so much memory, or one: large rows keep the cores busy anyway."""
+"""... but at most the rows whose tensors fit in this much memory, or one: large rows keep the cores busy anyway."""
 
 
 def progress_of(plan: _core.Plan) -> dict[str, Any]:
-    """What an optimiser has counted and kept, which another plan can go on from."""
+    """State and counters of an optimizer, from which another plan can continue."""
     return {"iteration": plan.iteration, "steps": plan.steps, "state": plan.state()}
 
 
@@ -31,7 +31,7 @@ def continue_from(plan: _core.Plan, progress: Mapping[str, Any]) -> None:
 
 
 def smallest_capacity(network: Network) -> int:
-    """Rows for which the first plan of a network is made."""
+    """Capacity, in rows, of the first plan of a network."""
     _, shapes, _ = network.architecture.infer()
     row = sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
     return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))

@@ -1,4 +1,4 @@
-"""What `Trainer.fit` shows while it runs."""
+"""Progress display of `Trainer.fit`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any
 __all__ = ["Progress"]
 
 _BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} {remaining}{postfix}"
-"""With a loss and a metric this leaves 20 of 80 columns to the bar."""
+"""With a loss and a metric, this leaves 20 of 80 columns for the bar."""
 
 
 class Progress:
-    """Shows a run on standard error: on a terminal a bar and then a line for each epoch, elsewhere the lines alone.
+    """Shows progress on standard error: on a terminal a bar and then a line per epoch, elsewhere only the lines.
 
-    In a notebook the bars stay and need no lines. A stream that is missing or fails shows nothing; training goes on.
+    In notebooks, bars stay visible and replace the lines. If the stream is missing or fails, nothing is shown and
+    training continues.
 
     Parameters
     ----------
     show : bool or None
-        True draws bars also where nobody may look, False nothing at all.
+        True shows bars even without a terminal, False shows nothing.
 
     Examples
     --------
@@ -39,7 +40,7 @@ class Progress:
 
     @contextlib.contextmanager
     def epoch(self, title: str, batches: int) -> Iterator[Progress]:
-        """Show an epoch of so many batches, and its line once it has ended well."""
+        """Show an epoch with the given number of batches, and its line if it finishes successfully."""
         if self._draws:
             from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
@@ -53,12 +54,12 @@ class Progress:
                 self._bar.close()
                 self._bar = None
         if self._stream is not None and not self._in_notebook:
-            # What watches a training, such as `head`, may go away before it ends.
+            # A reader of the stream, such as `head`, may exit before training ends.
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 print(f"{title}: {_text(self._logs)}", file=self._stream, flush=True)
 
     def update(self, batches: int, logs: Mapping[str, float]) -> None:
-        """Move on by `batches` and show `logs`."""
+        """Advance by `batches` and show `logs`."""
         self._logs = logs
         if self._bar is not None and (batches or self._in_notebook):
             self._bar.set_postfix_str(_text(logs), refresh=batches == 0)
@@ -70,7 +71,7 @@ def _text(logs: Mapping[str, float]) -> str:
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Whether `stream` is a terminal; a closed one, or one that knows no terminals, is none."""
+    """Whether `stream` is a terminal; False if it is closed or does not say."""
     try:
         return bool(stream.isatty())
     except (AttributeError, ValueError):

@@ -28,64 +28,56 @@ if TYPE_CHECKING:
 __all__ = ["Trainer"]
 
 _FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
-"""Attributes that a plan is made of: another value would have no effect."""
+"""Attributes that are built into the plan: assigning to them would have no effect."""
 _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting")
-"""Attributes that copies do not take over. Each `fit` is given its augmentation."""
+"""Attributes that are not copied. The augmentation is passed to each `fit`."""
 
 
 @with_hints(TRAINER)
 class Trainer:
-    """Trains a network: loss, optimiser and metrics, and the optimiser's state.
+    """Trains a network with losses, an optimizer and its state, and metrics.
 
     Parameters
     ----------
     network : Network
-        Its parameters change in place.
+        Trained in place.
     loss : str or Loss, or list or dict of them
-        "mse", "half_squared_error", "mae", "sum_absolute_error", "huber", "binary_cross_entropy", "cross_entropy", or
-        an object of `nnfast.losses`. With several outputs one for all, a list with one each, or a dict by name; None,
-        or a missing key, for outputs without a loss.
+        Names or objects from `nnfast.losses`. With several outputs, one for all, a list with one each, or a dict by
+        name; None, or a missing key, for outputs without a loss.
     loss_weights : list or dict of float, optional
-        What the losses of several outputs are multiplied by in their sum, which is minimized; 1 by default.
+        Weights of the losses of several outputs in their sum, which is minimized; 1 by default.
     optimizer : str or Optimizer, default "adam"
+        A name or an object from `nnfast.optimizers`.
     metrics : sequence of str, Loss or callable, optional
-        "accuracy", losses, and functions (y_true, y_pred) -> float, which only evaluation and validation run; see
-        `nnfast.metrics`. With several outputs a list with the metrics of each, or a dict by name.
+        "accuracy", losses, or functions (y_true, y_pred) -> float, which only evaluation and validation call; see
+        `nnfast.metrics`. With several outputs, a list with the metrics of each, or a dict by name.
     shards : int, default 1
-        Number of parts into which each batch is cut. The gradient is the sum of theirs in one fixed binary tree, so
-        that where and when a shard is computed changes no bit. Batch normalization uses the statistics of each shard;
-        moving averages follow their mean.
+        Number of parts into which each batch is divided. The gradient is the sum of those of the shards in a fixed
+        binary tree, so the bits do not depend on where and when a shard is computed. Batch normalization uses the
+        statistics of each shard; moving averages follow their mean.
     micro_batch_size : int, optional
-        Compute each batch, or each shard, in steps of at most so many rows and add up their gradients: the memory of
-        a small batch, and up to rounding and batch statistics the gradient of a large one.
+        Process each batch, or each shard, in parts of at most this many rows and add their gradients: this needs the
+        memory of a small batch and gives, up to rounding and batch statistics, the gradient of a large one.
     gradient_callback : callable, optional
-        Called in each step with a dict of gradients by parameter name, before decay and clipping; it may change the
-        arrays in place.
+        Called in each step with a dict of gradients by parameter name, before decay and clipping; may change the arrays
+        in place.
 
     Attributes
     ----------
     network : Network
     loss : Loss, or list or dict of them
     optimizer : Optimizer
-        ``trainer.optimizer.learning_rate = .01`` may be set at any time.
+        ``trainer.optimizer.learning_rate`` may be set at any time.
     epoch : int
         Number of completed epochs.
     stop_training : bool
-        Set by a callback to end `fit`.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, two metrics of one name, or a loss that does not fit the network's output; the text says
-        what to change.
-    TypeError
-        If an argument is of another type, such as a class where an object belongs.
+        Set by callbacks to end `fit`.
 
     Notes
     -----
-    The same seed, data and calls give the same bits, for any number of threads. Freezing parameters of the network
-    takes effect with the next step. A trainer can be pickled and copied with `copy.deepcopy`, the network and the
-    optimiser's state with it; the copy trains on with the same bits.
+    The same seed, data and calls give the same bits for any number of threads. Freezing parameters of the network takes
+    effect with the next step. Trainers can be pickled and copied with `copy.deepcopy`, including the network and the
+    optimizer's state; the copy continues with the same bits.
 
     Examples
     --------
@@ -176,10 +168,10 @@ class Trainer:
     def _make_plan(
         self, capacity: int, augmentation: Augmentation | None, progress: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a plan that goes on from the progress of another.
+        """Make a plan that continues from the progress of another.
 
-        Whatever interrupts this, the next step makes a plan again: that of the version None is out of date. To assign
-        through ``vars(self)`` at once would make the attributes slower to read from then on.
+        If this is interrupted, the next step makes a new plan, because the version None is always out of date.
+        Assigning all attributes at once through ``vars(self)`` would make them slower to read from then on.
         """
         version = self.network.version
         plan = self.network.plan(
@@ -202,32 +194,32 @@ class Trainer:
         self._version = version
 
     def require_plan(self, rows: int) -> None:
-        """Make a new plan, with the optimiser's state, if the present one is too small or parameters were frozen."""
+        """Make a new plan, with the optimizer's state, if the current one is too small or outdated by freezing."""
         self._require(rows, self._augmentation)
 
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
-        """`require_plan`, also if images are to be changed in another way."""
+        """`require_plan`, also if the augmentation has changed."""
         rows = self._rows_of_pass(rows)
         if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
             self._make_plan(max(rows, self._capacity), augmentation, progress_of(self.plan))
 
     def _rows_of_pass(self, rows: int) -> int:
-        """How many rows of a batch go through the network at once."""
+        """Number of rows of a batch that pass through the network at once."""
         shard = -(-rows // self.shards)
         return shard if self.micro_batch_size is None else min(shard, self.micro_batch_size)
 
     # ---- training --------------------------------------------------------------
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Make one step and return the batch's loss before it.
+        """Make one step and return the loss of the batch before it.
 
         Parameters
         ----------
         x : array_like (N, *input_shape)
         y : array_like (N, ...)
-            As the loss wants them: of the output's shape, or class numbers.
+            Targets of the output's shape, or class indices, depending on the loss.
         sample_weight : array_like (N,), optional
-            At least 0; the loss is sum_i weight_i value_i / N.
+            0 or larger; the loss is sum_i weight_i value_i / N.
 
         Returns
         -------
@@ -235,17 +227,15 @@ class Trainer:
 
         Raises
         ------
-        ValueError, TypeError
-            For arrays that do not fit, or a learning rate function that gives no rate; nothing has changed then.
         RuntimeError
-            If the loss, a gradient or an updated parameter is not finite; parameters and optimiser are as before.
+            If the loss, a gradient or an updated parameter is not finite; parameters and optimizer are then unchanged.
 
         Notes
         -----
-        Arrays in the core's form (C-contiguous; x uint8 or the network's dtype; y the network's dtype, or class
-        numbers as uint8, int32 or int64) are used as they are, others are cast first. Whether soft targets lie from 0
-        to 1, which `fit` and `evaluate` check, is not looked at in arrays of that form: for a small
-        network it would cost more than the step.
+        Arrays in the core's form (C-contiguous; x uint8 or the network's dtype; y the network's dtype, or class indices
+        as uint8, int32 or int64) are not copied; others are converted. For arrays in that form, it is not checked that
+        soft targets are in [0, 1], as `fit` and `evaluate` do: for a small network, the check would take longer than
+        the step.
 
         Examples
         --------
@@ -257,7 +247,7 @@ class Trainer:
         (0.5, 0.0)
         """
         if self._version == self.network.version:
-            # None where the arguments are no such arrays, or the rate is a function.
+            # None if the arguments are not such arrays, or the rate is a function.
             loss = self._train_step_if_fits(x, y, sample_weight, self.optimizer.learning_rate)
             if loss is not None:
                 return loss
@@ -267,22 +257,20 @@ class Trainer:
             return self.plan.train_step(*batch.core, self.optimizer.rate(self.plan.iteration))
 
     def apply_gradients(self, gradients: Mapping[str, ArrayLike]) -> None:
-        """Make one step of the optimizer with gradients that were computed elsewhere.
+        """Make one optimizer step with gradients computed elsewhere.
 
-        Decay, clipping and the learning rate are those of the optimizer, and the step counts as one of training.
+        Decay, clipping and the learning rate are those of the optimizer, and the step counts like one of training.
 
         Parameters
         ----------
         gradients : mapping of str to array_like
-            One of the parameter's shape for each name in ``network.trainable``, such as `Network.vjp` and
-            `Network.loss_and_gradients` return.
+            A gradient for each name in ``network.trainable``, as returned by `Network.vjp` and
+            `Network.loss_and_gradients`.
 
         Raises
         ------
-        ValueError
-            If a gradient is missing, not finite, of another shape, or that of a frozen parameter; nothing has changed.
         RuntimeError
-            If an updated parameter is not finite; all is as before.
+            If an updated parameter is not finite; parameters and optimizer are then unchanged.
 
         Examples
         --------
@@ -318,38 +306,38 @@ class Trainer:
         drop_last: bool = False,
         initial_epoch: int = 0,
     ) -> History:
-        """Train for some epochs.
+        """Train for a number of epochs.
 
         Parameters
         ----------
         x : array_like (N, *input_shape), or list or dict of them, or Dataset
-            With several inputs a list in their order or a dict by name. A `training.Dataset` produces rows on demand.
+            With several inputs, a list in their order or a dict by name. A `training.Dataset` produces rows on demand.
         y : array_like (N, ...), or list or dict of them
             Likewise for outputs; not with a Dataset.
         epochs : int
-            Number of the last epoch: those from `initial_epoch` to ``epochs - 1`` run.
+            Epochs `initial_epoch` to ``epochs - 1`` are run.
         batch_size : int, default 32
-            More than there are training rows means all of them.
+            At most the number of training rows is used.
         shuffle : bool, default True
-            Take the rows in another order each epoch, which follows from the network's seed and the trainer's `epoch`.
+            Shuffle the rows in each epoch; the order is a function of the network's seed and the trainer's `epoch`.
         validation_data : (x, y), (x, y, sample_weight) or Dataset, optional
             Evaluated after each epoch.
         validation_split : float, default 0
-            Share of the last rows that is set apart as validation data; 0 <= validation_split < 1.
+            Fraction of the rows, taken from the end, to use as validation data; 0 <= validation_split < 1.
         sample_weight : array_like (N,), or list or dict of them, optional
-            With several outputs one for all, or one each.
+            With several outputs, one for all, or one each.
         class_weight : dict of int to float, optional
-            Weight by class number; others weigh 1. Multiplied with `sample_weight`.
+            Weights by class index, 1 for other classes; multiplied with `sample_weight`.
         augmentation : nnfast.data.Augmentation, optional
-            Random changes of the images (H, W, C) of each batch; not of validation data.
+            Random transformations of the images (H, W, C) of each batch, but not of validation data.
         callbacks : Callback or iterable of Callback, optional
         progress : bool, optional
-            Show a bar and a line per epoch, on standard error. None shows the bar on a terminal and in notebooks alone,
-            False nothing.
+            Show a progress bar and a line per epoch on standard error. None shows the bar only on terminals and in
+            notebooks, False nothing.
         drop_last : bool, default False
-            Leave out the last batch of an epoch if it is short.
+            Omit the last batch of an epoch if it is incomplete.
         initial_epoch : int, default 0
-            From `epochs` on, no epoch runs.
+            Index of the first epoch.
 
         Returns
         -------
@@ -357,22 +345,20 @@ class Trainer:
 
         Raises
         ------
-        ValueError, TypeError
-            For data or options that do not fit; nothing has changed then.
         RuntimeError
-            If the loss, a gradient or an updated parameter becomes not finite; the network and the optimiser keep the
-            last good state. Or if the trainer is at work in another `fit`, such as the one that runs the callback that
-            calls this.
-        Exception
-            Whatever a callback, a metric or a custom loss or layer raises; the network stays as the last step left it.
+            If the loss, a gradient or an updated parameter is not finite; network and optimizer then keep their last
+            valid state. Also if another `fit` of the trainer is running, for example the one that called the current
+            callback.
 
         Notes
         -----
-        The data are checked once. Arrays in the core's form (see `train_on_batch`) are used in place; others are cast
-        once, as a whole. The random numbers of an augmentation follow from the network's seed, the step and the image's
-        place in the batch; it is not part of a checkpoint, so pass it to `fit` again after `resume`. Ctrl-C leaves the
-        network as after the last completed step; the next `fit` on as many rows with the same batch size first
-        completes the interrupted epoch, with the bits of an uninterrupted run.
+        Data are checked once. Arrays in the core's form (see `train_on_batch`) are not copied; others are converted as
+        a whole. The random numbers of an augmentation are a function of the network's seed, the step and the position
+        in the batch. The augmentation is not part of a checkpoint: pass it to `fit` again after `resume`.
+
+        Exceptions from callbacks, metrics and custom layers or losses propagate, and the network stays as after the
+        last step. The same holds for Ctrl-C; the next `fit` with the same number of rows and batch size first completes
+        the interrupted epoch, with the bits of an uninterrupted run.
 
         Examples
         --------
@@ -428,7 +414,7 @@ class Trainer:
             return loop.run(first, count)
 
     def _lock(self) -> threading.Lock:
-        """Held by a `fit` at work. A process that another thread forks in the meantime has a lock of its own."""
+        """Held by a running `fit`. A process forked by another thread in the meantime has its own lock."""
         if self._fitting[0] != os.getpid():
             self._fitting = os.getpid(), threading.Lock()
         return self._fitting[1]
@@ -437,25 +423,19 @@ class Trainer:
 
     @named_arguments
     def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
-        """Loss and metrics on data, without dropout and with the moving averages of batch normalisation.
+        """Loss and metrics on data, without dropout and with the moving averages of batch normalization.
 
         Parameters
         ----------
         x : array_like (N, *input_shape)
         y : array_like (N, ...)
         sample_weight : array_like (N,), optional
-            Weighs the loss, as in `train_on_batch`, and not the metrics.
+            Weights for the loss, as in `train_on_batch`, but not for the metrics.
 
         Returns
         -------
         dict of str to float
-            "loss" and the metrics by name; infinity or NaN where the network's output is so, "accuracy" NaN where an
-            output is NaN.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For arrays that do not fit. What a function among the metrics raises is passed on.
+            "loss" and the metrics by name. They are infinity or NaN if the outputs are.
 
         Examples
         --------
@@ -470,7 +450,7 @@ class Trainer:
         return self.evaluate_dataset(as_dataset("evaluate", self.network, self.heads, x, y, sample_weight))
 
     def evaluate_dataset(self, data: AnyDataset) -> dict[str, float]:
-        """`evaluate` on data that are already checked."""
+        """`evaluate` on data that have been checked."""
         rows, done = np.arange(len(data)), 0
         totals = np.zeros(self.plan.totals_size)
         in_python: list[tuple[int, dict[str, float]]] = []
@@ -494,34 +474,32 @@ class Trainer:
         return self.heads.evaluate_in_python([np.asarray(given) for given in data.y_given], predictions)
 
     def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
-        """Losses and the core's metrics by name, from their totals over so many rows."""
+        """Losses and the core's metrics by name, from their totals over the given number of rows."""
         return dict(zip(self.heads.log_names, self.plan.results_of(totals, rows), strict=True))
 
     # ---- checkpoints -------------------------------------------------------------
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Write network, loss, optimiser with its state, and progress to a safetensors file, atomically.
+        """Write network, loss, optimizer with its state, and progress to a safetensors file, atomically.
 
-        Training goes on from the file with the bits of a run without interruption, even in the middle of an epoch.
+        Resumed training gives the bits of an uninterrupted run, even from the middle of an epoch.
 
         Parameters
         ----------
-        path : str or path
+        path : str or path-like
 
         Raises
         ------
-        OSError
-            If the file cannot be written; one that stood there before is then unharmed.
         TypeError, ValueError
-            If an option of a custom layer, loss or schedule is nothing that JSON knows, such as an array or NaN; two
-            custom classes or functions have one name; or a number is not finite.
+            If an option of a custom layer, loss or schedule cannot be stored as JSON, two user-defined classes or
+            functions have the same name, or a number is not finite.
         AttributeError
-            If such a class does not keep an argument of its constructor as an attribute.
+            If a user-defined class does not store a constructor argument as an attribute.
 
         Notes
         -----
-        Functions (learning rates, metrics) and custom classes are stored by name alone; `resume` needs them. A function
-        without a name of its own, such as a lambda, gets a warning.
+        Functions (learning rates, metrics) and user-defined classes are stored by name only, and `resume` needs them.
+        Functions without a usable name, such as lambdas, cause a warning.
 
         Examples
         --------
@@ -547,17 +525,18 @@ class Trainer:
         custom_objects: Mapping[str, Any] | None = None,
         max_bytes: int | None = None,
     ) -> Trainer:
-        """The trainer, with its network, that `save_checkpoint` wrote.
+        """Read a trainer and its network from a checkpoint written by `save_checkpoint`.
 
         Parameters
         ----------
-        path : str or path
+        path : str or path-like
         custom_objects : dict, optional
-            By name: classes of custom layers, initialisers, losses, metrics, optimisers and schedules, and functions
-            used as metric or learning rate.
+            By name: user-defined layers, initializers, losses, metrics, optimizers and schedules, and functions used as
+            metrics or learning rates.
         max_bytes : int, optional
-            Most memory that the tensors of one row, with their gradients, may take. By default 256 MiB, or 64 times the
-            file's size where that is more: a small file may describe a network that takes all memory there is.
+            Maximum memory for the tensors of one row and their gradients; by default 256 MiB, or 64 times the size of
+            the file if that is more. It is limited because a small file may describe a network that needs any amount of
+            memory.
 
         Returns
         -------
@@ -566,10 +545,7 @@ class Trainer:
         Raises
         ------
         ValueError
-            If the file is damaged or is no checkpoint, needs something that `custom_objects` lacks, or asks for more
-            than `max_bytes`.
-        OSError
-            If the file cannot be opened.
+            If the file is damaged or not a checkpoint, `custom_objects` is incomplete, or `max_bytes` is exceeded.
 
         Examples
         --------
@@ -591,7 +567,7 @@ class Trainer:
 def _require_augmentation(augmentation: object) -> None:
     if augmentation is None:
         return
-    # Here, because most programs need no module of data.
+    # Imported here, because most programs do not need nnfast.data.
     from nnfast.data.augmentation import Augmentation
 
     if not isinstance(augmentation, Augmentation):
