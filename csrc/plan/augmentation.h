@@ -1,4 +1,4 @@
-// Augmentation as an option of a plan: a spec like a loss's or an optimizer's.
+// Data augmentation as an option of a plan, with a spec like that of a loss or an optimizer.
 #pragma once
 
 #include "ops/image/augment.h"
@@ -6,11 +6,11 @@
 
 namespace nnfast::plan {
 
-// Streams of random numbers below are those of nodes, those from 2^31 on of the order of rows.
+// Smaller stream numbers are those of nodes, those from 2^31 on are for the order of rows.
 constexpr uint32_t kAugmentationStream = 3u << 29;
 
 // For images of the given shape, which must be (H, W, C). Random numbers and the rescaling
-// afterwards are still to be set.
+// afterwards are set later.
 AugmentParams parse_augmentation(const NodeSpec& spec, const Shape& image);
 
 }  // namespace nnfast::plan

@@ -8,11 +8,12 @@
 
 namespace nnfast::plan {
 
-// The plan's own memory has one caller. A plan that another thread ran when the process forked is free in
-// the child: whatever a call reads there it writes first.
+// A plan's memory has one caller. A plan that another thread was running when the process forked is
+// free in the child: every call writes what it reads.
 class Busy {
  public:
-  // A step excludes the graph's other users, and so needs no exchange: only its own callbacks may come.
+  // A step excludes other users of the graph, so no atomic exchange is needed: only its own
+  // callbacks may call.
   enum class Others { come, are_excluded };
 
   Busy(std::atomic<uint32_t>& flag, const char* what, Others others = Others::come) : flag_(flag) {

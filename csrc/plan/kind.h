@@ -1,4 +1,5 @@
-// Kinds of nodes. Each file in nodes/ registers what it defines, so that a new kind is listed nowhere.
+// Kinds of nodes. Each file in nodes/ registers its kinds, so there is no list to edit for a new
+// one.
 #pragma once
 
 #include <memory>
@@ -11,32 +12,32 @@
 
 namespace nnfast::plan {
 
-// What the builder knows of a kind beside its ops. It knows no kind by name.
+// Properties of a kind that the builder needs. It knows no kind by name.
 enum class Trait : unsigned {
   none = 0,
-  input = 1 << 0,               // gets its numbers from outside
-  activation = 1 << 1,          // is nothing but the activation that its attributes name
-  ends_in_activation = 1 << 2,  // ends in the activation that its attributes name
+  input = 1 << 0,               // receives data from outside
+  activation = 1 << 1,          // consists only of the activation named by its attributes
+  ends_in_activation = 1 << 2,  // ends with the activation named by its attributes
   multiplies = 1 << 3,          // a matrix product, which can scale columns before its activation
-  scales_columns = 1 << 4,  // in prediction, a scale and a shift of each column: Op::column_scale
-  takes_relu = 1 << 5,      // does, by the attribute "activation", a ReLU that comes after it
-  max_pools = 1 << 6,       // takes the largest of several; does a ReLU too
-  rescales = 1 << 7,        // scale * x + offset, its attributes
-  noise = 1 << 8,           // passes its input on in prediction
+  scales_columns = 1 << 4,      // in prediction, scales and shifts each column: Op::column_scale
+  takes_relu = 1 << 5,          // applies a following ReLU itself, by the attribute "activation"
+  max_pools = 1 << 6,           // computes maxima; can apply a ReLU to them
+  rescales = 1 << 7,            // scale * x + offset, with these attributes
+  noise = 1 << 8,               // is the identity in prediction
 };
 constexpr Trait operator|(Trait a, Trait b) {
   return static_cast<Trait>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
 
-// What a kind of node is told, how it infers its shape and makes its op.
+// A kind of node: its attributes, shape inference and op.
 struct OpKind {
-  // Whether it has that trait, or one of those.
+  // Whether it has the trait, or one of the traits.
   bool is(Trait trait) const {
     return (static_cast<unsigned>(traits) & static_cast<unsigned>(trait)) != 0;
   }
 
   const char* name;
-  const char* attributes;  // as require_known() takes them
+  const char* attributes;  // in the format of require_known()
   Inference (*infer)(const NodeSpec& node, const std::vector<Shape>& inputs);
   std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
   std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
@@ -46,7 +47,7 @@ struct OpKind {
 // Names of all kinds.
 std::vector<std::string> op_names();
 const OpKind& find_op_kind(const NodeSpec& node);
-// Shape and parameters of a node whose attributes are all known.
+// Shape and parameters of a node, after checking that all its attributes are known.
 Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs);
 
 template <class T>

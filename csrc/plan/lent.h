@@ -1,4 +1,4 @@
-// A program's inputs and outputs on the caller's memory.
+// Inputs and outputs of a program in the caller's memory.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ void point_at(const std::vector<Tensor<T>*>& views, T* memory) {
   for (Tensor<T>* view : views) view->value = memory;
 }
 
-// Points the outputs at the caller's arrays; back at the arena also when a callback throws.
+// Points the outputs to the caller's arrays, and back to the arena, even if a callback throws.
 template <class T>
 class LentOutputs {
  public:

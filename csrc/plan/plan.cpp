@@ -33,7 +33,7 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
           options_.capacity);
   program_ = build_program(*graph_, options_, functions.layers);
   inputs_.emplace(layout(), program_.inputs, options_);
-  // A user's NumPy layer is not called more often than it must.
+  // User-defined NumPy layers are not called more often than necessary.
   if (functions.layers.empty()) {
     row_bytes_ = static_cast<index_t>(program_.arena.size() * sizeof(T) /
                                       static_cast<size_t>(options_.capacity));
@@ -81,7 +81,7 @@ void Plan<T>::require_optimizer(const char* where) const {
   if (!optimizer_) throw StateError(text(where, ": expected a plan with an optimizer, got none"));
 }
 
-// Wakes the workers ahead of a stretch of work that is worth sharing: operations, or parameters that
+// Wakes the workers before a series of operations that is worth sharing, or before parameters that
 // a pass over few rows only reads.
 template <class T>
 void Plan<T>::share_work(const Run& run, double passes) const {
@@ -92,7 +92,8 @@ void Plan<T>::share_work(const Run& run, double passes) const {
     wake_workers();
 }
 
-// Of a pass over all ops, at least: in units of about a nanosecond, as InterruptWatch takes it.
+// Lower bound for a pass over all ops, in units of about a nanosecond, as expected by
+// InterruptWatch.
 template <class T>
 double Plan<T>::cost_of_pass(const Run& run) const {
   constexpr double kOperationsPerUnit = 20, kOverhead = 1000;
@@ -134,9 +135,10 @@ void Plan<T>::backward(const Run& run) {
   }
 }
 
-// Rows of a prediction that go through all ops together: as many as leave their values in caches between
-// ops. Keras's convnet with 128 rows took 7.2 ms at once and 5.7 in passes of 8 (Zen 3, one thread); ResNet-20
-// 95.7 and 84.6. Each pass reads the parameters anew, and so is no smaller than they are.
+// Rows of a prediction that pass through all ops together: as many as keep their values in the
+// caches between ops. Keras's convnet with 128 rows took 7.2 ms at once and 5.7 in passes of 8 (Zen
+// 3, one thread); ResNet-20 95.7 and 84.6. Each pass reads all parameters, so it is not smaller
+// than they are.
 template <class T>
 index_t Plan<T>::rows_of_pass(index_t n) const {
   constexpr index_t kBytesOfThread = 3 << 19;
@@ -195,7 +197,7 @@ void Plan<T>::load(const Dataset<T>& data, const Batch& batch, const Run& run) {
   } else {
     inputs_->read(data.x, batch);
   }
-  // Rows that come by order were looked at as a whole beforehand.
+  // Rows that are read by an order have been checked as a whole.
   if (!batch.order) inputs_->template require_finite_batch<DataError>(data.x, batch);
 }
 
@@ -270,9 +272,10 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
                      double* tally) {
   require_steps_left();
   const Run run = new_run(batch.rows, true);
-  // Parameters that one processor updates travel to the others in the next step. For small networks
-  // that costs more than it gains. 784-128-10 with 32 rows, 20 million operations, took 137 us alone
-  // and 99 us on two threads of a Zen 4 processor; on a Zen 5, twice as fast, 74 and 78 us.
+  // Parameters updated by one processor must be transferred to the others in the next step, which
+  // costs small networks more than it gains. 784-128-10 with 32 rows, 20 million operations, took
+  // 137 us alone and 99 us on two threads of a Zen 4 processor; on a Zen 5, twice as fast, 74 and
+  // 78 us.
   constexpr double kOperationsWorthSharing = 10e6;
   const WorkAlone work_alone(3 * program_.cost * static_cast<double>(batch.rows) <
                              kOperationsWorthSharing);

@@ -1,5 +1,6 @@
-// Runs a compiled network: prediction, evaluation, optimiser steps. A plan has one caller at a time; plans of
-// one graph may predict and evaluate at once, and none beside a step (plan/use.h).
+// Runs a compiled network: prediction, evaluation, optimizer steps. A plan has one caller at a
+// time; plans of one graph may predict and evaluate concurrently, but not during a step
+// (plan/use.h).
 #pragma once
 
 #include <atomic>
@@ -24,17 +25,18 @@ class Plan {
  public:
   Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options, const UserFunctions<T>& functions);
 
-  // out: for each of the network's outputs (n, ...)
+  // out: (n, ...) for each output of the network
   void predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& out);
 
-  // One optimiser step on a batch of at most `capacity` rows; its loss. Where x, y, the loss, a gradient
-  // or what the update makes is not finite it throws, parameters and optimiser as before.
+  // One optimizer step on a batch of at most `capacity` rows; returns its loss. Throws, leaving
+  // parameters and optimizer unchanged, if x, y, the loss, a gradient or an updated value is not
+  // finite.
   double train_step(const Dataset<T>& batch, double learning_rate);
 
-  // Steps on the rows order[first], ..., one a learning rate, until `seconds` have passed. Once a step
-  // is made, its 1 and its totals are added to the first row of tally (2, 1 + totals) and written to
-  // the second: so the tally is right whatever ends the call. Only here are
-  // images augmented.
+  // Steps on the rows order[first], ..., one per learning rate, until `seconds` have passed. When a
+  // step is made, its 1 and its totals are added to the first row of tally (2, 1 + totals) and
+  // written to the second, so the tally is correct whatever ends the call. Only here are images
+  // augmented.
   void train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                      index_t first, index_t batch_size, const double* learning_rates, index_t steps,
                      double seconds, double* tally);
@@ -44,7 +46,7 @@ class Plan {
     return rows_of_part(rows, options_.shards, options_.micro_batch) <= options_.capacity;
   }
 
-  // An optimiser step by the gradients that stand in the program.
+  // An optimizer step by the gradients that stand in the program.
   void apply_gradients(double learning_rate);
 
   // Totals of losses and metrics, see Objective.

@@ -1,4 +1,5 @@
-// Plans for predictions: a call takes one, so that any number of threads may predict with one network at once.
+// Plans for predictions: a call takes one, so that any number of threads may predict with one
+// network concurrently.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +9,9 @@
 
 namespace nnfast::plan {
 
-// Keeps as many plans as were in use at once. Leases begin and end under a lock of the caller's, as the
-// interpreter's is: a lock or an exchange here would be a twentieth of a small network's prediction.
+// Keeps as many plans as were in use at the same time. Leases begin and end under a lock of the
+// caller, such as the GIL: another lock or atomic exchange would take a twentieth of a small
+// network's prediction.
 template <class T>
 class PlanPool {
  public:
@@ -18,7 +20,7 @@ class PlanPool {
   PlanPool(const PlanPool&) = delete;
   PlanPool& operator=(const PlanPool&) = delete;
 
-  // A plan for as long as it lives, for predictions of `rows` or any other number.
+  // A plan as long as the lease exists, for predictions of `rows` or any other number of rows.
   class Lease {
    public:
     Lease(PlanPool& pool, index_t rows) : pool_(pool), plan_(pool.take(rows)) {}
@@ -33,7 +35,8 @@ class PlanPool {
   };
 
  private:
-  // Rows that a plan takes at a time: enough to keep all cores busy, little enough to stay in the cache.
+  // Number of rows that a plan processes at a time: enough to keep all cores busy, few enough to
+  // stay in the cache.
   static constexpr index_t kMaxRows = 256;
 
   static index_t capacity_for(index_t rows) {
@@ -59,7 +62,7 @@ class PlanPool {
     try {
       free_.push_back(std::move(plan));
     } catch (const std::bad_alloc&) {
-      // It goes; the next call makes another one, or says that it cannot.
+      // It is discarded; the next call makes another one, or says that it cannot.
     }
   }
 

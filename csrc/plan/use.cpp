@@ -13,14 +13,14 @@
 
 namespace nnfast::plan {
 
-// All uses there are, for forks: a child has none of the parent's other threads, so nobody there uses
-// anything.
+// All uses that exist, for forks: a child has none of the parent's other threads, so nothing is in
+// use there.
 struct Forks {
   std::mutex mutex;
   std::vector<Use*> uses;
   inline static std::atomic<bool> forking{false};
   inline static std::atomic<uint32_t> process{
-      0};  // how many forks lie between this process and the first
+      0};  // number of forks between this process and the first one
 
   static Forks& all() {
     static Forks& forks = *new Forks;
@@ -98,7 +98,7 @@ Use::Reading::~Reading() {
 
 // ---- the writer -----------------------------------------------------------------------------------
 
-// A reader that does not end may be one that called this very thread.
+// A reader that does not end may be the one that called this thread.
 void Use::wait_for_readers(const char* what) {
   using Clock = std::chrono::steady_clock;
   constexpr auto kPatience = std::chrono::seconds(2);

@@ -1,9 +1,9 @@
-// Who uses a network's parameters: any number of readers, or one writer.
+// Use of a network's parameters: by any number of readers, or by one writer.
 //
-// A writer waits for the readers of other threads to end, which is short; a reader that finds a writer,
-// and a writer that finds another, get a StateError. So training is never disturbed, and nobody sees
-// parameters of two steps. The thread that writes may read and write on, as callbacks of `fit` do, but
-// for a write from within a step.
+// A writer waits for the readers of other threads, which is short; a reader that finds a writer,
+// and a writer that finds another one, get a StateError. So training is never disturbed, and nobody
+// sees parameters of two steps. The writing thread may continue to read and write, as callbacks of
+// `fit` do, except for writes from within a step.
 #pragma once
 
 #include <atomic>
@@ -21,10 +21,10 @@ class Use {
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
 
-  // How many forks lie between this process and the first.
+  // Number of forks between this process and the first one.
   static uint32_t process();
 
-  // `what` names the call in errors and outlives it.
+  // `what` names the call in errors and must outlive it.
   class Reading {
    public:
     Reading(Use& use, const char* what);
@@ -35,10 +35,10 @@ class Use {
    private:
     Use& use_;
     uint32_t process_;
-    bool counted_;  // else within the writer of this thread
+    bool counted_;  // else nested in the writer of this thread
   };
 
-  // A step, or with Span::calls a stretch of calls of this thread, such as a whole `fit`.
+  // A step or, with Span::calls, a series of calls of this thread, such as a whole `fit`.
   enum class Span { step, calls };
   class Writing {
    public:
@@ -54,8 +54,8 @@ class Use {
     Span span_before_;
   };
 
-  // While parameters change: no signal ends that, and a fork waits for its end, so that a child has the
-  // parameters of a whole step.
+  // While parameters change: signals do not interrupt it, and a fork waits for its end, so that a
+  // child has the parameters of a complete step.
   class Changing {
    public:
     explicit Changing(Use& use);
@@ -78,10 +78,10 @@ class Use {
   void wait_for_readers(const char* what);
 
   static constexpr uint32_t kWriter = 1u << 31;
-  std::atomic<uint32_t> users_{0};  // readers, and the bit of a writer
+  std::atomic<uint32_t> users_{0};  // readers, and one bit for a writer
   std::atomic<std::thread::id> owner_{};
   std::atomic<const char*> what_{"training"};
-  Span span_ = Span::step;  // of the writer's thread alone
+  Span span_ = Span::step;  // accessed by the writer's thread only
   std::atomic<bool> changing_{false};
 };
 

@@ -11,7 +11,7 @@ constexpr int kForever = 1 << 30;
 
 }  // namespace
 
-// What does not fit alone is refused here, so that sums do not overflow.
+// Single buffers that do not fit are refused here, so that sums do not overflow.
 template <class T>
 BufferId Draft<T>::new_buffer(const Tensor<T>& of, int first) {
   const size_t row = static_cast<size_t>(of.size) * sizeof(T);  // below 2^52

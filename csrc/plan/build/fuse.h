@@ -1,4 +1,4 @@
-// Which nodes have no op of their own, because the op before them does their work on its way out.
+// Nodes without an op of their own, because the op before them does their work.
 #pragma once
 
 #include "plan/program.h"
@@ -12,7 +12,7 @@ class Fusions {
 
   // Whether the op of the node's input does its work.
   bool runs_before(NodeId node) const;
-  // The batch normalisation that the node's op does by moving averages, or none.
+  // The batch normalization that the node's op applies with moving averages, or none.
   NodeId normalization_after(NodeId node) const;
   // The attributes of the op that the node becomes.
   NodeSpec spec_of(NodeId node) const;
@@ -24,7 +24,7 @@ class Fusions {
 
   const GraphLayout& layout_;
   bool predicts_;
-  ById<NodeId, NodeId> only_reader_;  // none: several, none, or nothing is to be fused
+  ById<NodeId, NodeId> only_reader_;  // none: several readers, no reader, or fusion is off
 };
 
 }  // namespace nnfast::plan

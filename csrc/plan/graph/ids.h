@@ -1,5 +1,5 @@
-// Indices that say what they count, and vectors that take no other: nodes, tensors, ops and buffers are all
-// numbered from 0, and one in place of another would be found by no test of small networks.
+// Typed indices, and vectors that accept only their own type: nodes, tensors, ops and buffers are
+// all numbered from 0, and tests with small networks would not notice one used in place of another.
 #pragma once
 
 #include <cstddef>

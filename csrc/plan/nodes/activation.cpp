@@ -1,4 +1,4 @@
-// Activations as ops of their own; softmax and log-softmax over the last axis.
+// Activation functions as separate ops; softmax and log-softmax along the last axis.
 #include "ops/activation.h"
 
 #include <limits>

@@ -1,4 +1,4 @@
-// The activation that a node names by its attributes "activation" and "alpha".
+// The activation function given by the attributes "activation" and "alpha" of a node.
 #pragma once
 
 #include "kernels/select.h"
@@ -6,10 +6,10 @@
 
 namespace nnfast::plan {
 
-// Identity where the node names none.
+// Identity if the node has none.
 ActivationParams activation_of(const NodeSpec& node);
 
-// The node of that activation alone.
+// A node with only that activation.
 NodeSpec activation_alone(const NodeSpec& node);
 
 }  // namespace nnfast::plan

@@ -28,7 +28,8 @@ int64_t filters_of(const NodeSpec& node) {
   return filters;
 }
 
-// The channels of the kernel's third axis, and of its fourth; two axes of a depthwise kernel's own.
+// The channels of the third axis of the kernel, and of the fourth; both axes differ for depthwise
+// kernels.
 Shape kernel_shape(const NodeSpec& node, int64_t in, int64_t out) {
   Shape shape = node.integers(kSize);
   shape.push_back(in);
@@ -54,7 +55,7 @@ Inference infer_conv(const NodeSpec& node, const std::vector<Shape>& inputs) {
   return result;
 }
 
-// The size along an axis that a convolution would turn into `out`: as in Keras, and with explicit
+// The size along an axis that a convolution would map to `out`: as in Keras, and with explicit
 // padding as in PyTorch.
 int64_t transposed_size(int64_t out, const WindowAxis& a, bool same, bool valid) {
   const int64_t stride = a.stride, span = a.span();
@@ -63,9 +64,10 @@ int64_t transposed_size(int64_t out, const WindowAxis& a, bool same, bool valid)
   return (out - 1) * stride + span - a.before - a.after;
 }
 
-// The window of the convolution whose transpose the node is: it maps the node's output to its input.
+// The window of the convolution of which the node is the transpose: it maps the node's output to
+// its input.
 Window transposed_window(const NodeSpec& node, const Shape& input) {
-  // The padding does not matter for the sizes of the kernel; a generous input fits every kernel.
+  // Padding does not affect the shape of the kernel, and a large input fits every kernel.
   const Shape& kernel = node.integers(kSize);
   Shape generous = input;
   require(input.size() == kernel.size() + 1, node.name, ": expected an input of ",
@@ -105,8 +107,8 @@ Inference infer_transpose(const NodeSpec& node, const std::vector<Shape>& inputs
   return result;
 }
 
-// What both have in common. The geometry is that of the convolution, in which `wide` is the tensor
-// of in_channels and `narrow` that of out_channels.
+// Code shared by both. The geometry is that of the convolution, in which `wide` is the tensor with
+// in_channels and `narrow` that with out_channels.
 template <class T>
 class ConvBase : public Op<T> {
  public:
@@ -161,7 +163,7 @@ class ConvBase : public Op<T> {
   const T* bias_value() const { return bias() ? bias()->value : nullptr; }
   index_t filters() const { return static_cast<index_t>(this->output->shape.back()); }
   index_t channels() const { return static_cast<index_t>(this->inputs[0]->shape.back()); }
-  // The geometry is worked out with the first pass, when the tensors are known.
+  // The geometry is computed in the first pass, when the tensors are known.
   void settle() {
     if (geometry_.in_channels == 0) geometry_ = shape();
   }

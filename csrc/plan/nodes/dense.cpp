@@ -8,7 +8,7 @@
 namespace nnfast::plan {
 namespace {
 
-// Whether the kernel stands transposed, (O, D), because it is another layer's.
+// Whether the kernel is stored transposed, as (O, D), because it belongs to another layer.
 bool is_transposed(const NodeSpec& node) { return node.integer_or("transposed", 0) != 0; }
 
 Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {

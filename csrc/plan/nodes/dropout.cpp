@@ -1,6 +1,6 @@
-// Inverted dropout (Srivastava et al. 2014, JMLR 15:1929): in training each element is 0 with
-// probability `rate`, and 1 / (1 - rate) times itself otherwise; in prediction it is itself.
-// The mask is no memory: it is drawn again for the backward pass.
+// Inverted dropout (Srivastava et al. 2014, JMLR 15:1929): in training, each element is set to 0
+// with probability `rate`, and multiplied by 1 / (1 - rate) otherwise; the identity in prediction.
+// The mask is not stored but drawn again in the backward pass.
 #include <cstring>
 
 #include "base/thread_pool.h"

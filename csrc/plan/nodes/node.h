@@ -1,11 +1,11 @@
-// What the files of nodes have in common.
+// Code shared by the files of nodes.
 #pragma once
 
 #include "plan/kind.h"
 
 namespace nnfast::plan {
 
-// For a class template OpType<T> that is made from its node.
+// For a class template OpType<T> that is constructed from its node.
 template <template <class> class OpType>
 OpKind op_kind(const char* name, const char* attributes,
                Inference (*infer)(const NodeSpec&, const std::vector<Shape>&),
@@ -22,7 +22,7 @@ OpKind op_kind(const char* name, const char* attributes,
           traits};
 }
 
-// Inputs as most kinds want them.
+// Inputs as most kinds expect them.
 void require_inputs(const NodeSpec& node, const std::vector<Shape>& inputs, size_t count);
 void require_same_shapes(const NodeSpec& node, const std::vector<Shape>& inputs);
 

@@ -1,5 +1,5 @@
-// What perturbs in training and passes on in prediction, besides dropout: whole channels that are
-// dropped, and noise that is added. Both are drawn again where they are needed again.
+// Noise in training besides dropout, the identity in prediction: dropout of whole channels, and
+// additive noise. Both are drawn again where they are needed again.
 #include <cmath>
 #include <cstring>
 
@@ -34,7 +34,7 @@ void copy_rows(const Run& run, const Tensor<T>& tensor, T* y, const T* x) {
   std::memcpy(y, x, sizeof(T) * static_cast<size_t>(run.rows * tensor.size));
 }
 
-// Element c of image i's mask is number i C + c of the stream.
+// Element c of image i's mask has index i C + c in the stream.
 template <class T>
 class SpatialDropoutOp final : public Op<T> {
  public:

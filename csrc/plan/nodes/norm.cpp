@@ -1,4 +1,4 @@
-// Batch, layer and group normalisation over the last axis; ops/norm/norm.h has the sources.
+// Batch, layer and group normalization along the last axis; ops/norm/norm.h has the references.
 #include "ops/norm/norm.h"
 
 #include <cmath>
@@ -51,7 +51,7 @@ Inference infer_group(const NodeSpec& node, const std::vector<Shape>& inputs) {
   return result;
 }
 
-// Widens the averages to double; refuses variances below 0.
+// Converts the averages to double; refuses negative variances.
 template <class T>
 void take_moving_averages(std::vector<double>& mean, std::vector<double>& variance,
                           const Parameter<T>& moving_mean, const Parameter<T>& moving_variance) {
@@ -63,7 +63,7 @@ void take_moving_averages(std::vector<double>& mean, std::vector<double>& varian
   }
 }
 
-// What the three have in common.
+// Code shared by the three kinds.
 template <class T>
 class NormalizationOp : public Op<T> {
  public:
@@ -106,8 +106,8 @@ class NormalizationOp : public Op<T> {
   bool has_gamma_, has_beta_;
 };
 
-// In training the batch's statistics count, and moving averages follow them, unless these are frozen.
-// In prediction, and in training then, the moving averages count.
+// Training uses the statistics of the batch, which moving averages follow, unless these are frozen.
+// Prediction, and training with frozen averages, uses the moving averages.
 template <class T>
 class BatchNormalizationOp final : public NormalizationOp<T> {
  public:
@@ -203,7 +203,7 @@ class BatchNormalizationOp final : public NormalizationOp<T> {
 
   double momentum_;
   bool relu_;
-  std::vector<double> mean_, variance_;  // that the last forward pass took
+  std::vector<double> mean_, variance_;  // used by the last forward pass
 };
 
 template <class T>

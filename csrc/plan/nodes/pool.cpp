@@ -48,7 +48,7 @@ class PoolOp : public Op<T> {
   }
 
  protected:
-  // Worked out once: the input is not known before.
+  // Computed once: the input is not known before.
   const Window& window() const {
     if (!window_) window_ = pool_window(node_, this->inputs[0]->shape);
     return *window_;
@@ -80,7 +80,7 @@ class MaxPoolOp final : public PoolOp<T> {
   bool keeps_for_backward() const override { return true; }  // each window's winner
 
  private:
-  bool relu_;  // the convolution's before it
+  bool relu_;  // of the preceding convolution
 };
 
 template <class T>

@@ -1,4 +1,4 @@
-// Images (and sequences) of another size: up-sampling, zeros around, margins cut off.
+// Resizing of images and sequences: upsampling, zero padding, cropping.
 #include <optional>
 
 #include "ops/image/pad.h"
@@ -8,7 +8,7 @@
 namespace nnfast::plan {
 namespace {
 
-// (H, W, C) as it is and (T, C) as (1, T, C).
+// (H, W, C) unchanged, and (T, C) as (1, T, C).
 struct ImageSize {
   index_t h, w, channels;
 };
@@ -28,7 +28,7 @@ void require_axes(const NodeSpec& node, const Shape& input, size_t axes) {
 
 // ---- up-sampling ------------------------------------------------------------------------------------
 
-// Attributes: "size", a factor for each axis; "interpolation".
+// Attributes: "size", one factor per axis; "interpolation".
 Inference infer_upsampling(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_inputs(node, inputs, 1);
   const std::vector<int64_t>& size = node.integers("size");
@@ -78,7 +78,7 @@ class UpsamplingOp final : public Op<T> {
 
 // ---- zeros around, margins off ------------------------------------------------------------------------
 
-// Amounts before and after for each axis.
+// Amounts before and after each axis.
 Margins margins_of(const std::vector<int64_t>& amounts) {
   const auto amount = [&](size_t i) { return static_cast<index_t>(amounts[i]); };
   if (amounts.size() == 2) return {0, 0, amount(0), amount(1)};

@@ -1,4 +1,4 @@
-// Input, rescaling, and the ops that only see the same numbers in another shape.
+// Input, rescaling, and ops that only change the shape.
 #include <cmath>
 
 #include "base/thread_pool.h"
@@ -55,7 +55,7 @@ Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) 
   return {shape, {}};
 }
 
-// Input, flatten and reshape: the output is the input's memory.
+// Input, flatten and reshape: the output shares the input's memory.
 template <class T>
 class ViewOp final : public Op<T> {
  public:

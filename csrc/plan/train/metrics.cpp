@@ -3,7 +3,7 @@
 namespace nnfast::plan {
 namespace {
 
-// A name that is no metric's own is that of a loss.
+// A name that is not that of a metric is that of a loss.
 const MetricKind& kind_of(const NodeSpec& metric) {
   const MetricKind* kind = Registered<MetricKind>::find(metric.op);
   return kind ? *kind : *Registered<MetricKind>::find("loss");

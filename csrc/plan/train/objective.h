@@ -1,4 +1,4 @@
-// What training minimises: the weighted sum of the losses of all heads, and the metrics beside it.
+// What training minimizes: the weighted sum of the losses of all heads, and the metrics beside it.
 #pragma once
 
 #include "plan/train/head.h"

@@ -39,7 +39,8 @@ std::vector<uint64_t> Optimizer<T>::steps() const {
   return steps;
 }
 
-// Neighbours of as many steps become one range, with the padding between them, which stays 0.
+// Adjacent parameters with the same number of steps become one range, including the padding between
+// them, which stays 0.
 template <class T>
 void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
   steps_ = std::move(steps);
@@ -81,10 +82,10 @@ bool Optimizer<T>::state_is_moderate() const {
   });
 }
 
-// Whether moderate gradients leave any finite parameter and the state finite. An addend below half a unit of
-// the largest number takes no finite number to infinity. Means of gradients and of squares are never beyond
-// the largest of them. A vector of moves grows in each step, so that a move must be small enough for all of a
-// plan's steps.
+// Whether moderate gradients leave all finite parameters and the state finite. Adding less than
+// half a unit of the largest number keeps finite numbers finite. Means of gradients and of squares
+// never exceed the largest of them. A vector of moves grows in each step, so a move must be small
+// enough for all steps of a plan.
 template <class T>
 bool Optimizer<T>::cannot_overflow(double learning_rate) const {
   constexpr double half_unit = sizeof(T) == 4 ? 0x1p103 : 0x1p970, slack = 4;
@@ -94,7 +95,7 @@ bool Optimizer<T>::cannot_overflow(double learning_rate) const {
 
 template <class T>
 typename Optimizer<T>::Overflow Optimizer<T>::update(double learning_rate, bool moderate) {
-  // Not known of a new plan, nor after numbers that were not moderate.
+  // Unknown for a new plan, and after numbers that were not moderate.
   if (!state_is_known_moderate_) state_is_known_moderate_ = state_is_moderate();
   if (moderate && cannot_overflow(learning_rate)) {
     apply(learning_rate);
@@ -106,8 +107,8 @@ typename Optimizer<T>::Overflow Optimizer<T>::update(double learning_rate, bool 
   return {};
 }
 
-// On the way back from an overflow everything is as it was. This takes three passes over memory and more of
-// it: it is for numbers that training which goes well does not have.
+// Restores everything after an overflow. This takes three passes over memory and a copy, but only
+// for numbers that do not occur in normal training.
 template <class T>
 typename Optimizer<T>::Overflow Optimizer<T>::apply_carefully(double learning_rate) {
   const size_t size = static_cast<size_t>(flat_size_), bytes = size * sizeof(T);
@@ -143,7 +144,7 @@ typename Optimizer<T>::Overflow Optimizer<T>::find_overflow() const {
     }
     return {};
   };
-  // Means of gradients first: where they overflow, so may all else.
+  // Means of gradients first: if they overflow, everything else may.
   if (const Overflow found = in_state(false); found.parameter) return found;
   for (const auto& parameter : parameters_) {
     if (overflows(*parameter, values_)) return {parameter.get(), "value", false};

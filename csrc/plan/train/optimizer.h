@@ -1,4 +1,5 @@
-// An optimiser at work on a plan's flat parameter vector: what all update rules have in common.
+// An optimizer applied to a plan's flat parameter vector: everything that update rules have in
+// common.
 #pragma once
 
 #include <utility>
@@ -12,20 +13,20 @@ namespace nnfast::plan {
 template <class T>
 class Optimizer {
  public:
-  // For a network's parameters, which lie from `values` on in flat_size elements, their gradients likewise from
-  // `gradients` on.
+  // For the parameters of a network, flat_size elements starting at `values`, with gradients
+  // starting at `gradients`.
   Optimizer(const NodeSpec& spec, const std::vector<std::unique_ptr<Parameter<T>>>& parameters,
             T* values, const T* gradients, index_t flat_size);
 
-  // What an update would not leave finite: of a parameter, its "value" or a state vector.
+  // A value that an update would make non-finite: the "value" of a parameter, or a state vector.
   struct Overflow {
     const Parameter<T>* parameter = nullptr;  // null: nothing
     const char* what = "";
-    bool whatever_the_rate = false;  // the gradients alone are too large for it
+    bool whatever_the_rate = false;  // the gradients are too large for any learning rate
   };
 
-  // One step of each parameter that learns, or none where it overflows: then all is as before. Gradients are
-  // finite; `moderate`: and as all_moderate() has them.
+  // One step of each trained parameter, or none if it overflows, which leaves everything unchanged.
+  // Gradients are finite and, with `moderate`, moderate in the sense of all_moderate().
   Overflow update(double learning_rate, bool moderate);
 
   struct State {
@@ -34,13 +35,13 @@ class Optimizer {
   };
   const std::vector<State>& state() const { return state_; }
 
-  // Number of steps that each parameter has made. Adam corrects its means by it, so that it counts apart for
-  // parameters that were frozen for some time.
+  // Number of steps of each parameter. Adam uses it for its bias correction, so it is counted
+  // separately for parameters that were frozen for some time.
   std::vector<uint64_t> steps() const;
   void set_steps(std::vector<uint64_t> steps);
 
  private:
-  // A stretch of the flat vector that learns, of parameters with as many steps.
+  // A range of the flat vector that is trained, of parameters with the same number of steps.
   struct Range {
     index_t begin, size;
     uint64_t steps;
@@ -58,8 +59,8 @@ class Optimizer {
   index_t flat_size_;
   std::unique_ptr<UpdateRule<T>> rule_;
   std::vector<State> state_;
-  double steps_that_add_up_ = 1;  // of moves, in a state vector of them
-  std::vector<uint64_t> steps_;   // by parameter; of those that learn, their ranges have it
+  double steps_that_add_up_ = 1;  // number of moves whose sum a state vector must hold
+  std::vector<uint64_t> steps_;   // by parameter; for trained ones, their ranges have it
   std::vector<Range> ranges_;
   bool state_is_known_moderate_ = false;
 };

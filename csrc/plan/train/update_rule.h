@@ -1,4 +1,4 @@
-// What an optimiser's file in optimizers/ gives: which state a parameter has, and how a step changes both.
+// Interface of the files in optimizers/: the state of a parameter, and how a step changes both.
 #pragma once
 
 #include <memory>
@@ -9,11 +9,11 @@
 
 namespace nnfast::plan {
 
-// What the numbers of a state vector are, from which follow their sign and size.
+// The meaning of the numbers of a state vector, which determines their sign and size.
 enum class Holds {
-  gradients,  // running means of gradients
-  squares,    // running means of their squares, never below 0
-  moves,      // what is added to parameters, in proportion to the learning rate
+  gradients,  // moving averages of gradients
+  squares,    // moving averages of their squares, non-negative
+  moves,      // added to parameters, proportional to the learning rate
 };
 
 struct StateVector {
@@ -21,17 +21,17 @@ struct StateVector {
   Holds holds;
 };
 
-// At most so many for an optimiser.
+// Maximum number of state vectors of an optimizer.
 constexpr size_t kMaxStateVectors = 4;
 
-// A stretch of the flat vectors, of parameters that have made as many steps.
+// A range of the flat vectors, of parameters that have made the same number of steps.
 template <class T>
 struct Stretch {
   T* values;
   const T* gradients;
   T* const* state;  // in the order of the rule's state()
   index_t size;
-  uint64_t step;  // the number of this step, counted from 1
+  uint64_t step;  // the number of this step, from 1
 };
 
 template <class T>
@@ -41,18 +41,18 @@ class UpdateRule {
 
   virtual std::vector<StateVector> state() const = 0;
   virtual void update(const Stretch<T>& of, double learning_rate) const = 0;
-  // How far a step moves a parameter at most, in units of the largest gradient so far.
+  // Upper bound of how far a step moves a parameter, in units of the largest gradient so far.
   virtual double gain(double learning_rate) const = 0;
 };
 
 struct OptimizerKind {
   const char* name;
-  const char* attributes;  // as require_known() takes them
+  const char* attributes;  // in the format of require_known()
   std::unique_ptr<UpdateRule<float>> (*make_float)(const NodeSpec& spec);
   std::unique_ptr<UpdateRule<double>> (*make_double)(const NodeSpec& spec);
 };
 
-// For a class template Rule<T> that is made from its description.
+// For a class template Rule<T> that is constructed from its description.
 template <template <class> class Rule>
 OptimizerKind optimizer_kind(const char* name, const char* attributes) {
   return {name, attributes,
@@ -64,7 +64,7 @@ OptimizerKind optimizer_kind(const char* name, const char* attributes) {
           }};
 }
 
-// Names of all optimisers.
+// Names of all optimizers.
 std::vector<std::string> optimizer_names();
 
 template <class T>

@@ -1,4 +1,4 @@
-// Adam: bias-corrected running means of gradients and of their squares.
+// Adam: bias-corrected moving averages of gradients and of their squares.
 #include <cmath>
 
 #include "ops/update.h"
@@ -27,7 +27,7 @@ class Adam final : public UpdateRule<T> {
                 beta_2_, epsilon_, of.step);
   }
 
-  // The correction of m is the largest in the first step.
+  // The correction of m is largest in the first step.
   double gain(double learning_rate) const override {
     return learning_rate / (1 - beta_1_) / epsilon_;
   }

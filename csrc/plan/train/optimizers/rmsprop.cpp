@@ -1,4 +1,5 @@
-// RMSprop: gradients over the root of a running mean of their squares, or of their variance.
+// RMSprop: gradients divided by the root of a moving average of their squares, or of their
+// variance.
 #include <cfloat>
 #include <cmath>
 
@@ -9,7 +10,7 @@
 namespace nnfast::plan {
 namespace {
 
-constexpr double kCost = 0.6;  // nanoseconds an element, about
+constexpr double kCost = 0.6;  // nanoseconds per element, approximately
 
 template <class T>
 class Rmsprop final : public UpdateRule<T> {
@@ -19,7 +20,7 @@ class Rmsprop final : public UpdateRule<T> {
         momentum_(fraction(spec, "momentum", 0)),
         epsilon_(spec.number_or("epsilon", 1e-7)),
         centered_(spec.integer_or("centered", 0) != 0) {
-    // A normal number in float32 too: 0 / 0 where a gradient was 0 otherwise.
+    // A normal number in float32 too: otherwise 0 / 0 for gradients of 0.
     require(epsilon_ >= FLT_MIN && std::isfinite(epsilon_), spec.op,
             ": expected a finite epsilon >= 2^-126, got ", epsilon_);
   }

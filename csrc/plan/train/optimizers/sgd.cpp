@@ -1,4 +1,4 @@
-// Gradient descent, with momentum and Nesterov's form of it.
+// Gradient descent, optionally with momentum, also in Nesterov's form.
 #include "ops/update.h"
 #include "plan/train/update_rule.h"
 
