@@ -1,4 +1,4 @@
-// Targets and sample weights of a head, as Python gives them.
+// Targets and sample weights of a head, as passed by Python.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace nnfast::bind {
 
-// What was cast of them.
+// Converted data.
 template <class T>
 struct CastTargets {
   Numbers<T> values, weights;
@@ -22,11 +22,11 @@ class TargetReader {
       : shape_(output.shape) {
     const std::string& loss = head.loss.op;
     takes_labels_ = loss == "cross_entropy" || loss == "callback";
-    // A user's loss says in Python what it takes.
+    // The targets of a user-defined loss are described in Python.
     takes_any_numbers_ = !takes_labels_ && loss != "binary_cross_entropy";
   }
 
-  // Errors for all that the core does not take; the arrays outlive the result.
+  // Throws errors for everything that the core does not take; the arrays must outlive the result.
   plan::Targets<T> targets(const py::object& y_object, const py::object& weight, index_t n) const {
     const py::array y = contiguous_array(y_object, "y");
     plan::Targets<T> targets;
@@ -58,8 +58,8 @@ class TargetReader {
     return targets;
   }
 
-  // Likewise, but false instead of an error, and with common other types cast. What is cast is checked as a whole,
-  // as Python does it: where the loss takes probabilities, from 0 to 1.
+  // Likewise, but returns false instead of throwing, and converts other common types. Converted
+  // data are checked as a whole, as in Python: if the loss takes probabilities, from 0 to 1.
   bool fitting(const py::object& y, const py::object& weight, index_t n, plan::Targets<T>* targets,
                CastTargets<T>* cast) const {
     return fitting_values(y, n, targets, &cast->values) &&

@@ -1,4 +1,4 @@
-// Rows of data as a caller gives them, and the batches that are cut from them.
+// Rows of data as passed by the caller, and batches of them.
 #pragma once
 
 #include "base/check.h"
@@ -26,7 +26,7 @@ struct Targets {
   const T* values = nullptr;
   const void* integers = nullptr;
   LabelType integer_type = LabelType::int64;
-  bool are_labels = false;     // else as many numbers per row as the output has
+  bool are_labels = false;     // else as many numbers per row as the output
   const T* weights = nullptr;  // one per row, or null for 1
 };
 
@@ -37,16 +37,16 @@ struct Dataset {
   index_t size = 0;
 };
 
-// x, y or weights that are not finite, or labels out of range, found before anything of a call has run.
+// Non-finite x, y or weights, or labels out of range, found before anything has run.
 struct DataError : ValueError {
   using ValueError::ValueError;
 };
 
-// Rows order[first] ... of a dataset, or rows first ... where order is null.
+// Rows order[first] ... of a dataset, or rows first ... if order is null.
 struct Batch {
   const int64_t* order;
   index_t first, rows;
-  index_t number;  // of the batch in its epoch
+  index_t number;  // index of the batch in its epoch
   bool augmented = false;
 
   index_t row(index_t i) const {
@@ -57,7 +57,7 @@ struct Batch {
   }
 };
 
-// As errors name it.
+// Its name in errors.
 std::string place_of(const Batch& batch);
 
 }  // namespace nnfast::plan

@@ -1,4 +1,4 @@
-// A program's inputs: rows of data brought into the input tensors, or read where they are.
+// The inputs of a program: rows of data gathered into the input tensors, or read in place.
 #pragma once
 
 #include <optional>
@@ -15,15 +15,15 @@ class Inputs {
   Inputs(const GraphLayout& layout, const std::vector<ProgramInput<T>>& inputs,
          const PlanOptions& options);
 
-  // Rows that are wanted in their order and unchanged are read from the caller's array.
+  // Rows needed in order and unchanged are read from the caller's array.
   void read(const RowsOfInputs<T>& x, const Batch& batch);
-  // Those of the first input as randomly changed images; there is no other.
+  // Rows of the first and only input, as augmented images.
   void read_augmented(const RowsOfInputs<T>& x, const Batch& batch, uint64_t seed, uint32_t step);
   bool augments() const { return augmentation_.has_value(); }
 
   // A DataError that names the first row of x (n rows) that is not finite.
   void require_finite(const RowsOfInputs<T>& x, index_t n) const;
-  // Likewise for what was read of x, with an error of that type.
+  // Likewise for the rows read from x, with an error of the given type.
   template <class Error>
   void require_finite_batch(const RowsOfInputs<T>& x, const Batch& batch) const;
 
@@ -37,7 +37,7 @@ class Inputs {
   std::optional<AugmentParams> augmentation_;
 };
 
-// The first of `rows` with a number that is not finite; there is one.
+// The first of `rows` that contains a non-finite number; there is one.
 template <class T>
 index_t non_finite_row(const T* values, index_t rows, index_t width);
 

@@ -62,7 +62,7 @@ void Plan<T>::require_rows(index_t rows, const char* where) const {
           rows);
 }
 
-// Rows of a batch of a step, of which the largest part goes through the ops at once.
+// Rows of a batch of a step, of which the largest part passes through the ops at once.
 template <class T>
 void Plan<T>::require_batch(index_t rows, const char* where) const {
   require_rows(rows_of_part(rows, options_.shards, options_.micro_batch), where);
@@ -182,7 +182,7 @@ void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& 
 
 // ---- training ------------------------------------------------------------------------------------
 
-// Random numbers are a function of the step's number.
+// Random numbers are a function of the step number.
 template <class T>
 void Plan<T>::require_steps_left() const {
   if (iteration >= UINT32_MAX - 1)
@@ -201,7 +201,8 @@ void Plan<T>::load(const Dataset<T>& data, const Batch& batch, const Run& run) {
   if (!batch.order) inputs_->template require_finite_batch<DataError>(data.x, batch);
 }
 
-// The loss of the rows, and its gradient; adds their losses and metrics to totals, unless it is null.
+// The loss of the rows, and its gradient; adds their losses and metrics to totals, unless it is
+// null.
 template <class T>
 double Plan<T>::differentiate(const Dataset<T>& data, const Batch& batch, index_t rows_of_batch,
                               const Run& run, double* totals) {
@@ -209,13 +210,13 @@ double Plan<T>::differentiate(const Dataset<T>& data, const Batch& batch, index_
   forward(run);
   const double loss = objective_->loss(batch.rows, rows_of_batch, true);
   if (!std::isfinite(loss)) explain(data, batch, rows_of_batch, run);
-  // Before the backward pass, which takes over the memory of the outputs.
+  // Before the backward pass, which reuses the memory of the outputs.
   if (totals) objective_->add_to(totals, batch.rows, rows_of_batch);
   backward(run);
   return loss;
 }
 
-// Likewise for a batch that is cut into parts.
+// Likewise for a batch that is divided into parts.
 template <class T>
 double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals) {
   constexpr uint64_t kSeedOfPart =
@@ -234,7 +235,7 @@ double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batc
   return totals[0] / static_cast<double>(batch.rows);
 }
 
-// What the step left in the gradients, and in the statistics that commit() takes over.
+// Checks the gradients of the step, and the statistics that commit() will store.
 template <class T>
 Magnitude Plan<T>::check_gradients() const {
   Magnitude magnitude = Magnitude::moderate;
@@ -309,7 +310,7 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   return loss;
 }
 
-// Takes over what a pass in training found.
+// Stores the results of a training pass.
 template <class T>
 void Plan<T>::commit(const Run& run) {
   for (const auto& op : program_.ops) op->commit(run);
@@ -374,7 +375,8 @@ void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
 
 // ---- by hand ---------------------------------------------------------------------------------------
 
-// What a call by hand does to the network: in training it takes over what the pass found, as a step does.
+// Effect of loss_and_gradients() and run() on the network: in training, stores the results of the
+// pass as a step does.
 template <class T>
 template <class Pass>
 void Plan<T>::by_hand(const char* what, bool training, const Pass& pass) {
@@ -421,7 +423,7 @@ void Plan<T>::pull_back(const OneOrMore<const T*>& d_outputs) {
   const Use::Reading reading(graph_->use, "pullback");
   const Busy busy(busy_, "pullback");
   if (last_run_.rows == 0) throw StateError("pullback: expected a forward pass before, got none");
-  // A backward pass takes over the memory of values.
+  // A backward pass overwrites values.
   if (!values_are_whole_) forward(Run(last_run_));
   values_are_whole_ = false;
   for (size_t i = 0; i < program_.outputs.size(); ++i) {

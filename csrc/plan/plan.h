@@ -12,7 +12,7 @@
 
 namespace nnfast::plan {
 
-// A user's functions, which the core calls.
+// User-defined functions called by the core.
 template <class T>
 struct UserFunctions {
   Callbacks<T> layers;
@@ -41,12 +41,12 @@ class Plan {
                      index_t first, index_t batch_size, const double* learning_rates, index_t steps,
                      double seconds, double* tally);
 
-  // Whether a step takes so many rows at once.
+  // Whether a step can process the given number of rows at once.
   bool takes_batch(index_t rows) const {
     return rows_of_part(rows, options_.shards, options_.micro_batch) <= options_.capacity;
   }
 
-  // An optimizer step by the gradients that stand in the program.
+  // An optimizer step with the gradients stored in the program.
   void apply_gradients(double learning_rate);
 
   // Totals of losses and metrics, see Objective.
@@ -55,13 +55,14 @@ class Plan {
   // Adds all rows to totals.
   void evaluate(const Dataset<T>& data, double* totals);
 
-  // In training it takes over what the pass found, as a step does: moving averages, and the next random numbers.
+  // In training, stores the results of the pass as a step does: moving averages, and the next
+  // random numbers.
   double loss_and_gradients(const Dataset<T>& batch, bool training);
 
-  // A forward pass for values(), and for pull_back(); in training as in loss_and_gradients().
+  // A forward pass for values() and pull_back(); in training as in loss_and_gradients().
   void run(const RowsOfInputs<T>& x, index_t n, bool training);
-  // From the gradients at the outputs of the last run() those of the parameters and inputs. To be had again and
-  // again: the run's inputs are kept.
+  // Gradients of parameters and inputs, from those of the outputs of the last run(). Can be
+  // repeated, because the inputs of the run are kept.
   void pull_back(const OneOrMore<const T*>& d_outputs);
 
   const Program<T>& program() const { return program_; }
@@ -104,17 +105,16 @@ class Plan {
   PlanOptions options_;
   Program<T> program_;
   std::optional<Inputs<T>> inputs_;
-  std::optional<Objective<T>> objective_;  // none: for predictions, or gradients by hand
+  std::optional<Objective<T>> objective_;  // none: for predictions, or vector-Jacobian products
   std::optional<GradientPipeline<T>> pipeline_;
-  std::optional<GradientSum<T>> sum_;  // where batches are computed in parts
+  std::optional<GradientSum<T>> sum_;  // if batches are computed in parts
   std::optional<Optimizer<T>> optimizer_;
 
   std::vector<double> sums_, part_sums_;  // of a step and of a part of it: 1, and its totals
   Run last_run_;
-  bool values_are_whole_ = false;  // no backward pass has taken over memory of the last run
-  index_t row_bytes_ =
-      0;  // of a row's values, where predictions go through the ops in passes; else 0
-  std::atomic<uint32_t> busy_{0};  // the process of the call that runs, counted from 1
+  bool values_are_whole_ = false;  // no backward pass has overwritten values of the last run
+  index_t row_bytes_ = 0;  // of a row's values, if predictions go through the ops in passes; else 0
+  std::atomic<uint32_t> busy_{0};  // the process of the running call, counted from 1
 };
 
 }  // namespace nnfast::plan

@@ -17,7 +17,7 @@ double limit_of(const NodeSpec& spec, const char* key) {
   return value;
 }
 
-// f(begin, end) on parts of a parameter's gradient.
+// f(begin, end) for parts of a parameter's gradient.
 template <class T, class F>
 void for_parts(const Parameter<T>& parameter, const F& f) {
   constexpr double cost = 0.15;
@@ -32,10 +32,10 @@ void scale_gradient(const Parameter<T>& parameter, double factor) {
   });
 }
 
-// Of all these gradients together.
+// Norm of all these gradients together.
 template <class T>
 double norm_of(Parameter<T>* const* parameters, size_t count, Magnitude magnitude) {
-  constexpr double tiny = 0x1p-540;  // makes squares of all finite numbers fit
+  constexpr double tiny = 0x1p-540;  // so that squares of all finite numbers fit
   double sum = 0;
   for (size_t i = 0; i < count; ++i) {
     const Parameter<T>& parameter = *parameters[i];

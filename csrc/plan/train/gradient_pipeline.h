@@ -1,5 +1,5 @@
-// What happens to the flat gradient between the backward pass and the update. Its stages, each of which may be
-// left out: the sum over the parts of a batch (gradient_sum.h), a user's function, decay, clipping.
+// Processing of the flat gradient between backward pass and update. Its stages, all optional: the
+// sum over the parts of a batch (gradient_sum.h), a user-defined function, decay, clipping.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace nnfast::plan {
 
-// A user's function, which may change the parameters' gradients in place.
+// A user-defined function, which may change the gradients of the parameters in place.
 template <class T>
 using GradientCallback = std::function<void(const std::vector<Parameter<T>*>& parameters)>;
 
@@ -19,10 +19,11 @@ class GradientPipeline {
   GradientPipeline(const PlanOptions& options, const Program<T>& program,
                    GradientCallback<T> callback);
 
-  // All stages, on finite gradients of that magnitude; their magnitude afterwards, or a bound on it.
+  // All stages, on finite gradients of the given magnitude; returns their magnitude afterwards, or
+  // a bound of it.
   Magnitude run(Magnitude magnitude);
 
-  // The magnitude of the gradients as they are.
+  // The magnitude of the current gradients.
   Magnitude measure() const;
 
  private:

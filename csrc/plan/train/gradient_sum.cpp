@@ -25,7 +25,7 @@ GradientSum<T>::GradientSum(const Objective<T>& objective, AlignedBuffer<T>& gra
     : objective_(objective), gradients_(gradients), statistics_(std::move(statistics)) {
   size_t numbers = 0;
   for (const Statistic& statistic : statistics_) numbers += statistic.size;
-  // A subtree for each bit of the number of shards, and the shard at work.
+  // One subtree per bit of the number of shards, and the current shard.
   size_t depth = 2;
   while (shards >> (depth - 1) != 0) ++depth;
   for (size_t i = 0; i < depth; ++i) {

@@ -1,7 +1,7 @@
 // The gradient of a batch that is computed in parts: logical shards, each in micro-batches.
 //
-// The micro-batches of a shard are added up in order, and the shards in one binary tree that follows from their
-// number alone. So it does not matter to a bit where or when a shard is computed.
+// The micro-batches of a shard are added in order, and the shards in a binary tree that depends
+// only on their number. So the bits do not depend on where or when a shard is computed.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace nnfast::plan {
 
 struct BatchPart {
   index_t begin, rows;  // in the batch
-  uint64_t number;      // which dropout and other random numbers depend on
+  uint64_t number;      // determines dropout and other random numbers
   bool ends_shard;
 };
 
@@ -22,8 +22,8 @@ inline index_t rows_of_part(index_t rows, index_t shards, index_t micro_batch) {
   return micro_batch > 0 ? std::min(micro_batch, shard) : shard;
 }
 
-// The parts of a batch, in the order in which they are computed.
-// micro_batch: rows of a part at most, or 0 for whole shards. f(part).
+// The parts of a batch, in the order of computation. micro_batch: maximum rows of a part, or 0 for
+// whole shards. f(part).
 template <class F>
 void for_parts_of_batch(index_t rows, index_t shards, index_t micro_batch, const F& f) {
   const index_t size = rows_of_part(rows, shards, micro_batch);
@@ -41,14 +41,15 @@ void for_parts_of_batch(index_t rows, index_t shards, index_t micro_batch, const
 template <class T>
 class GradientSum {
  public:
-  // statistics: what ops find of a batch beside gradients (Op::statistics), the mean of which over all rows is kept.
+  // statistics: values that ops compute from a batch besides gradients (Op::statistics), averaged
+  // over all rows.
   GradientSum(const Objective<T>& objective, AlignedBuffer<T>& gradients,
               std::vector<Statistic> statistics, index_t shards);
 
   void start(index_t rows_of_batch);
-  // Adds what the last backward pass left in the gradients and the statistics, and the totals of its rows.
+  // Adds the gradients and statistics of the last backward pass, and the totals of its rows.
   void add(const BatchPart& part, const double* totals);
-  // Leaves the sums in gradients, statistics and totals.
+  // Stores the sums in gradients, statistics and totals.
   void finish(double* totals);
 
  private:
@@ -64,7 +65,7 @@ class GradientSum {
   const Objective<T>& objective_;
   AlignedBuffer<T>& gradients_;
   std::vector<Statistic> statistics_;
-  std::vector<Node> nodes_;  // the stack of subtrees, and the shard at work
+  std::vector<Node> nodes_;  // the stack of subtrees, and the current shard
   size_t depth_ = 0;
   double rows_of_batch_ = 1;
 };

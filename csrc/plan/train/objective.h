@@ -1,4 +1,5 @@
-// What training minimizes: the weighted sum of the losses of all heads, and the metrics beside it.
+// The objective of training: the weighted sum of the losses of all heads. Also computes the
+// metrics.
 #pragma once
 
 #include "plan/train/head.h"
@@ -16,21 +17,23 @@ class Objective {
             const LossCallbacks<T>& callbacks);
 
   void load(const OneOrMore<Targets<T>>& y, const Batch& batch);
-  // Over the loaded rows, which may be a part of a batch of `rows_of_batch`: the sum over heads of weight * loss.
+  // For the loaded rows, which may be part of a batch of `rows_of_batch`: the sum over heads of
+  // weight * loss.
   double loss(index_t rows, index_t rows_of_batch, bool with_gradient);
 
-  // Totals: the sum of the losses over rows; where there are several heads, the sums of each; the metrics' state.
+  // Totals: the sum of the losses over rows; with several heads, the sums of each; the state of the
+  // metrics.
   size_t totals_size() const { return losses_ + state_size_; }
   // Adds the rows of the last loss().
   void add_to(double* totals, index_t rows, index_t rows_of_batch);
   void merge(double* totals, const double* other) const;
-  // As the totals: the losses, then the metrics of all heads.
+  // In the order of the totals: the losses, then the metrics of all heads.
   size_t result_count() const { return losses_ + metrics_; }
   void results(double* results, const double* totals, index_t rows) const;
 
  private:
   std::vector<Head<T>> heads_;
-  std::vector<double> last_;  // losses, the total first, as the totals have them
+  std::vector<double> last_;  // losses in the order of the totals, which begin with the sum
   size_t losses_ = 0, state_size_ = 0, metrics_ = 0;
 };
 
