@@ -58,6 +58,6 @@ struct Batch {
 };
 
 // Its name in errors.
-std::string place_of(const Batch& batch);
+std::string name_of_batch(const Batch& batch);
 
 }  // namespace nnfast::plan

@@ -252,20 +252,20 @@ Magnitude Plan<T>::check_gradients() const {
   return magnitude;
 }
 
-// Sends finite gradients through the pipeline; `place` names them in errors. Their magnitude afterwards.
+// Sends finite gradients through the pipeline; `where` names them in errors. Their magnitude afterwards.
 template <class T>
-template <class Place>
-Magnitude Plan<T>::process_gradients(Magnitude magnitude, const Place& place) {
+template <class Where>
+Magnitude Plan<T>::process_gradients(Magnitude magnitude, const Where& where) {
   magnitude = pipeline_->run(magnitude);
-  if (magnitude == Magnitude::not_finite) explain_gradient(program_, place());
+  if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
   return magnitude;
 }
 
 template <class T>
-template <class Place>
-void Plan<T>::update(Magnitude magnitude, double learning_rate, const Place& place) {
+template <class Where>
+void Plan<T>::update(Magnitude magnitude, double learning_rate, const Where& where) {
   const auto overflow = optimizer_->update(learning_rate, magnitude == Magnitude::moderate);
-  if (overflow.parameter) explain_overflow<T>(overflow, place());
+  if (overflow.parameter) explain_overflow<T>(overflow, where());
 }
 
 template <class T>
@@ -286,21 +286,21 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     std::fill(sums_.begin(), sums_.end(), 0.0);
     sums_[0] = 1;
   }
-  const auto place = [&batch] { return place_of(batch); };
+  const auto where = [&batch] { return name_of_batch(batch); };
   double loss;
   Magnitude magnitude;
   if (sum_) {
     loss = differentiate_in_parts(data, batch, totals);
     magnitude = pipeline_->measure();
-    if (magnitude == Magnitude::not_finite) explain_gradient(program_, place());
+    if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
   } else {
     loss = differentiate(data, batch, batch.rows, run, tally ? totals : nullptr);
     magnitude = check_gradients();
     if (magnitude == Magnitude::not_finite) explain(data, batch, batch.rows, run);
   }
-  magnitude = process_gradients(magnitude, place);
+  magnitude = process_gradients(magnitude, where);
   const Use::Changing changing(graph_->use);
-  update(magnitude, learning_rate, place);
+  update(magnitude, learning_rate, where);
   commit(run);
   if (tally) {
     tally[0] += sums_[0];
@@ -440,12 +440,12 @@ void Plan<T>::apply_gradients(double learning_rate) {
   const Busy busy(busy_, "apply_gradients", Busy::Others::are_excluded);
   require_optimizer("apply_gradients");
   require_steps_left();
-  const auto place = [] { return std::string("the given gradients"); };
+  const auto where = [] { return std::string("the given gradients"); };
   Magnitude magnitude = pipeline_->measure();
-  if (magnitude == Magnitude::not_finite) explain_gradient(program_, place());
-  magnitude = process_gradients(magnitude, place);
+  if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
+  magnitude = process_gradients(magnitude, where);
   const Use::Changing changing(graph_->use);
-  update(magnitude, learning_rate, place);
+  update(magnitude, learning_rate, where);
   ++iteration;
 }
 

@@ -83,10 +83,10 @@ class Plan {
                        const Run& run, double* totals);
   double differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals);
   Magnitude check_gradients() const;
-  template <class Place>
-  Magnitude process_gradients(Magnitude magnitude, const Place& place);
-  template <class Place>
-  void update(Magnitude magnitude, double learning_rate, const Place& place);
+  template <class Where>
+  Magnitude process_gradients(Magnitude magnitude, const Where& where);
+  template <class Where>
+  void update(Magnitude magnitude, double learning_rate, const Where& where);
   void commit(const Run& run);
   template <class Pass>
   void by_hand(const char* what, bool training, const Pass& pass);

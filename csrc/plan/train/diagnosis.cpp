@@ -11,11 +11,11 @@ constexpr const char* kRemedy =
     "; the parameters are those before it. A smaller learning rate often helps";
 
 template <class T>
-void require_finite_gradients(const Program<T>& program, const std::string& place) {
+void require_finite_gradients(const Program<T>& program, const std::string& where) {
   for (const auto& parameter : program.parameters) {
     if (parameter->gradient && !all_finite(parameter->gradient, parameter->size)) {
       throw StateError(text(parameter->name,
-                            ": expected a finite gradient, got NaN or infinity, in ", place,
+                            ": expected a finite gradient, got NaN or infinity, in ", where,
                             kRemedy));
     }
   }
@@ -27,11 +27,11 @@ template <class T>
 void explain_non_finite(const Program<T>& program, const Run& run, const Batch& batch,
                         const std::function<double()>& loss,
                         const std::function<void()>& run_backward) {
-  const std::string place = place_of(batch);
+  const std::string where = name_of_batch(batch);
   for (const auto& parameter : program.parameters) {
     if (!all_finite(parameter->value, parameter->size)) {
       throw StateError(
-          text(parameter->name, ": expected finite parameters, got NaN or infinity before ", place,
+          text(parameter->name, ": expected finite parameters, got NaN or infinity before ", where,
                "; load parameters that were saved before, and lower the learning rate"));
     }
   }
@@ -39,28 +39,28 @@ void explain_non_finite(const Program<T>& program, const Run& run, const Batch& 
     op->forward(run);
     if (!all_finite(op->output->value, batch.rows * op->output->size)) {
       throw StateError(
-          text(op->name, ": expected finite outputs, got NaN or infinity, in ", place, kRemedy));
+          text(op->name, ": expected finite outputs, got NaN or infinity, in ", where, kRemedy));
     }
   }
   if (!std::isfinite(loss())) {
     throw StateError(
-        text("loss: expected a finite number, got NaN or infinity, in ", place, kRemedy));
+        text("loss: expected a finite number, got NaN or infinity, in ", where, kRemedy));
   }
   run_backward();
-  explain_gradient(program, place);
+  explain_gradient(program, where);
 }
 
 template <class T>
-void explain_gradient(const Program<T>& program, const std::string& place) {
-  require_finite_gradients(program, place);
+void explain_gradient(const Program<T>& program, const std::string& where) {
+  require_finite_gradients(program, where);
   throw StateError(
-      text("network: expected finite numbers, got NaN or infinity, in ", place, kRemedy));
+      text("network: expected finite numbers, got NaN or infinity, in ", where, kRemedy));
 }
 
 template <class T>
-void explain_overflow(const typename Optimizer<T>::Overflow& found, const std::string& place) {
+void explain_overflow(const typename Optimizer<T>::Overflow& found, const std::string& where) {
   throw StateError(text(found.parameter->name, ": expected an update to a finite ", found.what,
-                        ", got NaN or infinity, in ", place,
+                        ", got NaN or infinity, in ", where,
                         "; the parameters are those before it. ",
                         found.whatever_the_rate ? "Scale inputs and targets to sizes near 1"
                                                 : "A smaller learning rate often helps"));
