@@ -17,10 +17,10 @@ template <class T>
 
 // The error of a gradient that became not finite after the backward pass.
 template <class T>
-[[noreturn]] void explain_gradient(const Program<T>& program, const std::string& place);
+[[noreturn]] void explain_gradient(const Program<T>& program, const std::string& where);
 
 template <class T>
 [[noreturn]] void explain_overflow(const typename Optimizer<T>::Overflow& found,
-                                   const std::string& place);
+                                   const std::string& where);
 
 }  // namespace nnfast::plan
