@@ -176,7 +176,7 @@ def test_weights_of_a_layer_that_do_not_fit_change_nothing() -> None:
 def test_a_layer_that_is_in_no_network_or_in_two_has_no_parameters() -> None:
     x, hidden = layers.Input((2,)), layers.Dense(3)
     y = hidden(x)
-    with pytest.raises(RuntimeError, match=r"not part of a network.*make a Network"):
+    with pytest.raises(RuntimeError, match=r"not part of a network.*put it into a Network"):
         hidden.get_weights()
     with pytest.raises(AttributeError, match="not part of a network"):
         _ = hidden.kernel
