@@ -88,10 +88,6 @@ def get(activation: Any, alpha: float | None = None) -> ActivationFunction:
     alpha : float, optional
         Threshold, slope or alpha of a function given by name.
 
-    Returns
-    -------
-    ActivationFunction
-
     Examples
     --------
     >>> from nnfast import activations

@@ -513,10 +513,6 @@ def get(initializer: Any) -> Initializer:
         ("xavier_uniform"). A number becomes a `Constant`, an array, list or tuple a `Given`; a dict is a saved
         initializer.
 
-    Returns
-    -------
-    Initializer
-
     Examples
     --------
     >>> from nnfast import initializers

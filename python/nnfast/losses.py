@@ -365,10 +365,6 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
     custom_objects : dict, optional
         Classes of custom losses by name, for a saved loss.
 
-    Returns
-    -------
-    Loss
-
     Examples
     --------
     >>> from nnfast import losses

@@ -203,10 +203,6 @@ def get(metric: Any) -> Metric:
     ----------
     metric : Metric, Loss, str or callable
 
-    Returns
-    -------
-    Metric
-
     Examples
     --------
     >>> from nnfast import metrics

@@ -484,10 +484,6 @@ class Network:
         learning_rate : float, default 0.01
             For the updated weights, by plain gradient descent.
 
-        Returns
-        -------
-        Explanation
-
         Examples
         --------
         >>> import nnfast as nf
@@ -569,10 +565,6 @@ class Network:
         path : str or path-like
         custom_objects : dict, optional
             Classes of custom layers by name.
-
-        Returns
-        -------
-        Network
 
         Raises
         ------

@@ -345,10 +345,6 @@ def get(optimizer: Any) -> Optimizer:
     optimizer : Optimizer or str
         Case is ignored in names.
 
-    Returns
-    -------
-    Optimizer
-
     Examples
     --------
     >>> from nnfast import optimizers

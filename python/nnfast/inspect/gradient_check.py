@@ -82,10 +82,6 @@ def check_gradients(
     training : bool, default False
         Check the gradient of a training step, with the dropout of the first step and batch statistics.
 
-    Returns
-    -------
-    GradientCheck
-
     Notes
     -----
     The relative error is abs(a - b) / max(abs(a), abs(b), 1e-3 g), where g is the largest gradient element of the

@@ -221,10 +221,6 @@ class Trainer:
         sample_weight : array_like (N,), optional
             0 or larger; the loss is sum_i weight_i value_i / N.
 
-        Returns
-        -------
-        float
-
         Raises
         ------
         RuntimeError
@@ -338,10 +334,6 @@ class Trainer:
             Omit the last batch of an epoch if it is incomplete.
         initial_epoch : int, default 0
             Index of the first epoch.
-
-        Returns
-        -------
-        History
 
         Raises
         ------
@@ -537,10 +529,6 @@ class Trainer:
             Maximum memory for the tensors of one row and their gradients; by default 256 MiB, or 64 times the size of
             the file if that is more. It is limited because a small file may describe a network that needs any amount of
             memory.
-
-        Returns
-        -------
-        Trainer
 
         Raises
         ------
