@@ -288,7 +288,7 @@ def test_a_mean_of_squares_below_zero_is_damage(name: str, rng: np.random.Genera
         trainer.save_checkpoint(tmp_path / kind)
         vector[...] = kept
         if kind == "v":
-            with pytest.raises(ValueError, match=r"v/.*: expected numbers of 0 or more"):
+            with pytest.raises(ValueError, match=r"v/.*: expected non-negative numbers"):
                 nf.Trainer.resume(tmp_path / kind)
         else:
             nf.Trainer.resume(tmp_path / kind)

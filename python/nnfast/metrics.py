@@ -139,7 +139,7 @@ class LossMetric(Metric):
     def __init__(self, loss: Any) -> None:
         self.loss = losses.get(loss)
         if isinstance(self.loss, losses.CustomLoss):
-            raise TypeError(f"LossMetric: expected one of nnfast's losses, got {loss!r}; pass it as a metric as it is")
+            raise TypeError(f"LossMetric: expected one of nnfast's losses, got {loss!r}; pass it to metrics directly")
         self.name = self.loss.name
 
     def spec(self) -> Spec | None:

@@ -105,7 +105,7 @@ class Network:
         if (layers is None) == (inputs is None and outputs is None):
             raise ValueError("Network: expected either a list of layers, or inputs= and outputs=")
         if not isinstance(name, str):
-            raise TypeError(f"Network: expected a text as name, got {name!r}")
+            raise TypeError(f"Network: expected a string as name, got {name!r}")
         seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, minimum=0)
         with free_after_an_error(layers):
             made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)

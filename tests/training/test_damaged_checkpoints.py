@@ -77,8 +77,8 @@ def trained(optimizer: Any = "adam", metrics: Any = ("mae",)) -> nf.Trainer:
 @pytest.mark.parametrize(
     ("edit", "match"),
     [
-        (lambda t: t["optimizer/v/dense.kernel"].fill(-1), "v/dense.kernel: expected numbers of 0 or more"),
-        (lambda t: t["optimizer/v/dense.bias"].fill(-1e-30), "v/dense.bias: expected numbers of 0 or more"),
+        (lambda t: t["optimizer/v/dense.kernel"].fill(-1), "v/dense.kernel: expected non-negative numbers"),
+        (lambda t: t["optimizer/v/dense.bias"].fill(-1e-30), "v/dense.bias: expected non-negative numbers"),
         (lambda t: t["optimizer/v/dense.kernel"].fill(np.nan), "v/dense.kernel: expected finite numbers"),
         (lambda t: t["optimizer/m/dense.kernel"].fill(np.inf), "m/dense.kernel: expected finite numbers"),
         (lambda t: t.pop("optimizer/m/dense.kernel"), "expected the optimizer's state"),

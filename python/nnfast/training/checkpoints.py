@@ -160,7 +160,7 @@ def _read_state(file: File, trainer: Trainer) -> None:
     for name, (kind, part) in parts.items():
         file.tensors.read_into(name, part)
         if kind in trainer.plan.squares() and (part < 0).any():
-            raise ValueError(f"{name}: expected numbers of 0 or more, got one below 0; the file is damaged")
+            raise ValueError(f"{name}: expected non-negative numbers, got a negative one; the file is damaged")
 
 
 def _steps(stored: Any, trainer: Trainer) -> dict[str, int]:

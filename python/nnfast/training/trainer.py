@@ -388,7 +388,7 @@ class Trainer:
         lock = self._lock()
         if lock.locked():
             raise RuntimeError(
-                "fit: expected no other fit of this trainer at work, got a call from one of its callbacks or from "
+                "fit: expected no other fit of this trainer to run, got a call from one of its callbacks or from "
                 "another thread; make further steps with train_on_batch, or train a copy"
             )
         with self.network.parameters.training("fit"), lock:
