@@ -50,12 +50,12 @@ def _arguments_of(constructor: Callable[..., None]) -> tuple[dict[str, Any], boo
 
 
 def _lists_names(parameter: inspect.Parameter) -> bool:
-    """Whether it is ``**options`` of a family, annotated by the names that there are."""
+    """Whether this is a ``**options`` parameter whose annotation lists the names."""
     return parameter.kind is parameter.VAR_KEYWORD and "Unpack" in str(parameter.annotation)
 
 
 def _arguments(cls: type[Configured]) -> dict[str, Any]:
-    """Names and defaults of the arguments that construct an object of that class."""
+    """Names and defaults of the constructor arguments of a class, including shared ones."""
     named, passes_on = _arguments_of(cls.__init__)
     return named | cls.shared_arguments if passes_on else named
 
@@ -102,7 +102,7 @@ class Configured:
     """An object whose constructor arguments are stored in attributes of the same names."""
 
     shared_arguments: ClassVar[dict[str, Any]] = {}
-    """Names and defaults of arguments that constructors of a family take through ``**`` and pass on to its base."""
+    """Arguments, with defaults, that the constructors of a family accept as ``**`` and pass to their base class."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
