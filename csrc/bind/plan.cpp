@@ -386,6 +386,8 @@ plan::HeadOptions head_of(const py::handle& object) {
   head.output = dict["output"].cast<size_t>();
   head.loss = node_of(dict["loss"]);
   head.weight = dict["weight"].cast<double>();
+  if (dict.contains("mask") && !dict["mask"].is_none())
+    head.mask = dict["mask"].cast<std::string>();
   for (const auto& metric : dict["metrics"]) head.metrics.push_back(node_of(metric));
   return head;
 }

@@ -88,6 +88,8 @@ class Op {
   virtual bool backward_reads_output() const { return true; }
   // Whether forward() keeps something as large as y for backward(), in `kept`.
   virtual bool keeps_for_backward() const { return false; }
+  // Whether a gradient passes from y to the inputs.
+  virtual bool is_differentiable() const { return true; }
   // Whether y (and dy) is the memory of input 0 (and its gradient), so that there is nothing to do.
   virtual bool is_view() const { return false; }
   // Whether every dx is dy as backward() leaves it, so that it may be the same memory.

@@ -18,6 +18,7 @@ struct HeadOptions {
   NodeSpec loss;  // op = the loss's name, or "callback"
   double weight = 1;
   std::vector<NodeSpec> metrics;
+  std::string mask;  // the node that says which positions count, or none
 };
 
 struct PlanOptions {
@@ -79,6 +80,7 @@ struct ProgramOutput {
   Tensor<T>* prediction = nullptr;  // what the loss reads
   std::vector<Tensor<T>*> views;    // tensors on its memory
   T* d_prediction = nullptr;
+  Tensor<T>* mask = nullptr;  // (N, ...): 1 for positions that count, else 0; null: all do
   bool is_logits = false;
   bool has_own_memory = true;  // not that of an input or of another output
 };

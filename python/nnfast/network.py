@@ -125,6 +125,8 @@ class Network:
         self.architecture = architecture
         self._input_shapes = [shapes[name] for name in architecture.inputs.names]
         self._output_shapes = [shapes[name] for name in architecture.outputs.names]
+        masks = architecture.masks(shapes)
+        self._masks = [masks.get(name) for name in architecture.outputs.names]
         self.layers = architecture.layers
         architecture.join(self)
         self.seed = seed
@@ -399,8 +401,6 @@ class Network:
 
         Examples
         --------
-        The gradient of an output by the input:
-
         >>> import nnfast as nf
         >>> net = nf.Network([nf.layers.Input((2,)), nf.layers.Dense(1, kernel_initializer=[[2.0], [3.0]])])
         >>> y, pullback = net.vjp([[1.0, 1.0]])
@@ -409,14 +409,14 @@ class Network:
         (array([[5.]], dtype=float32), array([[2., 3.]], dtype=float32), array([1., 1.], dtype=float32))
         """
         advances = flag("vjp", "training", training)
-        rows = self.as_rows(x)
-        pullback = Pullback(self, rows, self.training_calls, advances)
+        pullback = Pullback(self, self.as_rows(x), self.training_calls, advances)
         self.training_calls += advances
         return pullback.outputs, pullback
 
     def heads(self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = ()) -> Heads:
         """The outputs with the losses and metrics given for them. For nnfast's own modules."""
-        return Heads(where, self.architecture.outputs, self._output_shapes, loss, loss_weights, metrics)
+        ends = self.architecture.outputs
+        return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics)
 
     def as_batch(self, x: Any, y: Any, loss: Any, sample_weight: Any = None) -> tuple[Any, Any, Any, Heads]:
         """Rows, targets and weights, all checked and in the core's form, and the heads that the losses make."""

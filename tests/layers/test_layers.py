@@ -102,6 +102,9 @@ ROWS = {
         output_shape=(3, 2),
         text="Reshape((3, -1))",
     ),
+    "Masking": Row(
+        lambda: layers.Masking(9.0), lambda x: x, shape=(3, 2), output_shape=(3, 2), text="Masking(mask_value=9.0)"
+    ),
     "Add": Row(layers.Add, lambda a, b, c: a + b + c, inputs=3, text="Add()"),
     "Multiply": Row(layers.Multiply, lambda a, b, c: a * b * c, inputs=3, text="Multiply()"),
     "Concatenate": Row(

@@ -61,6 +61,7 @@ struct Draft {
   ById<OpId, OpLinks> links;
   std::vector<TensorId> inputs;                // by the graph's inputs
   std::vector<TensorId> outputs, predictions;  // by its outputs
+  std::vector<TensorId> masks;                 // likewise; of those whose loss has a mask
 
   ById<BufferId, Buffer> buffers;
   ById<TensorId, BufferId> value_buffer, gradient_buffer;

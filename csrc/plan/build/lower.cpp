@@ -35,6 +35,7 @@ class Lowering {
     draft_.inputs.assign(layout_.inputs().size(), TensorId::none);
     draft_.outputs.assign(outputs, TensorId::none);
     draft_.predictions.assign(outputs, TensorId::none);
+    draft_.masks.assign(outputs, TensorId::none);
     for (const NodeId node : layout_.nodes().ids()) {
       if (needed_[node]) add_node(node);
     }
@@ -42,6 +43,9 @@ class Lowering {
       TensorId& prediction = draft_.predictions[i];
       draft_.outputs[i] = tensor_of_[layout_.outputs()[i]];
       if (prediction == TensorId::none) prediction = draft_.outputs[i];  // a node without an op
+    }
+    for (const HeadOptions& head : options_.heads) {
+      if (!head.mask.empty()) draft_.masks[head.output] = tensor_of_[mask_of(head)];
     }
   }
 
@@ -81,6 +85,9 @@ class Lowering {
     needed_.assign(nodes.size(), false);
     for (const NodeId input : layout_.inputs()) needed_[input] = true;
     for (const NodeId output : layout_.outputs()) needed_[output] = true;
+    for (const HeadOptions& head : options_.heads) {
+      if (!head.mask.empty()) needed_[mask_of(head)] = true;
+    }
     for (int i = static_cast<int>(nodes.size()) - 1; i >= 0; --i) {
       const NodeId node = static_cast<NodeId>(i);
       if (!needed_[node]) continue;
@@ -90,6 +97,16 @@ class Lowering {
       }
     }
     fusions_.emplace(layout_, options_, needed_);
+  }
+
+  NodeId mask_of(const HeadOptions& head) const {
+    const NodeId node = layout_.node_named(head.mask);
+    const GraphNode& output = layout_.output(head.output);
+    const Shape positions(output.shape.begin(), output.shape.end() - 1);
+    require(layout_.nodes()[node].shape == positions, output.spec.name,
+            ": expected a mask of shape ", batch_shape_text(positions), ", got ",
+            batch_shape_text(layout_.nodes()[node].shape), " of ", head.mask);
+    return node;
   }
 
   // The place among the graph's inputs or outputs; their number where the node is none of them.
@@ -140,6 +157,7 @@ class Lowering {
     for (const Parameter<T>* parameter : op->parameters)
       value.learns = value.learns || parameter->gradient;
     for (const TensorId input : inputs) value.learns = value.learns || draft_.values[input].learns;
+    if (!op->is_differentiable()) value.learns = false;
     op->output = &draft_.tensor(output);
     draft_.links.add({inputs, output});
     program_.cost += op->flops_per_row();

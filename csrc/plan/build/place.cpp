@@ -63,6 +63,7 @@ class Placing {
     output.tensor = &draft_.tensor(draft_.outputs[i]);
     output.prediction = &draft_.tensor(draft_.predictions[i]);
     output.views = tensors_on(root);
+    if (draft_.masks[i] != TensorId::none) output.mask = &draft_.tensor(draft_.masks[i]);
     output.has_own_memory =
         std::find(draft_.inputs.begin(), draft_.inputs.end(), root) == draft_.inputs.end();
     for (size_t j = 0; j < i; ++j) {

@@ -23,6 +23,7 @@ void schedule_values(Draft<T>& draft) {
   for (size_t i = 0; i < draft.outputs.size(); ++i) {
     draft.extend(draft.buffer_of(draft.outputs[i]), end);
     draft.extend(draft.buffer_of(draft.predictions[i]), end);
+    if (draft.masks[i] != TensorId::none) draft.extend(draft.buffer_of(draft.masks[i]), end);
   }
 }
 

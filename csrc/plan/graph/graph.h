@@ -36,6 +36,7 @@ class GraphLayout {
   const ById<ParameterId, GraphParameter>& parameters() const { return parameters_; }
   const std::vector<NodeId>& inputs() const { return inputs_; }
   const std::vector<NodeId>& outputs() const { return outputs_; }
+  NodeId node_named(const std::string& name) const;
   const GraphNode& input(size_t i) const { return nodes_[inputs_[i]]; }
   const GraphNode& output(size_t i) const { return nodes_[outputs_[i]]; }
   index_t parameter_count() const { return parameter_count_; }
@@ -46,7 +47,6 @@ class GraphLayout {
  private:
   struct Share;  // a place in a node's list that is filled once all nodes are there
   void add(NodeSpec spec, std::vector<Share>* shares);
-  NodeId node_named(const std::string& name) const;
   void fill(const Share& share);
 
   ById<NodeId, GraphNode> nodes_;

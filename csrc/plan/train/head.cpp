@@ -31,8 +31,14 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
   const size_t rows = static_cast<size_t>(capacity);
   labels_ = AlignedBuffer<int32_t>(rows * static_cast<size_t>(positions_));
   targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(output.prediction->size));
-  values_ = AlignedBuffer<T>(rows);
   weights_ = AlignedBuffer<T>(rows);
+  values_ = AlignedBuffer<T>(output.mask ? labels_.size() : rows);
+  if (!output.mask) return;
+  require(!callback_, label_,
+          ": expected a loss of nnfast for an output with a mask, got a custom one; "
+          "pass sample_weight, or drop the layer that makes the mask");
+  shares_ = AlignedBuffer<T>(labels_.size());
+  position_weights_ = AlignedBuffer<T>(labels_.size());
 }
 
 template <class T>
@@ -109,7 +115,8 @@ template <class T>
 Answers<T> Head<T>::answers(index_t rows) const {
   return {{output_.prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(), rows,
            positions_, classes_},
-          output_.tensor->value};
+          output_.tensor->value,
+          output_.mask ? shares_.data() : nullptr};
 }
 
 template <class T>
@@ -119,6 +126,7 @@ double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
   T* gradient = with_gradient ? output_.d_prediction : nullptr;
   const T* weights = is_weighted_ ? weights_.data() : nullptr;
   const double scale = 1 / static_cast<double>(rows_of_batch);
+  if (output_.mask) return masked_loss(rows, scale, gradient);
   if (callback_) {
     callback_(inputs, value, gradient);
     if (gradient) scale_gradient(weights, rows, scale * weight_);
@@ -127,6 +135,39 @@ double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
   }
   if (weights) weigh_rows(value, weights, rows);
   return sum_all(value, rows) * scale;
+}
+
+// Every row counts the same, whatever the number of its positions that count: a sequence has the same loss alone and
+// padded in a batch.
+template <class T>
+void Head<T>::share_positions(index_t rows) {
+  for (index_t r = 0; r < rows; ++r) {
+    const T* mask = output_.mask->value + r * positions_;
+    T* shares = shares_.data() + r * positions_;
+    const auto count = std::count_if(mask, mask + positions_, [](T m) { return m != 0; });
+    const T share = count == 0 ? T(0) : static_cast<T>(1 / static_cast<double>(count));
+    std::transform(mask, mask + positions_, shares, [share](T m) { return m == 0 ? T(0) : share; });
+  }
+}
+
+// Positions as rows, each with the weight of its row times its share.
+template <class T>
+double Head<T>::masked_loss(index_t rows, double scale, T* gradient) {
+  share_positions(rows);
+  const index_t all = rows * positions_;
+  const bool sums = !loss_.softmax && sums_over_row(loss_.kind);
+  T* weights = position_weights_.data();
+  for (index_t i = 0; i < all; ++i) {
+    const T share = shares_.data()[i];
+    const T counts = sums && share != 0 ? T(1) : share;
+    weights[i] = is_weighted_ ? counts * weights_.data()[i / positions_] : counts;
+  }
+  LossInputs<T> inputs = answers(rows).to_loss;
+  inputs.rows = all;
+  inputs.positions = 1;
+  loss_values(values_.data(), gradient, inputs, weights, scale * weight_, loss_);
+  weigh_rows(values_.data(), weights, all);
+  return sum_all(values_.data(), all) * scale;
 }
 
 template <class T>

@@ -39,6 +39,8 @@ class Head {
   void require_label(int64_t label) const;
   [[noreturn]] void refuse_row(const std::string& what, index_t row) const;
   void scale_gradient(const T* weights, index_t rows, double scale);
+  void share_positions(index_t rows);
+  double masked_loss(index_t rows, double scale, T* gradient);
 
   const ProgramOutput<T>& output_;
   double weight_;
@@ -49,6 +51,7 @@ class Head {
   Metrics<T> metrics_;
   AlignedBuffer<int32_t> labels_;
   AlignedBuffer<T> targets_, values_, weights_;
+  AlignedBuffer<T> shares_, position_weights_;  // of positions, where there is a mask
   bool has_labels_ = false, is_weighted_ = false;
 };
 

@@ -25,6 +25,8 @@ template <class T>
 struct Answers {
   LossInputs<T> to_loss;  // with the prediction that the loss reads
   const T* output;        // of the network: of the same shape
+  // What each position counts in its row, where there is a mask: (rows, positions), of sum 1 or 0; or null.
+  const T* shares;
 };
 
 // A metric's state is some numbers, all 0 before the first row. By default it is one, a sum over rows, and the

@@ -146,11 +146,33 @@ class Architecture:
                 spec["shared"] = own | spec.get("shared", {})
             nodes.append(spec)
             shapes[node.name] = tuple(inferred["shape"])
+            mask = layer.mask_spec()
+            if mask is not None:
+                nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
             shared = spec.get("shared", {})
             parameters |= {
                 f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"] if name not in shared
             }
         return nodes, shapes, parameters
+
+    def masks(self, shapes: Mapping[str, Shape]) -> dict[str, str]:
+        """The node of the core that says which positions of a tensor count, for tensors that have one."""
+        masks: dict[str, str] = {}
+        positions: dict[str, Shape] = {}
+        for node in self.nodes:
+            if node.layer.mask_spec() is not None:
+                masks[node.name] = _mask_of(node.name)
+                positions[masks[node.name]] = shapes[node.name][:-1]
+            elif node.layer.passes_mask:
+                found = sorted({masks[name] for name in node.inputs if name in masks})
+                if len(found) > 1:
+                    raise ValueError(
+                        f"{node.name}: expected inputs with one mask, got {' and '.join(found)}; use one Masking layer "
+                        "for both"
+                    )
+                if found and shapes[node.name][:-1] == positions[found[0]]:
+                    masks[node.name] = found[0]
+        return masks
 
     def initialize(self, parameters: Mapping[str, Array], seed: int) -> None:
         """Write first values into `parameters`, which are in the order of the layers."""
@@ -239,6 +261,10 @@ def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
             other = layer.tied_to if isinstance(layer.tied_to, str) else layer.tied_to.place
             layer.tied_to = copies.get(other, layer.tied_to)
     return copies
+
+
+def _mask_of(node: str) -> str:
+    return f"{node}.mask"
 
 
 def _require_few(layers: int) -> None:

@@ -29,6 +29,8 @@ class Head:
     loss: losses.Loss
     weight: float = 1.0
     metrics: tuple[Metric, ...] = ()
+    mask: str | None = None
+    """The core's node that says which positions count."""
 
     @property
     def core_metrics(self) -> list[tuple[str, Spec]]:
@@ -47,6 +49,7 @@ class Head:
             "loss": self.loss.spec(),
             "weight": self.weight,
             "metrics": [spec for _, spec in self.core_metrics],
+            "mask": self.mask,
         }
 
 
@@ -72,6 +75,7 @@ class Heads:
         where: str,
         outputs: Ends,
         shapes: Sequence[Shape],
+        masks: Sequence[str | None],
         loss: Any,
         loss_weights: Any = None,
         measured: Any = (),
@@ -82,7 +86,7 @@ class Heads:
         weights = self._weights(where, loss_weights, chosen)
         lists = self._metrics(where, measured, chosen)
         self.all = tuple(
-            Head(i, names[i], outputs.names[i], shapes[i], own, weights[i], lists[i])
+            Head(i, names[i], outputs.names[i], shapes[i], own, weights[i], lists[i], masks[i])
             for i, own in enumerate(chosen)
             if own is not None
         )

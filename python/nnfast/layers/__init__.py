@@ -52,6 +52,7 @@ from nnfast.layers.base import Layer
 from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, DepthwiseConv2D
 from nnfast.layers.core import Dense, Input, Rescaling
 from nnfast.layers.custom import CustomLayer
+from nnfast.layers.masking import Masking
 from nnfast.layers.merge import Add, Concatenate, Multiply
 from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from nnfast.layers.pooling import (
@@ -102,6 +103,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "LogSoftmax",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "Multiply",

@@ -36,6 +36,7 @@ __all__ = [
 class _ActivationLayer(Layer):
     """y = g(x), shape (N, ...) to (N, ...)."""
 
+    passes_mask = True
     op = "activation"
     function: activations.ActivationFunction
 

@@ -62,6 +62,8 @@ class Layer(Configured):
     op: ClassVar[str]
     num_inputs: ClassVar[int | None] = 1
     """How many inputs the layer takes; None for any number."""
+    passes_mask: ClassVar[bool] = False
+    """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself."""
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
     tied_to: Any = None
@@ -209,6 +211,10 @@ class Layer(Configured):
     def spec(self, input_shapes: list[Shape]) -> Spec:
         """Description of the layer for the core, given the shapes of its inputs (without the batch axis)."""
         return {"op": self.op}
+
+    def mask_spec(self) -> Spec | None:
+        """Description for the core of the mask that the layer makes of its input; None if it makes none."""
+        return None
 
     def initializer(self, parameter: str) -> Any:
         """Initial values of a parameter: anything that `nnfast.initializers.get` accepts.

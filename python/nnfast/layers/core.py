@@ -75,6 +75,7 @@ class Rescaling(Layer):
     array([[0., 1.]], dtype=float32)
     """
 
+    passes_mask = True
     op = "rescaling"
 
     def __init__(self, scale: float, offset: float = 0.0, *, name: str | None = None) -> None:
@@ -116,6 +117,7 @@ class Dense(Layer):
            [0.]], dtype=float32)
     """
 
+    passes_mask = True
     op = "dense"
 
     def __init__(

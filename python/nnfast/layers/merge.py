@@ -11,6 +11,7 @@ __all__ = ["Add", "Concatenate", "Multiply"]
 
 
 class _Merge(Layer):
+    passes_mask = True
     num_inputs = None
 
 

@@ -157,6 +157,7 @@ class LayerNormalization(_Normalization):
            [ 1., -1.]], dtype=float32)
     """
 
+    passes_mask = True
     op = "layer_normalization"
 
     def __init__(

@@ -34,6 +34,7 @@ class Dropout(Layer):
     array([[1., 2.]], dtype=float32)
     """
 
+    passes_mask = True
     op = "dropout"
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
@@ -124,6 +125,7 @@ class GaussianNoise(Layer):
     array([[1., 2.]], dtype=float32)
     """
 
+    passes_mask = True
     op = "gaussian_noise"
 
     def __init__(self, stddev: float, *, name: str | None = None) -> None:

@@ -1,4 +1,5 @@
 // The share of right answers.
+#include <algorithm>
 #include <cmath>
 
 #include "base/aligned.h"
@@ -22,6 +23,10 @@ class Accuracy final : public Metric<T> {
 
   // NaN where an output is NaN, which is no answer.
   void update(double* state, const Answers<T>& answers) override {
+    if (answers.shares) {
+      state[0] += masked(answers);
+      return;
+    }
     const LossInputs<T>& in = answers.to_loss;
     const index_t n = in.positions * in.n;
     T maximum;
@@ -36,35 +41,60 @@ class Accuracy final : public Metric<T> {
   }
 
  private:
+  // Of the positions that count; NaN where an output of one is NaN.
+  double masked(const Answers<T>& answers) {
+    const LossInputs<T>& in = answers.to_loss;
+    if (!answers_apart_) find_classes(answers);
+    double sum = 0;
+    for (index_t i = 0; i < in.rows * in.positions; ++i) {
+      const T* output = answers.output + i * in.n;
+      if (answers.shares[i] == 0) continue;
+      if (std::any_of(output, output + in.n, [](T v) { return std::isnan(v); }))
+        return std::nan("");
+      index_t right = 0;
+      for (index_t j = 0; answers_apart_ && j < in.n; ++j) right += is_right(answers, i * in.n + j);
+      if (!answers_apart_ && best_.data()[i] == truth_[i]) right = in.n;
+      sum += static_cast<double>(answers.shares[i]) * static_cast<double>(right) /
+             static_cast<double>(in.n);
+    }
+    return sum;
+  }
+
   // Each number says yes or no, at probability 1/2 or logit 0.
   index_t right_numbers(const Answers<T>& answers) const {
     const LossInputs<T>& in = answers.to_loss;
     index_t right = 0;
-    for (index_t i = 0; i < in.rows * in.positions * in.n; ++i) {
-      const T target = in.labels ? static_cast<T>(in.labels[i]) : in.targets[i];
-      right += (answers.output[i] > threshold_) == (target > T(0.5));
-    }
+    for (index_t i = 0; i < in.rows * in.positions * in.n; ++i) right += is_right(answers, i);
     return right;
+  }
+  bool is_right(const Answers<T>& answers, index_t i) const {
+    const LossInputs<T>& in = answers.to_loss;
+    const T target = in.labels ? static_cast<T>(in.labels[i]) : in.targets[i];
+    return (answers.output[i] > threshold_) == (target > T(0.5));
   }
 
   // The largest output of each position against its label or its largest target.
   index_t right_classes(const Answers<T>& answers) {
     const LossInputs<T>& in = answers.to_loss;
+    find_classes(answers);
+    index_t right = 0;
+    for (index_t i = 0; i < in.rows * in.positions; ++i) right += best_.data()[i] == truth_[i];
+    return right;
+  }
+  void find_classes(const Answers<T>& answers) {
+    const LossInputs<T>& in = answers.to_loss;
     const index_t all = in.rows * in.positions;
     kernels<T>().argmax_rows(best_.data(), answers.output, all, in.n);
-    const int32_t* truth = in.labels;
-    if (!truth) {
-      kernels<T>().argmax_rows(best_target_.data(), in.targets, all, in.n);
-      truth = best_target_.data();
-    }
-    index_t right = 0;
-    for (index_t i = 0; i < all; ++i) right += best_.data()[i] == truth[i];
-    return right;
+    truth_ = in.labels;
+    if (truth_) return;
+    kernels<T>().argmax_rows(best_target_.data(), in.targets, all, in.n);
+    truth_ = best_target_.data();
   }
 
   T threshold_;
   bool answers_apart_;  // each output is a separate yes or no
   AlignedBuffer<int32_t> best_, best_target_;
+  const int32_t* truth_ = nullptr;
 };
 
 const Registered<MetricKind> registered(

@@ -17,7 +17,7 @@ class LossMetric final : public Metric<T> {
   LossMetric(const NodeSpec& spec, const MetricSetting& in)
       : name_(spec.op),
         reads_prediction_(is_the_loss(spec, in.loss)),
-        values_(static_cast<size_t>(in.capacity)) {
+        values_(static_cast<size_t>(in.capacity * in.positions)) {
     // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
     const bool logits = wants_logits(spec) || (reads_prediction_ && in.loss_reads_logits);
     require(logits || spec.op != "cross_entropy",
@@ -31,15 +31,32 @@ class LossMetric final : public Metric<T> {
     require(!in.labels || loss_.softmax, name_,
             ": expected y of the output's shape for this metric, got labels; use one-hot rows");
     if (!reads_prediction_) in.prediction = answers.output;
+    if (answers.shares) {
+      state[0] += masked(in, answers.shares);
+      return;
+    }
     loss_values<T>(values_.data(), nullptr, in, nullptr, 1, loss_);
     state[0] += sum_all(values_.data(), in.rows);
   }
 
  private:
+  double masked(LossInputs<T> in, const T* shares) {
+    in.rows *= in.positions;
+    in.positions = 1;
+    loss_values<T>(values_.data(), nullptr, in, nullptr, 1, loss_);
+    const bool sums = !loss_.softmax && sums_over_row(loss_.kind);
+    double total = 0;
+    for (index_t i = 0; i < in.rows; ++i) {
+      const double share = static_cast<double>(shares[i]);
+      if (share != 0) total += static_cast<double>(values_.data()[i]) * (sums ? 1 : share);
+    }
+    return total;
+  }
+
   std::string name_;
   bool reads_prediction_;
   LossOptions loss_;
-  AlignedBuffer<T> values_;  // of rows
+  AlignedBuffer<T> values_;  // of rows, or of positions
 };
 
 const Registered<MetricKind> registered(metric_kind<LossMetric>("loss", nullptr, is_the_loss));
