@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from layer_passes import passes
 
 import nnfast as nf
 from nnfast import layers
@@ -194,3 +195,45 @@ def test_normalization(name: str, channels: int) -> None:
     there.eval()
     with torch.no_grad():
         np.testing.assert_allclose(net.predict(x), forward(x).numpy(), rtol=0, atol=TOLERANCE)
+
+
+# A layer, the same in torch, the shape of an input's row, and the number of inputs.
+TENSOR_LAYERS = {
+    "subtract": (layers.Subtract, lambda a, b: a - b, (5,), 2),
+    "average": (layers.Average, lambda a, b, c: (a + b + c) / 3, (5,), 3),
+    "maximum": (layers.Maximum, torch.maximum, (3, 4), 2),
+    "minimum": (layers.Minimum, torch.minimum, (3, 4), 2),
+    "permute": (lambda: layers.Permute((3, 1, 2)), lambda x: x.permute(0, 3, 1, 2), (4, 3, 5), 1),
+    "repeat": (lambda: layers.RepeatVector(4), lambda x: x[:, None].repeat(1, 4, 1), (5,), 1),
+    "split": (lambda: layers.Split([1, 4], axis=1), lambda x: torch.split(x, [1, 3, 3], 1), (7, 2), 1),
+}
+
+
+@pytest.mark.parametrize("name", TENSOR_LAYERS)
+def test_layers_of_tensors(name: str) -> None:
+    make, there, shape, count = TENSOR_LAYERS[name]
+    rng = np.random.default_rng(9)
+    inputs = [rng.normal(size=(ROWS, *shape)) for _ in range(count)]
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    wanted = there(*tensors)
+    outputs = [wanted] if isinstance(wanted, torch.Tensor) else list(wanted)
+    gradients = [rng.normal(size=tuple(y.shape)) for y in outputs]
+    torch.autograd.backward(outputs, [torch.tensor(gradient) for gradient in gradients])
+    found = passes(make(), inputs, gradients)
+    for here, tensor in zip(found.outputs, outputs, strict=True):
+        np.testing.assert_allclose(here, tensor.detach().numpy(), rtol=0, atol=TOLERANCE)
+    for here, tensor in zip(found.d_inputs, tensors, strict=True):
+        np.testing.assert_allclose(here, tensor.grad.numpy(), rtol=0, atol=TOLERANCE)
+
+
+def test_prelu() -> None:
+    """PyTorch's slopes are those of channels, which stand in the second axis there."""
+    rng = np.random.default_rng(10)
+    x, dy, alpha = rng.normal(size=(ROWS, 4, 3, 6)), rng.normal(size=(ROWS, 4, 3, 6)), rng.normal(size=6)
+    image, slopes = torch.tensor(x, requires_grad=True), torch.tensor(alpha, requires_grad=True)
+    y = torch.nn.functional.prelu(image.permute(0, 3, 1, 2), slopes).permute(0, 2, 3, 1)
+    y.backward(torch.tensor(dy))
+    found = passes(layers.PReLU(shared_axes=(1, 2)), [x], [dy], {"alpha": alpha.reshape(1, 1, 6)})
+    np.testing.assert_allclose(found.outputs[0], y.detach().numpy(), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.d_inputs[0], image.grad.numpy(), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.d_parameters["alpha"].ravel(), slopes.grad.numpy(), rtol=0, atol=TOLERANCE)

@@ -40,44 +40,79 @@ py::array tensor_to_read(const plan::Tensor<T>& tensor, index_t rows) {
   return read_only_view<T>(tensor.value, with_rows(rows, tensor.shape));
 }
 
+// What a user's function gets for the outputs: of(i) alone for a single one, else a list.
+template <class T, class Of>
+py::object for_outputs(const plan::CallbackCall<T>& call, const Of& of) {
+  if (call.outputs.size() == 1) return of(size_t(0));
+  py::list all;
+  for (size_t i = 0; i < call.outputs.size(); ++i) all.append(of(i));
+  return std::move(all);
+}
+
+// The gradient of an output that nothing reads.
+template <class T>
+py::array zeros(std::vector<py::ssize_t> shape) {
+  py::array_t<T> array(std::move(shape));
+  std::fill_n(array.mutable_data(), array.size(), T(0));
+  return std::move(array);
+}
+
+template <class T>
+void call_forward(const py::object& forward, const plan::CallbackCall<T>& call) {
+  const AcquireGil acquire;
+  const index_t rows = call.run->rows;
+  py::list inputs;
+  for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
+  Results<T> results(call.outputs[0]->name + ".forward");
+  const py::object outputs = for_outputs(call, [&](size_t i) -> py::object {
+    const plan::Tensor<T>& output = *call.outputs[i];
+    const py::array view = tensor_view(output.value, output, rows);
+    results.expect(call.outputs.size() == 1 ? "output" : text("output[", i, "]"), view);
+    return view;
+  });
+  results.check(call_user(
+      forward,
+      py::make_tuple(inputs, outputs, named_views(call.parameters, false), call.run->training)));
+}
+
+template <class T>
+void call_backward(const py::object& backward, const plan::CallbackCall<T>& call) {
+  const AcquireGil acquire;
+  const index_t rows = call.run->rows;
+  py::list inputs, d_inputs;
+  Results<T> results(call.outputs[0]->name + ".backward");
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    inputs.append(tensor_to_read(*call.inputs[i], rows));
+    // A gradient that is not needed still gets memory to be written to.
+    if (call.d_inputs[i]) {
+      const py::array d_input = tensor_view(call.d_inputs[i], *call.inputs[i], rows);
+      results.expect("d_inputs[" + std::to_string(i) + "]", d_input);
+      d_inputs.append(d_input);
+    } else {
+      d_inputs.append(py::array_t<T>(with_rows(rows, call.inputs[i]->shape)));
+    }
+  }
+  const py::dict d_parameters = named_views(call.parameters, true);
+  results.expect_sums(d_parameters);
+  const py::object d_outputs = for_outputs(call, [&](size_t i) -> py::object {
+    const plan::Tensor<T>& output = *call.outputs[i];
+    if (!call.d_outputs[i]) return zeros<T>(with_rows(rows, output.shape));
+    return tensor_view(call.d_outputs[i], output, rows);
+  });
+  const py::object outputs = for_outputs(
+      call, [&](size_t i) -> py::object { return tensor_to_read(*call.outputs[i], rows); });
+  results.check(
+      call_user(backward, py::make_tuple(d_outputs, d_inputs, inputs, outputs,
+                                         named_views(call.parameters, false), d_parameters)));
+}
+
 template <class T>
 plan::Callback<T> layer_callback(const py::sequence& functions) {
   const py::object forward = functions[0], backward = functions[1];
   plan::Callback<T> callback;
-  callback.forward = [forward](const plan::CallbackCall<T>& call) {
-    const AcquireGil acquire;
-    const index_t rows = call.run->rows;
-    py::list inputs;
-    for (const plan::Tensor<T>* t : call.inputs) inputs.append(tensor_to_read(*t, rows));
-    Results<T> results(call.output->name + ".forward");
-    const py::array output = tensor_view(call.output->value, *call.output, rows);
-    results.expect("output", output);
-    results.check(call_user(
-        forward,
-        py::make_tuple(inputs, output, named_views(call.parameters, false), call.run->training)));
-  };
+  callback.forward = [forward](const plan::CallbackCall<T>& call) { call_forward(forward, call); };
   callback.backward = [backward](const plan::CallbackCall<T>& call) {
-    const AcquireGil acquire;
-    const index_t rows = call.run->rows;
-    py::list inputs, d_inputs;
-    Results<T> results(call.output->name + ".backward");
-    for (size_t i = 0; i < call.inputs.size(); ++i) {
-      inputs.append(tensor_to_read(*call.inputs[i], rows));
-      // A gradient that is not needed still gets memory to be written to.
-      if (call.d_inputs[i]) {
-        const py::array d_input = tensor_view(call.d_inputs[i], *call.inputs[i], rows);
-        results.expect("d_inputs[" + std::to_string(i) + "]", d_input);
-        d_inputs.append(d_input);
-      } else {
-        d_inputs.append(py::array_t<T>(with_rows(rows, call.inputs[i]->shape)));
-      }
-    }
-    const py::dict d_parameters = named_views(call.parameters, true);
-    results.expect_sums(d_parameters);
-    results.check(
-        call_user(backward, py::make_tuple(tensor_view(call.d_output, *call.output, rows), d_inputs,
-                                           inputs, tensor_to_read(*call.output, rows),
-                                           named_views(call.parameters, false), d_parameters)));
+    call_backward(backward, call);
   };
   return callback;
 }
@@ -135,9 +170,9 @@ plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLa
     functions.layers[name] = layer_callback<T>(py::reinterpret_borrow<py::sequence>(pair));
   });
   each("losses", [&functions, &layout](const std::string& name, const py::object& function) {
-    for (const plan::NodeId id : layout.outputs()) {
-      const plan::GraphNode& node = layout.nodes()[id];
-      if (node.spec.name == name) functions.losses[name] = loss_callback<T>(function, node.shape);
+    for (size_t i = 0; i < layout.outputs().size(); ++i) {
+      if (layout.output_name(i) == name)
+        functions.losses[name] = loss_callback<T>(function, layout.output_shape(i));
     }
   });
   if (given.contains("gradients"))

@@ -41,9 +41,11 @@ py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
     parameters.append(py::make_tuple(p.name, shape_tuple(p.shape)));
     if (!p.trains) statistics.append(p.name);
   }
-  plan::element_count(result.shape, spec.name);
+  py::list shapes;
+  shapes.append(shape_tuple(result.shape));
+  for (const Shape& shape : result.further_shapes) shapes.append(shape_tuple(shape));
   py::dict out;
-  out["shape"] = shape_tuple(result.shape);
+  out["shapes"] = shapes;
   out["parameters"] = parameters;
   out["statistics"] = statistics;
   return out;
@@ -130,7 +132,8 @@ void add_graph(py::module_& module) {
       .def("shapes", [](const PyGraph& g) {
         py::dict out;
         for (const plan::GraphNode& node : g.layout().nodes())
-          out[py::str(node.spec.name)] = shape_tuple(node.shape);
+          for (size_t i = 0; i < node.output_count(); ++i)
+            out[py::str(plan::output_name(node.spec.name, i))] = shape_tuple(node.shape_of(i));
         return out;
       });
 }

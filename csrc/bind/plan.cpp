@@ -78,7 +78,7 @@ class PyPlanOf final : public PyPlan {
   PyPlanOf(const PyGraphOf<T>& graph, PlanOptions options, const plan::UserFunctions<T>& functions)
       : plan_(graph.graph, std::move(options), functions) {
     for (const plan::HeadOptions& head : plan_.options().heads)
-      heads_.emplace_back(head, plan_.layout().output(head.output));
+      heads_.emplace_back(head, plan_.layout().output_shape(head.output));
   }
 
   py::object predict(const py::object& x) override {
@@ -222,7 +222,8 @@ class PyPlanOf final : public PyPlan {
     require_kept();
     py::dict out;
     for (const auto& op : plan_.program().ops) {
-      out[py::str(op->output->name)] = copy_of(op->output->value, *op->output);
+      for (const plan::Tensor<T>* output : op->outputs)
+        out[py::str(output->name)] = copy_of(output->value, *output);
     }
     return out;
   }
@@ -297,17 +298,19 @@ class PyPlanOf final : public PyPlan {
       py::list inputs, parameters;
       for (const plan::Tensor<T>* t : op.inputs) inputs.append(t->name);
       for (const plan::Parameter<T>* p : op.parameters) parameters.append(p->name);
-      py::dict row;
-      row["op"] = op.kind;
-      row["name"] = op.output->name;
-      row["inputs"] = inputs;
-      row["shape"] = shape_tuple(op.output->shape);
-      row["parameters"] = parameters;
-      row["algorithm"] = py::cast(op.algorithm());  // null: None
-      row["flops"] = op.flops_per_row();
-      row["offset"] = program.placements[i].offset;
-      row["bytes"] = program.placements[i].bytes;
-      out.append(row);
+      for (size_t j = 0; j < op.outputs.size(); ++j) {
+        py::dict row;
+        row["op"] = op.kind;
+        row["name"] = op.outputs[j]->name;
+        row["inputs"] = inputs;
+        row["shape"] = shape_tuple(op.outputs[j]->shape);
+        row["parameters"] = parameters;
+        row["algorithm"] = py::cast(op.algorithm());       // null: None
+        row["flops"] = j == 0 ? op.flops_per_row() : 0.0;  // the op's, once
+        row["offset"] = program.placements[i][j].offset;
+        row["bytes"] = program.placements[i][j].bytes;
+        out.append(row);
+      }
     }
     return out;
   }
@@ -402,7 +405,7 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
   }
   plan::UserFunctions<T> user = user_functions<T>(functions, graph.layout());
   for (const plan::HeadOptions& head : options.heads) {
-    const std::string& name = graph.layout().output(head.output).spec.name;
+    const std::string name = graph.layout().output_name(head.output);
     require((head.loss.op == "callback") == (user.losses.count(name) != 0),
             "loss: expected a function with the loss \"callback\", and only then");
   }

@@ -115,7 +115,7 @@ py::object predict_rows(plan::Plan<T>& plan, const plan::RowsOfInputs<T>& rows, 
   OneOrMore<py::object> arrays(count);
   OneOrMore<T*> memory(count);
   for (size_t i = 0; i < count; ++i) {
-    py::array_t<T> y = new_array<T>(with_rows(n, layout.output(i).shape), "predict");
+    py::array_t<T> y = new_array<T>(with_rows(n, layout.output_shape(i)), "predict");
     memory[i] = y.mutable_data();
     arrays[i] = std::move(y);
   }

@@ -18,8 +18,7 @@ struct CastTargets {
 template <class T>
 class TargetReader {
  public:
-  TargetReader(const plan::HeadOptions& head, const plan::GraphNode& output)
-      : shape_(output.shape) {
+  TargetReader(const plan::HeadOptions& head, const plan::Shape& shape) : shape_(shape) {
     const std::string& loss = head.loss.op;
     takes_labels_ = loss == "cross_entropy" || loss == "callback";
     // The targets of a user-defined loss are described in Python.

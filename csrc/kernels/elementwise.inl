@@ -9,6 +9,44 @@ void add(T* y, const T* a, const T* b, index_t n) {
   });
 }
 
+// y (n) = a - b
+template <class T>
+void subtract(T* y, const T* a, const T* b, index_t n) {
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    store_n(y + i, load_n(a + i, count) - load_n(b + i, count), count);
+  });
+}
+
+// y (n) = the larger of a and b; NaN where either is
+template <class T>
+void maximum(T* y, const T* a, const T* b, index_t n) {
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Vec<T> left = load_n(a + i, count), right = load_n(b + i, count);
+    store_n(y + i, select(is_nan(left), left, max(left, right)), count);
+  });
+}
+
+// y (n) = the smaller of a and b; NaN where either is
+template <class T>
+void minimum(T* y, const T* a, const T* b, index_t n) {
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Vec<T> left = load_n(a + i, count), right = load_n(b + i, count);
+    store_n(y + i, select(is_nan(left), left, min(left, right)), count);
+  });
+}
+
+// dx (n) = dy where x is y, else 0; and there dy = 0: what one input of a maximum takes is not left for the next ones.
+// dx may be null.
+template <class T>
+void take_where_equal(T* dx, T* dy, const T* x, const T* y, index_t n) {
+  for_each_vector<T>(n, [=](index_t i, int count) {
+    const Mask<T> same = equal(load_n(x + i, count), load_n(y + i, count));
+    const Vec<T> gradient = load_n(dy + i, count);
+    if (dx) store_n(dx + i, select(same, gradient, zero<T>()), count);
+    store_n(dy + i, select(same, zero<T>(), gradient), count);
+  });
+}
+
 // y (n) = a * b
 template <class T>
 void multiply(T* y, const T* a, const T* b, index_t n) {

@@ -15,7 +15,10 @@ Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_known(node, kind.attributes);
   // Sizes that are known to be in range may be added up and doubled by what infers.
   for (const Shape& shape : inputs) element_count(shape, node.name);
-  return kind.infer(node, inputs);
+  Inference inferred = kind.infer(node, inputs);
+  element_count(inferred.shape, node.name);
+  for (const Shape& shape : inferred.further_shapes) element_count(shape, node.name);
+  return inferred;
 }
 
 template <>

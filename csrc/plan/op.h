@@ -43,11 +43,10 @@ struct Run {
 template <class T>
 struct CallbackCall {
   const Run* run;
-  std::vector<Tensor<T>*> inputs;
-  Tensor<T>* output;
+  std::vector<Tensor<T>*> inputs, outputs;
   std::vector<Parameter<T>*> parameters;
-  T* d_output;
-  std::vector<T*> d_inputs;  // null where not wanted
+  std::vector<T*> d_outputs;  // null where nothing reads the output
+  std::vector<T*> d_inputs;   // null where not wanted
 };
 template <class T>
 struct Callback {
@@ -73,7 +72,8 @@ class Op {
 
   // y from x and the parameters.
   virtual void forward(const Run& run) = 0;
-  // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed.
+  // From dy: every wanted dx and every wanted parameter gradient, overwritten. dy may be destroyed. Of several
+  // outputs at least one has a gradient.
   virtual void backward(const Run& run) = 0;
 
   // What a step left in the parameter gradients and in what commit() takes over.
@@ -90,9 +90,9 @@ class Op {
   virtual bool keeps_for_backward() const { return false; }
   // Whether a gradient passes from y to the inputs.
   virtual bool is_differentiable() const { return true; }
-  // Whether y (and dy) is the memory of input 0 (and its gradient), so that there is nothing to do.
+  // Whether y (and dy), the only output, is the memory of input 0 (and its gradient), so that there is nothing to do.
   virtual bool is_view() const { return false; }
-  // Whether every dx is dy as backward() leaves it, so that it may be the same memory.
+  // Whether every dx is dy, of the only output, as backward() leaves it, so that it may be the same memory.
   virtual bool passes_gradient() const { return is_view(); }
   virtual double flops_per_row() const { return static_cast<double>(output->size); }
   // Where the user's functions go, in the op of a user's NumPy layer; else null.
@@ -105,14 +105,15 @@ class Op {
   virtual const char* algorithm() const { return nullptr; }
 
   std::string name, kind;
-  std::vector<Tensor<T>*> inputs;
-  Tensor<T>* output = nullptr;
+  std::vector<Tensor<T>*> inputs, outputs;
+  Tensor<T>* output = nullptr;  // the first
   std::vector<Parameter<T>*> parameters;
   std::function<ColumnScale<T>()> scaled;  // what convolutions and dense do to y before f; or none
-  T* d_output = nullptr;
-  std::vector<T*> d_inputs;  // null where nothing upstream learns
-  T* kept = nullptr;         // null where backward() is not wanted
-  uint32_t stream = 0;       // of random numbers: the node's place in the graph
+  std::vector<T*> d_outputs;               // null where nothing that learns reads the output
+  T* d_output = nullptr;                   // the first
+  std::vector<T*> d_inputs;                // null where nothing upstream learns
+  T* kept = nullptr;                       // null where backward() is not wanted
+  uint32_t stream = 0;                     // of random numbers: the node's place in the graph
 };
 
 }  // namespace nnfast::plan

@@ -94,8 +94,8 @@ struct Program {
   std::vector<const Parameter<T>*> summed;  // those whose gradients are sums over several uses
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;
-  std::map<std::string, T*> gradients_of;  // of tensors, by name
-  std::vector<Placement> placements;       // of the ops' outputs
+  std::map<std::string, T*> gradients_of;          // of tensors, by name
+  std::vector<std::vector<Placement>> placements;  // of each op's outputs
 
   std::vector<ProgramInput<T>> inputs;
   std::vector<ProgramOutput<T>> outputs;

@@ -41,7 +41,8 @@ NodeSpec dense(const char* name, const char* input, int64_t units, const char* a
   return node("dense", name, {input}, {{"units", units}, {"activation", std::string(activation)}});
 }
 
-// Two branches that are added, normalization, dropout, softmax; parameters with Glorot's limits.
+// Two branches that are added, normalization, two halves of which one is used twice, dropout, softmax;
+// parameters with Glorot's limits.
 template <class T>
 std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   std::vector<NodeSpec> nodes = {
@@ -50,7 +51,11 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
       dense("b", "x", hidden, "tanh"),
       node("add", "sum", {"a", "b"}, {}),
       node("batch_normalization", "norm", {"sum"}, {{"momentum", 0.9}, {"epsilon", 1e-3}}),
-      node("dropout", "drop", {"norm"}, {{"rate", 0.25}}),
+      node("split", "half", {"norm"}, {{"sections", int64_t{2}}}),
+      node("maximum", "larger", {"half", "half#1"}, {}),
+      node("concatenate", "both", {"larger", "half#1"}, {}),
+      node("prelu", "bent", {"both"}, {}),
+      node("dropout", "drop", {"bent"}, {{"rate", 0.25}}),
       dense("out", "drop", kClasses, "softmax"),
   };
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"out"});
@@ -59,6 +64,7 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
     const std::string name = made.name.substr(made.name.find('.') + 1);
     T* to = graph->flat.data() + made.offset;
     if (name == "gamma" || name == "moving_variance") std::fill_n(to, made.size, T(1));
+    if (name == "alpha") std::fill_n(to, made.size, T(0.25));
     if (made.shape.size() != 2) continue;
     const double limit = std::sqrt(6.0 / static_cast<double>(made.shape[0] + made.shape[1]));
     for (index_t j = 0; j < made.size; ++j) to[j] = static_cast<T>(numbers.uniform(-limit, limit));

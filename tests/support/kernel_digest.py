@@ -11,8 +11,9 @@ import numpy as np
 from kernel_cases import DTYPES, Array, Workbench
 from kernel_table import ACTIVATIONS, LOSSES, ROWS
 from kernel_table_augment import AUGMENTATIONS
+from layer_passes import passes
 
-from nnfast import _core, kernels, optimizers
+from nnfast import _core, kernels, layers, optimizers
 from nnfast.data import Augmentation
 
 MEASUREMENTS = {"fma_peak"}  # its output is a speed
@@ -180,6 +181,19 @@ def _large_augmentations(rng: np.random.Generator, dtype: str) -> Iterator[tuple
             yield f"large images, {options}", kernels.augment(images, Augmentation(**options), 7, step, dtype=dtype)
 
 
+def _large_tensors(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    x, dy = rng.standard_normal((2, 1100, 6, 41)).astype(dtype)
+    for layer in (layers.PReLU(0.25), layers.PReLU(0.25, (1,)), layers.PReLU(0.25, (1, 2)), layers.PReLU(0.25, (2,))):
+        found = passes(layer, [x], [dy])
+        yield "large PReLU", np.concatenate([*found.outputs, *found.d_inputs])
+        yield "large PReLU, slopes", found.d_parameters["alpha"]
+    for layer in (layers.Subtract(), layers.Maximum(), layers.Minimum(), layers.Average(), layers.Multiply()):
+        found = passes(layer, [x, dy], [x - 1])
+        yield f"large {type(layer).__name__}", np.concatenate([*found.outputs, *found.d_inputs])
+    found = passes(layers.Permute((2, 1)), [x], [dy.transpose(0, 2, 1)])
+    yield "large Permute", np.concatenate([found.outputs[0].transpose(0, 2, 1), *found.d_inputs])
+
+
 def _training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
     nodes = [
         {"op": "input", "name": "x", "inputs": [], "shape": [60]},
@@ -218,6 +232,7 @@ def digests() -> dict[str, str]:
             _large_convolutions(rng, dtype),
             _large_augmentations(rng, dtype),
             _large_norms(rng, dtype),
+            _large_tensors(rng, dtype),
             _training(rng, dtype),
             _norm_training(rng, dtype),
         ):

@@ -35,6 +35,7 @@ from kernel_table_conv import (
 )
 from kernel_table_norm import NORM_ROWS
 from kernel_table_pool import POOL_ROWS
+from kernel_table_tensor import TENSOR_ROWS
 from reference.dropout import dropout
 from reference.gather import gather_rows
 from reference.math_functions import FUNCTIONS
@@ -45,7 +46,7 @@ from nnfast import _core, kernels, layers, optimizers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS}
+ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS}
 
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)

@@ -17,8 +17,7 @@ struct Value {
 
 // What is known of an op beside itself.
 struct OpLinks {
-  std::vector<TensorId> inputs;
-  TensorId output = TensorId::none;
+  std::vector<TensorId> inputs, outputs;
 };
 
 struct PendingTransfer {
@@ -38,12 +37,12 @@ struct PendingUse {
 template <class T>
 struct PendingStep {
   OpId op;
-  BufferId d_output;
+  std::vector<BufferId> d_outputs;  // none where the output gets no gradient
   BufferId kept = BufferId::none;
   std::vector<BufferId> d_inputs;
   std::vector<PendingTransfer> transfers;
   std::vector<PendingUse<T>> uses;
-  bool lends = false;  // d_output, to one input
+  bool lends = false;  // the gradient of its only output, to one input
 };
 
 template <class T>

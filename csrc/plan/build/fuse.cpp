@@ -23,16 +23,16 @@ Fusions::Fusions(const GraphLayout& layout, const PlanOptions& options,
   ById<NodeId, int> readers(needed.size(), 0);
   for (const NodeId node : needed.ids()) {
     if (!needed[node]) continue;
-    for (const NodeId input : layout.nodes()[node].inputs)
-      only_reader_[input] = ++readers[input] == 1 ? node : NodeId::none;
+    for (const NodeOutput& input : layout.nodes()[node].inputs)
+      only_reader_[input.node] = ++readers[input.node] == 1 ? node : NodeId::none;
   }
-  for (const NodeId output : layout.outputs()) only_reader_[output] = NodeId::none;
+  for (const NodeOutput& output : layout.outputs()) only_reader_[output.node] = NodeId::none;
 }
 
 bool Fusions::runs_before(NodeId node) const {
-  const std::vector<NodeId>& inputs = at(node).inputs;
+  const std::vector<NodeOutput>& inputs = at(node).inputs;
   return inputs.size() == 1 &&
-         (relu_after(inputs[0]) == node || normalization_after(inputs[0]) == node);
+         (relu_after(inputs[0].node) == node || normalization_after(inputs[0].node) == node);
 }
 
 NodeId Fusions::normalization_after(NodeId node) const {
@@ -65,7 +65,7 @@ NodeSpec Fusions::spec_of(NodeId node) const {
   const NodeId last = normalization == NodeId::none ? node : normalization;
   const bool normalizes_with_relu = normalization != NodeId::none && is_relu(at(normalization));
   const bool pools_after_relu =
-      at(node).inputs.size() == 1 && leaves_relu_to_pool(at(node).inputs[0]);
+      at(node).inputs.size() == 1 && leaves_relu_to_pool(at(node).inputs[0].node);
   if (leaves_relu_to_pool(node)) spec.attributes.erase(kActivationKey);
   if (relu_after(last) != NodeId::none || normalizes_with_relu || pools_after_relu) {
     spec.attributes[kActivationKey] = std::string("relu");

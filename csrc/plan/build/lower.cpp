@@ -23,7 +23,7 @@ class Lowering {
         program_(draft.program),
         layout_(draft.layout),
         options_(draft.options),
-        tensor_of_(layout_.nodes().size(), TensorId::none),
+        tensors_of_(layout_.nodes().size(), {}),
         readers_(layout_.nodes().size(), 0) {}
 
   void run() {
@@ -41,11 +41,14 @@ class Lowering {
     }
     for (size_t i = 0; i < outputs; ++i) {
       TensorId& prediction = draft_.predictions[i];
-      draft_.outputs[i] = tensor_of_[layout_.outputs()[i]];
-      if (prediction == TensorId::none) prediction = draft_.outputs[i];  // a node without an op
+      draft_.outputs[i] = tensor_of(layout_.outputs()[i]);
+      if (prediction != TensorId::none) continue;  // the loss does the output's activation
+      const HeadOptions* head = options_.head_of(i);
+      prediction = draft_.outputs[i];
+      program_.outputs[i].is_logits = head && wants_logits(head->loss);
     }
     for (const HeadOptions& head : options_.heads) {
-      if (!head.mask.empty()) draft_.masks[head.output] = tensor_of_[mask_of(head)];
+      if (!head.mask.empty()) draft_.masks[head.output] = tensor_of({mask_of(head), 0});
     }
   }
 
@@ -84,16 +87,16 @@ class Lowering {
     const ById<NodeId, GraphNode>& nodes = layout_.nodes();
     needed_.assign(nodes.size(), false);
     for (const NodeId input : layout_.inputs()) needed_[input] = true;
-    for (const NodeId output : layout_.outputs()) needed_[output] = true;
+    for (const NodeOutput& output : layout_.outputs()) needed_[output.node] = true;
     for (const HeadOptions& head : options_.heads) {
       if (!head.mask.empty()) needed_[mask_of(head)] = true;
     }
     for (int i = static_cast<int>(nodes.size()) - 1; i >= 0; --i) {
       const NodeId node = static_cast<NodeId>(i);
       if (!needed_[node]) continue;
-      for (const NodeId input : nodes[node].inputs) {
-        needed_[input] = true;
-        ++readers_[input];
+      for (const NodeOutput& input : nodes[node].inputs) {
+        needed_[input.node] = true;
+        ++readers_[input.node];
       }
     }
     fusions_.emplace(layout_, options_, needed_);
@@ -101,26 +104,31 @@ class Lowering {
 
   NodeId mask_of(const HeadOptions& head) const {
     const NodeId node = layout_.node_named(head.mask);
-    const GraphNode& output = layout_.output(head.output);
-    const Shape positions(output.shape.begin(), output.shape.end() - 1);
-    require(layout_.nodes()[node].shape == positions, output.spec.name,
-            ": expected a mask of shape ", batch_shape_text(positions), ", got ",
-            batch_shape_text(layout_.nodes()[node].shape), " of ", head.mask);
+    const Shape& output = layout_.output_shape(head.output);
+    const Shape positions(output.begin(), output.end() - 1);
+    require(layout_.nodes()[node].shape == positions, head.mask, ": expected a mask of shape ",
+            batch_shape_text(positions), ", got ", batch_shape_text(layout_.nodes()[node].shape));
     return node;
   }
 
-  // The place among the graph's inputs or outputs; their number where the node is none of them.
-  static size_t index_in(const std::vector<NodeId>& nodes, NodeId node) {
-    return static_cast<size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
+  // The place among the graph's inputs, or of the node's first output among its outputs; their number where it is
+  // none of them.
+  template <class Item>
+  static size_t index_in(const std::vector<Item>& items, const Item& item) {
+    return static_cast<size_t>(std::find(items.begin(), items.end(), item) - items.begin());
   }
   size_t input_index(NodeId node) const { return index_in(layout_.inputs(), node); }
-  size_t output_index(NodeId node) const { return index_in(layout_.outputs(), node); }
+  size_t output_index(NodeId node) const { return index_in(layout_.outputs(), {node, 0}); }
   bool is_output(NodeId node) const { return output_index(node) < layout_.outputs().size(); }
   const HeadOptions* head_of(NodeId node) const {
     return is_output(node) ? options_.head_of(output_index(node)) : nullptr;
   }
 
   // ---- tensors and ops ----------------------------------------------------------------------------
+  TensorId tensor_of(const NodeOutput& output) const {
+    return tensors_of_[output.node][output.index];
+  }
+
   TensorId new_tensor(const std::string& name, const Shape& shape, OpId producer) {
     auto made = std::make_unique<Tensor<T>>();
     made->name = name;
@@ -132,8 +140,10 @@ class Lowering {
     return id;
   }
 
-  TensorId add_op(const NodeSpec& spec, NodeId node, const std::vector<TensorId>& inputs,
-                  const std::string& output_name, bool with_parameters) {
+  // name: of its first output, as output_name() gives the others
+  std::vector<TensorId> add_op(const NodeSpec& spec, NodeId node,
+                               const std::vector<TensorId>& inputs, const std::string& name,
+                               bool with_parameters) {
     std::unique_ptr<Op<T>> op = make_op<T>(spec);
     op->stream = kFirstOpStream + static_cast<uint32_t>(node);
     for (const TensorId input : inputs) op->inputs.push_back(&draft_.tensor(input));
@@ -151,86 +161,67 @@ class Lowering {
       *functions = found->second;
     }
     const OpId id = static_cast<OpId>(program_.ops.size());
-    const TensorId output = new_tensor(output_name, layout_.nodes()[node].shape, id);
-    Value& value = draft_.values[output];
-    if (op->is_view() && !inputs.empty()) value.root = draft_.values[inputs[0]].root;
-    for (const Parameter<T>* parameter : op->parameters)
-      value.learns = value.learns || parameter->gradient;
-    for (const TensorId input : inputs) value.learns = value.learns || draft_.values[input].learns;
-    if (!op->is_differentiable()) value.learns = false;
-    op->output = &draft_.tensor(output);
-    draft_.links.add({inputs, output});
+    bool learns = false;
+    for (const Parameter<T>* parameter : op->parameters) learns = learns || parameter->gradient;
+    for (const TensorId input : inputs) learns = learns || draft_.values[input].learns;
+    if (!op->is_differentiable()) learns = false;
+    std::vector<TensorId> outputs;
+    for (size_t i = 0; i < layout_.nodes()[node].output_count(); ++i) {
+      outputs.push_back(new_tensor(output_name(name, i), layout_.nodes()[node].shape_of(i), id));
+      Value& value = draft_.values[outputs.back()];
+      if (op->is_view() && !inputs.empty()) value.root = draft_.values[inputs[0]].root;
+      value.learns = learns;
+      op->outputs.push_back(&draft_.tensor(outputs.back()));
+    }
+    op->output = op->outputs[0];
+    op->d_outputs.assign(outputs.size(), nullptr);
+    draft_.links.add({inputs, outputs});
     program_.cost += op->flops_per_row();
     program_.ops.push_back(std::move(op));
-    return output;
+    return outputs;
   }
 
   void add_node(NodeId id) {
     const GraphNode& node = layout_.nodes()[id];
     std::vector<TensorId> inputs;
-    for (const NodeId input : node.inputs) inputs.push_back(tensor_of_[input]);
-    TensorId& output = tensor_of_[id];
+    for (const NodeOutput& input : node.inputs) inputs.push_back(tensor_of(input));
+    const bool vanishes = node.is(Trait::noise) && !options_.differentiates() && !options_.keep;
     if (node.is(Trait::input)) {
-      output = add_input(id);
-      return;
-    }
-    if (rescales_while_gathering(id)) {
-      ProgramInput<T>& input = program_.inputs[input_index(node.inputs[0])];
+      tensors_of_[id] = add_op(node.spec, id, {}, node.spec.name, false);
+      draft_.inputs[input_index(id)] = tensors_of_[id][0];
+      draft_.values[tensors_of_[id][0]].learns = options_.by_hand;  // its gradient is wanted
+    } else if (rescales_while_gathering(id)) {
+      ProgramInput<T>& input = program_.inputs[input_index(node.inputs[0].node)];
       input.scale = node.spec.number("scale");
       input.offset = node.spec.number_or("offset", 0);
-      output = inputs[0];
-      return;
+      tensors_of_[id] = inputs;
+    } else if (vanishes || fusions_->runs_before(id)) {
+      tensors_of_[id] = inputs;
+    } else {
+      tensors_of_[id] = add_op_of(id, inputs);
     }
-    if (node.is(Trait::noise) && !options_.differentiates() && !options_.keep) {
-      output = inputs[0];
-      return;
-    }
-    if (fusions_->runs_before(id)) {
-      output = inputs[0];
-      if (is_output(id)) set_prediction(id, output);
-      return;
-    }
-    output = add_op_of(id, inputs);
-  }
-
-  TensorId add_input(NodeId id) {
-    const GraphNode& node = layout_.nodes()[id];
-    const TensorId tensor = add_op(node.spec, id, {}, node.spec.name, false);
-    draft_.inputs[input_index(id)] = tensor;
-    draft_.values[tensor].learns = options_.by_hand;  // its gradient is wanted
-    if (is_output(id)) set_prediction(id, tensor);
-    return tensor;
   }
 
   // A node that has an op: one for its activation alone where that is wanted apart, and none for an activation
   // that the loss does.
-  TensorId add_op_of(NodeId id, std::vector<TensorId> inputs) {
+  std::vector<TensorId> add_op_of(NodeId id, std::vector<TensorId> inputs) {
     const GraphNode& node = layout_.nodes()[id];
     const bool apart = node.is(Trait::ends_in_activation) && splits(id);
     if (apart) {
       NodeSpec linear = fusions_->spec_of(id);
       linear.attributes.erase("activation");
-      inputs = {add_op(linear, id, inputs, node.spec.name + ".preactivation", true)};
+      inputs = add_op(linear, id, inputs, node.spec.name + ".preactivation", true);
     }
     const bool left_to_loss = loss_takes_activation_of(id);
     if (left_to_loss) draft_.predictions[output_index(id)] = inputs[0];
     if (left_to_loss && !options_.keep && readers_[id] == 0 &&
         !metrics_need_probabilities(*head_of(id))) {
       program_.outputs[output_index(id)].is_logits = true;
-      return inputs[0];
+      return inputs;
     }
     NodeSpec spec = fusions_->spec_of(id);
     if (apart) spec = activation_alone(spec);
-    const TensorId output = add_op(spec, id, inputs, node.spec.name, !apart);
-    if (is_output(id) && !left_to_loss) set_prediction(id, output);
-    return output;
-  }
-
-  void set_prediction(NodeId node, TensorId output) {
-    const size_t i = output_index(node);
-    draft_.predictions[i] = output;
-    const HeadOptions* head = options_.head_of(i);
-    program_.outputs[i].is_logits = head && wants_logits(head->loss);
+    return add_op(spec, id, inputs, node.spec.name, !apart);
   }
 
   bool loss_takes_activation_of(NodeId node) const {
@@ -242,8 +233,8 @@ class Lowering {
   bool rescales_while_gathering(NodeId id) const {
     const GraphNode& node = layout_.nodes()[id];
     return !head_of(id) && !options_.by_hand && node.is(Trait::rescales) && options_.fuse &&
-           !options_.keep && layout_.nodes()[node.inputs[0]].is(Trait::input) &&
-           readers_[node.inputs[0]] == 1 && !is_output(node.inputs[0]);
+           !options_.keep && layout_.nodes()[node.inputs[0].node].is(Trait::input) &&
+           readers_[node.inputs[0].node] == 1 && !is_output(node.inputs[0].node);
   }
 
   // Whether the activation of a dense layer or a convolution becomes a separate op.
@@ -267,7 +258,7 @@ class Lowering {
   const PlanOptions& options_;
   std::optional<Fusions> fusions_;
   ById<NodeId, bool> needed_;
-  ById<NodeId, TensorId> tensor_of_;
+  ById<NodeId, std::vector<TensorId>> tensors_of_;  // of a node, in the order of its outputs
   ById<NodeId, int> readers_;
 };
 

@@ -24,8 +24,11 @@ class Placing {
         program_.gradients_of[draft_.tensor(id).name] = address(draft_.gradient_buffer[id]);
     }
     for (const OpId op : draft_.links.ids()) {
-      const Buffer& buffer = draft_.buffers[draft_.buffer_of(draft_.links[op].output)];
-      program_.placements.push_back({buffer.offset, buffer.bytes});
+      std::vector<Placement>& places = program_.placements.emplace_back();
+      for (const TensorId output : draft_.links[op].outputs) {
+        const Buffer& buffer = draft_.buffers[draft_.buffer_of(output)];
+        places.push_back({buffer.offset, buffer.bytes});
+      }
     }
     for (size_t i = 0; i < program_.inputs.size(); ++i) point_input(i);
     for (size_t i = 0; i < program_.outputs.size(); ++i) point_output(i);
@@ -74,7 +77,8 @@ class Placing {
 
   void point_step(const PendingStep<T>& step) {
     Op<T>& op = draft_.op(step.op);
-    op.d_output = address(step.d_output);
+    for (size_t i = 0; i < step.d_outputs.size(); ++i) op.d_outputs[i] = address(step.d_outputs[i]);
+    op.d_output = op.d_outputs[0];
     op.kept = address(step.kept);
     for (size_t j = 0; j < step.d_inputs.size(); ++j) op.d_inputs[j] = address(step.d_inputs[j]);
     BackwardStep<T> made{op.is_view() ? nullptr : &op, {}};

@@ -1,5 +1,6 @@
 // When memory is alive, in steps of the schedule: op i runs forward in step i, the loss comes after the last, and
 // then the backward passes one by one. A value's buffer lives from its producer to its last reader.
+#include <algorithm>
 #include <set>
 
 #include "plan/build/draft.h"
@@ -63,7 +64,9 @@ class BackwardSchedule {
     for (int i = static_cast<int>(draft_.links.size()) - 1; i >= 0; --i) {
       const OpId op = static_cast<OpId>(i);
       const OpLinks& links = draft_.links[op];
-      if (!reached_[links.output] || !draft_.values[links.output].learns) continue;
+      const bool is_reached = std::any_of(links.outputs.begin(), links.outputs.end(),
+                                          [this](TensorId output) { return reached_[output]; });
+      if (!is_reached || !draft_.values[links.outputs[0]].learns) continue;
       path.push_back(op);
       for (const TensorId input : links.inputs) {
         if (!draft_.values[input].learns) continue;
@@ -91,11 +94,13 @@ class BackwardSchedule {
     Op<T>& op = draft_.op(id);
     PendingStep<T> step;
     step.op = id;
-    step.d_output = draft_.gradient_buffer[links.output];
-    draft_.extend(step.d_output, time);
-    if (op.backward_reads_output()) draft_.extend(draft_.buffer_of(links.output), time);
+    for (const TensorId output : links.outputs) {
+      step.d_outputs.push_back(draft_.gradient_buffer[output]);
+      if (reached_[output]) draft_.extend(step.d_outputs.back(), time);
+      if (op.backward_reads_output()) draft_.extend(draft_.buffer_of(output), time);
+    }
     if (op.keeps_for_backward()) {
-      step.kept = draft_.new_buffer(draft_.tensor(links.output), number_of(id));
+      step.kept = draft_.new_buffer(draft_.tensor(links.outputs[0]), number_of(id));
       draft_.extend(step.kept, time);
     }
     for (const TensorId input : links.inputs) {
@@ -113,11 +118,11 @@ class BackwardSchedule {
     const Tensor<T>& tensor = draft_.tensor(input);
     const bool first_writer = gradient == BufferId::none;
     if (op.passes_gradient() && readers_[input] == 1 && !step->lends && !keeps_apart(op)) {
-      gradient = step->d_output;  // the same memory: nothing to do
+      gradient = step->d_outputs[0];  // the same memory: nothing to do
       step->lends = true;
     } else if (op.is_view() || (op.passes_gradient() && !first_writer)) {
       if (first_writer) gradient = draft_.new_buffer(tensor, time);
-      step->transfers.push_back({gradient, step->d_output, tensor.size, !first_writer});
+      step->transfers.push_back({gradient, step->d_outputs[0], tensor.size, !first_writer});
     } else if (first_writer) {
       gradient = draft_.new_buffer(tensor, time);
       step->d_inputs.back() = gradient;

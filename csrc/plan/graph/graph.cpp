@@ -35,12 +35,12 @@ GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::str
   for (NodeSpec& spec : specs) add(std::move(spec), &shares);
   for (const Share& share : shares) fill(share);
   for (const std::string& output : outputs) {
-    const NodeId node = node_named(output);
-    require(node != NodeId::none, "network: expected the output to be one of its nodes, got '",
-            output, "'");
-    require(std::find(outputs_.begin(), outputs_.end(), node) == outputs_.end(),
+    const NodeOutput found = output_named(output);
+    require(found.node != NodeId::none,
+            "network: expected the output to be one of its nodes, got '", output, "'");
+    require(std::find(outputs_.begin(), outputs_.end(), found) == outputs_.end(),
             "network: expected outputs that differ, got '", output, "' twice");
-    outputs_.push_back(node);
+    outputs_.push_back(found);
   }
 }
 
@@ -51,20 +51,30 @@ NodeId GraphLayout::node_named(const std::string& name) const {
   return NodeId::none;
 }
 
+// No node where there is no such output.
+NodeOutput GraphLayout::output_named(const std::string& name) const {
+  const NodeId node = node_named(name.substr(0, name.find('#')));
+  for (size_t i = 0; node != NodeId::none && i < nodes_[node].output_count(); ++i) {
+    if (name == output_name(nodes_[node].spec.name, i)) return {node, i};
+  }
+  return {};
+}
+
 void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
   GraphNode node;
   std::vector<Shape> shapes;
   require(node_named(spec.name) == NodeId::none, "network: expected names that differ, got '",
           spec.name, "' twice; give one of the layers another name");
+  require(spec.name.find('#') == std::string::npos, "network: expected a name without '#', got '",
+          spec.name, "'");
   for (const std::string& input : spec.inputs) {
-    const NodeId id = node_named(input);
-    require(id != NodeId::none, spec.name, ": expected inputs that stand before it, got '", input,
-            "'");
-    node.inputs.push_back(id);
-    shapes.push_back(nodes_[id].shape);
+    const NodeOutput source = output_named(input);
+    require(source.node != NodeId::none, spec.name, ": expected inputs that stand before it, got '",
+            input, "'");
+    node.inputs.push_back(source);
+    shapes.push_back(nodes_[source.node].shape_of(source.index));
   }
   Inference inferred = infer_node(spec, shapes);
-  element_count(inferred.shape, spec.name);
   const size_t shares_before = shares->size();
   for (ParameterSpec& parameter : inferred.parameters) {
     const auto shared = spec.shared.find(parameter.name);
@@ -84,6 +94,7 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
   require(shares->size() - shares_before == spec.shared.size(), spec.name,
           ": expected only names of this node's parameters in 'shared', got another");
   node.shape = std::move(inferred.shape);
+  node.further_shapes = std::move(inferred.further_shapes);
   node.kind = &find_op_kind(spec);
   node.spec = std::move(spec);
   if (node.is(Trait::input)) inputs_.push_back(static_cast<NodeId>(nodes_.size()));

@@ -16,29 +16,48 @@ struct GraphParameter {
   index_t size = 0, offset = 0;
 };
 
+// One of a node's outputs.
+struct NodeOutput {
+  NodeId node = NodeId::none;
+  size_t index = 0;
+
+  bool operator==(const NodeOutput& other) const {
+    return node == other.node && index == other.index;
+  }
+};
+
 struct GraphNode {
   bool is(Trait trait) const { return kind->is(trait); }
+  size_t output_count() const { return 1 + further_shapes.size(); }
+  const Shape& shape_of(size_t output) const {
+    return output == 0 ? shape : further_shapes[output - 1];
+  }
 
   NodeSpec spec;
   const OpKind* kind = nullptr;
-  std::vector<NodeId> inputs;
-  Shape shape;
+  std::vector<NodeOutput> inputs;
+  Shape shape;                          // of the first output
+  std::vector<Shape> further_shapes;    // of the others
   std::vector<ParameterId> parameters;  // its own, and those that it shares with others
 };
 
 // Checks the nodes and infers every shape.
 class GraphLayout {
  public:
-  // Node 0 is an input; outputs are names of nodes.
+  // Node 0 is an input; outputs are named as output_name() does it.
   GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs);
 
   const ById<NodeId, GraphNode>& nodes() const { return nodes_; }
   const ById<ParameterId, GraphParameter>& parameters() const { return parameters_; }
   const std::vector<NodeId>& inputs() const { return inputs_; }
-  const std::vector<NodeId>& outputs() const { return outputs_; }
+  const std::vector<NodeOutput>& outputs() const { return outputs_; }
   NodeId node_named(const std::string& name) const;
   const GraphNode& input(size_t i) const { return nodes_[inputs_[i]]; }
-  const GraphNode& output(size_t i) const { return nodes_[outputs_[i]]; }
+  const GraphNode& output(size_t i) const { return nodes_[outputs_[i].node]; }
+  std::string output_name(size_t i) const {
+    return plan::output_name(output(i).spec.name, outputs_[i].index);
+  }
+  const Shape& output_shape(size_t i) const { return output(i).shape_of(outputs_[i].index); }
   index_t parameter_count() const { return parameter_count_; }
   index_t flat_size() const { return flat_size_; }
   // Throws a ValueError that names the parameter with which they outgrow the machine's memory.
@@ -47,11 +66,13 @@ class GraphLayout {
  private:
   struct Share;  // a place in a node's list that is filled once all nodes are there
   void add(NodeSpec spec, std::vector<Share>* shares);
+  NodeOutput output_named(const std::string& name) const;
   void fill(const Share& share);
 
   ById<NodeId, GraphNode> nodes_;
   ById<ParameterId, GraphParameter> parameters_;
-  std::vector<NodeId> inputs_, outputs_;
+  std::vector<NodeId> inputs_;
+  std::vector<NodeOutput> outputs_;
   index_t parameter_count_ = 0;
   index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps stay 0
 };

@@ -100,6 +100,10 @@ index_t element_count(const Shape& shape, const std::string& where) {
   return static_cast<index_t>(count);
 }
 
+std::string output_name(const std::string& node, size_t output) {
+  return output == 0 ? node : node + "#" + std::to_string(output);
+}
+
 std::string batch_shape_text(const Shape& shape) {
   std::string out = "(N";
   for (const int64_t extent : shape) out += ", " + std::to_string(extent);

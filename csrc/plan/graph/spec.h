@@ -19,7 +19,7 @@ using Attribute =
 struct NodeSpec {
   std::string op;
   std::string name;
-  std::vector<std::string> inputs;
+  std::vector<std::string> inputs;  // names of outputs, see output_name()
   std::map<std::string, Attribute> attributes;
   // Parameters that the node shares with others, by its own names for them: "kernel" -> "dense_1.kernel".
   std::map<std::string, std::string> shared = {};
@@ -49,10 +49,13 @@ struct ParameterSpec {
 struct Inference {
   Shape shape;
   std::vector<ParameterSpec> parameters;
+  std::vector<Shape> further_shapes = {};  // of the outputs after the first
 };
 
 // The number of elements; an error that names `where` where it does not fit.
 index_t element_count(const Shape& shape, const std::string& where);
+// The name of one of a node's outputs: of the first, the node's, "split"; of the next ones "split#1", "split#2".
+std::string output_name(const std::string& node, size_t output);
 // "(N, 28, 28)": a shape as users see it, with the batch.
 std::string batch_shape_text(const Shape& shape);
 

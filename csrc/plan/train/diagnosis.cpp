@@ -1,5 +1,6 @@
 #include "plan/train/diagnosis.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/reduce.h"
@@ -37,7 +38,10 @@ void explain_non_finite(const Program<T>& program, const Run& run, const Batch& 
   }
   for (const auto& op : program.ops) {
     op->forward(run);
-    if (!all_finite(op->output->value, batch.rows * op->output->size)) {
+    const auto is_finite = [&batch](const Tensor<T>* output) {
+      return all_finite(output->value, batch.rows * output->size);
+    };
+    if (!std::all_of(op->outputs.begin(), op->outputs.end(), is_finite)) {
       throw StateError(
           text(op->name, ": expected finite outputs, got NaN or infinity, in ", where, kRemedy));
     }

@@ -8,7 +8,7 @@ Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
   const bool single = layout.outputs().size() == 1;
   for (const HeadOptions& head : options.heads) {
     const GraphNode& node = layout.output(head.output);
-    const std::string& name = node.spec.name;
+    const std::string name = layout.output_name(head.output);
     const auto callback = callbacks.find(name);
     heads_.emplace_back(head, node, program.outputs[head.output], options.capacity,
                         single ? "y" : text("y of ", name),

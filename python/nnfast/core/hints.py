@@ -31,7 +31,6 @@ LAYERS = {
     "BatchNorm2d": "write layers.BatchNormalization()",
     "Sequential": "write nnfast.Network([...])",
     "Lambda": "write a class that derives from layers.CustomLayer",
-    "Permute": "transpose the data with NumPy before passing them to the network",
 }
 
 LOSSES = {

@@ -13,10 +13,10 @@ import numpy as np
 from nnfast import initializers
 from nnfast.core.arrays import require_finite
 from nnfast.core.options import choose, custom_classes, from_config
-from nnfast.core.tensor import Tensor, ancestors
+from nnfast.core.tensor import Tensor, ancestors, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
-from nnfast.graph.ends import Ends
+from nnfast.graph.ends import Ends, known_output
 from nnfast.initializers import Initializer
 from nnfast.layers import CLASSES, CustomLayer, Input, Layer
 
@@ -80,12 +80,13 @@ class Architecture:
                 "others, with the shape of one row of the data, such as layers.Input((784,))"
             )
         _assign_names(chain)
-        tensor: Tensor = chain[0]
+        tensor: Any = chain[0]
         for layer in chain[1:]:
             if isinstance(layer, Input):
                 raise ValueError("Network: expected one Input, first in the list; remove the other")
             tensor = layer(tensor)
-        return cls._from_tensors([chain[0]], Ends((chain[0].place,), single=True), [tensor], tensor)
+        ends = Ends.tensors(tensor, "outputs")
+        return cls._from_tensors([chain[0]], Ends((chain[0].place,), single=True), ends, tensor)
 
     @classmethod
     def from_tensors(cls, inputs: Any, outputs: Any) -> Architecture:
@@ -115,12 +116,16 @@ class Architecture:
         names: dict[int, str] = {}
         calls: dict[str, int] = {}
         nodes = []
+
+        def name_of(tensor: Tensor) -> str:
+            return output_name(names[id(tensor.first)], tensor.index)
+
         for tensor in [*entries, *(t for t in ancestors(ends) if not isinstance(t, Input))]:
             place = tensor.layer.place
             calls[place] = calls.get(place, 0) + 1
             name = names[id(tensor)] = place if calls[place] == 1 else f"{place}:{calls[place]}"
-            nodes.append(Node(name, tensor.layer, tuple(names[id(source)] for source in tensor.inputs)))
-        return cls(tuple(nodes), inputs, Ends.of(outputs, [names[id(end)] for end in ends]))
+            nodes.append(Node(name, tensor.layer, tuple(name_of(source) for source in tensor.inputs)))
+        return cls(tuple(nodes), inputs, Ends.of(outputs, [name_of(end) for end in ends]))
 
     def copy(self) -> Architecture:
         """The same with layers of its own."""
@@ -138,6 +143,7 @@ class Architecture:
         shapes: dict[str, Shape] = {}
         parameters: dict[str, Shape] = {}
         for node in self.nodes:
+            _require_outputs(node.name, node.inputs, shapes)
             layer, inputs = node.layer, [(name, shapes[name]) for name in node.inputs]
             inferred = layer.infer(inputs)
             spec = {**layer.node(inputs), "name": node.name}
@@ -145,7 +151,7 @@ class Architecture:
                 own = {name: f"{layer.place}.{name}" for name, _ in inferred["parameters"]}
                 spec["shared"] = own | spec.get("shared", {})
             nodes.append(spec)
-            shapes[node.name] = tuple(inferred["shape"])
+            shapes |= {output_name(node.name, i): shape for i, shape in enumerate(inferred["shapes"])}
             mask = layer.mask_spec()
             if mask is not None:
                 nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
@@ -153,6 +159,7 @@ class Architecture:
             parameters |= {
                 f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"] if name not in shared
             }
+        _require_outputs("Network", self.outputs.names, shapes)
         return nodes, shapes, parameters
 
     def masks(self, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -244,7 +251,7 @@ class Architecture:
         if "outputs" in description:
             outputs = Ends.from_description(description["outputs"], nodes, "output")
         else:
-            outputs = Ends((choose("output", description.get("output"), nodes),), single=True)
+            outputs = Ends((known_output("output", description.get("output"), nodes),), single=True)
         entry_names = [name for name, node in nodes.items() if isinstance(node.layer, Input)]
         given = description.get("inputs", entry_names[0] if entry_names else None)
         ends = Ends.from_description(given, nodes, "input")
@@ -265,6 +272,12 @@ def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
 
 def _mask_of(node: str) -> str:
     return f"{node}.mask"
+
+
+def _require_outputs(where: str, names: Iterable[str], known: Mapping[str, Shape]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}: expected an output that its layer has, got {short_repr(name)}")
 
 
 def _require_few(layers: int) -> None:
@@ -292,7 +305,7 @@ def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[st
     name = entry.get("name")
     if not isinstance(name, str) or name in known:
         raise ValueError(f"architecture: expected a new name of a layer, got {short_repr(name)}")
-    return name, tuple(choose(f"input of {name}", source, known) for source in entry["inputs"])
+    return name, tuple(known_output(f"input of {name}", source, known) for source in entry["inputs"])
 
 
 @contextmanager

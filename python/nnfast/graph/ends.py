@@ -111,7 +111,7 @@ class Ends:
         names = value.get("names") if isinstance(value, dict) else value if isinstance(value, list) else [value]
         if not isinstance(names, list) or not names:
             raise ValueError(f"architecture: expected names of {kind}s, got {short_repr(value)}")
-        found = [choose(kind, name, known) for name in names]
+        found = [known_output(kind, name, known) for name in names]
         if len(set(found)) != len(found):
             raise ValueError(f"architecture: expected {kind}s that differ, got {short_repr(names)}")
         if not isinstance(value, dict):
@@ -120,6 +120,15 @@ class Ends:
         if not len(texts) == len(set(texts)) == len(found) or texts != keys:
             raise ValueError(f"architecture: expected a key for each {kind}, got {short_repr(keys)}")
         return cls(tuple(found), tuple(texts))
+
+
+def known_output(kind: str, name: Any, nodes: Mapping[str, Any]) -> str:
+    """`name`, of an output of one of the nodes: "split" or "split#1". Whether the node has so many is seen later."""
+    node, mark, index = name.partition("#") if isinstance(name, str) else (name, "", "")
+    choose(kind, node, nodes)
+    if mark and not (index.isascii() and index.isdecimal() and not index.startswith("0")):
+        raise ValueError(f"unknown {kind} {short_repr(name)}; further outputs of {node} are {node}#1, {node}#2, ...")
+    return str(name)
 
 
 def number_of_rows(x: Array | list[Array]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nnfast.core.tensor import Tensor
+from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.typing import Shape
 from nnfast.graph.architecture import Architecture, copied
 from nnfast.layers.base import Layer, Source
@@ -42,5 +42,7 @@ def called_on(
     for node in architecture.nodes:
         if node.name not in tensors:
             layer, sources = copies[node.layer.place], [tensors[name] for name in node.inputs]
-            tensors[node.name] = layer(sources[0] if len(sources) == 1 else sources)
+            made: Any = layer(sources[0] if len(sources) == 1 else sources)
+            outputs = made if isinstance(made, list) else [made]
+            tensors |= {output_name(node.name, tensor.index): tensor for tensor in outputs}
     return architecture.outputs.arrange([tensors[name] for name in architecture.outputs.names])

@@ -28,9 +28,13 @@ def summary(
     sizes: Counter[str] = Counter()
     for name, view in parameters.items():
         sizes[name.partition(".")[0]] += view.size
+    outputs_of: dict[str, list[Shape]] = {}
+    for name, shape in shapes.items():
+        outputs_of.setdefault(name.partition("#")[0], []).append(shape)
     rows = []
     for node in architecture.nodes:
-        row = [f"{node.name} ({type(node.layer).__name__})", _rows(shapes[node.name]), f"{sizes[node.name]:,}"]
+        outputs = ", ".join(map(_rows, outputs_of[node.name]))
+        row = [f"{node.name} ({type(node.layer).__name__})", outputs, f"{sizes[node.name]:,}"]
         rows.append(row if chain else [*row, ", ".join(node.inputs)])
     trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
     averages = f", moving averages {moving:,}" if moving else ""

@@ -31,100 +31,46 @@ kernel_initializer, bias_initializer, gamma_initializer, beta_initializer : Init
 
 from nnfast.core.hints import LAYERS
 from nnfast.core.options import module_names, public_classes
-from nnfast.layers.activation import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    HardSigmoid,
-    Heaviside,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
+from nnfast.layers import (
+    activation,
+    convolution,
+    core,
+    custom,
+    masking,
+    merge,
+    normalization,
+    pooling,
+    regularization,
+    reshape,
+    resize,
 )
-from nnfast.layers.base import Layer
-from nnfast.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, DepthwiseConv2D
-from nnfast.layers.core import Dense, Input, Rescaling
-from nnfast.layers.custom import CustomLayer
-from nnfast.layers.masking import Masking
-from nnfast.layers.merge import Add, Concatenate, Multiply
-from nnfast.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-from nnfast.layers.pooling import (
-    AvgPool1D,
-    AvgPool2D,
-    GlobalAvgPool1D,
-    GlobalAvgPool2D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    MaxPool1D,
-    MaxPool2D,
-)
-from nnfast.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
-from nnfast.layers.reshape import Flatten, Reshape
-from nnfast.layers.resize import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
+from nnfast.layers.activation import *
+from nnfast.layers.base import Layer, MultiOutput
+from nnfast.layers.convolution import *
+from nnfast.layers.core import *
+from nnfast.layers.custom import *
+from nnfast.layers.masking import *
+from nnfast.layers.merge import *
+from nnfast.layers.normalization import *
+from nnfast.layers.pooling import *
+from nnfast.layers.regularization import *
+from nnfast.layers.reshape import *
+from nnfast.layers.resize import *
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "SELU",
-    "Activation",
-    "Add",
-    "AvgPool1D",
-    "AvgPool2D",
-    "BatchNormalization",
-    "Concatenate",
-    "Conv1D",
-    "Conv1DTranspose",
-    "Conv2D",
-    "Conv2DTranspose",
-    "Cropping1D",
-    "Cropping2D",
-    "CustomLayer",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GaussianNoise",
-    "GlobalAvgPool1D",
-    "GlobalAvgPool2D",
-    "GlobalMaxPool1D",
-    "GlobalMaxPool2D",
-    "GroupNormalization",
-    "HardSigmoid",
-    "Heaviside",
-    "Input",
-    "Layer",
-    "LayerNormalization",
-    "LeakyReLU",
-    "LogSoftmax",
-    "Masking",
-    "MaxPool1D",
-    "MaxPool2D",
-    "Multiply",
-    "ReLU",
-    "Rescaling",
-    "Reshape",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "Tanh",
-    "UpSampling1D",
-    "UpSampling2D",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-]
+__all__ = ["Layer"]
+__all__ += activation.__all__
+__all__ += convolution.__all__
+__all__ += core.__all__
+__all__ += custom.__all__
+__all__ += masking.__all__
+__all__ += merge.__all__
+__all__ += normalization.__all__
+__all__ += pooling.__all__
+__all__ += regularization.__all__
+__all__ += reshape.__all__
+__all__ += resize.__all__
 
-CLASSES = public_classes(Layer, CustomLayer)
+CLASSES = public_classes(Layer, CustomLayer, MultiOutput)
 """The layers that a saved network may name."""
 
 # Keras's longer names.

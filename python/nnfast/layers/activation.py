@@ -1,4 +1,4 @@
-"""`Activation` and one layer per activation function.
+"""`Activation`, one layer per activation function, and `PReLU`, which has parameters.
 
 All map (N, ...) to the same shape; Softmax and LogSoftmax act along the last axis. An activation costs less as
 ``Dense(..., activation=)``, where it runs inside the matrix product. Exceptions are softmax and log_softmax, and in
@@ -7,11 +7,13 @@ training also gelu, gelu_tanh, silu and softsign.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from nnfast import activations
-from nnfast.core.options import flag, real
+from nnfast import activations, initializers
+from nnfast.core.options import flag, real, shape_of
 from nnfast.core.typing import Shape, Spec
+from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Heaviside",
     "LeakyReLU",
     "LogSoftmax",
+    "PReLU",
     "ReLU",
     "SiLU",
     "Sigmoid",
@@ -345,3 +348,54 @@ class LogSoftmax(_NamedActivation):
     """
 
     function_name = "log_softmax"
+
+
+class PReLU(Layer):
+    """y = x where x > 0, otherwise alpha x; the slopes alpha are trained.
+
+    Parameters
+    ----------
+    alpha_initializer : Initializer, str, float or array_like, default "zeros"
+        Initial slopes; see `nnfast.initializers`.
+    shared_axes : int or sequence of int, optional
+        Axes along which the slope is shared; as in Keras, axis 0 is the batch axis, which always shares. For images,
+        ``(1, 2)`` gives one slope per channel. By default every element of a row has its own.
+
+    Notes
+    -----
+    Parameter: alpha, with the shape of a row, except for size 1 along shared axes. At x = 0 the derivative is alpha.
+
+    References
+    ----------
+    He et al. (2015), Delving deep into rectifiers: surpassing human-level performance on ImageNet classification,
+    arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((2,)), layers.PReLU(alpha_initializer=[0.5, 0.25])])
+    >>> net.predict([[-1.0, 2.0], [3.0, -4.0]])
+    array([[-0.5,  2. ],
+           [ 3. , -1. ]], dtype=float32)
+    """
+
+    op = "prelu"
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "zeros",
+        shared_axes: int | Sequence[int] | None = None,
+        *,
+        trainable: bool | Sequence[str] = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self._declare_trainable(trainable)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.shared_axes = None if shared_axes is None else shape_of("PReLU", "shared_axes", shared_axes)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "shared_axes": [axis - 1 for axis in self.shared_axes or ()]}
+
+    def initializer(self, parameter: str) -> Initializer:
+        return {"alpha": self.alpha_initializer}[parameter]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.core.options import Configured, choose, unknown_attribute
-from nnfast.core.tensor import Tensor
+from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.initializers import fans
@@ -20,7 +20,7 @@ from nnfast.initializers import fans
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["Layer", "Source"]
+__all__ = ["Layer", "MultiOutput", "Source"]
 
 _PARAMETERS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _VALID_NAME = re.compile(r"(?!optimizer/)[A-Za-z0-9_][A-Za-z0-9_\- /]{0,99}")
@@ -257,7 +257,7 @@ class Layer(Configured):
         return {"name": self.place, "inputs": names, **spec}
 
     def infer(self, inputs: Sequence[tuple[str, Shape]]) -> dict[str, Any]:
-        """Output ``"shape"`` and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
+        """``"shapes"`` of the outputs and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
         if self.num_inputs not in (None, len(inputs)):
             raise ValueError(
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
@@ -272,6 +272,9 @@ class Layer(Configured):
 
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Apply the layer to a symbolic tensor (merging layers: to a sequence of tensors) and return its output."""
+        return self._outputs(inputs)[0]
+
+    def _outputs(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
         tensors = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
@@ -279,6 +282,16 @@ class Layer(Configured):
                     f"{self.place}: expected symbolic tensors, which layers.Input(...) makes, "
                     f"got {type(tensor).__name__}; numbers go to Network.predict"
                 )
-        named = [(t.layer.place, t.shape) for t in tensors]
-        shape = self.infer(named)["shape"]
-        return Tensor(self, tensors, tuple(shape))
+        named = [(output_name(t.layer.place, t.index), t.shape) for t in tensors]
+        first, *others = self.infer(named)["shapes"]
+        outputs = [Tensor(self, tensors, first)]
+        return outputs + [Tensor(self, tensors, shape, i, outputs[0]) for i, shape in enumerate(others, 1)]
+
+
+class MultiOutput(Layer):
+    """Base class of layers that may have several outputs."""
+
+    def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Any:
+        """Apply the layer to symbolic tensors and return its output, or a list of its outputs."""
+        outputs = self._outputs(inputs)
+        return outputs[0] if len(outputs) == 1 else outputs

@@ -8,12 +8,12 @@ from typing import Any
 
 from nnfast.core.options import shape_of
 from nnfast.core.typing import Array, Shape, Spec
-from nnfast.layers.base import Layer
+from nnfast.layers.base import MultiOutput
 
 __all__ = ["CustomLayer"]
 
 
-class CustomLayer(Layer):
+class CustomLayer(MultiOutput):
     """Base class of layers whose forward and backward passes are written in NumPy.
 
     Subclasses define `forward`, `backward` for training, and `output_shape`, `parameter_shapes` and `initializer` where
@@ -26,6 +26,10 @@ class CustomLayer(Layer):
     valid only during the call. Inputs are read-only, because they may be the caller's data. Results are written to the
     arrays provided: leaving part of them unwritten or returning a value is a ValueError. Both methods hold the GIL; the
     rest of the step runs without it. If a method raises an exception, it propagates, and no parameter is changed.
+
+    A layer has several outputs if `output_shape` returns a list of shapes. Called on symbolic tensors, it then returns
+    a list of tensors, and `forward` and `backward` get lists as `output` and `d_output`. The gradient of an output that
+    is not used is 0.
 
     `Network.load` needs the class: ``Network.load(path, custom_objects={"Scale": Scale})``.
 
@@ -58,7 +62,7 @@ class CustomLayer(Layer):
         super().__init__(name=name)
         self._declare_trainable(trainable)
 
-    def output_shape(self, input_shape: Any) -> Shape:
+    def output_shape(self, input_shape: Any) -> Shape | Sequence[Shape]:
         """Shape of one output row, without the batch axis; by default the input shape.
 
         Parameters
@@ -68,8 +72,8 @@ class CustomLayer(Layer):
 
         Returns
         -------
-        tuple of int
-            At least one axis.
+        tuple of int, or list of tuples
+            At least one axis. A list of two or more shapes gives the layer as many outputs.
 
         Examples
         --------
@@ -82,6 +86,11 @@ class CustomLayer(Layer):
         >>> Network([layers.Input((3,)), Total()]).predict([[1.0, 2.0, 4.0]])
         array([[7.]], dtype=float32)
         """
+        if isinstance(input_shape, list):
+            raise ValueError(
+                f"{self.place}: expected sizes of one output row from output_shape, got the inputs' shapes "
+                f"{tuple(input_shape)}; override it"
+            )
         return tuple(input_shape)
 
     def parameter_shapes(self, input_shape: Any) -> Mapping[str, Shape]:
@@ -104,14 +113,14 @@ class CustomLayer(Layer):
         """
         return "glorot_uniform"
 
-    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+    def forward(self, inputs: list[Array], output: Any, parameters: dict[str, Array], training: bool) -> None:
         """Write the output.
 
         Parameters
         ----------
         inputs : list of ndarray (N, ...)
             Read-only.
-        output : ndarray (N, ...)
+        output : ndarray (N, ...), or list of them
             Uninitialized; every element must be written.
         parameters : dict of str to ndarray
             Read-only.
@@ -122,10 +131,10 @@ class CustomLayer(Layer):
 
     def backward(
         self,
-        d_output: Array,
+        d_output: Any,
         d_inputs: list[Array],
         inputs: list[Array],
-        output: Array,
+        output: Any,
         parameters: dict[str, Array],
         d_parameters: dict[str, Array],
     ) -> None:
@@ -135,7 +144,7 @@ class CustomLayer(Layer):
 
         Parameters
         ----------
-        d_output : ndarray (N, ...)
+        d_output : ndarray (N, ...), or list of them
             Gradient of the loss with respect to the output; do not write to it.
         d_inputs : list of ndarray (N, ...)
             Uninitialized; every element must be written.
@@ -152,14 +161,21 @@ class CustomLayer(Layer):
         for name in shapes:
             if not (isinstance(name, str) and name.isidentifier()):
                 raise ValueError(f"{self.place}: expected an identifier as parameter, got {name!r}")
-        output = self.output_shape(given)
-        if any(not isinstance(size, numbers.Integral) for size in output):
-            raise ValueError(
-                f"{self.place}: expected sizes of one output row from output_shape, got {output}; override it"
-            )
-        spec: Spec = {"op": self.op, "shape": [int(size) for size in output]}
+        first, *others = self._output_shapes(given)
+        spec: Spec = {"op": self.op, "shape": first, **{f"output_{i}": shape for i, shape in enumerate(others, 1)}}
         if shapes:
             spec["parameters"] = list(shapes)
         for name, shape in shapes.items():
             spec[f"shape_{name}"] = list(shape_of(self.place, f"the shape of {name}", shape))
         return spec
+
+    def _output_shapes(self, input_shape: Any) -> list[list[int]]:
+        found = self.output_shape(input_shape)
+        several = len(found) > 1 and all(isinstance(shape, list | tuple) for shape in found)
+        shapes: Any = found if several else [found]
+        if any(not isinstance(size, numbers.Integral) for shape in shapes for size in shape):
+            raise ValueError(
+                f"{self.place}: expected sizes of one output row from output_shape, or a list of two or more such "
+                f"shapes, got {found}; override it"
+            )
+        return [[int(size) for size in shape] for shape in shapes]

@@ -1,14 +1,14 @@
-"""Layers that change the shape of rows only. They cost nothing, because no data move."""
+"""Layers that reshape, permute and repeat rows. `Flatten` and `Reshape` cost nothing, because no data move."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnfast.core.options import shape_of
+from nnfast.core.options import integer, shape_of
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
 
-__all__ = ["Flatten", "Reshape"]
+__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
 
 
 class Flatten(Layer):
@@ -49,3 +49,60 @@ class Reshape(Layer):
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "shape": list(self.target_shape)}
+
+
+class Permute(Layer):
+    """Permute the axes of rows.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        The input axis for each axis of the output. As in Keras, axis 0 is the batch axis, which stays: ``(2, 1)`` swaps
+        the two axes of a row.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2, 3)), layers.Permute((2, 1))]).predict([[[1, 2, 3], [4, 5, 6]]])
+    array([[[1., 4.],
+            [2., 5.],
+            [3., 6.]]], dtype=float32)
+    """
+
+    op = "permute"
+
+    def __init__(self, dims: Sequence[int], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.dims = shape_of("Permute", "dims", dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"Permute: expected each of 1 to {len(self.dims)} once as dims, got {self.dims}")
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "axes": [axis - 1 for axis in self.dims]}
+
+
+class RepeatVector(Layer):
+    """Repeat a vector n times: (N, D) to (N, n, D).
+
+    Parameters
+    ----------
+    n : int
+        1 or more.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> Network([layers.Input((2,)), layers.RepeatVector(3)]).predict([[1, 2]])
+    array([[[1., 2.],
+            [1., 2.],
+            [1., 2.]]], dtype=float32)
+    """
+
+    op = "repeat"
+
+    def __init__(self, n: int, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.n = integer("RepeatVector", "n", n)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "times": self.n}

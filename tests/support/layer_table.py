@@ -1,0 +1,387 @@
+"""The table of layers: one row each, from which its shape, values, gradients, file, repr and argument tests follow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from reference.activations import activation_forward
+from reference.convolution import conv_forward, conv_transpose_forward
+from reference.normalization import group_norm, layer_norm
+from reference.pooling import avg_pool, max_pool
+from reference.resize import upsample
+from reference.softmax import log_softmax_forward, softmax_forward
+from small_networks import randomize
+
+import nnfast as nf
+from nnfast import layers
+from nnfast.core.typing import Array, Shape
+
+
+class Scale(layers.CustomLayer):
+    """y = factor * x, scaled once more by a fixed number.
+
+    Examples
+    --------
+    >>> Scale(2.0)
+    Scale(2.0)
+    """
+
+    def __init__(self, extra: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.extra = extra
+
+    def parameter_shapes(self, input_shape: Any) -> dict[str, Shape]:
+        return {"factor": (input_shape[-1],)}
+
+    def initializer(self, parameter: str) -> Any:
+        return "ones"
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = self.extra * parameters["factor"] * inputs[0]
+
+    def backward(
+        self,
+        d_output: Array,
+        d_inputs: list[Array],
+        inputs: list[Array],
+        output: Array,
+        parameters: dict[str, Array],
+        d_parameters: dict[str, Array],
+    ) -> None:
+        d_inputs[0][...] = self.extra * parameters["factor"] * d_output
+        d_parameters["factor"] += self.extra * (d_output * inputs[0]).sum(axis=tuple(range(d_output.ndim - 1)))
+
+
+@dataclass
+class Row:
+    make: Callable[[], layers.Layer]
+    values: Callable[..., Array]
+    """The layer's first output in NumPy, from its inputs, then its parameters."""
+    shape: Shape = (5,)
+    output_shape: Shape = (5,)
+    inputs: int = 1
+    parameters: dict[str, Shape] = field(default_factory=dict)
+    text: str = ""
+
+
+def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: float = 0.0) -> Row:
+    return Row(make, lambda x: activation_forward(function, x, alpha), text=text)
+
+
+def dense(x: Array, kernel: Array, bias: Array) -> Array:
+    return np.asarray(np.tanh(x @ kernel + bias))
+
+
+ROWS = {
+    "Input": Row(lambda: layers.Activation("identity"), lambda x: x, text="Activation('identity')"),
+    "Rescaling": Row(lambda: layers.Rescaling(0.5, 1.0), lambda x: 0.5 * x + 1, text="Rescaling(0.5, offset=1.0)"),
+    "Dense": Row(
+        lambda: layers.Dense(3, "tanh"),
+        dense,
+        output_shape=(3,),
+        parameters={"kernel": (5, 3), "bias": (3,)},
+        text="Dense(3, activation='tanh')",
+    ),
+    "Dense on rows of vectors": Row(
+        lambda: layers.Dense(4, use_bias=False, kernel_initializer="he_normal"),
+        lambda x, kernel: x @ kernel,
+        shape=(2, 3),
+        output_shape=(2, 4),
+        parameters={"kernel": (3, 4)},
+        text="Dense(4, use_bias=False, kernel_initializer=HeNormal())",
+    ),
+    "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
+    "Reshape": Row(
+        lambda: layers.Reshape((3, -1)),
+        lambda x: x.reshape(len(x), 3, 2),
+        shape=(6,),
+        output_shape=(3, 2),
+        text="Reshape((3, -1))",
+    ),
+    "Masking": Row(
+        lambda: layers.Masking(9.0), lambda x: x, shape=(3, 2), output_shape=(3, 2), text="Masking(mask_value=9.0)"
+    ),
+    "Add": Row(layers.Add, lambda a, b, c: a + b + c, inputs=3, text="Add()"),
+    "Subtract": Row(layers.Subtract, lambda a, b: a - b, inputs=2, text="Subtract()"),
+    "Average": Row(layers.Average, lambda a, b, c: (a + b + c) / 3, inputs=3, text="Average()"),
+    "Maximum": Row(layers.Maximum, lambda a, b, c: np.maximum(np.maximum(a, b), c), inputs=3, text="Maximum()"),
+    "Minimum": Row(layers.Minimum, lambda a, b: np.minimum(a, b), inputs=2, text="Minimum()"),
+    "PReLU": Row(
+        lambda: layers.PReLU("he_normal"),
+        lambda x, alpha: np.where(x > 0, x, alpha * x),
+        parameters={"alpha": (5,)},
+        text="PReLU(alpha_initializer=HeNormal())",
+    ),
+    "PReLU with a slope for each channel": Row(
+        lambda: layers.PReLU(0.25, shared_axes=(1, 2)),
+        lambda x, alpha: np.where(x > 0, x, alpha * x),
+        shape=(2, 3, 4),
+        output_shape=(2, 3, 4),
+        parameters={"alpha": (1, 1, 4)},
+        text="PReLU(alpha_initializer=Constant(value=0.25), shared_axes=(1, 2))",
+    ),
+    "PReLU with a slope for each row of an image": Row(
+        lambda: layers.PReLU(-0.5, shared_axes=(2, 3)),
+        lambda x, alpha: np.where(x > 0, x, alpha * x),
+        shape=(3, 2, 2),
+        output_shape=(3, 2, 2),
+        parameters={"alpha": (3, 1, 1)},
+        text="PReLU(alpha_initializer=Constant(value=-0.5), shared_axes=(2, 3))",
+    ),
+    "Permute": Row(
+        lambda: layers.Permute((3, 1, 2)),
+        lambda x: x.transpose(0, 3, 1, 2),
+        shape=(2, 3, 4),
+        output_shape=(4, 2, 3),
+        text="Permute((3, 1, 2))",
+    ),
+    "RepeatVector": Row(
+        lambda: layers.RepeatVector(3),
+        lambda x: x[:, None].repeat(3, axis=1),
+        output_shape=(3, 5),
+        text="RepeatVector(3)",
+    ),
+    "Multiply": Row(layers.Multiply, lambda a, b, c: a * b * c, inputs=3, text="Multiply()"),
+    "Concatenate": Row(
+        lambda: layers.Concatenate(axis=1),
+        lambda a, b: np.concatenate([a, b], axis=1),
+        shape=(2, 3),
+        output_shape=(4, 3),
+        inputs=2,
+        text="Concatenate(axis=1)",
+    ),
+    "Concatenate on the last axis": Row(
+        layers.Concatenate,
+        lambda a, b: np.concatenate([a, b], axis=-1),
+        shape=(2, 3),
+        output_shape=(2, 6),
+        inputs=2,
+        text="Concatenate()",
+    ),
+    "Split": Row(
+        lambda: layers.Split([1, 3], axis=1),
+        lambda x: x[:, :1],
+        shape=(4, 2),
+        output_shape=(1, 2),
+        text="Split((1, 3), axis=1)",
+    ),
+    "Split into equal parts": Row(
+        lambda: layers.Split(2), lambda x: x[..., :3], shape=(2, 6), output_shape=(2, 3), text="Split(2)"
+    ),
+    "Conv2D": Row(
+        lambda: layers.Conv2D(2, (2, 3), strides=(2, 1), padding="same", activation="tanh"),
+        lambda x, kernel, bias: np.tanh(conv_forward(x, kernel, bias, (2, 1), "same", (1, 1), 1)),
+        shape=(4, 3, 1),
+        output_shape=(2, 3, 2),
+        parameters={"kernel": (2, 3, 1, 2), "bias": (2,)},
+        text="Conv2D(2, (2, 3), strides=(2, 1), padding='same', activation='tanh')",
+    ),
+    "Conv2D in groups": Row(
+        lambda: layers.Conv2D(4, 2, padding=((0, 1), (1, 0)), dilation_rate=(1, 2), groups=2, use_bias=False),
+        lambda x, kernel: conv_forward(x, kernel, None, (1, 1), ((0, 1), (1, 0)), (1, 2), 2),
+        shape=(3, 4, 2),
+        output_shape=(3, 3, 4),
+        parameters={"kernel": (2, 2, 1, 4)},
+        text="Conv2D(4, 2, padding=((0, 1), (1, 0)), dilation_rate=(1, 2), groups=2, use_bias=False)",
+    ),
+    "Conv1D": Row(
+        lambda: layers.Conv1D(3, 2, activation="gelu"),
+        lambda x, kernel, bias: activation_forward("gelu", conv_forward(x, kernel, bias, (1,), "valid", (1,), 1), 0.0),
+        shape=(5, 2),
+        output_shape=(4, 3),
+        parameters={"kernel": (2, 2, 3), "bias": (3,)},
+        text="Conv1D(3, 2, activation='gelu')",
+    ),
+    "DepthwiseConv2D": Row(
+        lambda: layers.DepthwiseConv2D(2, depth_multiplier=2),
+        lambda x, kernel, bias: conv_forward(x, kernel.reshape(2, 2, 1, 4), bias, (1, 1), "valid", (1, 1), 2),
+        shape=(3, 3, 2),
+        output_shape=(2, 2, 4),
+        parameters={"kernel": (2, 2, 2, 2), "bias": (4,)},
+        text="DepthwiseConv2D(2, depth_multiplier=2)",
+    ),
+    "Conv2DTranspose": Row(
+        lambda: layers.Conv2DTranspose(2, 3, strides=2, padding="same", activation="relu"),
+        lambda x, kernel, bias: np.maximum(conv_transpose_forward(x, kernel, bias, (4, 6), (2, 2), "same"), 0),
+        shape=(2, 3, 1),
+        output_shape=(4, 6, 2),
+        parameters={"kernel": (3, 3, 2, 1), "bias": (2,)},
+        text="Conv2DTranspose(2, 3, strides=2, padding='same', activation='relu')",
+    ),
+    "Conv2DTranspose with padding": Row(
+        lambda: layers.Conv2DTranspose(1, 3, padding=1),
+        lambda x, kernel, bias: conv_transpose_forward(x, kernel, bias, (2, 3), (1, 1), ((1, 1), (1, 1))),
+        shape=(2, 3, 1),
+        output_shape=(2, 3, 1),
+        parameters={"kernel": (3, 3, 1, 1), "bias": (1,)},
+        text="Conv2DTranspose(1, 3, padding=((1, 1), (1, 1)))",
+    ),
+    "Conv1DTranspose": Row(
+        lambda: layers.Conv1DTranspose(2, 2, strides=3),
+        lambda x, kernel, bias: conv_transpose_forward(x, kernel, bias, (9,), (3,), "valid"),
+        shape=(3, 2),
+        output_shape=(9, 2),
+        parameters={"kernel": (2, 2, 2), "bias": (2,)},
+        text="Conv1DTranspose(2, 2, strides=3)",
+    ),
+    "Dropout": Row(lambda: layers.Dropout(0.5), lambda x: x, text="Dropout(0.5)"),
+    "BatchNormalization": Row(
+        lambda: layers.BatchNormalization(momentum=0.9),
+        lambda x, gamma, beta, mean, variance: gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta,
+        parameters=dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (5,)),
+        text="BatchNormalization(momentum=0.9)",
+    ),
+    "BatchNormalization of images": Row(
+        lambda: layers.BatchNormalization(center=False, scale=False, moving_variance_initializer=0.5),
+        lambda x, mean, variance: (x - mean) / np.sqrt(variance + 1e-3),
+        shape=(2, 2, 3),
+        output_shape=(2, 2, 3),
+        parameters=dict.fromkeys(("moving_mean", "moving_variance"), (3,)),
+        text="BatchNormalization(center=False, scale=False, moving_variance_initializer=Constant(value=0.5))",
+    ),
+    "LayerNormalization": Row(
+        lambda: layers.LayerNormalization(epsilon=0.01),
+        lambda x, gamma, beta: layer_norm(x, gamma, beta, 0.01),
+        parameters={"gamma": (5,), "beta": (5,)},
+        text="LayerNormalization(epsilon=0.01)",
+    ),
+    "GroupNormalization": Row(
+        lambda: layers.GroupNormalization(2, scale=False),
+        lambda x, beta: group_norm(x, np.ones(4), beta, 2, 1e-3),
+        shape=(2, 3, 4),
+        output_shape=(2, 3, 4),
+        parameters={"beta": (4,)},
+        text="GroupNormalization(groups=2, scale=False)",
+    ),
+    "SpatialDropout1D": Row(
+        lambda: layers.SpatialDropout1D(0.5),
+        lambda x: x,
+        shape=(2, 3),
+        output_shape=(2, 3),
+        text="SpatialDropout1D(0.5)",
+    ),
+    "SpatialDropout2D": Row(
+        lambda: layers.SpatialDropout2D(0.5),
+        lambda x: x,
+        shape=(2, 1, 3),
+        output_shape=(2, 1, 3),
+        text="SpatialDropout2D(0.5)",
+    ),
+    "GaussianNoise": Row(lambda: layers.GaussianNoise(0.1), lambda x: x, text="GaussianNoise(0.1)"),
+    "CustomLayer": Row(
+        lambda: Scale(2.0), lambda x, factor: 2 * factor * x, parameters={"factor": (5,)}, text="Scale(2.0)"
+    ),
+    "Activation": named(lambda: layers.Activation("tanh"), "tanh", "Activation('tanh')"),
+    "Heaviside": named(lambda: layers.Heaviside(0.2), "heaviside", "Heaviside(threshold=0.2)", 0.2),
+    "Sigmoid": named(layers.Sigmoid, "sigmoid", "Sigmoid()"),
+    "Tanh": named(layers.Tanh, "tanh", "Tanh()"),
+    "ReLU": named(layers.ReLU, "relu", "ReLU()"),
+    "LeakyReLU": named(lambda: layers.LeakyReLU(0.3), "leaky_relu", "LeakyReLU(negative_slope=0.3)", 0.3),
+    "ELU": named(lambda: layers.ELU(0.5), "elu", "ELU(alpha=0.5)", 0.5),
+    "SELU": named(layers.SELU, "selu", "SELU()"),
+    "GELU": named(layers.GELU, "gelu", "GELU()"),
+    "GELU by tanh": named(lambda: layers.GELU(True), "gelu_tanh", "GELU(approximate=True)"),
+    "SiLU": named(layers.SiLU, "silu", "SiLU()"),
+    "Softplus": named(layers.Softplus, "softplus", "Softplus()"),
+    "Softsign": named(layers.Softsign, "softsign", "Softsign()"),
+    "HardSigmoid": named(layers.HardSigmoid, "hard_sigmoid", "HardSigmoid()"),
+    "Softmax": Row(layers.Softmax, softmax_forward, text="Softmax()"),
+    "LogSoftmax": Row(layers.LogSoftmax, log_softmax_forward, text="LogSoftmax()"),
+    "MaxPool2D": Row(layers.MaxPool2D, lambda x: max_pool(x, (2, 2), (2, 2)), (5, 4, 3), (2, 2, 3), text="MaxPool2D()"),
+    "MaxPool2D that overlaps": Row(
+        lambda: layers.MaxPool2D(3, (1, 2), "same"),
+        lambda x: max_pool(x, (3, 3), (1, 2), "same"),
+        (3, 4, 2),
+        (3, 2, 2),
+        text="MaxPool2D(pool_size=3, strides=(1, 2), padding='same')",
+    ),
+    "AvgPool2D": Row(
+        lambda: layers.AvgPool2D((2, 1), padding=((1, 0), (0, 0))),
+        lambda x: avg_pool(x, (2, 1), (2, 1), ((1, 0), (0, 0))),
+        (3, 2, 2),
+        (2, 2, 2),
+        text="AvgPool2D(pool_size=(2, 1), padding=((1, 0), (0, 0)))",
+    ),
+    "MaxPool1D": Row(
+        lambda: layers.MaxPool1D(3, 2),
+        lambda x: max_pool(x[:, None], (1, 3), (1, 2))[:, 0],
+        (7, 2),
+        (3, 2),
+        text="MaxPool1D(pool_size=3, strides=2)",
+    ),
+    "AvgPool1D": Row(
+        lambda: layers.AvgPool1D(padding="same"),
+        lambda x: avg_pool(x[:, None], (1, 2), (1, 2), "same")[:, 0],
+        (5, 2),
+        (3, 2),
+        text="AvgPool1D(padding='same')",
+    ),
+    "GlobalMaxPool2D": Row(
+        layers.GlobalMaxPool2D, lambda x: x.max(axis=(1, 2)), (2, 3, 4), (4,), text="GlobalMaxPool2D()"
+    ),
+    "GlobalAvgPool2D": Row(
+        lambda: layers.GlobalAvgPool2D(keepdims=True),
+        lambda x: x.mean(axis=(1, 2), keepdims=True),
+        (2, 2, 4),
+        (1, 1, 4),
+        text="GlobalAvgPool2D(keepdims=True)",
+    ),
+    "GlobalMaxPool1D": Row(
+        lambda: layers.GlobalMaxPool1D(True),
+        lambda x: x.max(axis=1, keepdims=True),
+        (5, 2),
+        (1, 2),
+        text="GlobalMaxPool1D(keepdims=True)",
+    ),
+    "GlobalAvgPool1D": Row(layers.GlobalAvgPool1D, lambda x: x.mean(axis=1), (4, 3), (3,), text="GlobalAvgPool1D()"),
+    "UpSampling2D": Row(
+        lambda: layers.UpSampling2D((2, 3)),
+        lambda x: x.repeat(2, axis=1).repeat(3, axis=2),
+        (2, 2, 3),
+        (4, 6, 3),
+        text="UpSampling2D(size=(2, 3))",
+    ),
+    "UpSampling2D between pixels": Row(
+        lambda: layers.UpSampling2D(2, "bilinear"),
+        lambda x: upsample(x, (2, 2), "bilinear"),
+        (2, 3, 2),
+        (4, 6, 2),
+        text="UpSampling2D(interpolation='bilinear')",
+    ),
+    "UpSampling1D": Row(
+        lambda: layers.UpSampling1D(3), lambda x: x.repeat(3, axis=1), (3, 2), (9, 2), text="UpSampling1D(size=3)"
+    ),
+    "ZeroPadding2D": Row(
+        lambda: layers.ZeroPadding2D(((1, 0), (0, 2))),
+        lambda x: np.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0))),
+        (2, 2, 3),
+        (3, 4, 3),
+        text="ZeroPadding2D(padding=((1, 0), (0, 2)))",
+    ),
+    "ZeroPadding1D": Row(
+        lambda: layers.ZeroPadding1D((0, 2)),
+        lambda x: np.pad(x, ((0, 0), (0, 2), (0, 0))),
+        (3, 2),
+        (5, 2),
+        text="ZeroPadding1D(padding=(0, 2))",
+    ),
+    "Cropping2D": Row(
+        lambda: layers.Cropping2D((1, 0)), lambda x: x[:, 1:-1], (4, 2, 2), (2, 2, 2), text="Cropping2D((1, 0))"
+    ),
+    "Cropping1D": Row(lambda: layers.Cropping1D(1), lambda x: x[:, 1:-1], (5, 2), (3, 2), text="Cropping1D(1)"),
+}
+
+
+def network(row: Row, dtype: str = "float64", layer: layers.Layer | None = None) -> nf.Network:
+    """The layer behind one dense layer per input, so that gradients have to come through it; parameters at random."""
+    x = layers.Input((4,))
+    size = int(np.prod(row.shape))
+    branches = [layers.Reshape(row.shape)(layers.Dense(size)(x)) for _ in range(row.inputs)]
+    layer = row.make() if layer is None else layer
+    layer.take_name("examined")
+    made: Any = layer(branches[0] if row.inputs == 1 else branches)
+    flat = [layers.Flatten()(y) for y in (made if isinstance(made, list) else [made])]
+    y = flat[0] if len(flat) == 1 else layers.Concatenate()(flat)
+    net = nf.Network(inputs=x, outputs=layers.Dense(2)(y), seed=3, dtype=dtype)
+    return randomize(net, np.random.default_rng(17))
