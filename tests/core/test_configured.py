@@ -168,7 +168,14 @@ def test_documented_defaults(value: Any, wanted: dict[str, Any]) -> None:
 
 def test_every_layer_keeps_its_name() -> None:
     required = {"shape": 3, "units": 2, "filters": 2, "kernel_size": 3, "rate": 0.5, "stddev": 0.1, "scale": 2.0}
-    required |= {"target_shape": (3,), "cropping": 1, "activation": "relu"}
+    required |= {
+        "target_shape": (3,),
+        "cropping": 1,
+        "activation": "relu",
+        "indices_or_sections": 2,
+        "dims": (1,),
+        "n": 2,
+    }
     for make in layers.CLASSES.values():
         given = {
             name: required[name]

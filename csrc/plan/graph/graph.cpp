@@ -55,7 +55,7 @@ NodeId GraphLayout::node_named(const std::string& name) const {
 NodeOutput GraphLayout::output_named(const std::string& name) const {
   const NodeId node = node_named(name.substr(0, name.find('#')));
   for (size_t i = 0; node != NodeId::none && i < nodes_[node].output_count(); ++i) {
-    if (name == output_name(nodes_[node].spec.name, i)) return {node, i};
+    if (name == plan::output_name(nodes_[node].spec.name, i)) return {node, i};
   }
   return {};
 }
