@@ -19,6 +19,7 @@ from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture, free_after_an_error
 from nnfast.graph.ends import number_of_rows
+from nnfast.graph.extraction import extracted
 from nnfast.graph.heads import Heads
 from nnfast.graph.nesting import called_on, copies_for_use
 from nnfast.graph.parameters import Parameters
@@ -375,7 +376,8 @@ class Network:
         (0.5, 3.0)
         """
         advances = flag("loss_and_gradients", "training", training)
-        rows, targets, weights, heads = self.as_batch(x, y, loss, sample_weight)
+        heads, rows = self.heads("loss", loss), self.as_rows(x)
+        targets, weights = heads.for_rows(number_of_rows(rows), y, sample_weight, self.dtype)
         plan = self.plan(number_of_rows(rows), heads=heads)
         plan.iteration = self.training_calls
         value = plan.loss_and_gradients(rows, targets, weights, advances)
@@ -417,15 +419,6 @@ class Network:
         """The outputs with the losses and metrics given for them. For nnfast's own modules."""
         ends = self.architecture.outputs
         return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics)
-
-    def as_batch(self, x: Any, y: Any, loss: Any, sample_weight: Any = None) -> tuple[Any, Any, Any, Heads]:
-        """Rows, targets and weights, all checked and in the core's form, and the heads that the losses make."""
-        heads = self.heads("loss", loss)
-        rows = self.as_rows(x)
-        count = number_of_rows(rows)
-        targets = heads.as_targets(heads.split_targets(y), count, self.dtype)
-        weights = heads.as_weights(sample_weight, count, self.dtype)
-        return rows, heads.for_core(targets), heads.for_core(weights), heads
 
     def plan(
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
@@ -512,6 +505,33 @@ class Network:
         for parameter, view in other.parameters.items() if chosen != self.dtype else ():
             require_finite(view, parameter)
         return other
+
+    def extract(self, outputs: Any) -> Network:
+        """A new network that ends at the named layers of this one, such as a classifier without its last layer.
+
+        It contains copies of the layers that the outputs depend on, with their parameters, which are frozen where they
+        are frozen here, and has the same seed and dtype. Inputs that are not needed are left out. A kernel tied to a
+        layer that is left out becomes the layer's own.
+
+        Parameters
+        ----------
+        outputs : str, or list or dict of str
+            Name of a layer, such as "flatten" or "base/dense", or "dense:2" for its second call; for several outputs a
+            list or dict of them.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((4,)), layers.Dense(8, "relu"), layers.Dense(10)], seed=0)
+        >>> base = net.extract("dense")
+        >>> base.freeze()
+        >>> x = layers.Input((4,))
+        >>> other = nf.Network(inputs=x, outputs=layers.Dense(3, name="head")(base(x)), seed=1)
+        >>> other.trainable
+        ['head.kernel', 'head.bias']
+        """
+        return extracted(self, outputs)
 
     def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
         """Copy parameters by name, and the set of frozen ones."""

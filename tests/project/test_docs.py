@@ -43,7 +43,6 @@ def test_public_names_are_documented(name: str) -> None:
 PUBLIC = [nf, *(value for name in nf.__all__ if inspect.ismodule(value := getattr(nf, name)))]
 # Methods through which the library's own modules speak with each other.
 INTERNAL = {
-    "as_batch",
     "as_rows",
     "callbacks",
     "check_targets",

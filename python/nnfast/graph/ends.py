@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -49,6 +49,12 @@ class Ends:
         if isinstance(value, Mapping):
             return cls(tuple(names), tuple(value))
         return cls(tuple(names), single=not isinstance(value, list | tuple))
+
+    def among(self, names: Collection[str]) -> Ends:
+        """Those of the ends that are among `names`, in the form that all have."""
+        kept = [place for place, name in enumerate(self.names) if name in names]
+        keys = None if self.keys is None else tuple(self.keys[place] for place in kept)
+        return Ends(tuple(self.names[place] for place in kept), keys, self.single)
 
     def require_one(self, what: str) -> None:
         """A ValueError unless there is one output, in no list; `what` wants it so."""

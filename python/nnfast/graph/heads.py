@@ -259,6 +259,11 @@ class Heads:
             )
         return list(weights)
 
+    def for_rows(self, rows: int, y: Any, sample_weight: Any, dtype: str) -> tuple[Any, Any]:
+        """Targets and weights of a caller's, all checked and in the core's form."""
+        targets = self.as_targets(self.split_targets(y), rows, dtype)
+        return self.for_core(targets), self.for_core(self.as_weights(sample_weight, rows, dtype))
+
     def for_core(self, parts: Sequence[Any]) -> Any:
         """One item for a single head, else a list; None if all are None."""
         if len(self.all) == 1:

@@ -103,7 +103,8 @@ def check_gradients(
     real("check_gradients", "step", step, minimum=float(np.finfo(np.float64).tiny))
     real("check_gradients", "tolerance", tolerance, minimum=0.0)
     copy = network.copy("float64")
-    rows, targets, _, heads = copy.as_batch(x, y, loss)
+    heads, rows = copy.heads("loss", loss), copy.as_rows(x)
+    targets, _ = heads.for_rows(number_of_rows(rows), y, None, copy.dtype)
     plan = copy.plan(number_of_rows(rows), heads=heads)
     plan.loss_and_gradients(rows, targets, None, flag("check_gradients", "training", training))
     exact = {name: gradient.copy() for name, gradient in plan.gradients().items()}

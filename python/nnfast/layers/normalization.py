@@ -122,7 +122,7 @@ class BatchNormalization(_Normalization):
 
     def trains(self, parameter: str) -> bool:
         """Whether training changes the parameter; moving averages are fixed only if the whole layer is."""
-        if parameter.startswith("moving_"):
+        if parameter.startswith("moving_") and self.source is None:
             return self._trainable is not False
         return super().trains(parameter)
 

@@ -1,0 +1,86 @@
+"""A part of a network as a network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nnfast.core.options import choose
+from nnfast.core.text import short_repr
+from nnfast.graph.architecture import Architecture, Node, copied
+from nnfast.graph.ends import Ends
+from nnfast.layers.base import Layer
+
+if TYPE_CHECKING:
+    from nnfast.network import Network
+
+__all__ = ["extracted"]
+
+
+def extracted(network: Network, outputs: Any) -> Network:
+    """The network that ends at the named layers; see `Network.extract`."""
+    architecture, untied = _part(network.architecture, outputs)
+    part = type(network).from_architecture(architecture, network.seed, network.dtype, network.name)
+    origins = {name: untied.get(name, name) for name in part.parameters}
+    with network.parameters.reading("extract"):
+        whole, frozen = network.parameters, set(network.frozen)
+        values = {name: whole[origin].T if name in untied else whole[origin] for name, origin in origins.items()}
+        part.set_state(values, {name for name, origin in origins.items() if origin in frozen})
+    return part
+
+
+def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[str, str]]:
+    """What the named calls need, with layers of its own; and where kernels that are no longer tied come from."""
+    ends = _ends(outputs, [node.name for node in architecture.nodes])
+    nodes = _needed(architecture.nodes, ends.names)
+    copies = copied({node.layer.place: node.layer for node in nodes}.values())
+    untied = _untie(copies)
+    # A layer's first call has the parameters, and the layer's name.
+    firsts: dict[str, str] = {}
+    for node in nodes:
+        firsts.setdefault(node.layer.place, node.name)
+    renamed = {name: place for place, name in firsts.items()}
+
+    def name_of(name: str) -> str:
+        return renamed.get(name, name)
+
+    made = tuple(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))) for node in nodes)
+    inputs = architecture.inputs.among({node.name for node in nodes})
+    return Architecture(made, inputs, replace(ends, names=tuple(map(name_of, ends.names)))), untied
+
+
+def _ends(outputs: Any, known: list[str]) -> Ends:
+    names = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
+    names = list(names) if isinstance(names, list | tuple) else [names]
+    if not names:
+        raise ValueError(f"extract: expected the name of one layer or more, got none; valid names: {', '.join(known)}")
+    for name in names:
+        choose("layer", name, known)
+    if len(set(names)) != len(names):
+        raise ValueError(f"extract: expected layers that differ, got {short_repr(names)}")
+    if isinstance(outputs, Mapping) and not all(isinstance(key, str) and key for key in outputs):
+        raise TypeError(f"extract: expected texts as keys of outputs, got {short_repr(list(outputs))}")
+    return Ends.of(outputs, names)
+
+
+def _needed(nodes: Iterable[Node], names: Iterable[str]) -> list[Node]:
+    """The nodes of these names and all that they depend on, in the order in which they run."""
+    needed, found = set(names), []
+    for node in reversed(tuple(nodes)):
+        if node.name in needed:
+            needed.update(node.inputs)
+            found.append(node)
+    return found[::-1]
+
+
+def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:
+    """Give layers that are tied to none of these a kernel of their own; returns whose transpose it is, by full name."""
+    origins = {}
+    for place, layer in layers.items():
+        if layer.tied_to is not None:
+            other = layer.tied_to if isinstance(layer.tied_to, str) else layer.tied_to.place
+            if other not in layers:
+                origins[f"{place}.kernel"] = f"{other}.kernel"
+                layer.tied_to = None
+    return origins
