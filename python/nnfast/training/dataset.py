@@ -16,18 +16,27 @@ from nnfast.graph.heads import Heads
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["ArrayDataset", "Dataset", "as_dataset"]
+__all__ = ["ArrayDataset", "Dataset", "as_dataset", "is_dataset"]
 
 
 @runtime_checkable
 class Dataset(Protocol):
     """Accepted by `Trainer.fit` and `Trainer.evaluate` in place of arrays: produces rows on demand.
 
+    Any class with these two methods is a Dataset. It chooses how many rows to return at a time, for example as many as
+    fit into memory; the result of training does not depend on this choice and equals that of training on arrays, bit
+    for bit.
+
+    Notes
+    -----
+    Exceptions raised by `take` are passed on; the network stays as after the last step, and the next `fit` continues
+    the epoch from there. A function among the metrics is called with the rows of each `take`; evaluation reports the
+    mean of its values, weighted by the number of rows.
+
     Examples
     --------
     Squares of the row indices, computed 1000 rows at a time:
 
-    >>> import numpy as np
     >>> import nnfast as nf
     >>> class Squares:
     ...     def __len__(self):
@@ -51,8 +60,8 @@ class Dataset(Protocol):
         Parameters
         ----------
         rows : ndarray of int64
-            Row indices in order. If not all of these rows are returned, their number must be a multiple of the batch
-            size.
+            Row indices in the order of training: all that remain of the epoch. Read-only. If not all of these rows are
+            returned, their number must be a multiple of the batch size; in evaluation it may be any.
 
         Returns
         -------
@@ -86,6 +95,8 @@ class ArrayDataset:
         class_weight: Mapping[Any, float] | None = None,
     ) -> ArrayDataset:
         """Check data from a caller."""
+        if is_dataset(x):
+            raise TypeError("x: expected arrays, got a Dataset; pass it to fit, or here what its take(rows) returns")
         rows = network.as_rows(x)
         count = number_of_rows(rows)
         given = heads.split_targets(y)
@@ -138,31 +149,45 @@ class ArrayDataset:
 class _ProducedDataset:
     """Rows of a user-defined `Dataset`, checked when they are produced."""
 
-    def __init__(self, network: Network, heads: Heads, source: Dataset) -> None:
+    def __init__(self, where: str, network: Network, heads: Heads, source: Dataset) -> None:
         self._network = network
         self._heads = heads
         self._source = source
         if len(source) < 1:
-            raise ValueError("fit: expected a dataset of one row or more, got an empty one")
+            raise ValueError(f"{where}: expected a Dataset of one row or more, got an empty one")
 
     def __len__(self) -> int:
         return len(self._source)
 
     def chunk(self, rows: Array, batch_size: int) -> tuple[ArrayDataset, Array]:
-        taken = self._source.take(rows)
+        """Arrays that contain the first of these rows and no others, and where in them they are."""
+        asked = rows[:]
+        asked.flags.writeable = False  # sorting them in place would change the order of the epoch
+        taken = self._source.take(asked)
         if not isinstance(taken, tuple | list) or len(taken) not in (2, 3):
-            raise ValueError(f"Dataset.take: expected (x, y) or (x, y, sample_weight), got {type(taken).__name__}")
-        arrays = ArrayDataset.of(self._network, self._heads, *taken)
+            got = f"{len(taken)} items" if isinstance(taken, tuple | list) else type(taken).__name__
+            raise ValueError(f"Dataset.take: expected (x, y) or (x, y, sample_weight), got {got}")
+        try:
+            arrays = ArrayDataset.of(self._network, self._heads, *taken)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"Dataset.take: {error}") from error
         count = len(arrays)
-        if count > len(rows) or (count < len(rows) and count % batch_size):
+        if count > len(rows):
+            raise ValueError(f"Dataset.take: expected at most the {len(rows)} rows asked for, got {count}")
+        if count < len(rows) and count % batch_size:
             raise ValueError(
                 f"Dataset.take: expected all {len(rows)} rows, or a multiple of the batch size of {batch_size}, got "
-                f"{count}"
+                f"{count}; return the first {count - count % batch_size or batch_size}"
             )
         return arrays, np.arange(count)
 
 
 AnyDataset = ArrayDataset | _ProducedDataset
+
+
+def is_dataset(value: Any) -> bool:
+    """Whether it is a `Dataset`; arrays and tables, which also have a length and `take`, are not."""
+    return isinstance(value, Dataset) and not hasattr(value, "__array__")
 
 
 def as_dataset(
@@ -175,8 +200,10 @@ def as_dataset(
     class_weight: Mapping[Any, float] | None = None,
 ) -> AnyDataset:
     """Data for the fit loop and `evaluate`, from arrays or from a `Dataset` passed as x."""
-    if not isinstance(x, Dataset) or hasattr(x, "__array__"):
+    if not is_dataset(x):
         return ArrayDataset.of(network, heads, x, y, sample_weight, class_weight)
+    if isinstance(x, type):
+        raise TypeError(f"{where}: expected a Dataset, got the class {x.__name__}; write {x.__name__}(...)")
     if y is not None or sample_weight is not None or class_weight is not None:
         raise ValueError(f"{where}: expected a Dataset alone, got y or weights beside it; let take() return them")
-    return _ProducedDataset(network, heads, x)
+    return _ProducedDataset(where, network, heads, x)

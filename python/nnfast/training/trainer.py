@@ -17,7 +17,7 @@ from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.training.callbacks import Callback, as_callbacks
-from nnfast.training.dataset import AnyDataset, ArrayDataset, Dataset, as_dataset
+from nnfast.training.dataset import AnyDataset, ArrayDataset, as_dataset, is_dataset
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
 from nnfast.training.plans import continue_from, progress_of, smallest_capacity
@@ -374,7 +374,7 @@ class Trainer:
         if validation_data is not None:
             if share:
                 raise ValueError("fit: expected validation_data or validation_split, got both")
-            if isinstance(validation_data, Dataset):
+            if is_dataset(validation_data):
                 validation_data = (validation_data,)
             elif not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
                 got = type(validation_data).__name__
@@ -419,9 +419,10 @@ class Trainer:
 
         Parameters
         ----------
-        x : array_like (N, *input_shape)
-        y : array_like (N, ...)
-        sample_weight : array_like (N,), optional
+        x : array_like (N, *input_shape), or list or dict of them, or Dataset
+        y : array_like (N, ...), or list or dict of them
+            Not with a Dataset, which returns its own targets and weights.
+        sample_weight : array_like (N,), or list or dict of them, optional
             Weights for the loss, as in `train_on_batch`, but not for the metrics.
 
         Returns
