@@ -9,7 +9,9 @@
     until the errors no longer change, or the loss is small enough
 
 `train_by_hand` is this loop; `train_with_callback` does the same steps with `Trainer.fit`, and a callback for the last
-line. A layer in matrix form is h = g(W x), where the bias is the weight of an additional input of 1.
+line. `train_with_own_loss` computes a loss and its gradient in NumPy, averages the gradients of two batches for each
+step of an optimizer, and sets the learning rate; `adversarial_inputs` uses the gradient by the input. A layer in matrix
+form is h = g(W x), where the bias is the weight of an additional input of 1.
 """
 
 from pathlib import Path
@@ -68,6 +70,62 @@ def train_with_callback(below: float, min_change: float, most_epochs: int = 5000
     return history.history["loss"]
 
 
+# ---- a loss in NumPy ---------------------------------------------------------------
+
+QUANTILE = 0.9
+
+
+def noisy_data() -> tuple[np.ndarray, np.ndarray]:
+    """256 points above a parabola, exponentially distributed."""
+    x = np.linspace(-1, 1, 256)[:, None]
+    order = np.random.default_rng(0).permutation(256)
+    return x[order], (x**2 + np.random.default_rng(1).exponential(0.2, x.shape))[order]
+
+
+def quantile_loss(output: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """A loss that is smallest where .9 of the targets lie below the output, and its gradient by the output."""
+    error = target - output
+    loss = np.mean(np.maximum(QUANTILE * error, (QUANTILE - 1) * error))
+    return float(loss), np.where(error > 0, -QUANTILE, 1 - QUANTILE) / len(output)
+
+
+def learning_rate(epoch: int, epochs: int) -> float:
+    """Decreases linearly."""
+    return 0.02 * (1 - epoch / epochs)
+
+
+def train_with_own_loss(net: nf.Network, x: np.ndarray, t: np.ndarray, epochs: int) -> list[float]:
+    """The loss of each epoch; each step averages the gradients of two batches."""
+    trainer = nf.Trainer(net, loss="mse", optimizer="adam")  # for its optimizer: this loss is not used
+    history = []
+    for epoch in range(epochs):
+        trainer.optimizer.learning_rate = learning_rate(epoch, epochs)
+        batch_losses = []
+        for start in range(0, len(x), 2 * BATCH_SIZE):
+            mean = dict.fromkeys(net.trainable, 0.0)
+            for first in (start, start + BATCH_SIZE):
+                batch = slice(first, first + BATCH_SIZE)
+                y, pullback = net.vjp(x[batch], training=True)
+                loss, dy = quantile_loss(y, t[batch])
+                gradients, _ = pullback(dy)
+                mean = {name: mean[name] + gradient / 2 for name, gradient in gradients.items()}
+                batch_losses.append(loss)
+            trainer.apply_gradients(mean)
+        history.append(float(np.mean(batch_losses)))
+    return history
+
+
+def adversarial_inputs(net: nf.Network, x: np.ndarray, t: np.ndarray, step: float) -> np.ndarray:
+    """Each input moved by `step` in the direction in which the loss grows."""
+    y, pullback = net.vjp(x)
+    _, dy = quantile_loss(y, t)
+    _, dx = pullback(dy)
+    return x + step * np.sign(dx)
+
+
+# ---- mean squared error and matrix form --------------------------------------------
+
+
 def mean_squared_error(target: list[float], output: list[float]) -> tuple[float, float]:
     """The mean of the squared differences, by hand and as a loss function."""
     by_hand = sum((t - o) ** 2 for t, o in zip(target, output, strict=True)) / len(target)
@@ -101,6 +159,13 @@ def main(folder: Path) -> None:
     for history, why in ((small, why_small), (unchanged, why_unchanged)):
         print(f"{len(history):4} epochs, mean squared error {history[-1]:.6f}: {why}")
     print(f"Trainer.fit with a callback: {len(train_with_callback(1e-3, 0.0))} epochs")
+    net = network()
+    x, t = noisy_data()
+    losses_by_epoch = train_with_own_loss(net, x, t, epochs=100)
+    below = np.mean(t < net.predict(x))
+    print(f"Quantile loss {losses_by_epoch[0]:.4f}, after 100 epochs {losses_by_epoch[-1]:.4f}: {below:.1%} lie below")
+    moved = quantile_loss(net.predict(adversarial_inputs(net, x, t, 0.1)), t)[0]
+    print(f"Inputs moved by .1 along the sign of their gradients: loss {moved:.4f}")
     by_hand, by_loss = mean_squared_error([0.01, 0.99], [0.75, 0.77])
     print(f"Mean squared error of (.75, .77) for (.01, .99): {by_hand:.6f} by hand, {by_loss:.6f} as a loss")
     by_product, by_layer = matrix_form()

@@ -11,8 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import nnfast as nf
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-APART = ("drawing", "cifar10", "mnist", "mnist_convnet", "mnist_ladder")
+APART = ("drawing", "cifar10", "mnist", "mnist_convnet", "mnist_ladder", "transfer_learning")
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
 
@@ -259,6 +261,61 @@ def test_loop_ends_when_errors_no_longer_change() -> None:
     assert reason == "the errors no longer change"
     assert loop.train_with_callback(below=0.0, min_change=1e-4) == pytest.approx(history, rel=1e-9)
     assert loop.train_by_hand(below=0.0, min_change=0.0, most_epochs=3)[1] == "no condition"
+
+
+class Quantile(nf.losses.CustomLoss):
+    """That of the example, for the trainer."""
+
+    def value(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        error = target - prediction
+        return np.asarray(np.maximum(0.9 * error, -0.1 * error)[:, 0])
+
+    def gradient(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return np.where(target > prediction, -0.9, 1 - 0.9)
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_a_loop_with_a_loss_of_its_own_has_the_bits_of_the_trainer(epochs: int) -> None:
+    loop = example("training_loop")
+    x, t = loop.noisy_data()
+    net, other = loop.network(), loop.network()
+    history = loop.train_with_own_loss(net, x, t, epochs)
+    steps = len(x) // (2 * loop.BATCH_SIZE)
+    adam = nf.optimizers.Adam(lambda step: loop.learning_rate(step // steps, epochs))
+    trainer = nf.Trainer(other, loss=Quantile(), optimizer=adam, micro_batch_size=loop.BATCH_SIZE)
+    wanted = trainer.fit(x, t, epochs=epochs, batch_size=2 * loop.BATCH_SIZE, shuffle=False, progress=False)
+    assert history == pytest.approx(wanted["loss"], rel=1e-12)
+    for name, view in net.parameters.items():
+        assert view.tobytes() == other.parameters[name].tobytes(), name
+
+
+def test_the_loss_of_the_loop_finds_a_quantile() -> None:
+    loop = example("training_loop")
+    target = np.random.default_rng(0).normal(size=(1000, 1))
+    guesses = np.linspace(-3, 3, 601)
+    values = [loop.quantile_loss(np.full_like(target, guess), target)[0] for guess in guesses]
+    assert guesses[np.argmin(values)] == pytest.approx(np.quantile(target, 0.9), abs=0.02)
+    output = np.random.default_rng(1).normal(size=(5, 1))
+    _, slope = loop.quantile_loss(output, target[:5])
+    for i in range(5):
+        moved = 1e-6 * np.eye(5)[:, i : i + 1]
+        above, below = (loop.quantile_loss(output + sign * moved, target[:5])[0] for sign in (1, -1))
+        assert slope[i, 0] == pytest.approx((above - below) / 2e-6, rel=1e-6)
+
+
+def test_a_curve_above_most_points_and_inputs_that_raise_the_loss() -> None:
+    loop = example("training_loop")
+    x, t = loop.noisy_data()
+    net = loop.network()
+    loop.train_with_own_loss(net, x, t, epochs=60)
+    assert np.mean(t < net.predict(x)) == pytest.approx(0.9, abs=0.03)
+    before = net.predict(x)
+    moved = loop.adversarial_inputs(net, x, t, 1e-4)
+    assert np.abs(moved - x).max() == pytest.approx(1e-4, rel=1e-9)
+    # Every row's loss grows by its slope, of which only the sign was taken.
+    error, after = t - before, t - net.predict(moved)
+    value = [np.maximum(0.9 * e, -0.1 * e) for e in (error, after)]
+    assert ((value[1] > value[0]) | (moved == x)).mean() > 0.98
 
 
 def test_mean_squared_error_and_matrix_form() -> None:

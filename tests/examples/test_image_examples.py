@@ -22,7 +22,7 @@ def _examples_are_importable() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
         yield
-        for name in ("mnist", "mnist_convnet", "cifar10"):
+        for name in ("mnist", "mnist_convnet", "cifar10", "transfer_learning"):
             sys.modules.pop(name, None)
 
 
@@ -31,6 +31,13 @@ def convnet() -> ModuleType:
     import mnist_convnet
 
     return mnist_convnet
+
+
+@pytest.fixture
+def transfer() -> ModuleType:
+    import transfer_learning
+
+    return transfer_learning
 
 
 @pytest.fixture
@@ -108,6 +115,52 @@ def test_convnet_without_mnist(convnet: ModuleType, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(("recipe", "least"), [("one-epoch", 0.990), ("best", 0.995)])
 def test_fourth_rung_of_the_ladder(convnet: ModuleType, recipe: str, least: float, tmp_path: Path) -> None:
     assert convnet.main(["--recipe", recipe, "--output", str(tmp_path)]) >= least
+
+
+# ---- transfer learning -----------------------------------------------------------
+
+
+def test_transfer_keeps_what_was_learned(transfer: ModuleType) -> None:
+    """The frozen layers stay as they are under a new head, and move when they are fine-tuned."""
+    images, labels = stripes((28, 28, 1), 10, 200, 0)
+    low, high = transfer.split(images, labels.astype(np.uint8))
+    assert (len(low.y), len(high.y), set(low.y), set(high.y)) == (100, 100, set(range(5)), set(range(5)))
+    assert np.array_equal(high.x, images[labels >= 5])
+    given = transfer.few(high, 3)
+    assert np.bincount(given.y).tolist() == [3] * 5
+    source = transfer.build(seed=0)
+    transfer.train(source, low, epochs=1, rate=1e-3)
+    network = transfer.with_new_head(source, seed=1)
+    assert network.trainable == ["head.kernel", "head.bias"]
+    transfer.train(network, given, epochs=2, rate=1e-3, batch_size=5)
+    assert len(network.frozen) == 4
+    for name in network.frozen:
+        assert network.parameters[name].tobytes() == source.parameters[name.removeprefix("digits/")].tobytes()
+    features = source.extract("features").predict(high.x) @ network.parameters["head.kernel"]
+    answers = (features + network.parameters["head.bias"]).argmax(axis=1)
+    assert transfer.accuracy(network, high) == pytest.approx(np.mean(answers == high.y), abs=0.011)
+    frozen = {name: network.parameters[name].copy() for name in network.frozen}
+    network.unfreeze()
+    transfer.train(network, given, epochs=1, rate=1e-4, batch_size=5)
+    assert all((network.parameters[name] != values).any() for name, values in frozen.items())
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_transfer_helps_where_images_are_few(transfer: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    found = transfer.main(["--limit", "8000", "--per-class", "10"])
+    scratch, head, tuned = found.values()
+    assert min(head, tuned) > scratch + 0.02
+    printed = capsys.readouterr().out
+    for name, value in found.items():
+        assert f"{name:30}{value:13.1%}" in printed
+
+
+def test_transfer_without_mnist(transfer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NNFAST_DATA", raising=False)
+    for name in ("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with pytest.raises(SystemExit, match="load_mnist"):
+        transfer.main([])
 
 
 # ---- CIFAR-10 --------------------------------------------------------------------
