@@ -278,3 +278,15 @@ def test_an_input_alone() -> None:
     x = np.ones((2, 6, 5, 2), "float32")
     assert part.predict(x).tobytes() == x.tobytes()
     assert not part.parameters
+
+
+def test_outputs_of_a_layer_that_has_several(rng: np.random.Generator) -> None:
+    x = layers.Input((6,))
+    _, second = layers.Split([2], name="split")(x)
+    net = nf.Network(inputs=x, outputs=layers.Dense(3, name="last")(second), seed=0, dtype="float64")
+    values = rng.normal(size=(ROWS, 6))
+    assert np.array_equal(net.extract("split").predict(values), values[:, :2])
+    assert np.array_equal(net.extract("split#1").predict(values), values[:, 2:])
+    assert np.array_equal(net.extract("last").predict(values), net.predict(values))
+    with pytest.raises(ValueError, match="unknown layer 'split#2'"):
+        net.extract("split#2")

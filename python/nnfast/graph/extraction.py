@@ -32,7 +32,8 @@ def extracted(network: Network, outputs: Any) -> Network:
 
 def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[str, str]]:
     """What the named calls need, with layers of its own; and where kernels that are no longer tied come from."""
-    ends = _ends(outputs, [node.name for node in architecture.nodes])
+    _, shapes, _ = architecture.infer()
+    ends = _ends(outputs, list(shapes))
     nodes = _needed(architecture.nodes, ends.names)
     copies = copied({node.layer.place: node.layer for node in nodes}.values())
     untied = _untie(copies)
@@ -42,8 +43,9 @@ def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[
         firsts.setdefault(node.layer.place, node.name)
     renamed = {name: place for place, name in firsts.items()}
 
-    def name_of(name: str) -> str:
-        return renamed.get(name, name)
+    def name_of(output: str) -> str:
+        node = _node_of(output)
+        return renamed.get(node, node) + output.removeprefix(node)
 
     made = tuple(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))) for node in nodes)
     inputs = architecture.inputs.among({node.name for node in nodes})
@@ -65,11 +67,11 @@ def _ends(outputs: Any, known: list[str]) -> Ends:
 
 
 def _needed(nodes: Iterable[Node], names: Iterable[str]) -> list[Node]:
-    """The nodes of these names and all that they depend on, in the order in which they run."""
-    needed, found = set(names), []
+    """The nodes with these outputs and all that they depend on, in the order in which they run."""
+    needed, found = {_node_of(name) for name in names}, []
     for node in reversed(tuple(nodes)):
         if node.name in needed:
-            needed.update(node.inputs)
+            needed.update(map(_node_of, node.inputs))
             found.append(node)
     return found[::-1]
 
@@ -84,3 +86,8 @@ def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:
                 origins[f"{place}.kernel"] = f"{other}.kernel"
                 layer.tied_to = None
     return origins
+
+
+def _node_of(output: str) -> str:
+    """The node that has an output: "split" has "split" and "split#1"."""
+    return output.partition("#")[0]
