@@ -237,3 +237,24 @@ def test_prelu() -> None:
     np.testing.assert_allclose(found.outputs[0], y.detach().numpy(), rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found.d_inputs[0], image.grad.numpy(), rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found.d_parameters["alpha"].ravel(), slopes.grad.numpy(), rtol=0, atol=TOLERANCE)
+
+
+def test_embedding() -> None:
+    """Sequences of ids, of which some repeat."""
+    rng = np.random.default_rng(9)
+    ids, y = rng.integers(0, 6, size=(ROWS, 8)), rng.normal(size=(ROWS, CLASSES))
+    chain = [layers.Input((8,), dtype="int64"), layers.Embedding(6, UNITS, name="words"), layers.Tanh()]
+    net = nf.Network([*chain, layers.Flatten(), layers.Dense(CLASSES, name="last")], seed=3, dtype="float64")
+    parameters = {name: torch.tensor(value.copy(), requires_grad=True) for name, value in net.parameters.items()}
+    trainer = nf.Trainer(net, loss="mse", optimizer=OPTIMIZERS["adam"][0]())
+    steps = OPTIMIZERS["adam"][1](list(parameters.values()))
+    for _ in range(STEPS):
+        hidden = torch.tanh(torch.nn.functional.embedding(torch.tensor(ids), parameters["words.embeddings"]))
+        output = hidden.reshape(ROWS, -1) @ parameters["last.kernel"] + parameters["last.bias"]
+        loss = torch.nn.functional.mse_loss(output, torch.tensor(y))
+        steps.zero_grad()
+        loss.backward()
+        steps.step()
+        assert trainer.train_on_batch(ids, y) == pytest.approx(loss.item(), rel=TOLERANCE)
+    for name, value in net.parameters.items():
+        np.testing.assert_allclose(value, parameters[name].detach().numpy(), rtol=0, atol=TOLERANCE)

@@ -17,6 +17,22 @@ inline bool has_rows_of(const plan::Shape& shape, const py::array& x) {
          std::equal(shape.begin(), shape.end(), x.shape() + 1);
 }
 
+// Bytes and integers as they are, for an input of integers; false if they are neither.
+template <class T>
+bool integers_of(const py::array& x, plan::Rows<T>* rows) {
+  const ElementType type = element_type(x);
+  if (type.is('u', 1)) {
+    rows->bytes = data_of<uint8_t>(x);
+  } else if (type.is('i', 4)) {
+    rows->int32s = data_of<int32_t>(x);
+  } else if (type.is('i', 8)) {
+    rows->int64s = data_of<int64_t>(x);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // Rows of one input in the form that the core takes, or an error.
 template <class T>
 plan::Rows<T> checked_rows_of(const plan::GraphNode& input, const py::handle& object, index_t* n) {
@@ -27,6 +43,11 @@ plan::Rows<T> checked_rows_of(const plan::GraphNode& input, const py::handle& ob
   }
   *n = x.shape(0);
   plan::Rows<T> rows;
+  if (input.is(plan::Trait::integers)) {
+    if (integers_of(x, &rows)) return rows;
+    throw py::type_error(text(input.spec.name, ": expected int32, int64 or uint8, got ",
+                              dtype_text(x), "; use .astype(\"int32\")"));
+  }
   if (has_type_of<T>(x)) {
     rows.values = data_of<T>(x);
   } else if (has_type(x, 'u', 1)) {
@@ -79,6 +100,7 @@ bool fitting_rows_of(const plan::GraphNode& input, const py::handle& object, ind
   const py::array x = py::reinterpret_borrow<py::array>(object);
   if (!has_rows_of(input.shape, x)) return false;
   *n = x.shape(0);
+  if (input.is(plan::Trait::integers)) return integers_of(x, rows);
   if (element_type(x).is('u', 1)) {
     rows->bytes = data_of<uint8_t>(x);
     return true;

@@ -7,11 +7,13 @@
 
 namespace nnfast::plan {
 
-// Rows of one input: numbers of the network's type, or bytes.
+// Rows of one input: numbers of the network's type, or bytes; those of Trait::integers bytes or integers.
 template <class T>
 struct Rows {
   const T* values = nullptr;
   const uint8_t* bytes = nullptr;
+  const int32_t* int32s = nullptr;
+  const int64_t* int64s = nullptr;
 };
 
 // In the order of the graph's inputs.

@@ -1,5 +1,7 @@
 #include "plan/inputs.h"
 
+#include <atomic>
+
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/reduce.h"
@@ -26,6 +28,9 @@ Inputs<T>::Inputs(const GraphLayout& layout, const std::vector<ProgramInput<T>>&
                   const PlanOptions& options)
     : layout_(layout), inputs_(inputs), keeps_(options.keep || options.by_hand) {
   if (!options.augmentation) return;
+  require(!layout.input(0).is(Trait::integers), "augmentation: expected an input of images, got ",
+          layout.input(0).spec.name,
+          " of integers; make it with layers.Input(shape), without dtype");
   augmentation_ = parse_augmentation(*options.augmentation, inputs[0].tensor->shape);
   augmentation_->scale = inputs[0].scale;
   augmentation_->offset = inputs[0].offset;
@@ -33,11 +38,12 @@ Inputs<T>::Inputs(const GraphLayout& layout, const std::vector<ProgramInput<T>>&
 
 template <class T>
 void Inputs<T>::read(const RowsOfInputs<T>& x, const Batch& batch) {
-  for (size_t i = 0; i < inputs_.size(); ++i) read_one(inputs_[i], x[i], batch);
+  for (size_t i = 0; i < inputs_.size(); ++i) read_one(i, x[i], batch);
 }
 
 template <class T>
-void Inputs<T>::read_one(const ProgramInput<T>& input, const Rows<T>& x, const Batch& batch) {
+void Inputs<T>::read_one(size_t i, const Rows<T>& x, const Batch& batch) {
+  const ProgramInput<T>& input = inputs_[i];
   const index_t n = input.tensor->size;
   const bool unchanged = x.values && input.scale == 1 && input.offset == 0;
   if (unchanged && !batch.order && !keeps_) {
@@ -45,6 +51,8 @@ void Inputs<T>::read_one(const ProgramInput<T>& input, const Rows<T>& x, const B
     return;
   }
   point_at(input.views, input.memory);
+  if (x.int32s) return read_integers(i, x.int32s, batch);
+  if (x.int64s) return read_integers(i, x.int64s, batch);
   const double cost = 0.15 * static_cast<double>(batch.rows * n);
   parallel_ranges(batch.rows, 1, cost, [&](index_t begin, index_t end) {
     T* to = input.memory + begin * n;
@@ -58,6 +66,54 @@ void Inputs<T>::read_one(const ProgramInput<T>& input, const Rows<T>& x, const B
                                input.offset);
     }
   });
+}
+
+// Up to here T holds every integer exactly.
+template <class T>
+constexpr int64_t kLargestInteger = int64_t(1) << (sizeof(T) == 4 ? 24 : 53);
+
+// x (n) as numbers; whether T holds them exactly.
+template <class T, class Integer>
+bool to_numbers(T* to, const Integer* x, index_t n) {
+  bool exact = true;
+  for (index_t i = 0; i < n; ++i) {
+    exact &= x[i] >= 0 && static_cast<int64_t>(x[i]) <= kLargestInteger<T>;
+    to[i] = static_cast<T>(x[i]);
+  }
+  return exact;
+}
+
+template <class T>
+template <class Integer>
+void Inputs<T>::read_integers(size_t i, const Integer* x, const Batch& batch) {
+  const ProgramInput<T>& input = inputs_[i];
+  const index_t n = input.tensor->size;
+  const bool unchanged = input.scale == 1 && input.offset == 0;
+  std::atomic<bool> exact{true};
+  const double cost = static_cast<double>(batch.rows * n);
+  parallel_ranges(batch.rows, 1, cost, [&](index_t begin, index_t end) {
+    for (index_t r = begin; r < end; ++r) {
+      T* to = input.memory + r * n;
+      if (!to_numbers(to, x + batch.row(r) * n, n)) exact.store(false, std::memory_order_relaxed);
+      if (!unchanged) kernels<T>().scale_shift(to, to, n, input.scale, input.offset);
+    }
+  });
+  if (!exact.load(std::memory_order_relaxed)) refuse_integers(i, x, batch);
+}
+
+// A DataError that names the first that T does not hold, or that is negative.
+template <class T>
+template <class Integer>
+void Inputs<T>::refuse_integers(size_t i, const Integer* x, const Batch& batch) const {
+  const index_t n = inputs_[i].tensor->size;
+  T number;
+  index_t at = 0;
+  const auto place = [&] { return x + batch.row(at / n) * n + at % n; };
+  while (at + 1 < batch.rows * n && to_numbers(&number, place(), 1)) ++at;
+  throw DataError(text(layout_.input(i).spec.name, ": expected integers from 0 to ",
+                       kLargestInteger<T>, " in x, got ", *place(), " in row ", batch.row(at / n),
+                       *place() < 0 ? "; count from 0, for example with x - x.min()"
+                                    : "; number tokens with numpy.unique(x, return_inverse=True)"));
 }
 
 template <class T>

@@ -28,7 +28,11 @@ class Inputs {
   void require_finite_batch(const RowsOfInputs<T>& x, const Batch& batch) const;
 
  private:
-  void read_one(const ProgramInput<T>& input, const Rows<T>& x, const Batch& batch);
+  void read_one(size_t i, const Rows<T>& x, const Batch& batch);
+  template <class Integer>
+  void read_integers(size_t i, const Integer* x, const Batch& batch);
+  template <class Integer>
+  [[noreturn]] void refuse_integers(size_t i, const Integer* x, const Batch& batch) const;
   std::string non_finite_text(size_t input, index_t row) const;
 
   const GraphLayout& layout_;

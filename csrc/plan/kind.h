@@ -24,6 +24,7 @@ enum class Trait : unsigned {
   max_pools = 1 << 6,           // computes maxima; can apply a ReLU to them
   rescales = 1 << 7,            // scale * x + offset, with these attributes
   noise = 1 << 8,               // is the identity in prediction
+  integers = 1 << 9,            // an input of integers, such as token ids; without a gradient
 };
 constexpr Trait operator|(Trait a, Trait b) {
   return static_cast<Trait>(static_cast<unsigned>(a) | static_cast<unsigned>(b));

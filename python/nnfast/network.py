@@ -319,7 +319,7 @@ class Network:
 
     def as_rows(self, x: Any) -> Any:
         """Finite rows in the core's form: an array, or a list with one per input."""
-        return self.architecture.inputs.rows(x, self._input_shapes, self.dtype)
+        return self.architecture.inputs.rows(x, self._input_shapes, self.dtype, self.architecture.integer_inputs)
 
     # ---- looking inside ----------------------------------------------------
 

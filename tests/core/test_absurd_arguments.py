@@ -237,7 +237,7 @@ def test_layers(name: str) -> None:
 
 RATE = {"learning_rate": 0.1}
 OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    "Input": (lambda **a: nf.Network([layers.Input(**a), layers.ReLU()]), {"shape": (2,), **NAME}),
+    "Input": (lambda **a: nf.Network([layers.Input(**a), layers.ReLU()]), {"shape": (2,), "dtype": "int32", **NAME}),
     "Huber": (losses.Huber, {"delta": 1.0}),
     "BinaryCrossEntropy": (losses.BinaryCrossEntropy, {"from_logits": True}),
     "CrossEntropy": (losses.CrossEntropy, {"from_logits": True, "label_smoothing": 0.1}),

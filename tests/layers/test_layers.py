@@ -23,7 +23,7 @@ def test_every_layer_has_a_row() -> None:
 @every_row
 def test_shape_and_parameters(row: Row) -> None:
     net = network(row)
-    assert net.trace(np.ones((3, 4)))["examined"].shape == (3, *row.output_shape)
+    assert net.trace(np.ones((3, 4), int))["examined"].shape == (3, *row.output_shape)
     own = {name: view.shape for name, view in net.parameters.items() if name.startswith("examined.")}
     assert own == {f"examined.{name}": shape for name, shape in row.parameters.items()}
 
@@ -32,7 +32,7 @@ def test_shape_and_parameters(row: Row) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values(row: Row, dtype: str, rng: np.random.Generator) -> None:
     net = network(row, dtype)
-    tensors = net.trace(rng.normal(size=(7, 4)).astype(dtype))
+    tensors = net.trace(row.data(rng, 7, dtype))
     names = next(node.inputs for node in net.architecture.nodes if node.name == "examined")
     arrays = [*(tensors[name] for name in names), *(net.parameters[f"examined.{name}"] for name in row.parameters)]
     wanted = row.values(*(array.astype("float64") for array in arrays))
@@ -46,7 +46,7 @@ def test_values(row: Row, dtype: str, rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("training", [False, True])
 def test_gradients(row: Row, training: bool, rng: np.random.Generator) -> None:
     net = network(row)
-    x, y = rng.normal(size=(3, 4)), rng.normal(size=(3, 2))
+    x, y = row.data(rng, 3), rng.normal(size=(3, 2))
     report = nf.check_gradients(net, x, y, "mse", training=training)
     assert list(report.errors) == net.trainable
     wrong = {name for name, error in report.errors.items() if not error <= report.tolerance}
@@ -61,7 +61,7 @@ def test_gradients(row: Row, training: bool, rng: np.random.Generator) -> None:
 def test_files_and_copies(row: Row, rng: np.random.Generator, tmp_path: Path) -> None:
     """They predict and go on training with the same bits."""
     net = network(row, "float32")
-    x, y = rng.normal(size=(5, 4)).astype("float32"), rng.normal(size=(5, 2)).astype("float32")
+    x, y = row.data(rng, 5, "float32"), rng.normal(size=(5, 2)).astype("float32")
     twins = duplicates(net, tmp_path, {"Scale": Scale})
     for way, twin in twins.items():
         assert [repr(layer) for layer in twin.layers] == [repr(layer) for layer in net.layers], way
@@ -77,7 +77,7 @@ def test_files_and_copies(row: Row, rng: np.random.Generator, tmp_path: Path) ->
 def test_threads_and_fusion_change_no_bit(row: Row, rng: np.random.Generator) -> None:
     """Of a prediction, and of a step; with so many rows that there is something to share."""
     rows = 3000
-    x, y = rng.normal(size=(rows, 4)).astype("float32"), rng.normal(size=(rows, 2)).astype("float32")
+    x, y = row.data(rng, rows, "float32"), rng.normal(size=(rows, 2)).astype("float32")
     optimizer = nf.optimizers.SGD(0.01).spec()
     found = set()
     for threads in (1, 3):

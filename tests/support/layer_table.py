@@ -63,6 +63,14 @@ class Row:
     inputs: int = 1
     parameters: dict[str, Shape] = field(default_factory=dict)
     text: str = ""
+    vocabulary: int = 0
+    """How many integers the layer takes, if it takes integers."""
+
+    def data(self, rng: np.random.Generator, rows: int, dtype: str = "float64") -> Array:
+        """Rows for `network`."""
+        if self.vocabulary:
+            return rng.integers(0, self.vocabulary, size=(rows, 4))
+        return rng.normal(size=(rows, 4)).astype(dtype)
 
 
 def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: float = 0.0) -> Row:
@@ -75,6 +83,9 @@ def dense(x: Array, kernel: Array, bias: Array) -> Array:
 
 ROWS = {
     "Input": Row(lambda: layers.Activation("identity"), lambda x: x, text="Activation('identity')"),
+    "Input of integers": Row(
+        lambda: layers.Activation("identity"), lambda x: x, (4,), (4,), text="Activation('identity')", vocabulary=9
+    ),
     "Rescaling": Row(lambda: layers.Rescaling(0.5, 1.0), lambda x: 0.5 * x + 1, text="Rescaling(0.5, offset=1.0)"),
     "Dense": Row(
         lambda: layers.Dense(3, "tanh"),
@@ -90,6 +101,15 @@ ROWS = {
         output_shape=(2, 4),
         parameters={"kernel": (3, 4)},
         text="Dense(4, use_bias=False, kernel_initializer=HeNormal())",
+    ),
+    "Embedding": Row(
+        lambda: layers.Embedding(6, 3),
+        lambda x, table: table[x.astype(int)],
+        shape=(2, 2),
+        output_shape=(2, 2, 3),
+        parameters={"embeddings": (6, 3)},
+        text="Embedding(6, 3)",
+        vocabulary=6,
     ),
     "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
     "Reshape": Row(
@@ -374,10 +394,14 @@ ROWS = {
 
 
 def network(row: Row, dtype: str = "float64", layer: layers.Layer | None = None) -> nf.Network:
-    """The layer behind one dense layer per input, so that gradients have to come through it; parameters at random."""
-    x = layers.Input((4,))
+    """The layer behind one dense layer per input, so that gradients have to come through it; parameters at random.
+
+    Integers come from the network's input itself.
+    """
+    x = layers.Input((4,), dtype="int32" if row.vocabulary else None)
     size = int(np.prod(row.shape))
-    branches = [layers.Reshape(row.shape)(layers.Dense(size)(x)) for _ in range(row.inputs)]
+    sources = [x if row.vocabulary else layers.Dense(size)(x) for _ in range(row.inputs)]
+    branches = [layers.Reshape(row.shape)(source) for source in sources]
     layer = row.make() if layer is None else layer
     layer.take_name("examined")
     made: Any = layer(branches[0] if row.inputs == 1 else branches)

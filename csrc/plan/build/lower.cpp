@@ -189,7 +189,8 @@ class Lowering {
     if (node.is(Trait::input)) {
       tensors_of_[id] = add_op(node.spec, id, {}, node.spec.name, false);
       draft_.inputs[input_index(id)] = tensors_of_[id][0];
-      draft_.values[tensors_of_[id][0]].learns = options_.by_hand;  // its gradient is wanted
+      // Gradients by hand include those of inputs, apart from integers.
+      draft_.values[tensors_of_[id][0]].learns = options_.by_hand && !node.is(Trait::integers);
     } else if (rescales_while_gathering(id)) {
       ProgramInput<T>& input = program_.inputs[input_index(node.inputs[0].node)];
       input.scale = node.spec.number("scale");

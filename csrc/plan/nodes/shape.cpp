@@ -94,6 +94,8 @@ class RescalingOp final : public Op<T> {
 };
 
 const Registered<OpKind> input(op_kind<ViewOp>("input", "shape", infer_input, Trait::input));
+const Registered<OpKind> integer_input(op_kind<ViewOp>("integer_input", "shape", infer_input,
+                                                       Trait::input | Trait::integers));
 const Registered<OpKind> rescaling(op_kind<RescalingOp>("rescaling", "scale offset",
                                                         infer_rescaling, Trait::rescales));
 const Registered<OpKind> flatten(op_kind<ViewOp>("flatten", "", infer_flatten));

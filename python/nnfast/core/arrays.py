@@ -7,7 +7,7 @@ import numbers
 import re
 from collections.abc import Mapping
 from itertools import permutations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nnfast.core.options import real
 from nnfast.core.typing import Array, Shape
 
 __all__ = [
+    "IntegerRange",
     "TargetKind",
     "as_array",
     "as_class_weights",
@@ -30,7 +31,15 @@ __all__ = [
 TargetKind = Literal["classes", "probability", "real"]
 """Targets of a loss: class indices or class probabilities, probabilities in [0, 1], or any finite numbers."""
 
-_LABEL_TYPES = (np.uint8, np.int32, np.int64)
+_CORE_INTEGERS = (np.uint8, np.int32, np.int64)
+
+
+class IntegerRange(NamedTuple):
+    """Which integers an input takes, beside the limits of the network's dtype."""
+
+    stop: float = math.inf
+    layer: str = ""
+    """That has a table of so many rows."""
 
 
 def _text(shape: Shape) -> str:
@@ -81,16 +90,51 @@ def dtype_name(dtype: Any) -> Literal["float32", "float64"]:
     raise ValueError(f'Network: expected dtype "float32" or "float64", got {dtype!r}')
 
 
-def as_rows(x: Any, shape: Shape, dtype: str, where: str) -> Array:
-    """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`."""
+def as_rows(x: Any, shape: Shape, dtype: str, where: str, *, integers: IntegerRange | None = None) -> Array:
+    """`x` as rows of `shape`: (N, *shape), uint8 or `dtype`, C-contiguous; other real dtypes are cast to `dtype`.
+
+    With `integers`, of inputs that take no other numbers, such as token ids: uint8, int32 or int64.
+    """
     array = as_numbers(x, where, "x")
     if array.shape[1:] != shape or array.ndim == 0:
-        raise ValueError(
-            f"{where}: expected input {_text(shape)}, got {array.shape}{_for(x, 'x', _remedy(array.shape, shape))}"
-        )
+        remedy = _for(x, "x", _remedy(array.shape, shape, integers is not None))
+        raise ValueError(f"{where}: expected input {_text(shape)}, got {array.shape}{remedy}")
     if len(array) == 0:
         raise ValueError(f"{where}: expected input {_text(shape)} with at least one row, got an empty array")
+    if integers is not None:
+        return _as_integers(x, array, dtype, where, integers)
     return _cast(array, np.uint8 if array.dtype == np.uint8 else dtype)
+
+
+def _as_integers(x: Any, array: Array, dtype: str, where: str, limits: IntegerRange) -> Array:
+    if array.dtype.kind == "f":
+        remedy = _for(x, "x", 'use x.astype("int32")')
+        raise TypeError(f"{where}: expected an integer dtype, such as int32, in x, got {array.dtype}; {remedy}")
+    largest = 1 << (np.finfo(dtype).nmant + 1)  # up to here `dtype` holds every integer
+    least, most = int(array.min()), int(array.max())
+    if least < 0 or most > largest:
+        row, got = _first(array, (array < 0) | (array > largest))
+        wider = 'make the network with dtype="float64", or ' if got >> 53 == 0 else ""
+        remedy = "count from 0, for example with x - x.min()"
+        if got > 0:
+            remedy = f"{wider}number tokens with numpy.unique(x, return_inverse=True)"
+        raise ValueError(
+            f"{where}: expected integers from 0 to {largest} in x, got {got} in row {row}; {_for(x, 'x', remedy)}"
+        )
+    if most >= limits.stop:
+        row, got = _first(array, array >= limits.stop)
+        raise ValueError(
+            f"{limits.layer}: expected ids from 0 to {limits.stop - 1}, got {got} in row {row}; make the layer with "
+            f"input_dim={most + 1} or more, or give unknown tokens an id of the table"
+        )
+    small = (array.dtype.kind == "i" and array.dtype.itemsize < 4) or array.dtype == np.uint16
+    return _cast(array, array.dtype if array.dtype in _CORE_INTEGERS else np.int32 if small else np.int64)
+
+
+def _first(array: Array, where: Array) -> tuple[int, int]:
+    """The row of the first element that is marked, and the element."""
+    place = np.unravel_index(int(where.argmax()), array.shape)
+    return int(place[0]), int(array[place])
 
 
 def _for(value: Any, name: str, remedy: str) -> str:
@@ -98,7 +142,7 @@ def _for(value: Any, name: str, remedy: str) -> str:
     return remedy if isinstance(value, np.ndarray) else re.sub(rf"\b{name}(?=[.\[])", f"np.asarray({name})", remedy)
 
 
-def _remedy(got: Shape, shape: Shape) -> str:
+def _remedy(got: Shape, shape: Shape, integers: bool) -> str:
     if got == shape:
         return "; for one row pass x[None]"
     if got and sorted(got[1:]) == sorted(shape):  # reshaping would scramble the elements
@@ -109,7 +153,8 @@ def _remedy(got: Shape, shape: Shape) -> str:
     if got and math.prod(got[1:]) == math.prod(shape):
         return f"; reshape it with x.reshape({', '.join(str(size) for size in (-1, *shape))})"
     if math.prod(got[1:]) and len(got) > 1:
-        return f"; give each row the shape {shape}, or make the network with layers.Input({got[1:]})"
+        dtype = ', dtype="int32"' if integers else ""
+        return f"; give each row the shape {shape}, or make the network with layers.Input({got[1:]}{dtype})"
     return ""
 
 
@@ -170,7 +215,7 @@ def _labels(array: Array, shape: Shape) -> Array:
         got = minimum if minimum < 0 else maximum
         remedy = "" if minimum < 0 else f", or give the last layer {maximum + 1} outputs"
         raise ValueError(f"y: expected class numbers from 0 to {classes - 1}, got {got}; count classes from 0{remedy}")
-    return _cast(labels, array.dtype if array.dtype in _LABEL_TYPES else np.int64)
+    return _cast(labels, array.dtype if array.dtype in _CORE_INTEGERS else np.int64)
 
 
 def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnfast import initializers
-from nnfast.core.arrays import require_finite
+from nnfast.core.arrays import IntegerRange, require_finite
 from nnfast.core.options import choose, custom_classes, from_config
 from nnfast.core.tensor import Tensor, ancestors, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends, known_output
 from nnfast.initializers import Initializer
-from nnfast.layers import CLASSES, CustomLayer, Input, Layer
+from nnfast.layers import CLASSES, CustomLayer, Embedding, Flatten, Input, Layer, Reshape
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -50,10 +50,12 @@ class Architecture:
     inputs: Ends
     outputs: Ends
     by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
+    integer_inputs: dict[str, IntegerRange] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require_few(len(self.nodes))
         object.__setattr__(self, "by_name", {node.layer.place: node.layer for node in self.nodes})
+        object.__setattr__(self, "integer_inputs", _integer_inputs(self.nodes))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -258,6 +260,23 @@ class Architecture:
         if sorted(ends.names) != sorted(entry_names) or not isinstance(next(iter(nodes.values())).layer, Input):
             raise ValueError("architecture: expected its Inputs as inputs, one of them first in the list")
         return cls(tuple(nodes.values()), ends, outputs)
+
+
+def _integer_inputs(nodes: Iterable[Node]) -> dict[str, IntegerRange]:
+    """The inputs of integers, with the smallest table of those that are looked up by them."""
+    ranges: dict[str, IntegerRange] = {}
+    source: dict[str, str] = {}  # of tensors that hold an input's integers
+    for node in nodes:
+        layer = node.layer
+        if isinstance(layer, Input) and layer.dtype is not None:
+            ranges[node.name], source[node.name] = IntegerRange(), node.name
+        elif node.inputs and node.inputs[0] in source:
+            entry = source[node.inputs[0]]
+            if isinstance(layer, Flatten | Reshape):
+                source[node.name] = entry
+            elif isinstance(layer, Embedding) and layer.input_dim < ranges[entry].stop:
+                ranges[entry] = IntegerRange(layer.input_dim, layer.place)
+    return ranges
 
 
 def copied(layers: Iterable[Layer]) -> dict[str, Layer]:

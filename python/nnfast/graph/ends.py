@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nnfast.core.arrays import as_rows, require_finite
+from nnfast.core.arrays import IntegerRange, as_rows, require_finite
 from nnfast.core.options import choose
 from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
@@ -89,11 +89,15 @@ class Ends:
             )
         return list(value)
 
-    def rows(self, x: Any, shapes: Sequence[Shape], dtype: str) -> Any:
-        """Inputs as the core takes them: finite rows, all of one number; an array for a single input, else a list."""
+    def rows(self, x: Any, shapes: Sequence[Shape], dtype: str, integers: Mapping[str, IntegerRange]) -> Any:
+        """Inputs as the core takes them: finite rows, all of one number; an array for a single input, else a list.
+
+        `integers` are the inputs that take no other numbers, by name.
+        """
         parts = self.split(x, "x")
         arrays = [
-            as_rows(part, shape, dtype, name) for part, shape, name in zip(parts, shapes, self.names, strict=True)
+            as_rows(part, shape, dtype, name, integers=integers.get(name))
+            for part, shape, name in zip(parts, shapes, self.names, strict=True)
         ]
         for array, name in zip(arrays, self.names, strict=True):
             if len(array) != len(arrays[0]):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from nnfast.core.table import format_table
 from nnfast.core.typing import Array, Shape
 from nnfast.graph.architecture import Architecture
+from nnfast.layers import Input, Layer
 
 __all__ = ["summary"]
 
@@ -34,7 +35,7 @@ def summary(
     rows = []
     for node in architecture.nodes:
         outputs = ", ".join(map(_rows, outputs_of[node.name]))
-        row = [f"{node.name} ({type(node.layer).__name__})", outputs, f"{sizes[node.name]:,}"]
+        row = [f"{node.name} ({_kind(node.layer)})", outputs, f"{sizes[node.name]:,}"]
         rows.append(row if chain else [*row, ", ".join(node.inputs)])
     trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
     averages = f", moving averages {moving:,}" if moving else ""
@@ -48,6 +49,11 @@ def summary(
             f"frozen {total - trained - moving:,}{averages}",
         ]
     )
+
+
+def _kind(layer: Layer) -> str:
+    dtype = layer.dtype if isinstance(layer, Input) else None
+    return type(layer).__name__ + (f", {dtype}" if dtype else "")
 
 
 def _rows(shape: Shape) -> str:

@@ -36,6 +36,7 @@ from nnfast.layers import (
     convolution,
     core,
     custom,
+    embedding,
     masking,
     merge,
     normalization,
@@ -49,6 +50,7 @@ from nnfast.layers.base import Layer, MultiOutput
 from nnfast.layers.convolution import *
 from nnfast.layers.core import *
 from nnfast.layers.custom import *
+from nnfast.layers.embedding import *
 from nnfast.layers.masking import *
 from nnfast.layers.merge import *
 from nnfast.layers.normalization import *
@@ -62,6 +64,7 @@ __all__ += activation.__all__
 __all__ += convolution.__all__
 __all__ += core.__all__
 __all__ += custom.__all__
+__all__ += embedding.__all__
 __all__ += masking.__all__
 __all__ += merge.__all__
 __all__ += normalization.__all__

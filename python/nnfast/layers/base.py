@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layer", "MultiOutput", "Source"]
 
-_PARAMETERS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_PARAMETERS = ("kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
 _VALID_NAME = re.compile(r"(?!optimizer/)[A-Za-z0-9_][A-Za-z0-9_\- /]{0,99}")
 """The slash parts the layers of a network within a network. Files have the optimizer's state behind "optimizer/"."""
 

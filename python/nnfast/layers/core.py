@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from nnfast import activations, initializers
 from nnfast.core.options import flag, integer, real, shape_of
 from nnfast.core.tensor import Tensor
@@ -23,32 +25,58 @@ class Input(Layer, Tensor):
     shape : int or tuple of int
         Shape of one row, without the batch axis: ``(784,)``, ``(28, 28, 1)``. Rows that are single numbers have shape
         (1,).
+    dtype : {"int32", "int64"}, optional
+        For an input of integers, such as token ids; left out, for numbers of the network's dtype.
 
     Notes
     -----
     Data of dtype uint8 or of the network's dtype are read without a copy.
 
+    With either integer `dtype`, data of dtype int32, int64 and uint8 are read without a copy, other integers are cast
+    once, and floats are a TypeError. Layers see the integers as numbers of the network's dtype, exactly: they may be 0
+    to 2^24 in float32 networks, and 0 to 2^53 in float64 ones. Their gradient is 0.
+
     Examples
     --------
-    >>> from nnfast import layers
+    >>> import numpy as np
+    >>> from nnfast import Network, layers
     >>> layers.Input((28, 28, 1)).shape
     (28, 28, 1)
+    >>> tokens = layers.Input((3,), dtype="int32")
+    >>> net = Network(inputs=tokens, outputs=layers.Embedding(10, 4)(tokens), seed=0)
+    >>> net.predict(np.array([[1, 5, 1]])).shape
+    (1, 3, 4)
     """
 
     op = "input"
     num_inputs = 0
 
-    def __init__(self, shape: int | Sequence[int], *, name: str | None = None) -> None:
+    def __init__(self, shape: int | Sequence[int], *, dtype: Any = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
         Tensor.__init__(self, self, (), shape_of("Input", "shape", shape))
+        self.dtype = None if dtype is None else _integer_dtype(dtype)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
-        return {"op": self.op, "shape": list(self.shape)}
+        return {"op": self.op if self.dtype is None else "integer_input", "shape": list(self.shape)}
 
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         raise TypeError("Input: it is a tensor already and takes no input; call the next layer on it")
 
     __repr__ = Layer.__repr__
+
+
+def _integer_dtype(dtype: Any) -> str:
+    """The name of the dtype of an input of integers."""
+    try:
+        name = str(np.dtype(dtype).name)
+    except (TypeError, ValueError):
+        name = str(dtype)
+    if name not in ("int32", "int64"):
+        raise ValueError(
+            f'Input: expected dtype "int32" or "int64", for integers, got {dtype!r}; leave it out for other numbers, '
+            "which get the network's dtype"
+        )
+    return name
 
 
 class Rescaling(Layer):
