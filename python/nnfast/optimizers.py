@@ -8,7 +8,7 @@ learning_rate : float, Schedule or callable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
@@ -52,7 +52,8 @@ class Optimizer(Configured):
     Parameters
     ----------
     l2 : float, default 0
-        Coupled weight decay: adds l2 p to the gradient of p, the gradient of the penalty l2/2 p^2.
+        Coupled weight decay: l2 p is added to the gradient of p. This is the gradient of l2/2 p^2, which the reported
+        loss does not contain.
     l2_exclude : sequence of str, default ("bias", "gamma", "beta")
         Parameters without decay: full names, names of layers, or last parts of names.
     clipvalue : float, optional
@@ -127,19 +128,19 @@ class Optimizer(Configured):
         """Description of the optimizer for the core."""
         raise NotImplementedError
 
-    def gradient_spec(self, trainable: Sequence[str]) -> Spec | None:
+    def gradient_spec(self, trainable: Sequence[str], parameters: Iterable[str]) -> Spec | None:
         """Description of the gradient options for the core; None if there are none."""
         limits = {
             key: value for key in ("clipvalue", "clipnorm", "global_clipnorm") if (value := getattr(self, key, None))
         }
         l2 = getattr(self, "l2", 0.0)
-        decaying = [name for name in trainable if not self._excludes(name)] if l2 else []
+        if l2:
+            known = {part for name in parameters for part in _parts_of(name)}
+            for name in self.l2_exclude:
+                choose("name in l2_exclude", name, known | set(self.shared_arguments["l2_exclude"]))
+        decaying = [name for name in trainable if not _parts_of(name) & set(self.l2_exclude)] if l2 else []
         decay = {"l2": l2, "decaying": decaying} if decaying else {}
         return {"name": "gradients", **limits, **decay} if limits or decay else None
-
-    def _excludes(self, name: str) -> bool:
-        layer, _, part = name.rpartition(".")
-        return bool({name, layer, part} & set(self.l2_exclude))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step.
@@ -169,6 +170,12 @@ class Optimizer(Configured):
         if not callable(self.learning_rate):
             return np.full(count, self.learning_rate)
         return np.array([self.rate(step + i) for i in range(count)])
+
+
+def _parts_of(name: str) -> set[str]:
+    """What a parameter may be called in `l2_exclude`: its full name, its layer and its own name."""
+    layer, _, own = name.rpartition(".")
+    return {name, layer, own}
 
 
 class SGD(Optimizer):

@@ -83,6 +83,12 @@ def test_coupled_decay_and_what_is_left_out() -> None:
             np.testing.assert_allclose(got[name], g + (0 if name in excluded else 0.5) * values[name], atol=1e-14)
 
 
+def test_a_misspelt_name_is_no_silent_exclusion() -> None:
+    optimizer = optimizers.SGD(0.1, l2=0.5, l2_exclude=["dense.kernl"])
+    with pytest.raises(ValueError, match=r"unknown name in l2_exclude 'dense\.kernl'; did you mean 'dense\.kernel'"):
+        nf.Trainer(network(), loss="mse", optimizer=optimizer)
+
+
 def test_decay_comes_before_clipping() -> None:
     net = network()
     gradients, values = random_gradients(net), {name: view.copy() for name, view in net.parameters.items()}

@@ -178,7 +178,7 @@ class Trainer:
             capacity,
             heads=self.heads,
             optimizer=self.optimizer.spec(),
-            gradients=self.optimizer.gradient_spec(self.network.trainable),
+            gradients=self.optimizer.gradient_spec(self.network.trainable, self.network.parameters),
             gradient_callback=self.gradient_callback,
             shards=self.shards,
             micro_batch=self.micro_batch_size or 0,
