@@ -13,7 +13,7 @@ const OpKind& find_op_kind(const NodeSpec& node) {
 Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
   const OpKind& kind = find_op_kind(node);
   require_known(node, kind.attributes);
-  // Sizes that are known to be in range may be added up and doubled by what infers.
+  // Limits sizes so that shape inference may add and double them without overflow.
   for (const Shape& shape : inputs) element_count(shape, node.name);
   Inference inferred = kind.infer(node, inputs);
   element_count(inferred.shape, node.name);

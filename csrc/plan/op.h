@@ -1,4 +1,4 @@
-// An op: one node's work, forward and backward, on memory that the plan has laid out.
+// An op: the forward and backward pass of one node, on memory laid out by the plan.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace nnfast::plan {
 
 // A value in a run. Ops keep pointers to tensors, because the plan may point the first and the last
-// one at the caller's arrays.
+// one to the caller's arrays.
 template <class T>
 struct Tensor {
   std::string name;
@@ -31,7 +31,7 @@ struct Parameter {
   bool moves = false;     // a statistic that is not frozen, in a plan for training
 };
 
-// What changes from run to run.
+// Properties of a single run.
 struct Run {
   index_t rows = 0;
   bool training = false;
@@ -39,7 +39,7 @@ struct Run {
   uint32_t step = 0;
 };
 
-// A user's NumPy layer.
+// A user-defined NumPy layer.
 template <class T>
 struct CallbackCall {
   const Run* run;
@@ -59,7 +59,7 @@ struct Statistic {
   size_t size;
 };
 
-// Moderate ones (ops/reduce.h) overflow in no update.
+// Updates with moderate gradients (ops/reduce.h) cannot overflow.
 enum class Magnitude { moderate, finite, not_finite };
 
 template <class T>
@@ -76,17 +76,17 @@ class Op {
   // outputs at least one has a gradient.
   virtual void backward(const Run& run) = 0;
 
-  // What a step left in the parameter gradients and in what commit() takes over.
+  // Checks the parameter gradients of a step, and the values that commit() will store.
   virtual Magnitude check_gradients() const;
-  // Takes over what the last forward() in training found, once the step's parameters are updated.
+  // Stores statistics of the last training forward(), once the parameters of the step are updated.
   virtual void commit(const Run&) {}
   // The places of that, which stay where they are.
   virtual void add_statistics(std::vector<Statistic>*) {}
 
-  // What backward() reads: the plan keeps just that alive.
+  // The values that backward() reads; the plan keeps only those alive.
   virtual bool backward_reads_inputs() const { return true; }
   virtual bool backward_reads_output() const { return true; }
-  // Whether forward() keeps something as large as y for backward(), in `kept`.
+  // Whether forward() stores something as large as y for backward(), in `kept`.
   virtual bool keeps_for_backward() const { return false; }
   // Whether a gradient passes from y to the inputs.
   virtual bool is_differentiable() const { return true; }
@@ -95,25 +95,27 @@ class Op {
   // Whether every dx is dy, of the only output, as backward() leaves it, so that it may be the same memory.
   virtual bool passes_gradient() const { return is_view(); }
   virtual double flops_per_row() const { return static_cast<double>(output->size); }
-  // Where the user's functions go, in the op of a user's NumPy layer; else null.
+  // Where the functions of a user-defined NumPy layer are stored; else null.
   virtual Callback<T>* callback() { return nullptr; }
-  // Trait::scales_columns: the scales for predictions, from the parameters as they are at each call.
+  // Trait::scales_columns: the scales for predictions, computed from the current parameters in each
+  // call.
   virtual std::function<ColumnScale<T>()> column_scale(const std::vector<Parameter<T>*>&) const {
     return {};
   }
-  // The name of what forward() chooses by the shape; null where there is no choice.
+  // The name of the algorithm that forward() selects by shape; null if there is no choice.
   virtual const char* algorithm() const { return nullptr; }
 
   std::string name, kind;
   std::vector<Tensor<T>*> inputs, outputs;
   Tensor<T>* output = nullptr;  // the first
   std::vector<Parameter<T>*> parameters;
-  std::function<ColumnScale<T>()> scaled;  // what convolutions and dense do to y before f; or none
-  std::vector<T*> d_outputs;               // null where nothing that learns reads the output
-  T* d_output = nullptr;                   // the first
-  std::vector<T*> d_inputs;                // null where nothing upstream learns
-  T* kept = nullptr;                       // null where backward() is not wanted
-  uint32_t stream = 0;                     // of random numbers: the node's place in the graph
+  std::function<ColumnScale<T>()>
+      scaled;                 // applied to y before f by convolutions and dense layers; or none
+  std::vector<T*> d_outputs;  // null where nothing that learns reads the output
+  T* d_output = nullptr;      // the first
+  std::vector<T*> d_inputs;   // null where nothing upstream learns
+  T* kept = nullptr;          // null where backward() is not wanted
+  uint32_t stream = 0;        // of random numbers: the node's place in the graph
 };
 
 }  // namespace nnfast::plan

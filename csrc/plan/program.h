@@ -1,5 +1,5 @@
-// A compiled network: ops on placed memory, forward and backward. build_program() makes it from a
-// graph; the plan runs it.
+// A compiled network: ops on allocated memory, forward and backward. build_program() makes it from
+// a graph; the plan runs it.
 #pragma once
 
 #include <map>
@@ -28,8 +28,8 @@ struct PlanOptions {
   std::optional<NodeSpec> optimizer;
   std::optional<NodeSpec> gradients;                  // what GradientPipeline does
   index_t shards = 1, micro_batch = 0;                // see for_parts_of_batch()
-  std::optional<NodeSpec> augmentation;               // of what train_batches reads
-  std::optional<std::vector<std::string>> trainable;  // full names; none given: all
+  std::optional<NodeSpec> augmentation;               // of the images read by train_batches
+  std::optional<std::vector<std::string>> trainable;  // full names; if absent, all
   uint64_t seed = 0;
   bool fuse = true;
   bool keep = false;
@@ -43,24 +43,24 @@ struct PlanOptions {
   }
 };
 
-// into += from, or into = from: for gradients of values that more than one op reads, and of parameters that more
-// than one op uses.
+// into += from, or into = from: for gradients of values read by several ops, and of parameters used
+// by several ops.
 template <class T>
 struct Transfer {
   T* into;
   const T* from;
   index_t size;
   bool add;
-  bool by_row = true;  // the size is that of a row
+  bool by_row = true;  // the size is that of one row
 };
 
 template <class T>
 struct BackwardStep {
-  Op<T>* op;  // null where only the transfers are left to do
+  Op<T>* op;  // null if only the transfers are left
   std::vector<Transfer<T>> transfers;
 };
 
-// What describe() tells of a tensor's place.
+// Location of a tensor, as shown by describe().
 struct Placement {
   size_t offset = 0, bytes = 0;
 };
@@ -68,30 +68,30 @@ struct Placement {
 template <class T>
 struct ProgramInput {
   Tensor<T>* tensor = nullptr;
-  std::vector<Tensor<T>*> views;  // tensors on its memory, itself too
-  T* memory = nullptr;            // its place in the arena
+  std::vector<Tensor<T>*> views;  // tensors that share its memory, including itself
+  T* memory = nullptr;            // its location in the arena
   T* gradient = nullptr;          // by hand; null where no output depends on it
-  double scale = 1, offset = 0;   // while a batch is gathered
+  double scale = 1, offset = 0;   // applied while a batch is gathered
 };
 
 template <class T>
 struct ProgramOutput {
-  Tensor<T>* tensor = nullptr;      // the network's, or its logits where nothing needs more
-  Tensor<T>* prediction = nullptr;  // what the loss reads
-  std::vector<Tensor<T>*> views;    // tensors on its memory
+  Tensor<T>* tensor = nullptr;      // of the network, or its logits if nothing needs more
+  Tensor<T>* prediction = nullptr;  // as read by the loss
+  std::vector<Tensor<T>*> views;    // tensors that share its memory
   T* d_prediction = nullptr;
   Tensor<T>* mask = nullptr;  // (N, ...): 1 for positions that count, else 0; null: all do
   bool is_logits = false;
-  bool has_own_memory = true;  // not that of an input or of another output
+  bool has_own_memory = true;  // not the memory of an input or of another output
 };
 
 template <class T>
 struct Program {
   std::vector<std::unique_ptr<Tensor<T>>> tensors;
-  std::vector<std::unique_ptr<Parameter<T>>> parameters;  // as the graph's table has them
-  // Parameters in their later uses: the same values, separate gradients.
+  std::vector<std::unique_ptr<Parameter<T>>> parameters;  // in the order of the graph's table
+  // Later uses of parameters: the same values, with separate gradients.
   std::vector<std::unique_ptr<Parameter<T>>> further_uses;
-  std::vector<const Parameter<T>*> summed;  // those whose gradients are sums over several uses
+  std::vector<const Parameter<T>*> summed;  // parameters whose gradients are sums over several uses
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;
   std::map<std::string, T*> gradients_of;          // of tensors, by name
@@ -99,7 +99,7 @@ struct Program {
 
   std::vector<ProgramInput<T>> inputs;
   std::vector<ProgramOutput<T>> outputs;
-  double cost = 0;  // of a forward pass of a row, in floating-point operations
+  double cost = 0;  // floating-point operations of a forward pass per row
 
   AlignedBuffer<T> arena;
   AlignedBuffer<T> gradients;  // flat, like the parameters

@@ -1,5 +1,5 @@
-// A program in the making, which the builder's steps hand on: lowering makes ops and tensors, the schedules say
-// when their memory is alive, placing lays it out.
+// A program under construction, passed between the steps of the builder: lowering creates ops and
+// tensors, scheduling determines the lifetimes of their memory, placing lays it out.
 #pragma once
 
 #include "plan/build/memory.h"
@@ -8,14 +8,14 @@
 
 namespace nnfast::plan {
 
-// What is known of a tensor beside itself.
+// Additional information about a tensor.
 struct Value {
   OpId producer = OpId::none;      // none: an input
   TensorId root = TensorId::none;  // the tensor that owns the memory
-  bool learns = false;             // something upstream has parameters that learn
+  bool learns = false;             // something upstream has trained parameters
 };
 
-// What is known of an op beside itself.
+// Additional information about an op.
 struct OpLinks {
   std::vector<TensorId> inputs, outputs;
 };
@@ -26,7 +26,8 @@ struct PendingTransfer {
   bool add;
 };
 
-// A further use of a parameter: its gradient goes to a separate buffer and is then added to that of the first use.
+// A further use of a parameter: its gradient goes to a separate buffer, which is added to that of
+// the first use.
 template <class T>
 struct PendingUse {
   size_t slot;  // in the op's list
@@ -80,13 +81,15 @@ struct Draft {
   void extend(BufferId buffer, int time);
 };
 
-// Ops, tensors and parameters from the graph's nodes; some nodes get no op, because others do their work.
+// Creates ops, tensors and parameters from the graph's nodes; some nodes get no op, because others
+// do their work.
 template <class T>
 void lower(Draft<T>& draft);
-// When values, and for training their gradients, are alive, and the order of the backward pass.
+// Determines the lifetimes of values and, for training, of gradients, and the order of the backward
+// pass.
 template <class T>
 void schedule(Draft<T>& draft);
-// Lays out the memory, and points ops and tensors at it.
+// Lays out the memory, and sets the pointers of ops and tensors.
 template <class T>
 void place(Draft<T>& draft);
 

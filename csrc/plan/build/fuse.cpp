@@ -43,7 +43,7 @@ NodeId Fusions::normalization_after(NodeId node) const {
              : NodeId::none;
 }
 
-// A ReLU of its own after a batch normalisation or a sum.
+// A separate ReLU after a batch normalization or a sum.
 NodeId Fusions::relu_after(NodeId node) const {
   const NodeId reader = only_reader_[node];
   return reader != NodeId::none && at(node).is(Trait::takes_relu) && is_linear(at(node)) &&
@@ -52,7 +52,7 @@ NodeId Fusions::relu_after(NodeId node) const {
              : NodeId::none;
 }
 
-// The largest of ReLUs is the ReLU of the largest, and there are fewer of these.
+// The maximum of ReLUs is the ReLU of the maximum, of which there are fewer.
 bool Fusions::leaves_relu_to_pool(NodeId node) const {
   const NodeId reader = only_reader_[node];
   return reader != NodeId::none && at(node).is(Trait::multiplies) && is_relu(at(node)) &&

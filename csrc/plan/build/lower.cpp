@@ -1,4 +1,4 @@
-// The first step of building: from nodes to ops.
+// The first step of building: nodes become ops.
 #include <algorithm>
 #include <set>
 
@@ -12,7 +12,7 @@
 namespace nnfast::plan {
 namespace {
 
-// Streams below are those of initial parameters, in Python.
+// Smaller stream numbers are those of initial parameters, in Python.
 constexpr uint32_t kFirstOpStream = 1u << 30;
 
 template <class T>
@@ -203,8 +203,8 @@ class Lowering {
     }
   }
 
-  // A node that has an op: one for its activation alone where that is wanted apart, and none for an activation
-  // that the loss does.
+  // A node with an op: a separate one for its activation if requested, and none for an activation
+  // that the loss applies.
   std::vector<TensorId> add_op_of(NodeId id, std::vector<TensorId> inputs) {
     const GraphNode& node = layout_.nodes()[id];
     const bool apart = node.is(Trait::ends_in_activation) && splits(id);
@@ -230,7 +230,7 @@ class Lowering {
     return head && loss_takes_logits_of(head->loss, layout_.nodes()[node]);
   }
 
-  // A rescaling that is the only reader of an input happens while the batch is gathered.
+  // A rescaling that is the only reader of an input is applied while the batch is gathered.
   bool rescales_while_gathering(NodeId id) const {
     const GraphNode& node = layout_.nodes()[id];
     return !head_of(id) && !options_.by_hand && node.is(Trait::rescales) && options_.fuse &&

@@ -1,4 +1,4 @@
-// The last step of building: one arena for all buffers, and everything pointed at its place.
+// The last step of building: one arena for all buffers, and all pointers into it.
 #include <algorithm>
 
 #include "base/cpu.h"

@@ -1,5 +1,6 @@
-// When memory is alive, in steps of the schedule: op i runs forward in step i, the loss comes after the last, and
-// then the backward passes one by one. A value's buffer lives from its producer to its last reader.
+// Lifetimes of memory, in steps of the schedule: op i runs forward in step i, the loss comes after
+// the last op, and then the backward passes one by one. A value's buffer lives from its producer to
+// its last reader.
 #include <algorithm>
 #include <set>
 
@@ -58,7 +59,8 @@ class BackwardSchedule {
   }
 
  private:
-  // The ops whose backward pass is wanted, last first; counts the readers of each tensor among them.
+  // The ops whose backward pass is needed, in reverse order; counts the readers of each tensor
+  // among them.
   std::vector<OpId> find_path() {
     std::vector<OpId> path;
     for (int i = static_cast<int>(draft_.links.size()) - 1; i >= 0; --i) {
@@ -86,7 +88,7 @@ class BackwardSchedule {
     }
   }
 
-  // Kept gradients have separate buffers, except those of views.
+  // With `keep`, gradients have separate buffers, except those of views.
   bool keeps_apart(const Op<T>& op) const { return draft_.options.keep && !op.is_view(); }
 
   void schedule_op(OpId id, int time) {
@@ -112,7 +114,7 @@ class BackwardSchedule {
     if (!op.is_view() || !step.transfers.empty()) draft_.steps.push_back(std::move(step));
   }
 
-  // That of the last of the step's inputs so far.
+  // The gradient of the last input of the step so far.
   void schedule_gradient(const Op<T>& op, TensorId input, int time, PendingStep<T>* step) {
     BufferId& gradient = draft_.gradient_buffer[input];
     const Tensor<T>& tensor = draft_.tensor(input);
@@ -134,7 +136,8 @@ class BackwardSchedule {
     draft_.extend(gradient, time);
   }
 
-  // The first use of a parameter in the backward pass overwrites its gradient, later ones add theirs.
+  // The first use of a parameter in the backward pass overwrites its gradient, later ones add to
+  // it.
   void add_uses(Op<T>& op, int time, PendingStep<T>* step) {
     for (size_t slot = 0; slot < op.parameters.size(); ++slot) {
       Parameter<T>* parameter = op.parameters[slot];

@@ -1,4 +1,5 @@
-// A network: its nodes with their shapes, the table of parameters, and one flat vector of all of them.
+// A network: its nodes with their shapes, the table of parameters, and one flat vector of all
+// parameters.
 #pragma once
 
 #include "base/aligned.h"
@@ -8,9 +9,9 @@
 
 namespace nnfast::plan {
 
-// An entry of the table of parameters: one stretch of the flat vector.
+// An entry of the table of parameters: a range of the flat vector.
 struct GraphParameter {
-  std::string name;  // "dense_1.kernel", after the node that brought it
+  std::string name;  // "dense_1.kernel", named after the node that defined it
   Shape shape;
   bool trains = true;  // ParameterSpec
   index_t size = 0, offset = 0;
@@ -38,10 +39,10 @@ struct GraphNode {
   std::vector<NodeOutput> inputs;
   Shape shape;                          // of the first output
   std::vector<Shape> further_shapes;    // of the others
-  std::vector<ParameterId> parameters;  // its own, and those that it shares with others
+  std::vector<ParameterId> parameters;  // its own, and shared ones
 };
 
-// Checks the nodes and infers every shape.
+// Checks the nodes and infers all shapes.
 class GraphLayout {
  public:
   // Node 0 is an input; outputs are named as output_name() does it.
@@ -60,11 +61,11 @@ class GraphLayout {
   const Shape& output_shape(size_t i) const { return output(i).shape_of(outputs_[i].index); }
   index_t parameter_count() const { return parameter_count_; }
   index_t flat_size() const { return flat_size_; }
-  // Throws a ValueError that names the parameter with which they outgrow the machine's memory.
+  // Throws a ValueError that names the first parameter that exceeds the machine's memory.
   void require_memory(size_t element_size) const;
 
  private:
-  struct Share;  // a place in a node's list that is filled once all nodes are there
+  struct Share;  // a slot in a node's list that is filled once all nodes exist
   void add(NodeSpec spec, std::vector<Share>* shares);
   NodeOutput output_named(const std::string& name) const;
   void fill(const Share& share);
@@ -74,7 +75,7 @@ class GraphLayout {
   std::vector<NodeId> inputs_;
   std::vector<NodeOutput> outputs_;
   index_t parameter_count_ = 0;
-  index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps stay 0
+  index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps are 0
 };
 
 template <class T>
@@ -87,7 +88,7 @@ struct Graph {
 
   const GraphLayout layout;
   AlignedBuffer<T> flat;
-  Use use;  // of the parameters, by the plans and by whoever copies or writes them
+  Use use;  // of the parameters, by plans and by those who copy or write them
 };
 
 }  // namespace nnfast::plan

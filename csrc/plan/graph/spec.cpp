@@ -47,7 +47,8 @@ const std::vector<std::string>& NodeSpec::strings(const std::string& key) const 
 
 namespace {
 
-// The least number of letters to insert, delete or replace that makes `b` of `a`.
+// The edit distance: the smallest number of letters to insert, delete or replace to turn `a` into
+// `b`.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -94,7 +95,7 @@ index_t element_count(const Shape& shape, const std::string& where) {
     require(extent > 0, where, ": expected sizes of 1 or more, got ", batch_shape_text(shape));
     count = checked_product(count, static_cast<size_t>(extent), where.c_str());
   }
-  // Leaves room for the element size and for a batch.
+  // Leaves a margin for the element size and for a batch.
   require(count <= (size_t(1) << 48), where, ": expected a size that fits in memory, got ",
           batch_shape_text(shape));
   return static_cast<index_t>(count);

@@ -1,4 +1,4 @@
-// What a network is, as data: nodes with attributes, shapes and parameters. Shapes are per row.
+// Descriptions of networks: nodes with attributes, shapes and parameters. Shapes are per row.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,11 @@ struct NodeSpec {
   std::string name;
   std::vector<std::string> inputs;  // names of outputs, see output_name()
   std::map<std::string, Attribute> attributes;
-  // Parameters that the node shares with others, by its own names for them: "kernel" -> "dense_1.kernel".
+  // Shared parameters, by their names in this node: "kernel" -> "dense_1.kernel".
   std::map<std::string, std::string> shared = {};
 
   bool has(const std::string& key) const { return attributes.count(key) != 0; }
-  // The attribute of that name, or an error that names the node and the key.
+  // The attribute of the given name, or an error that names the node and the key.
   int64_t integer(const std::string& key) const;
   double number(const std::string& key) const;
   double number_or(const std::string& key, double otherwise) const;
@@ -35,28 +35,28 @@ struct NodeSpec {
   const std::vector<std::string>& strings(const std::string& key) const;
 };
 
-// Refuses an attribute that nobody would read: one that is not among `known`, names parted by spaces
-// ("shape_*": all that begin so). The error names the nearest.
+// Refuses attributes that are not among `known`, a list of names separated by spaces ("shape_*":
+// all with that prefix). The error suggests the most similar name.
 void require_known(const NodeSpec& node, const char* known);
 
 struct ParameterSpec {
   std::string name;  // within its node: "kernel", "bias"
   Shape shape;
-  bool trains = true;  // false: a statistic, which the op itself moves and no optimiser
+  bool trains = true;  // false: a statistic, updated by the op itself and not by an optimizer
 };
 
-// What a node makes of its inputs.
+// Output shape and parameters of a node.
 struct Inference {
   Shape shape;
   std::vector<ParameterSpec> parameters;
   std::vector<Shape> further_shapes = {};  // of the outputs after the first
 };
 
-// The number of elements; an error that names `where` where it does not fit.
+// The number of elements; an error that names `where` if it does not fit.
 index_t element_count(const Shape& shape, const std::string& where);
 // The name of one of a node's outputs: of the first, the node's, "split"; of the next ones "split#1", "split#2".
 std::string output_name(const std::string& node, size_t output);
-// "(N, 28, 28)": a shape as users see it, with the batch.
+// "(N, 28, 28)": a shape as shown to users, with the batch.
 std::string batch_shape_text(const Shape& shape);
 
 }  // namespace nnfast::plan

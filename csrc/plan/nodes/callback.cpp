@@ -1,4 +1,4 @@
-// A layer that the user wrote. Its functions come in when the plan is made.
+// A user-defined layer. Its functions are set when the plan is made.
 #include <cstring>
 
 #include "plan/nodes/node.h"

@@ -1,4 +1,4 @@
-// Losses and metrics that are losses, from their descriptions.
+// Losses and loss metrics, from their descriptions.
 #pragma once
 
 #include "ops/loss.h"
@@ -11,11 +11,11 @@ LossOptions loss_options(const NodeSpec& spec, bool on_logits);
 // Whether its value for a row is a sum over the row's numbers, and no mean.
 bool sums_over_row(Loss kind);
 
-// Whether the description says that the network gives logits.
+// Whether the description says that the network outputs logits.
 bool wants_logits(const NodeSpec& loss);
 
-// Whether the loss reads logits, so that the network's last softmax or sigmoid is left to it.
-// Checks that the network's end fits the loss.
+// Whether the loss reads logits, so that the last softmax or sigmoid of the network is left to it.
+// Checks that the end of the network fits the loss.
 bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output);
 
 }  // namespace nnfast::plan

@@ -1,5 +1,5 @@
-// Metrics: what is reported beside the loss. A metric's file in metrics/ gives its state, what a batch adds to it, how
-// the states of two passes become one, and the result.
+// Metrics, reported along with the loss. The file of a metric in metrics/ defines its state, the
+// contribution of a batch, how to merge the states of two passes, and the result.
 #pragma once
 
 #include <memory>
@@ -11,26 +11,26 @@
 
 namespace nnfast::plan {
 
-// The plan that a metric is made for.
+// The plan for which a metric is made.
 struct MetricSetting {
   const NodeSpec& loss;
   bool loss_reads_logits;
-  bool output_is_logits;  // of a network that is compiled without its last activation, or has none
-  index_t capacity;       // rows of a batch at most
+  bool output_is_logits;  // of a network compiled without its last activation, or without one
+  index_t capacity;       // maximum number of rows of a batch
   index_t positions, classes;
 };
 
-// A batch of answers and what they should have been.
+// A batch of outputs and targets.
 template <class T>
 struct Answers {
   LossInputs<T> to_loss;  // with the prediction that the loss reads
-  const T* output;        // of the network: of the same shape
+  const T* output;        // of the network, with the same shape
   // What each position counts in its row, where there is a mask: (rows, positions), of sum 1 or 0; or null.
   const T* shares;
 };
 
-// A metric's state is some numbers, all 0 before the first row. By default it is one, a sum over rows, and the
-// result its mean.
+// The state of a metric is a list of numbers, 0 before the first row. By default it is one number,
+// a sum over rows, and the result is its mean.
 template <class T>
 class Metric {
  public:
@@ -46,13 +46,14 @@ struct MetricKind {
   const char* name;
   const char*
       attributes;  // as require_known() takes them; null: those of the loss of the metric's name
-  // Whether it can do with the logits where the loss reads them, so that nobody needs the probabilities.
+  // Whether it can use logits if the loss reads them, so that the probabilities need not be
+  // computed.
   bool (*takes_logits)(const NodeSpec& metric, const NodeSpec& loss);
   std::unique_ptr<Metric<float>> (*make_float)(const NodeSpec& metric, const MetricSetting&);
   std::unique_ptr<Metric<double>> (*make_double)(const NodeSpec& metric, const MetricSetting&);
 };
 
-// For a class template Of<T> that is made from its description and setting.
+// For a class template Of<T> that is constructed from its description and setting.
 template <template <class> class Of>
 MetricKind metric_kind(const char* name, const char* attributes,
                        bool (*takes_logits)(const NodeSpec& metric, const NodeSpec& loss)) {
@@ -65,10 +66,11 @@ MetricKind metric_kind(const char* name, const char* attributes,
           }};
 }
 
-// Whether a metric beside a loss keeps the network's last activation from being left to the loss.
+// Whether a metric requires the last activation of the network, which would otherwise be left to
+// the loss.
 bool needs_probabilities(const NodeSpec& metric, const NodeSpec& loss);
 
-// The metrics of a plan; their states stand one after the other.
+// The metrics of a plan; their states are stored one after the other.
 template <class T>
 class Metrics {
  public:

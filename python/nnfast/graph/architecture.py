@@ -1,4 +1,4 @@
-"""What a network computes, apart from its numbers: its layers, how they are joined, and how that is written down."""
+"""Architectures: the layers of a network and their connections, without parameter values, and their form as JSON."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Node:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is the layer's first call: that one has the parameters, which the others share."""
+        """Whether this is the first call of the layer, which has the parameters that later calls share."""
         return self.name == self.layer.place
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The calls of layers in the order in which they run, and which are the network's inputs and outputs."""
+    """The calls of layers in execution order, and the inputs and outputs of the network."""
 
     nodes: tuple[Node, ...]
     inputs: Ends
@@ -64,7 +64,7 @@ class Architecture:
 
     @classmethod
     def from_chain(cls, layers: Iterable[Layer]) -> Architecture:
-        """Layers that stand one after the other, an Input first."""
+        """A sequence of layers that starts with an Input."""
         if not isinstance(layers, Iterable):
             raise TypeError(f"Network: expected a list of layers, got {layers!r}; write Network([...])")
         chain = list(layers)
@@ -92,7 +92,7 @@ class Architecture:
 
     @classmethod
     def from_tensors(cls, inputs: Any, outputs: Any) -> Architecture:
-        """The graph between input tensors and output tensors: one of each, or lists, tuples or dicts of them."""
+        """The graph between input and output tensors: one of each, or lists, tuples or dicts of them."""
         entries, ends = Ends.tensors(inputs, "inputs"), Ends.tensors(outputs, "outputs")
         for tensor in entries:
             if not isinstance(tensor, Input):
@@ -130,17 +130,17 @@ class Architecture:
         return cls(tuple(nodes), inputs, Ends.of(outputs, [name_of(end) for end in ends]))
 
     def copy(self) -> Architecture:
-        """The same with layers of its own."""
+        """The same architecture with copies of the layers."""
         copies = copied(self.layers)
         return replace(self, nodes=tuple(replace(node, layer=copies[node.layer.place]) for node in self.nodes))
 
     def join(self, network: Network) -> None:
-        """Tell the layers that they are part of a network."""
+        """Tell the layers that they belong to a network."""
         for layer in self.layers:
             layer.join(network)
 
     def infer(self) -> tuple[list[Spec], dict[str, Shape], dict[str, Shape]]:
-        """The core's nodes, the shape of one row of each tensor, and the shape of each parameter. Allocates nothing."""
+        """The nodes of the core, the shape of a row of each tensor, and the shape of each parameter; allocates nothing."""
         nodes: list[Spec] = []
         shapes: dict[str, Shape] = {}
         parameters: dict[str, Shape] = {}
@@ -184,7 +184,7 @@ class Architecture:
         return masks
 
     def initialize(self, parameters: Mapping[str, Array], seed: int) -> None:
-        """Write first values into `parameters`, which are in the order of the layers."""
+        """Write initial values to `parameters`, which are in the order of the layers."""
         for stream, (name, view) in enumerate(parameters.items()):
             layer, parameter = self.layer_of(name)
             if layer.source is not None:
@@ -208,12 +208,12 @@ class Architecture:
         return {name: (layer.forward, layer.backward) for name, layer in custom}
 
     def layer_of(self, parameter: str) -> tuple[Layer, str]:
-        """The layer that a full parameter name belongs to, and the parameter's own name there."""
+        """The layer of a parameter given by its full name, and the name of the parameter within the layer."""
         place, _, name = parameter.partition(".")
         return self.by_name[place], name
 
     def describe(self) -> dict[str, Any]:
-        """The architecture as values that JSON knows."""
+        """The architecture as JSON values."""
         described: list[dict[str, Any]] = []
         for node in self.nodes:
             layer, made = node.layer, dict[str, Any]()
@@ -229,9 +229,9 @@ class Architecture:
 
     @classmethod
     def from_description(cls, description: Any, custom_objects: Mapping[str, Any]) -> Architecture:
-        """The architecture that `describe` wrote; the description may come from anywhere and is checked throughout.
+        """Architecture from the output of `describe`. The description is not trusted: it is checked completely.
 
-        Only nnfast's own layers and the classes in `custom_objects` are ever made.
+        Only layers of nnfast and classes in `custom_objects` are constructed.
         """
         entries = description.get("layers") if isinstance(description, dict) else None
         if not isinstance(entries, list) or not entries:
@@ -280,7 +280,7 @@ def _integer_inputs(nodes: Iterable[Node]) -> dict[str, IntegerRange]:
 
 
 def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
-    """Copies of layers by name; those that are tied to each other are so among the copies."""
+    """Copies of layers by name; ties between layers are preserved among the copies."""
     copies = {layer.place: copy(layer) for layer in layers}
     for layer in copies.values():
         if layer.tied_to is not None:
@@ -306,7 +306,7 @@ def _require_few(layers: int) -> None:
 
 
 def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer]]) -> dict[str, Any]:
-    """The description of a layer, with initialisers of the user's made; nnfast's own the layer makes itself."""
+    """The description of a layer with user-defined initializers constructed; the layer constructs nnfast's own."""
     config = entry.get("config")
     if not own or not isinstance(config, Mapping):
         return entry
@@ -329,7 +329,7 @@ def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[st
 
 @contextmanager
 def free_after_an_error(layers: Any) -> Iterator[None]:
-    """A block after whose failure a list of layers is as it was before: names are not taken, and no layer is in use."""
+    """A context that, after an error, restores a list of layers: names are not assigned, and no layer is in use."""
     chain = [layer for layer in layers if isinstance(layer, Layer)] if isinstance(layers, list | tuple) else []
     before = [vars(layer).copy() for layer in chain]
     try:
@@ -342,7 +342,7 @@ def free_after_an_error(layers: Any) -> Iterator[None]:
 
 
 def _assign_names(layers: Sequence[Layer]) -> None:
-    """Give every layer without a name the default one, numbered where it is taken; refuse two equal names."""
+    """Give every layer without a name the default one, numbered if it is taken; refuse equal names."""
     taken: set[str] = set()
     layers = list({id(layer): layer for layer in layers}.values())
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The inputs and the outputs of a network: one, several in order, or several by key."""
+"""Inputs and outputs of a network: a single one, several in order, or several by key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ends:
 
     @staticmethod
     def tensors(value: Any, kind: str) -> list[Tensor]:
-        """The tensors of what `Network` was given as `kind`, "inputs" or "outputs"."""
+        """The tensors passed to `Network` as `kind`, "inputs" or "outputs"."""
         found = list(value.values()) if isinstance(value, Mapping) else value
         found = list(found) if isinstance(found, list | tuple) else [found]
         if not found:
@@ -45,7 +45,7 @@ class Ends:
 
     @classmethod
     def of(cls, value: Any, names: Sequence[str]) -> Ends:
-        """Those of a value that `tensors` took, whose nodes have these names."""
+        """The ends for a value accepted by `tensors`, whose nodes have the given names."""
         if isinstance(value, Mapping):
             return cls(tuple(names), tuple(value))
         return cls(tuple(names), single=not isinstance(value, list | tuple))
@@ -57,18 +57,18 @@ class Ends:
         return Ends(tuple(self.names[place] for place in kept), keys, self.single)
 
     def require_one(self, what: str) -> None:
-        """A ValueError unless there is one output, in no list; `what` wants it so."""
+        """Raise a ValueError unless there is a single output, not in a list; `what` requires it."""
         if not self.single:
             raise ValueError(f"{what}: expected a network with one output, in no list, got {', '.join(self.names)}")
 
     def arrange(self, values: Sequence[T]) -> Any:
-        """One value for each end in the form that the ends have: alone, in a list, or in a dict."""
+        """One value per end, in the form of the ends: a single value, a list or a dict."""
         if self.single:
             return values[0]
         return list(values) if self.keys is None else dict(zip(self.keys, values, strict=True))
 
     def split(self, value: Any, name: str) -> list[Any]:
-        """One value for each end, of what a caller gave as `name`: alone, in order, or by key or by layer."""
+        """One value per end, from a value passed by a caller as `name`: single, in order, or by key or layer name."""
         if self.single and not isinstance(value, Mapping):
             return [value]
         if isinstance(value, Mapping):
@@ -109,14 +109,14 @@ class Ends:
         return arrays[0] if len(arrays) == 1 else arrays
 
     def describe(self) -> Any:
-        """The ends as values that JSON knows; those by key as two lists, since files sort what is by key."""
+        """The ends as JSON values; ends by key are two lists, because files sort keys."""
         if self.single:
             return self.names[0]
         return list(self.names) if self.keys is None else {"keys": list(self.keys), "names": list(self.names)}
 
     @classmethod
     def from_description(cls, value: Any, known: Mapping[str, Any], kind: str) -> Ends:
-        """What `describe` wrote; it may come from anywhere."""
+        """Ends from the output of `describe`, which is not trusted."""
         keys = value.get("keys") if isinstance(value, dict) else None
         names = value.get("names") if isinstance(value, dict) else value if isinstance(value, list) else [value]
         if not isinstance(names, list) or not names:
@@ -142,5 +142,5 @@ def known_output(kind: str, name: Any, nodes: Mapping[str, Any]) -> str:
 
 
 def number_of_rows(x: Array | list[Array]) -> int:
-    """Of what `Ends.rows` made."""
+    """Number of rows of the output of `Ends.rows`."""
     return len(x[0]) if isinstance(x, list) else len(x)

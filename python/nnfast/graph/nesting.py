@@ -17,7 +17,7 @@ __all__ = ["called_on", "copies_for_use"]
 
 
 def copies_for_use(network: Network) -> dict[str, Layer]:
-    """Copies of a network's layers by name; in another network they start from its parameters."""
+    """Copies of a network's layers by name; in another network they are initialized with its parameters."""
     copies = copied(network.layers)
     for name, layer in copies.items():
         layer.take_name(f"{network.name}/{name}")
@@ -28,7 +28,7 @@ def copies_for_use(network: Network) -> dict[str, Layer]:
 def called_on(
     architecture: Architecture, copies: Mapping[str, Layer], shapes: Sequence[Shape], where: str, x: Any
 ) -> Any:
-    """The outputs, in their form, of an architecture whose layers are replaced by `copies`, on symbolic tensors."""
+    """The outputs of an architecture whose layers are replaced by `copies`, called on symbolic tensors."""
     tensors: dict[str, Tensor] = {}
     given = architecture.inputs.split(x, where)
     for name, shape, tensor in zip(architecture.inputs.names, shapes, given, strict=True):

@@ -1,4 +1,4 @@
-"""A network as text: what it is made of."""
+"""Summaries of networks as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The share of right answers.
+// The fraction of correct answers.
 #include <algorithm>
 #include <cmath>
 
@@ -21,7 +21,7 @@ class Accuracy final : public Metric<T> {
     best_target_ = AlignedBuffer<int32_t>(rows);
   }
 
-  // NaN where an output is NaN, which is no answer.
+  // NaN if an output is NaN, which is no answer.
   void update(double* state, const Answers<T>& answers) override {
     if (answers.shares) {
       state[0] += masked(answers);
@@ -60,7 +60,7 @@ class Accuracy final : public Metric<T> {
     return sum;
   }
 
-  // Each number says yes or no, at probability 1/2 or logit 0.
+  // Each number is a yes-or-no answer, with threshold probability 1/2 or logit 0.
   index_t right_numbers(const Answers<T>& answers) const {
     const LossInputs<T>& in = answers.to_loss;
     index_t right = 0;
@@ -73,7 +73,7 @@ class Accuracy final : public Metric<T> {
     return (answers.output[i] > threshold_) == (target > T(0.5));
   }
 
-  // The largest output of each position against its label or its largest target.
+  // The largest output of each position, compared with its label or its largest target.
   index_t right_classes(const Answers<T>& answers) {
     const LossInputs<T>& in = answers.to_loss;
     find_classes(answers);
@@ -92,7 +92,7 @@ class Accuracy final : public Metric<T> {
   }
 
   T threshold_;
-  bool answers_apart_;  // each output is a separate yes or no
+  bool answers_apart_;  // each output is a separate yes-or-no answer
   AlignedBuffer<int32_t> best_, best_target_;
   const int32_t* truth_ = nullptr;
 };

@@ -1,4 +1,4 @@
-// Any loss as a metric, under the loss's own name.
+// Any loss as a metric, under the name of the loss.
 #include "plan/train/loss.h"
 
 #include "base/aligned.h"
@@ -8,7 +8,7 @@
 namespace nnfast::plan {
 namespace {
 
-// Beside the loss of its name it reads what that one reads.
+// Together with the loss of the same name, it reads the same input.
 bool is_the_loss(const NodeSpec& metric, const NodeSpec& loss) { return metric.op == loss.op; }
 
 template <class T>
@@ -18,7 +18,7 @@ class LossMetric final : public Metric<T> {
       : name_(spec.op),
         reads_prediction_(is_the_loss(spec, in.loss)),
         values_(static_cast<size_t>(in.capacity * in.positions)) {
-    // Where the loss reads logits, a cross-entropy beside it does too: exact, and at home with labels.
+    // If the loss reads logits, a cross-entropy metric does too, which is exact and accepts labels.
     const bool logits = wants_logits(spec) || (reads_prediction_ && in.loss_reads_logits);
     require(logits || spec.op != "cross_entropy",
             "cross_entropy: expected it as a metric only beside the loss of that name, got ",
