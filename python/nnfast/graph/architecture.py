@@ -140,7 +140,7 @@ class Architecture:
             layer.join(network)
 
     def infer(self) -> tuple[list[Spec], dict[str, Shape], dict[str, Shape]]:
-        """The nodes of the core, the shapes of one row of each tensor, and the shapes of parameters; allocates nothing."""
+        """The nodes of the core, the shape of one row of each tensor and of each parameter; allocates nothing."""
         nodes: list[Spec] = []
         shapes: dict[str, Shape] = {}
         parameters: dict[str, Shape] = {}
