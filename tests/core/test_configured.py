@@ -172,6 +172,8 @@ def test_every_layer_keeps_its_name() -> None:
         "target_shape": (3,),
         "cropping": 1,
         "activation": "relu",
+        "input_dim": 3,
+        "output_dim": 2,
         "indices_or_sections": 2,
         "dims": (1,),
         "n": 2,
