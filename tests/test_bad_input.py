@@ -407,7 +407,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "learning rate as text": (lambda: nf.optimizers.Adam(wrong("fast")), TypeError, "learning_rate"),
     "momentum of 1": (lambda: nf.optimizers.SGD(0.1, momentum=1.0), ValueError, "momentum"),
     "Nesterov's form without momentum": (lambda: nf.optimizers.SGD(nesterov=True), ValueError, "momentum above 0"),
-    "network's name": (lambda: nf.Network([given_input()], name=wrong(5)), TypeError, "text as name, got 5"),
+    "network's name": (lambda: nf.Network([given_input()], name=wrong(5)), TypeError, "string as name, got 5"),
     "no dtype": (lambda: nf.Network([given_input()], dtype=None), ValueError, '"float32" or "float64", got None'),
     "list as activation": (lambda: layers.Dense(1, wrong(["relu"])), TypeError, r"a name, got \['relu'\]"),
     "dense as activation": (lambda: layers.Dense(1, layers.Dense(1, "tanh")), TypeError, "activation: expected a name"),
