@@ -423,7 +423,9 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
   options.by_hand = by_hand;
   if (!optimizer.is_none()) options.optimizer = node_of(optimizer);
   if (!gradients.is_none()) options.gradients = node_of(gradients);
-  require(shards >= 1 && micro_batch >= 0, "plan: expected one shard or more, got ", shards);
+  require(shards >= 1 && shards <= plan::kMaxShards, "plan: expected 1 to ", plan::kMaxShards,
+          " shards, got ", shards);
+  require(micro_batch >= 0, "plan: expected a micro_batch of 0 or more, got ", micro_batch);
   options.shards = shards;
   options.micro_batch = micro_batch;
   if (!augmentation.is_none()) options.augmentation = node_of(augmentation);

@@ -308,3 +308,5 @@ def test_options_are_attributes_and_stay_out_of_the_repr_unless_given() -> None:
     for text, value in (("shards", 0), ("micro_batch_size", 0)):
         with pytest.raises(ValueError, match=f"expected {text} >= 1"):
             nf.Trainer(network(), loss="mse", **{text: value})
+    with pytest.raises(ValueError, match="expected shards <= 65536"):
+        nf.Trainer(network(), loss="mse", shards=2**60)

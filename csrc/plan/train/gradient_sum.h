@@ -10,6 +10,9 @@
 
 namespace nnfast::plan {
 
+// A step looks at each shard, also at those that are empty.
+constexpr index_t kMaxShards = index_t(1) << 16;
+
 struct BatchPart {
   index_t begin, rows;  // in the batch
   uint64_t number;      // determines dropout and other random numbers

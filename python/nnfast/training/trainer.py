@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trainer"]
 
+_MAX_SHARDS = 2**16
+"""The core looks at each shard in every step, also at those that are empty."""
 _FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
 """Attributes that are built into the plan: assigning to them would have no effect."""
 _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting")
@@ -52,9 +54,9 @@ class Trainer:
         "accuracy", losses, or functions (y_true, y_pred) -> float, which only evaluation and validation call; see
         `nnfast.metrics`. With several outputs, a list with the metrics of each, or a dict by name.
     shards : int, default 1
-        Number of parts into which each batch is divided. The gradient is the sum of those of the shards in a fixed
-        binary tree, so the bits do not depend on where and when a shard is computed. Batch normalization uses the
-        statistics of each shard; moving averages follow their mean.
+        Number of parts, at most 65536, into which each batch is divided. The gradient is the sum of those of the shards
+        in a fixed binary tree, so the bits do not depend on where and when a shard is computed. Batch normalization
+        uses the statistics of each shard; moving averages follow their mean.
     micro_batch_size : int, optional
         Process each batch, or each shard, in parts of at most this many rows and add their gradients: this needs the
         memory of a small batch and gives, up to rounding and batch statistics, the gradient of a large one.
@@ -119,7 +121,7 @@ class Trainer:
         self.loss_weights = self.heads.arrange([head.weight for head in self.heads.all])
         self.metrics = self.heads.arrange([list(head.metrics) for head in self.heads.all], [])
         self.optimizer = optimizers.get(optimizer)
-        self.shards = integer("Trainer", "shards", shards)
+        self.shards = integer("Trainer", "shards", shards, upper_bound=_MAX_SHARDS + 1)
         self.micro_batch_size = (
             None if micro_batch_size is None else integer("Trainer", "micro_batch_size", micro_batch_size)
         )
