@@ -45,7 +45,8 @@ class PyPlan {
                             double rate) = 0;
   virtual void train_batches(const py::object& x, const py::object& y, const py::object& weight,
                              const py::object& order, index_t first, index_t batch_size,
-                             const Rates& rates, double seconds, const py::object& tally) = 0;
+                             const Rates& rates, double seconds, const py::object& tally,
+                             index_t skipped) = 0;
   virtual py::array evaluate(const py::object& x, const py::object& y,
                              const py::object& weight) = 0;
   virtual double loss_and_gradients(const py::object& x, const py::object& y,
@@ -66,6 +67,7 @@ class PyPlan {
   virtual void set_steps(const py::dict& steps) = 0;
   virtual py::list describe() = 0;
   virtual index_t capacity() const = 0;
+  virtual index_t rows_of_part(index_t rows) const = 0;
   virtual size_t arena_bytes() const = 0;
   virtual index_t totals_size() const = 0;
   virtual uint64_t iteration() const = 0;
@@ -116,7 +118,7 @@ class PyPlanOf final : public PyPlan {
 
   void train_batches(const py::object& x, const py::object& y, const py::object& weight,
                      const py::object& order, index_t first, index_t batch_size, const Rates& rates,
-                     double seconds, const py::object& tally) override {
+                     double seconds, const py::object& tally, index_t skipped) override {
     const Dataset<T> data = dataset_of(x, y, weight);
     const py::array rows = contiguous_array(order, "order");
     if (!has_type(rows, 'i', 8) || rows.ndim() != 1) {
@@ -134,7 +136,7 @@ class PyPlanOf final : public PyPlan {
     double* to = mutable_data_of<double>(sums);
     const ReleaseGil release;
     plan_.train_batches(data, numbers, rows.size(), first, batch_size, rates.data(), rates.size(),
-                        seconds, to);
+                        seconds, to, skipped);
   }
 
   py::array evaluate(const py::object& x, const py::object& y, const py::object& weight) override {
@@ -315,6 +317,7 @@ class PyPlanOf final : public PyPlan {
     return out;
   }
 
+  index_t rows_of_part(index_t rows) const override { return plan_.rows_of_part(rows); }
   index_t capacity() const override { return plan_.options().capacity; }
   size_t arena_bytes() const override { return plan_.program().arena.size() * sizeof(T); }
   index_t totals_size() const override {
@@ -451,6 +454,7 @@ void add_plan(py::module_& module) {
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property_readonly("totals_size", &PyPlan::totals_size)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
+      .def("rows_of_part", &PyPlan::rows_of_part, py::arg("rows"))
       .def("predict", &PyPlan::predict, py::arg("x"))
       .def("train_step_if_fits", &PyPlan::train_step_if_fits, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("learning_rate"))
@@ -458,7 +462,7 @@ void add_plan(py::module_& module) {
            py::arg("learning_rate"))
       .def("train_batches", &PyPlan::train_batches, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("order"), py::arg("first"), py::arg("batch_size"),
-           py::arg("learning_rates"), py::arg("seconds"), py::arg("tally"))
+           py::arg("learning_rates"), py::arg("seconds"), py::arg("tally"), py::arg("skipped") = 0)
       .def("evaluate", &PyPlan::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"))
       .def("merge_totals", &PyPlan::merge_totals, py::arg("totals"), py::arg("other"))
       .def("results_of", &PyPlan::results_of, py::arg("totals"), py::arg("rows"))

@@ -30,6 +30,22 @@ struct LossInputs {
   index_t rows, positions, n;
 };
 
+// The positions of rows as rows of one position each.
+template <class T>
+LossInputs<T> positions_as_rows(LossInputs<T> inputs) {
+  inputs.rows *= inputs.positions;
+  inputs.positions = 1;
+  return inputs;
+}
+
+// Weight of a position that is this share of its row: in losses that are sums over a row, every position counts 1.
+template <class T>
+T weight_of_position(const LossOptions& options, T share) {
+  const bool sums = !options.softmax && (options.kind == Loss::half_squared_error ||
+                                         options.kind == Loss::sum_absolute_error);
+  return sums && share != 0 ? T(1) : share;
+}
+
 // value (rows), unweighted, or null; d_prediction, or null: d value / d prediction times scale and
 // row_scale (rows, or null for 1); 0 in rows with a row_scale of 0, whatever their values.
 template <class T>

@@ -50,12 +50,13 @@ struct Batch {
   index_t first, rows;
   index_t number;  // index of the batch in its epoch
   bool augmented = false;
+  index_t skipped = 0;  // rows of the epoch before order[0]
 
   index_t row(index_t i) const {
     return order ? static_cast<index_t>(order[first + i]) : first + i;
   }
   Batch part(index_t begin, index_t count) const {
-    return {order, first + begin, count, number, augmented};
+    return {order, first + begin, count, number, augmented, skipped};
   }
 };
 

@@ -19,7 +19,8 @@ index_t non_finite_row(const T* values, index_t rows, index_t width) {
 
 std::string name_of_batch(const Batch& batch) {
   if (!batch.order) return text("a batch of ", batch.rows, " rows");
-  return text("batch ", batch.number, " (rows ", batch.first, " to ", batch.first + batch.rows - 1,
+  const index_t first = batch.skipped + batch.first;
+  return text("batch ", batch.number, " (rows ", first, " to ", first + batch.rows - 1,
               " of the epoch's order)");
 }
 

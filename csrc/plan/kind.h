@@ -1,4 +1,4 @@
-// Kinds of nodes. Each file in nodes/ registers its kinds, so there is no list to edit for a new
+// Kinds of nodes. Each file in nodes/ registers the kinds that it defines: no list needs editing for a new
 // one.
 #pragma once
 

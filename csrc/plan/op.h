@@ -53,7 +53,7 @@ struct Callback {
   std::function<void(const CallbackCall<T>&)> forward, backward;
 };
 
-// What an op finds of a batch beside gradients, and commit() takes over.
+// A statistic of a batch that an op computes beside gradients and that commit() stores.
 struct Statistic {
   double* values;
   size_t size;
@@ -61,6 +61,10 @@ struct Statistic {
 
 // Updates with moderate gradients (ops/reduce.h) cannot overflow.
 enum class Magnitude { moderate, finite, not_finite };
+
+// Of the gradients of those parameters that have one.
+template <class T>
+Magnitude magnitude_of_gradients(const std::vector<Parameter<T>*>& parameters);
 
 template <class T>
 class Op {
@@ -80,7 +84,7 @@ class Op {
   virtual Magnitude check_gradients() const;
   // Stores statistics of the last training forward(), once the parameters of the step are updated.
   virtual void commit(const Run&) {}
-  // The places of that, which stay where they are.
+  // Appends those that commit() stores; they stay where they are.
   virtual void add_statistics(std::vector<Statistic>*) {}
 
   // The values that backward() reads; the plan keeps only those alive.

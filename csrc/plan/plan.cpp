@@ -65,7 +65,7 @@ void Plan<T>::require_rows(index_t rows, const char* where) const {
 // Rows of a batch of a step, of which the largest part passes through the ops at once.
 template <class T>
 void Plan<T>::require_batch(index_t rows, const char* where) const {
-  require_rows(rows_of_part(rows, options_.shards, options_.micro_batch), where);
+  require_rows(rows_of_part(rows), where);
 }
 
 template <class T>
@@ -244,19 +244,14 @@ Magnitude Plan<T>::check_gradients() const {
     if (found == Magnitude::not_finite) return found;
     if (found != Magnitude::moderate) magnitude = found;
   }
-  for (const Parameter<T>* parameter : program_.summed) {
-    if (all_moderate(parameter->gradient, parameter->size)) continue;
-    if (!all_finite(parameter->gradient, parameter->size)) return Magnitude::not_finite;
-    magnitude = Magnitude::finite;
-  }
-  return magnitude;
+  return std::max(magnitude, magnitude_of_gradients(program_.summed));
 }
 
-// Sends finite gradients through the pipeline; `where` names them in errors. Their magnitude afterwards.
+// Sends gradients through the pipeline; `where` names them in errors. Their magnitude afterwards.
 template <class T>
 template <class Where>
 Magnitude Plan<T>::process_gradients(Magnitude magnitude, const Where& where) {
-  magnitude = pipeline_->run(magnitude);
+  if (magnitude != Magnitude::not_finite) magnitude = pipeline_->run(magnitude);
   if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
   return magnitude;
 }
@@ -292,7 +287,6 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   if (sum_) {
     loss = differentiate_in_parts(data, batch, totals);
     magnitude = pipeline_->measure();
-    if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
   } else {
     loss = differentiate(data, batch, batch.rows, run, tally ? totals : nullptr);
     magnitude = check_gradients();
@@ -326,6 +320,7 @@ void Plan<T>::explain(const Dataset<T>& data, const Batch& batch, index_t rows_o
       program_, run, batch, [&] { return objective_->loss(batch.rows, rows_of_batch, true); },
       [&] { backward(run); });
 }
+
 template <class T>
 double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
   const Use::Writing writing(graph_->use, "train_on_batch");
@@ -338,7 +333,7 @@ double Plan<T>::train_step(const Dataset<T>& batch, double learning_rate) {
 template <class T>
 void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                             index_t first, index_t batch_size, const double* learning_rates,
-                            index_t steps, double seconds, double* tally) {
+                            index_t steps, double seconds, double* tally, index_t skipped) {
   const Use::Writing writing(graph_->use, "fit");
   const Busy busy(busy_, "fit", Busy::Others::are_excluded);
   require_optimizer("train_batches");
@@ -346,8 +341,12 @@ void Plan<T>::train_batches(const Dataset<T>& data, const int64_t* order, index_
   const auto start = std::chrono::steady_clock::now();
   for (index_t i = 0; i < steps && first < order_size; ++i) {
     const index_t left = order_size - first;
-    const Batch batch{order, first, left < batch_size ? left : batch_size, first / batch_size,
-                      inputs_->augments()};
+    const Batch batch{order,
+                      first,
+                      std::min(left, batch_size),
+                      (skipped + first) / batch_size,
+                      inputs_->augments(),
+                      skipped};
     step(data, batch, learning_rates[i], tally);
     first += batch.rows;
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
@@ -441,9 +440,7 @@ void Plan<T>::apply_gradients(double learning_rate) {
   require_optimizer("apply_gradients");
   require_steps_left();
   const auto where = [] { return std::string("the given gradients"); };
-  Magnitude magnitude = pipeline_->measure();
-  if (magnitude == Magnitude::not_finite) explain_gradient(program_, where());
-  magnitude = process_gradients(magnitude, where);
+  const Magnitude magnitude = process_gradients(pipeline_->measure(), where);
   const Use::Changing changing(graph_->use);
   update(magnitude, learning_rate, where);
   ++iteration;

@@ -36,15 +36,16 @@ class Plan {
   // Steps on the rows order[first], ..., one per learning rate, until `seconds` have passed. When a
   // step is made, its 1 and its totals are added to the first row of tally (2, 1 + totals) and
   // written to the second, so the tally is correct whatever ends the call. Only here are images
-  // augmented.
+  // augmented. skipped: rows of the epoch before order[0].
   void train_batches(const Dataset<T>& data, const int64_t* order, index_t order_size,
                      index_t first, index_t batch_size, const double* learning_rates, index_t steps,
-                     double seconds, double* tally);
+                     double seconds, double* tally, index_t skipped = 0);
 
-  // Whether a step can process the given number of rows at once.
-  bool takes_batch(index_t rows) const {
-    return rows_of_part(rows, options_.shards, options_.micro_batch) <= options_.capacity;
+  // Rows of the largest part in which a step processes a batch, and whether it can.
+  index_t rows_of_part(index_t rows) const {
+    return plan::rows_of_part(rows, options_.shards, options_.micro_batch);
   }
+  bool takes_batch(index_t rows) const { return rows_of_part(rows) <= options_.capacity; }
 
   // An optimizer step with the gradients stored in the program.
   void apply_gradients(double learning_rate);

@@ -91,7 +91,7 @@ struct Program {
   std::vector<std::unique_ptr<Parameter<T>>> parameters;  // in the order of the graph's table
   // Later uses of parameters: the same values, with separate gradients.
   std::vector<std::unique_ptr<Parameter<T>>> further_uses;
-  std::vector<const Parameter<T>*> summed;  // parameters whose gradients are sums over several uses
+  std::vector<Parameter<T>*> summed;  // parameters whose gradients are sums over several uses
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;
   std::map<std::string, T*> gradients_of;          // of tensors, by name

@@ -1,4 +1,4 @@
-"""Network.extract: a part of a network as a network of its own."""
+"""Network.extract: a part of a network as a separate network."""
 
 from collections.abc import Callable
 from pathlib import Path

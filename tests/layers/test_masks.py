@@ -166,6 +166,15 @@ def test_masks_pass_through_branches_that_share_them_and_end_elsewhere() -> None
         nf.Network(inputs=x, outputs=layers.Add()([m, layers.Masking(1.0)(x)]))
 
 
+@pytest.mark.parametrize(
+    "layer", [lambda x: layers.PReLU()(x), lambda x: layers.Subtract()([x, x]), lambda x: layers.ReLU()(x)]
+)
+def test_elementwise_layers_pass_masks_on(layer: Callable[[Any], Any]) -> None:
+    x = layers.Input((STEPS, FEATURES))
+    net = nf.Network(inputs=x, outputs=layer(layers.Masking()(x)))
+    assert [head.mask for head in net.heads("test", "mse").all] == ["masking.mask"]
+
+
 def test_files_copies_threads_and_fusion(tmp_path: Path) -> None:
     net = network(layers.Dense(CLASSES, "softmax"), "float32", 1.0)
     x, mask = padded("float32", 1.0)
@@ -195,7 +204,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "masking: expected an input of (N, T, ..., D), got (N, 3)",
     ),
-    "a value that is no number": (lambda: layers.Masking("0"), TypeError, "a real number as mask_value"),
+    "a mask value that is not a number": (lambda: layers.Masking("0"), TypeError, "a real number as mask_value"),
     "a custom loss": (
         lambda: nf.Trainer(network(layers.Dense(2)), loss=Own()),
         ValueError,

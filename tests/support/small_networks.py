@@ -92,7 +92,7 @@ def flat(values: Any) -> list[Any]:
 
 
 def randomize(net: nf.Network, rng: np.random.Generator) -> nf.Network:
-    """Give every parameter a value of its own, away from 0 and 1.
+    """Set every parameter to random values that are neither 0 nor 1.
 
     Initial values hide faults: nobody misses a bias of 0 that is not added, or a variance of 1 that is not saved.
     """

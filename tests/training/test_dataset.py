@@ -11,7 +11,7 @@ import pytest
 from small_networks import classifier, fork, line, same
 
 import nnfast as nf
-from nnfast import callbacks
+from nnfast import callbacks, layers
 from nnfast.core.typing import Array
 from nnfast.training import Dataset
 
@@ -375,3 +375,23 @@ def test_a_class_needs_no_base_class() -> None:
 
 def test_the_module_imports_by_itself() -> None:
     assert importlib.import_module("nnfast.training").Dataset is Dataset
+
+
+def test_an_error_names_the_batch_and_rows_of_the_epoch() -> None:
+    """Also where the data come in chunks, or an epoch is continued."""
+
+    class Chunks:
+        def __len__(self) -> int:
+            return 12
+
+        def take(self, rows: Array) -> tuple[Array, Array]:
+            y = np.zeros((4, 1), "float32")
+            y[rows[:4] == 9] = 3e38
+            return np.ones((4, 1), "float32"), y
+
+    net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
+    trainer = nf.Trainer(net, loss="mse", optimizer="sgd")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"batch 4 \(rows 8 to 9 of the epoch's order\)"):
+            trainer.fit(Chunks(), epochs=1, batch_size=2, shuffle=False)
+    assert trainer.iteration == 4

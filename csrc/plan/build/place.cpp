@@ -89,7 +89,7 @@ class Placing {
       own->gradient = address(use.gradient);
       op.parameters[use.slot] = own.get();
       made.transfers.push_back({use.parameter->gradient, own->gradient, own->size, true, false});
-      std::vector<const Parameter<T>*>& summed = program_.summed;
+      std::vector<Parameter<T>*>& summed = program_.summed;
       if (std::find(summed.begin(), summed.end(), use.parameter) == summed.end())
         summed.push_back(use.parameter);
       program_.further_uses.push_back(std::move(own));

@@ -30,8 +30,8 @@ Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   return {inputs[0], {{"alpha", alpha_shape(node, inputs[0])}}};
 }
 
-// An input row is cut into lines of the last axes; each element of a line has a slope of its own, which is that of the
-// parameter or, where more axes are shared, a copy.
+// A row of the input is divided into lines of its last axes. Each element of a line has its own slope: that of the
+// parameter itself or, if more axes are shared, a copy.
 template <class T>
 class PreluOp final : public Op<T> {
  public:

@@ -84,13 +84,7 @@ GradientPipeline<T>::GradientPipeline(const PlanOptions& options, const Program<
 
 template <class T>
 Magnitude GradientPipeline<T>::measure() const {
-  Magnitude found = Magnitude::moderate;
-  for (const Parameter<T>* parameter : learning_) {
-    if (all_moderate(parameter->gradient, parameter->size)) continue;
-    if (!all_finite(parameter->gradient, parameter->size)) return Magnitude::not_finite;
-    found = Magnitude::finite;
-  }
-  return found;
+  return magnitude_of_gradients(learning_);
 }
 
 template <class T>

@@ -137,8 +137,8 @@ double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
   return sum_all(value, rows) * scale;
 }
 
-// Every row counts the same, whatever the number of its positions that count: a sequence has the same loss alone and
-// padded in a batch.
+// Every row has the same weight, whatever the number of its unmasked positions, so that a sequence has the same loss
+// alone and padded in a batch.
 template <class T>
 void Head<T>::share_positions(index_t rows) {
   for (index_t r = 0; r < rows; ++r) {
@@ -155,16 +155,12 @@ template <class T>
 double Head<T>::masked_loss(index_t rows, double scale, T* gradient) {
   share_positions(rows);
   const index_t all = rows * positions_;
-  const bool sums = !loss_.softmax && sums_over_row(loss_.kind);
   T* weights = position_weights_.data();
   for (index_t i = 0; i < all; ++i) {
-    const T share = shares_.data()[i];
-    const T counts = sums && share != 0 ? T(1) : share;
-    weights[i] = is_weighted_ ? counts * weights_.data()[i / positions_] : counts;
+    const T weight = weight_of_position(loss_, shares_.data()[i]);
+    weights[i] = is_weighted_ ? weight * weights_.data()[i / positions_] : weight;
   }
-  LossInputs<T> inputs = answers(rows).to_loss;
-  inputs.rows = all;
-  inputs.positions = 1;
+  const LossInputs<T> inputs = positions_as_rows(answers(rows).to_loss);
   loss_values(values_.data(), gradient, inputs, weights, scale * weight_, loss_);
   weigh_rows(values_.data(), weights, all);
   return sum_all(values_.data(), all) * scale;

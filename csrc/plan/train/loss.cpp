@@ -19,10 +19,6 @@ LossOptions loss_options(const NodeSpec& spec, bool on_logits) {
   return options;
 }
 
-bool sums_over_row(Loss kind) {
-  return kind == Loss::half_squared_error || kind == Loss::sum_absolute_error;
-}
-
 bool wants_logits(const NodeSpec& loss) { return loss.integer_or("from_logits", 0) != 0; }
 
 bool loss_takes_logits_of(const NodeSpec& loss, const GraphNode& output) {

@@ -8,9 +8,6 @@ namespace nnfast::plan {
 
 LossOptions loss_options(const NodeSpec& spec, bool on_logits);
 
-// Whether its value for a row is a sum over the row's numbers, and no mean.
-bool sums_over_row(Loss kind);
-
 // Whether the description says that the network outputs logits.
 bool wants_logits(const NodeSpec& loss);
 

@@ -11,7 +11,7 @@ from nnfast.core.typing import Shape
 if TYPE_CHECKING:
     from nnfast.layers.base import Layer
 
-__all__ = ["Tensor", "ancestors", "output_name"]
+__all__ = ["Tensor", "ancestors", "node_of", "output_name"]
 
 _made = itertools.count()
 
@@ -76,6 +76,11 @@ class Tensor:
 def output_name(node: str, index: int) -> str:
     """The name of one of a node's outputs, as the core has it: of the first "split", of the next one "split#1"."""
     return f"{node}#{index}" if index else node
+
+
+def node_of(output: str) -> str:
+    """The node that has an output of that name, the reverse of `output_name`."""
+    return output.partition("#")[0]
 
 
 def ancestors(outputs: Iterable[Tensor]) -> list[Tensor]:

@@ -67,15 +67,20 @@ class Ends:
             return values[0]
         return list(values) if self.keys is None else dict(zip(self.keys, values, strict=True))
 
+    def keys_in(self, value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+        """The keys, or else the layer names, that a dict passed by a caller as `name` uses, in the order of the ends."""
+        by_key = self.names if self.keys is None or set(value) <= set(self.names) else self.keys
+        for key in value:
+            choose(f"key of {name}", key, by_key)
+        return by_key
+
     def split(self, value: Any, name: str) -> list[Any]:
         """One value per end, from a value passed by a caller as `name`: single, in order, or by key or layer name."""
         if self.single and not isinstance(value, Mapping):
             return [value]
         if isinstance(value, Mapping):
-            by_key = self.names if self.keys is None or set(value) <= set(self.names) else self.keys
+            by_key = self.keys_in(value, name)
             missing = [key for key in by_key if key not in value]
-            for key in value:
-                choose(f"key of {name}", key, by_key)
             if missing:
                 raise ValueError(
                     f"{name}: expected an entry for each of {', '.join(by_key)}, got none for {missing[0]!r}"
@@ -133,7 +138,7 @@ class Ends:
 
 
 def known_output(kind: str, name: Any, nodes: Mapping[str, Any]) -> str:
-    """`name`, of an output of one of the nodes: "split" or "split#1". Whether the node has so many is seen later."""
+    """`name`, of an output of one of the nodes: "split" or "split#1". The number of outputs is checked later."""
     node, mark, index = name.partition("#") if isinstance(name, str) else (name, "", "")
     choose(kind, node, nodes)
     if mark and not (index.isascii() and index.isdecimal() and not index.startswith("0")):

@@ -1,4 +1,4 @@
-"""A part of a network as a network of its own."""
+"""Extraction of a part of a network as a separate network."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nnfast.core.options import choose
+from nnfast.core.tensor import node_of
 from nnfast.core.text import short_repr
 from nnfast.graph.architecture import Architecture, Node, copied
 from nnfast.graph.ends import Ends
@@ -31,7 +32,7 @@ def extracted(network: Network, outputs: Any) -> Network:
 
 
 def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[str, str]]:
-    """What the named calls need, with layers of its own; and where kernels that are no longer tied come from."""
+    """The part that the named calls need, with copies of its layers, and the origins of kernels that are untied."""
     _, shapes, _ = architecture.infer()
     ends = _ends(outputs, list(shapes))
     nodes = _needed(architecture.nodes, ends.names)
@@ -44,7 +45,7 @@ def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[
     renamed = {name: place for place, name in firsts.items()}
 
     def name_of(output: str) -> str:
-        node = _node_of(output)
+        node = node_of(output)
         return renamed.get(node, node) + output.removeprefix(node)
 
     made = tuple(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))) for node in nodes)
@@ -68,16 +69,16 @@ def _ends(outputs: Any, known: list[str]) -> Ends:
 
 def _needed(nodes: Iterable[Node], names: Iterable[str]) -> list[Node]:
     """The nodes with these outputs and all that they depend on, in the order in which they run."""
-    needed, found = {_node_of(name) for name in names}, []
+    needed, found = {node_of(name) for name in names}, []
     for node in reversed(tuple(nodes)):
         if node.name in needed:
-            needed.update(map(_node_of, node.inputs))
+            needed.update(map(node_of, node.inputs))
             found.append(node)
     return found[::-1]
 
 
 def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:
-    """Give layers that are tied to none of these a kernel of their own; returns whose transpose it is, by full name."""
+    """Untie layers whose partner is not among these; returns whose transpose each such kernel is, by full name."""
     origins = {}
     for place, layer in layers.items():
         if layer.tied_to is not None:
@@ -86,8 +87,3 @@ def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:
                 origins[f"{place}.kernel"] = f"{other}.kernel"
                 layer.tied_to = None
     return origins
-
-
-def _node_of(output: str) -> str:
-    """The node that has an output: "split" has "split" and "split#1"."""
-    return output.partition("#")[0]

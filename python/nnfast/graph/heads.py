@@ -8,7 +8,7 @@ from typing import Any
 
 from nnfast import losses, metrics
 from nnfast.core.arrays import as_targets, as_weights
-from nnfast.core.options import choose, real
+from nnfast.core.options import real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
 from nnfast.metrics import Metric
@@ -63,6 +63,8 @@ class Heads:
     outputs : Ends
     shapes : sequence of tuple of int
         Shapes of the outputs.
+    masks : sequence of str or None
+        Nodes of the core with the masks of the outputs.
     loss : str, Loss, or list or dict of them
         One for all outputs, or one per output; None, or a missing key, for outputs without a loss.
     loss_weights : list or dict of float, optional
@@ -93,16 +95,22 @@ class Heads:
         if not self.all:
             raise ValueError(f"{where}: expected a loss for at least one output, got none")
         self.single = outputs.single
+        self._ends = outputs.among({head.node for head in self.all})
+        own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
+        self.log_names = [
+            "loss",
+            *own,
+            *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics),
+        ]
+        """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
+        self.run_in_python = any(head.python_metrics for head in self.all)
+        """Whether there are metrics that run in Python."""
         self._require_distinct_logs(where)
 
     def _by_output(self, value: Any, name: str) -> list[Any]:
         """One value per output, from a list or a dict; None where a dict has no entry."""
         if isinstance(value, Mapping):
-            keys = self._outputs.keys
-            known = self._outputs.names if keys is None or set(value) <= set(self._outputs.names) else keys
-            for key in value:
-                choose(f"key of {name}", key, known)
-            return [value.get(key) for key in known]
+            return [value.get(key) for key in self._outputs.keys_in(value, name)]
         return self._outputs.split(value, name)
 
     def _losses(self, where: str, loss: Any) -> list[losses.Loss | None]:
@@ -113,16 +121,11 @@ class Heads:
         return [losses.get(loss)] * len(self._outputs.names)
 
     def _weights(self, where: str, given: Any, chosen: Sequence[losses.Loss | None]) -> list[float]:
-        if given is None:
-            return [1.0] * len(chosen)
-        if self._outputs.single and not isinstance(given, Mapping | list | tuple):
-            given = [given]
         weights = [1.0] * len(chosen)
-        parts = (
-            given
-            if self._outputs.single and isinstance(given, list | tuple)
-            else self._by_output(given, "loss_weights")
-        )
+        if given is None:
+            return weights
+        in_list = self._outputs.single and isinstance(given, list | tuple)
+        parts = given if in_list else self._by_output(given, "loss_weights")
         if len(parts) != len(chosen):
             raise ValueError(f"{where}: expected {len(chosen)} loss_weights, got {len(parts)}")
         for i, weight in enumerate(parts):
@@ -167,17 +170,6 @@ class Heads:
     def _log_name(self, head: Head, name: str) -> str:
         return name if self.single else f"{head.name}_{name}"
 
-    @property
-    def log_names(self) -> list[str]:
-        """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
-        own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
-        return ["loss", *own, *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics)]
-
-    @property
-    def run_in_python(self) -> bool:
-        """Whether there are metrics that run in Python."""
-        return any(head.python_metrics for head in self.all)
-
     def evaluate_in_python(self, targets: Sequence[Any], predictions: Sequence[Array]) -> dict[str, float]:
         """The metrics that run in Python, by name; targets by head, predictions by output."""
         return {
@@ -203,11 +195,7 @@ class Heads:
         if self.single and not isinstance(y, Mapping):
             return [y]
         if isinstance(y, Mapping):
-            keys = [head.name for head in self.all]
-            if set(y) - set(keys) and set(y) <= {head.node for head in self.all}:
-                keys = [head.node for head in self.all]
-            for key in y:
-                choose("key of y", key, keys)
+            keys = self._ends.keys_in(y, "y")
             missing = [key for key in keys if key not in y]
             if missing:
                 raise ValueError(f"y: expected targets for {', '.join(keys)}, got none for {missing[0]!r}")
@@ -250,9 +238,7 @@ class Heads:
 
     def _split_weights(self, weights: Any) -> list[Any]:
         if isinstance(weights, Mapping):
-            for key in weights:
-                choose("key of sample_weight", key, [head.name for head in self.all])
-            return [weights.get(head.name) for head in self.all]
+            return [weights.get(key) for key in self._ends.keys_in(weights, "sample_weight")]
         if len(weights) != len(self.all):
             raise ValueError(
                 f"sample_weight: expected one array for all outputs, or {len(self.all)} of them, got {len(weights)}"

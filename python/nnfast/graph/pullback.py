@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +44,12 @@ class Pullback:
             dL/dx, in the form of the network's inputs.
         """
         architecture, dtype = self._network.architecture, self._network.dtype
+        outputs = architecture.outputs
+        if isinstance(dy, Mapping) and not outputs.single:
+            dy = {key: dy.get(key) for key in outputs.keys_in(dy, "dy")}
+        shapes = outputs.split(self._network.output_shape, "output_shape")
         parts = []
-        for part, shape, name in zip(self._parts(dy), self._shapes(), architecture.outputs.names, strict=True):
+        for part, shape, name in zip(outputs.split(dy, "dy"), shapes, outputs.names, strict=True):
             if part is None:
                 parts.append(np.zeros((self._rows, *shape), dtype))
                 continue
@@ -53,20 +58,8 @@ class Pullback:
                 raise ValueError(f"{name}: expected dy of shape {(self._rows, *shape)}, as y, got {array.shape}")
             with np.errstate(over="ignore"):  # infinity is found below
                 array = np.require(array, dtype, ["C", "A"])
-            require_finite(array, "dy" if architecture.outputs.single else f"dy of {name}")
+            require_finite(array, "dy" if outputs.single else f"dy of {name}")
             parts.append(array)
         self._plan.pull_back(parts)
         gradients = {name: gradient.copy() for name, gradient in self._plan.gradients().items()}
         return gradients, architecture.inputs.arrange(self._plan.input_gradients())
-
-    def _parts(self, dy: Any) -> list[Any]:
-        outputs = self._network.architecture.outputs
-        if isinstance(dy, dict) and not outputs.single:
-            known = outputs.names if outputs.keys is None or set(dy) <= set(outputs.names) else outputs.keys
-            dy = {key: dy.get(key) for key in known} | dy
-        return outputs.split(dy, "dy")
-
-    def _shapes(self) -> list[Any]:
-        shape = self._network.output_shape
-        outputs = self._network.architecture.outputs
-        return [shape] if outputs.single else list(shape.values()) if outputs.keys is not None else shape

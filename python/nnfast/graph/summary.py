@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from nnfast.core.table import format_table
+from nnfast.core.tensor import node_of
 from nnfast.core.typing import Array, Shape
 from nnfast.graph.architecture import Architecture
 from nnfast.layers import Input, Layer
@@ -31,7 +32,7 @@ def summary(
         sizes[name.partition(".")[0]] += view.size
     outputs_of: dict[str, list[Shape]] = {}
     for name, shape in shapes.items():
-        outputs_of.setdefault(name.partition("#")[0], []).append(shape)
+        outputs_of.setdefault(node_of(name), []).append(shape)
     rows = []
     for node in architecture.nodes:
         outputs = ", ".join(map(_rows, outputs_of[node.name]))

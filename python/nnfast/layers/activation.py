@@ -380,6 +380,7 @@ class PReLU(Layer):
     """
 
     op = "prelu"
+    passes_mask = True
 
     def __init__(
         self,

@@ -140,7 +140,7 @@ class CustomLayer(MultiOutput):
     ) -> None:
         """Write the gradients `d_inputs` and add to `d_parameters`, given the gradient `d_output` of the loss.
 
-        Not called if neither a parameter of the layer nor anything before the layer is trained.
+        Not called if no parameter of the layer, or of a layer before it, is trained.
 
         Parameters
         ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from nnfast.core.options import integer, shape_of
 from nnfast.core.tensor import Tensor
@@ -14,7 +15,7 @@ __all__ = ["Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "S
 
 class _Merge(Layer):
     passes_mask = True
-    num_inputs = None
+    num_inputs: ClassVar[int | None] = None
 
 
 class Add(_Merge):
@@ -38,7 +39,7 @@ class Add(_Merge):
     op = "add"
 
 
-class Subtract(Layer):
+class Subtract(_Merge):
     """Element-wise difference of two inputs of the same shape; also written ``a - b``. There is no broadcasting.
 
     Examples

@@ -156,7 +156,7 @@ class FitLoop:
                 first = before
                 chunk, rows = data.chunk(order[before * size :], size)
             trainer.plan.train_batches(
-                *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally
+                *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally, first * size
             )
             done = position.batches - before
             rates = rates[done:]

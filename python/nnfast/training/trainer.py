@@ -201,14 +201,9 @@ class Trainer:
 
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
         """`require_plan`, also if the augmentation has changed."""
-        rows = self._rows_of_pass(rows)
+        rows = self.plan.rows_of_part(rows)
         if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
             self._make_plan(max(rows, self._capacity), augmentation, progress_of(self.plan))
-
-    def _rows_of_pass(self, rows: int) -> int:
-        """Number of rows of a batch that pass through the network at once."""
-        shard = -(-rows // self.shards)
-        return shard if self.micro_batch_size is None else min(shard, self.micro_batch_size)
 
     # ---- training --------------------------------------------------------------
 

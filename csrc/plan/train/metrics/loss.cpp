@@ -40,15 +40,13 @@ class LossMetric final : public Metric<T> {
   }
 
  private:
-  double masked(LossInputs<T> in, const T* shares) {
-    in.rows *= in.positions;
-    in.positions = 1;
-    loss_values<T>(values_.data(), nullptr, in, nullptr, 1, loss_);
-    const bool sums = !loss_.softmax && sums_over_row(loss_.kind);
+  double masked(const LossInputs<T>& in, const T* shares) {
+    const LossInputs<T> positions = positions_as_rows(in);
+    loss_values<T>(values_.data(), nullptr, positions, nullptr, 1, loss_);
     double total = 0;
-    for (index_t i = 0; i < in.rows; ++i) {
-      const double share = static_cast<double>(shares[i]);
-      if (share != 0) total += static_cast<double>(values_.data()[i]) * (sums ? 1 : share);
+    for (index_t i = 0; i < positions.rows; ++i) {
+      const double weight = static_cast<double>(weight_of_position(loss_, shares[i]));
+      if (weight != 0) total += static_cast<double>(values_.data()[i]) * weight;
     }
     return total;
   }
