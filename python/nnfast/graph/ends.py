@@ -68,7 +68,7 @@ class Ends:
         return list(values) if self.keys is None else dict(zip(self.keys, values, strict=True))
 
     def keys_in(self, value: Mapping[str, Any], name: str) -> tuple[str, ...]:
-        """The keys, or else the layer names, that a dict passed by a caller as `name` uses, in the order of the ends."""
+        """The keys, or else the layer names, that a dict passed as `name` uses, in the order of the ends."""
         by_key = self.names if self.keys is None or set(value) <= set(self.names) else self.keys
         for key in value:
             choose(f"key of {name}", key, by_key)
