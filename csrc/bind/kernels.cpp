@@ -271,15 +271,11 @@ py::array loss_backward_py(const std::string& name, const py::object& prediction
 
 // ---- reductions ----------------------------------------------------------------------------------------
 
-enum class Reduction { sum, max };
-
 template <class T>
 void reduce_rows(Reduction kind, T* out, const T* x, RowShape s) {
-  const Kernels<T>& table = kernels<T>();
   parallel_ranges(s.rows, 1, 0.1 * static_cast<double>(s.rows * s.n),
                   [&](index_t begin, index_t end) {
-                    const auto kernel = kind == Reduction::sum ? table.sum_rows : table.max_rows;
-                    kernel(out + begin, x + begin * s.n, end - begin, s.n);
+                    kernels<T>().fold_rows(out + begin, x + begin * s.n, end - begin, s.n, kind);
                   });
 }
 
@@ -291,7 +287,7 @@ py::object reduce_of(Reduction kind, const py::array& x, const py::object& axis)
   if (axis.is_none()) {
     if (sum) return py::float_(sum_all(data, x.size()));
     T maximum;
-    kernels<T>().max_rows(&maximum, data, 1, x.size());
+    kernels<T>().fold_rows(&maximum, data, 1, x.size(), kind);
     return py::float_(static_cast<double>(maximum));
   }
   const int which = axis.cast<int>();
@@ -308,7 +304,7 @@ py::object reduce_of(Reduction kind, const py::array& x, const py::object& axis)
   if (sum) {
     sum_columns(out.mutable_data(), data, rows, n);
   } else {
-    kernels<T>().max_columns(out.mutable_data(), data, rows, n);
+    kernels<T>().fold_columns(out.mutable_data(), data, n, rows, n, kind);
   }
   return std::move(out);
 }

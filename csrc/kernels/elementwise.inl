@@ -35,12 +35,13 @@ void minimum(T* y, const T* a, const T* b, index_t n) {
   });
 }
 
-// dx (n) = dy where x is y, else 0; and there dy = 0: what one input of a maximum takes is not left for the next ones.
-// dx may be null.
+// dx (n) = dy where x is y or NaN, else 0; and there dy = 0: what one input of a maximum takes is not left for the
+// next ones. dx may be null.
 template <class T>
 void take_where_equal(T* dx, T* dy, const T* x, const T* y, index_t n) {
   for_each_vector<T>(n, [=](index_t i, int count) {
-    const Mask<T> same = equal(load_n(x + i, count), load_n(y + i, count));
+    const Vec<T> v = load_n(x + i, count);
+    const Mask<T> same = equal(v, load_n(y + i, count)) | is_nan(v);
     const Vec<T> gradient = load_n(dy + i, count);
     if (dx) store_n(dx + i, select(same, gradient, zero<T>()), count);
     store_n(dy + i, select(same, zero<T>(), gradient), count);

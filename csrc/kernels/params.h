@@ -36,6 +36,9 @@ enum class Loss : int {
   cross_entropy,  // of probabilities; see also the kernel softmax_cross_entropy
 };
 
+// A mean is a sum to the kernels.
+enum class Reduction : int { sum, mean, max, min, prod };
+
 enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, softplus };
 
 // Initial value of the chains of a matrix product. `added`: 0, and the sum is added to the output,

@@ -44,10 +44,54 @@ NNF_INLINE T row_max(const T* x, index_t n) {
   return fold_lanes(largest, [](Vec<T> a, Vec<T> b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
 }
 
-// out (rows) = max over j of x (rows, n), n >= 1
+// The smaller; NaN if either is, unlike min().
 template <class T>
-void max_rows(T* out, const T* x, index_t rows, index_t n) {
-  for (index_t r = 0; r < rows; ++r) out[r] = row_max(x + r * n, n);
+NNF_INLINE Vec<T> nan_min(Vec<T> smallest, Vec<T> v) {
+  return select(is_nan(smallest), smallest, min(smallest, v));
+}
+
+// f of n numbers, like LaneSum: lane j of 16 (float) or 8 (double) takes numbers j, j + 16, ... So
+// the sign of a zero is the same for every vector width, too.
+template <class T, class F>
+NNF_INLINE T fold_row(const T* x, index_t n, T identity, const F& f) {
+  constexpr int lanes = Vec<T>::lanes, all = VirtualLanes<T>::value, parts = all / lanes;
+  Vec<T> part[parts];
+  for (int p = 0; p < parts; ++p) part[p] = broadcast<T>(identity);
+  index_t i = 0;
+  for (; i + all <= n; i += all) {
+    for (int p = 0; p < parts; ++p) part[p] = f(part[p], load(x + i + p * lanes));
+  }
+  for (int p = 0; p < parts && i < n; ++p, i += lanes) {
+    const int count = n - i < lanes ? static_cast<int>(n - i) : lanes;
+    const Vec<T> v = load_n(x + i, count);
+    part[p] = f(part[p], select(first_lanes<T>(count), v, broadcast<T>(identity)));
+  }
+  for (int half = parts / 2; half > 0; half /= 2) {
+    for (int p = 0; p < half; ++p) part[p] = f(part[p], part[p + half]);
+  }
+  return fold_lanes(part[0], f);
+}
+
+// out (rows) = the sum, maximum, minimum or product over j of x (rows, n); of no numbers 0, -inf,
+// inf or 1. NaN if any number is.
+template <class T>
+void fold_rows(T* out, const T* x, index_t rows, index_t n, Reduction by) {
+  using V = Vec<T>;
+  const T infinity = MathConstants<T>::infinity;
+  const auto fold = [=](T identity, auto f) {
+    for (index_t r = 0; r < rows; ++r) out[r] = fold_row(x + r * n, n, identity, f);
+  };
+  switch (by) {
+    case Reduction::sum:
+    case Reduction::mean:
+      return sum_rows(out, x, rows, n);
+    case Reduction::max:
+      return fold(-infinity, [](V a, V b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
+    case Reduction::min:
+      return fold(infinity, [](V a, V b) NNF_INLINE_LAMBDA { return nan_min(a, b); });
+    case Reduction::prod:
+      return fold(T(1), [](V a, V b) NNF_INLINE_LAMBDA { return a * b; });
+  }
 }
 
 // Whether running sums of x (n) times scale stay finite. With a scale of 0: whether x contains no
@@ -108,14 +152,38 @@ void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n
   });
 }
 
-// out (n) = max over rows of x (rows, n), rows >= 1; NaN for columns that contain NaN
-template <class T>
-void max_columns(T* out, const T* x, index_t rows, index_t n) {
+// out (n) = f of the rows of x (rows, n), after `out` itself unless they are the first.
+template <class T, int ROWS, class F>
+NNF_INLINE void fold_some_rows(T* out, const T* x, index_t row, index_t n, bool first, const F& f) {
   for_each_vector<T>(n, [=](index_t j, int count) {
-    Vec<T> largest = load_n(x + j, count);
-    for (index_t r = 1; r < rows; ++r) {
-      largest = nan_max(largest, load_n(x + r * n + j, count));
-    }
-    store_n(out + j, largest, count);
+    Vec<T> v = load_n(x + j, count);
+    if (!first) v = f(load_n(out + j, count), v);
+    NNF_UNROLL for (int r = 1; r < ROWS; ++r) v = f(v, load_n(x + r * row + j, count));
+    store_n(out + j, v, count);
   });
+}
+
+// out (n) = the sum, maximum, minimum or product over rows of x (rows >= 1, n), with a stride of
+// `row` elements between rows: one chain. NaN for columns that contain NaN. Reading eight whole rows
+// at a time, instead of a strip of all rows, was up to four times as fast for 4096 rows of 1024.
+template <class T>
+void fold_columns(T* out, const T* x, index_t row, index_t rows, index_t n, Reduction by) {
+  using V = Vec<T>;
+  const auto fold = [=](auto f) {
+    index_t r = 0;
+    for (; r + 8 <= rows; r += 8) fold_some_rows<T, 8>(out, x + r * row, row, n, r == 0, f);
+    for (; r + 2 <= rows; r += 2) fold_some_rows<T, 2>(out, x + r * row, row, n, r == 0, f);
+    if (r < rows) fold_some_rows<T, 1>(out, x + r * row, row, n, r == 0, f);
+  };
+  switch (by) {
+    case Reduction::sum:
+    case Reduction::mean:
+      return fold([](V a, V b) NNF_INLINE_LAMBDA { return a + b; });
+    case Reduction::max:
+      return fold([](V a, V b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
+    case Reduction::min:
+      return fold([](V a, V b) NNF_INLINE_LAMBDA { return nan_min(a, b); });
+    case Reduction::prod:
+      return fold([](V a, V b) NNF_INLINE_LAMBDA { return a * b; });
+  }
 }

@@ -336,7 +336,7 @@ void test_reductions() {
     std::vector<int32_t> position(rows);
     for (index_t j = 0; j < n; ++j) columns.data()[j] = 0;
     kernels<T>().sum_rows(sum.data(), x.data(), rows, n);
-    kernels<T>().max_rows(largest.data(), x.data(), rows, n);
+    kernels<T>().fold_rows(largest.data(), x.data(), rows, n, Reduction::max);
     kernels<T>().argmax_rows(position.data(), x.data(), rows, n);
     kernels<T>().accumulate_columns(columns.data(), x.data(), n, rows, n);
     const auto got_sum = sum.take(), got_largest = largest.take(), got_columns = columns.take();

@@ -345,15 +345,15 @@ def _add_scaled(bench: Workbench) -> Iterator[Check]:
     yield Check("g + l2 p", _processed(bench, g, p, l2=0.25), g + 0.25 * p.astype(np.float64), tolerance)
 
 
-@row("max_rows")
-def _max_rows(bench: Workbench) -> Iterator[Check]:
+@row("fold_rows")
+def _fold_rows(bench: Workbench) -> Iterator[Check]:
     x = bench.normal(3, max(bench.size, 1))
     yield Check("rows", kernels.reduce_max(x, 1), ref_reductions.reduce_max(x, 1))
     yield Check("all", kernels.reduce_max(x), ref_reductions.reduce_max(x))
 
 
-@row("max_columns")
-def _max_columns(bench: Workbench) -> Iterator[Check]:
+@row("fold_columns")
+def _fold_columns(bench: Workbench) -> Iterator[Check]:
     for shape in ((3, max(bench.size, 1)), (max(bench.size, 1), 3)):
         x = bench.normal(*shape)
         yield Check(f"{shape}", kernels.reduce_max(x, 0), ref_reductions.reduce_max(x, 0))

@@ -61,8 +61,8 @@ def test_exact_kernels_agree_with_the_baseline_too() -> None:
         "dropout",
         "add",
         "multiply",
-        "max_rows",
-        "max_columns",
+        "fold_rows",
+        "fold_columns",
         "argmax_rows",
         "max_pool_forward",
     )

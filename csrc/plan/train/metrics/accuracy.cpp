@@ -30,7 +30,7 @@ class Accuracy final : public Metric<T> {
     const LossInputs<T>& in = answers.to_loss;
     const index_t n = in.positions * in.n;
     T maximum;
-    kernels<T>().max_rows(&maximum, answers.output, 1, in.rows * n);
+    kernels<T>().fold_rows(&maximum, answers.output, 1, in.rows * n, Reduction::max);
     if (std::isnan(maximum)) {
       state[0] += std::nan("");
     } else if (answers_apart_) {
