@@ -1,7 +1,9 @@
-// Reductions of tensors over every set of axes, and broadcasting, on every instruction set of this
-// machine, against plain loops in long double; and all outputs in a hash, as kernel_test prints it.
+// Reductions of tensors over every set of axes, broadcasting and cumulative sums, on every
+// instruction set of this machine, against plain loops in long double; and all outputs in a hash,
+// as kernel_test prints it.
 #include "ops/tensor/reduce.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -10,6 +12,8 @@
 #include "base/thread_pool.h"
 #include "check.h"
 #include "numbers.h"
+#include "ops/tensor/arg_reduce.h"
+#include "ops/tensor/cumulative_sum.h"
 #include "tables.h"
 
 using namespace nnfast;
@@ -190,6 +194,79 @@ void test_broadcasting() {
   }
 }
 
+template <class T>
+void test_places(const Dims& dims, AxisSet axes, bool with_nan) {
+  Numbers numbers;
+  auto x = numbers.vector<T>(dims.elements(), -1, 1);
+  for (T& v : x) {
+    v = std::round(2 * v);
+    if (with_nan && numbers.uniform(0, 1) < .1) v = std::numeric_limits<T>::quiet_NaN();
+  }
+  const auto place = results_of(dims, axes);
+  for (const bool largest : {false, true}) {
+    const ArgReduce reduce(largest, dims, axes);
+    const size_t results = *std::max_element(place.begin(), place.end()) + 1;
+    std::vector<T> y(results, T(-1)), scratch(static_cast<size_t>(reduce.scratch_size()));
+    reduce.forward(y.data(), x.data(), scratch.data());
+    std::vector<T> best(results);
+    std::vector<Exact> count(results, 0), exact(results, 0);
+    for (size_t i = 0; i < x.size(); ++i) {
+      T& b = best[place[i]];
+      const bool better = x[i] != x[i] ? b == b : largest ? x[i] > b : x[i] < b;
+      if (count[place[i]] == 0 || better) {
+        b = x[i];
+        exact[place[i]] = count[place[i]];
+      }
+      count[place[i]] += 1;
+    }
+    compare(y, exact, std::vector<Exact>(results, 0));
+  }
+}
+
+template <class T>
+void test_cumulative_sum(const Dims& dims, int axis) {
+  Numbers numbers;
+  const auto x = numbers.vector<T>(dims.elements(), -1, 1);
+  const auto inner = static_cast<size_t>(dims.product(axis + 1, dims.rank));
+  const auto n = static_cast<size_t>(dims.size[axis]);
+  for (const bool reverse : {false, true}) {
+    for (const bool exclusive : {false, true}) {
+      std::vector<T> y(x.size()), dx(x.size());
+      CumulativeSum{axis, reverse, exclusive}.forward(y.data(), x.data(), dims);
+      CumulativeSum{axis, reverse, exclusive}.backward(dx.data(), x.data(), dims);
+      std::vector<Exact> exact(x.size(), 0), size(x.size(), 0), exact_dx(x.size(), 0);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const size_t place = i / inner % n, line = i - place * inner;
+        for (size_t k = 0; k < n; ++k) {
+          const bool before = reverse ? k > place : k < place;
+          if (before || (k == place && !exclusive)) exact[i] += x[line + k * inner];
+          const bool behind = reverse ? k < place : k > place;
+          if (behind || (k == place && !exclusive)) exact_dx[i] += x[line + k * inner];
+          size[i] += std::fabs(x[line + k * inner]);
+        }
+      }
+      // float: a chain in double, rounded once.
+      for (size_t i = 0; i < x.size(); ++i)
+        size[i] *= sizeof(T) == 4 ? 0.51L : static_cast<Exact>(n);
+      compare(y, exact, size);
+      compare(dx, exact_dx, size);
+    }
+  }
+}
+
+template <class T>
+void test_places_and_cumulative_sums() {
+  for (const auto& sizes : std::vector<std::vector<index_t>>{
+           {1}, {200}, {3, 5}, {2, 3, 4, 5}, {2, 1, 3, 2, 3}, {7, 33, 2}, {5, 700}, {5000}}) {
+    const Dims dims = dims_of(sizes);
+    for (AxisSet axes = 0; axes < (1u << dims.rank); ++axes) {
+      for (const bool with_nan : {false, true}) test_places<T>(dims, axes, with_nan);
+    }
+    for (int axis = 0; axis < dims.rank && dims.elements() < 4000; ++axis)
+      test_cumulative_sum<T>(dims, axis);
+  }
+}
+
 // A chain of float32 stands still at 2^24.
 void test_long_sums() {
   const Dims dims = dims_of({17000000, 2});
@@ -214,6 +291,8 @@ int main() {
       test_reductions<double>();
       test_broadcasting<float>();
       test_broadcasting<double>();
+      test_places_and_cumulative_sums<float>();
+      test_places_and_cumulative_sums<double>();
       return hash;
     });
     CHECK(bits == 0 || bits == hash);
