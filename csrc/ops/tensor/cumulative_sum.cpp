@@ -12,13 +12,25 @@ constexpr index_t kStrip = 256;  // columns summed together
 // n lines of `width` numbers, `step` apart.
 template <class T>
 void sum_lines(T* y, const T* x, index_t n, index_t step, index_t width, bool exclusive) {
-  double sums[kStrip] = {};
+  double sums[kStrip];
+  std::fill(sums, sums + width, 0.0);
   for (index_t i = 0; i < n; ++i) {
     for (index_t k = 0; k < width; ++k) {
       const double before = sums[k];
       sums[k] += static_cast<double>(x[i * step + k]);
       y[i * step + k] = static_cast<T>(exclusive ? before : sums[k]);
     }
+  }
+}
+
+// The same for one column, whose sum stays in a register.
+template <class T>
+void sum_line(T* y, const T* x, index_t n, index_t step, bool exclusive) {
+  double sum = 0;
+  for (index_t i = 0; i < n; ++i) {
+    const double before = sum;
+    sum += static_cast<double>(x[i * step]);
+    y[i * step] = static_cast<T>(exclusive ? before : sum);
   }
 }
 
@@ -34,7 +46,12 @@ void CumulativeSum::forward(T* y, const T* x, const Dims& dims) const {
   parallel_ranges(outer * strips, 1, cost, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       const index_t column = i % strips * kStrip, at = i / strips * n * inner + first_line + column;
-      sum_lines(y + at, x + at, n, step, std::min(kStrip, inner - column), exclusive);
+      const index_t width = std::min(kStrip, inner - column);
+      if (width == 1) {
+        sum_line(y + at, x + at, n, step, exclusive);
+      } else {
+        sum_lines(y + at, x + at, n, step, width, exclusive);
+      }
     }
   });
 }

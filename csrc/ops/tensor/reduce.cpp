@@ -164,6 +164,25 @@ void pass_to_first(T* dx, T* dy, const T* x, const T* y, const MergedAxes& axes)
   });
 }
 
+// dx (n) = the product of `before` and all x (n) before each; returns that before the next number.
+template <class T>
+T set_before(T* dx, const T* x, index_t at, index_t n, T before) {
+  for (index_t i = at; i < at + n; ++i) {
+    dx[i] = before;
+    before *= x[i];
+  }
+  return before;
+}
+// dx (n) times `behind` and all x (n) behind each; returns that behind the number before.
+template <class T>
+T take_behind(T* dx, const T* x, index_t at, index_t n, T behind) {
+  for (index_t i = at + n - 1; i >= at; --i) {
+    dx[i] *= behind;
+    behind *= x[i];
+  }
+  return behind;
+}
+
 // Each number's factor is the product of all others: of those before it, from a first walk, and of
 // those behind it. Nothing is divided, so zeros do no harm.
 template <class T>
@@ -174,24 +193,16 @@ void product_gradient(T* dx, T* dy, const T* x, const MergedAxes& axes) {
   walk.for_each_strip(cost, [&](index_t at, index_t result, index_t width) {
     T before[Walk::kStrip];
     std::fill(before, before + width, T(1));
+    T* behind = dy + result;  // times dy
     for (index_t i = 0; i < lines; ++i) {
       const index_t line = at + walk.reduced.offset(i);
-      for (index_t place = line; place < line + walk.run; ++place) {
-        for (index_t k = 0; k < width; ++k) {
-          dx[place + k] = before[k];
-          before[k] *= x[place + k];
-        }
-      }
+      for (index_t k = 0; k < width; ++k)
+        before[k] = set_before(dx, x, line + k, walk.run, before[k]);
     }
-    T* behind = dy + result;  // times dy
     for (index_t i = lines - 1; i >= 0; --i) {
       const index_t line = at + walk.reduced.offset(i);
-      for (index_t place = line + walk.run - 1; place >= line; --place) {
-        for (index_t k = 0; k < width; ++k) {
-          dx[place + k] *= behind[k];
-          behind[k] *= x[place + k];
-        }
-      }
+      for (index_t k = 0; k < width; ++k)
+        behind[k] = take_behind(dx, x, line + k, walk.run, behind[k]);
     }
   });
 }

@@ -31,9 +31,8 @@ struct Walk {
   void for_each_strip(double cost, const Body& body) const {
     parallel_ranges(kept.total() * strips, 1, cost, [&](index_t begin, index_t end) {
       for (index_t i = begin; i < end; ++i) {
-        const index_t first = i % strips * kStrip;
-        body(kept.offset(i / strips) + first, i / strips * inner + first,
-             std::min(kStrip, inner - first));
+        const index_t at = strips == 1 ? i : i / strips, first = (i - at * strips) * kStrip;
+        body(kept.offset(at) + first, at * inner + first, std::min(kStrip, inner - first));
       }
     });
   }
