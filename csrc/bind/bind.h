@@ -12,6 +12,7 @@ void add_pool_kernels(pybind11::module_& module);
 void add_norm_kernels(pybind11::module_& module);
 void add_augment_kernels(pybind11::module_& module);
 void add_update_kernels(pybind11::module_& module);
+void add_evaluate(pybind11::module_& module);
 void add_graph(pybind11::module_& module);
 void add_plan(pybind11::module_& module);
 void add_predictor(pybind11::module_& module);

@@ -32,9 +32,14 @@ py::dict PyGraphOf<T>::parameters(const py::handle& self) const {
 
 namespace {
 
-py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
+// unbatched: which of the inputs have no batch axis.
+py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes,
+               const std::set<size_t>& unbatched) {
   const NodeSpec spec = node_of(node);
-  const plan::Inference result = plan::infer_node(spec, input_shapes);
+  std::vector<plan::TensorShape> inputs;
+  for (size_t i = 0; i < input_shapes.size(); ++i)
+    inputs.push_back({input_shapes[i], unbatched.count(i) == 0});
+  const plan::Inference result = plan::infer_node(spec, inputs);
   py::list parameters, statistics;
   for (const plan::ParameterSpec& p : result.parameters) {
     plan::element_count(p.shape, spec.name + "." + p.name);
@@ -46,6 +51,7 @@ py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes) {
   for (const Shape& shape : result.further_shapes) shapes.append(shape_tuple(shape));
   py::dict out;
   out["shapes"] = shapes;
+  out["batched"] = result.batched;
   out["parameters"] = parameters;
   out["statistics"] = statistics;
   return out;
@@ -104,7 +110,8 @@ std::unique_ptr<UseBlock> use_block(PyGraph& graph, const std::string& what) {
 }  // namespace
 
 void add_graph(py::module_& module) {
-  module.def("infer", &infer, py::arg("node"), py::arg("input_shapes"));
+  module.def("infer", &infer, py::arg("node"), py::arg("input_shapes"),
+             py::arg("unbatched") = std::set<size_t>());
 
   py::class_<UseBlock>(module, "UseBlock")
       .def("__enter__", &UseBlock::enter)

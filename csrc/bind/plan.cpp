@@ -379,7 +379,9 @@ class PyPlanOf final : public PyPlan {
     if (!plan_.options().keep) throw StateError("values: expected a plan made with keep=True");
   }
   py::array copy_of(const T* data, const plan::Tensor<T>& tensor) const {
-    return py::array_t<T>(with_rows(plan_.rows_of_last_run(), tensor.shape), data);
+    if (tensor.batched)
+      return py::array_t<T>(with_rows(plan_.rows_of_last_run(), tensor.shape), data);
+    return py::array_t<T>(std::vector<py::ssize_t>(tensor.shape.begin(), tensor.shape.end()), data);
   }
 
   Plan<T> plan_;

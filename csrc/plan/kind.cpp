@@ -10,12 +10,28 @@ const OpKind& find_op_kind(const NodeSpec& node) {
       text(node.name, ": expected an op of ", join_names(op_names()), "; got '", node.op, "'"));
 }
 
-Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs) {
+namespace {
+
+Inference infer(const OpKind& kind, const NodeSpec& node, const std::vector<TensorShape>& inputs) {
+  if (kind.infer_tensors) return kind.infer_tensors(node, inputs);
+  std::vector<Shape> rows;
+  for (const TensorShape& input : inputs) {
+    require(input.batched, node.name, ": expected an input with the batch axis, got one of shape ",
+            shape_text(input), ", a sum over the batch or a value that does not depend on inputs; ",
+            "use nf.ops for it");
+    rows.push_back(input.shape);
+  }
+  return kind.infer(node, rows);
+}
+
+}  // namespace
+
+Inference infer_node(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
   const OpKind& kind = find_op_kind(node);
   require_known(node, kind.attributes);
   // Limits sizes so that shape inference may add and double them without overflow.
-  for (const Shape& shape : inputs) element_count(shape, node.name);
-  Inference inferred = kind.infer(node, inputs);
+  for (const TensorShape& input : inputs) element_count(input.shape, node.name);
+  Inference inferred = infer(kind, node, inputs);
   element_count(inferred.shape, node.name);
   for (const Shape& shape : inferred.further_shapes) element_count(shape, node.name);
   return inferred;

@@ -25,6 +25,7 @@ enum class Trait : unsigned {
   rescales = 1 << 7,            // scale * x + offset, with these attributes
   noise = 1 << 8,               // is the identity in prediction
   integers = 1 << 9,            // an input of integers, such as token ids; without a gradient
+  elementwise = 1 << 10,        // a function of each element: nodes/elementwise.h
 };
 constexpr Trait operator|(Trait a, Trait b) {
   return static_cast<Trait>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -39,17 +40,19 @@ struct OpKind {
 
   const char* name;
   const char* attributes;  // in the format of require_known()
+  // Of rows; null for operations on whole tensors, which may lack the batch axis.
   Inference (*infer)(const NodeSpec& node, const std::vector<Shape>& inputs);
   std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
   std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
   Trait traits;
+  Inference (*infer_tensors)(const NodeSpec& node, const std::vector<TensorShape>& inputs) = nullptr;
 };
 
 // Names of all kinds.
 std::vector<std::string> op_names();
 const OpKind& find_op_kind(const NodeSpec& node);
 // Shape and parameters of a node, after checking that all its attributes are known.
-Inference infer_node(const NodeSpec& node, const std::vector<Shape>& inputs);
+Inference infer_node(const NodeSpec& node, const std::vector<TensorShape>& inputs);
 
 template <class T>
 std::unique_ptr<Op<T>> make_op(const NodeSpec& node);

@@ -19,6 +19,9 @@ struct Tensor {
   Shape shape;
   index_t size = 0;  // elements of a row
   T* value = nullptr;
+  bool batched = true;  // else one row, whatever the batch
+
+  index_t elements(index_t rows) const { return batched ? rows * size : size; }
 };
 
 template <class T>
@@ -92,8 +95,16 @@ class Op {
   virtual bool backward_reads_output() const { return true; }
   // Whether forward() stores something as large as y for backward(), in `kept`.
   virtual bool keeps_for_backward() const { return false; }
-  // Whether a gradient passes from y to the inputs.
+  // Elements of `scratch` and `backward_scratch` for passes of `rows` rows.
+  virtual index_t scratch_size(index_t) const { return 0; }
+  virtual index_t backward_scratch_size(index_t) const { return 0; }
+  // Whether the output is the memory of the only parameter.
+  virtual bool is_parameter() const { return false; }
+  // Whether a row of the output depends on other rows of the batch in prediction.
+  virtual bool mixes_rows() const { return false; }
+  // Whether a gradient passes from y to the inputs, and to which.
   virtual bool is_differentiable() const { return true; }
+  virtual bool has_gradient(size_t) const { return true; }
   // Whether y (and dy), the only output, is the memory of input 0 (and its gradient), so that there is nothing to do.
   virtual bool is_view() const { return false; }
   // Whether every dx is dy, of the only output, as backward() leaves it, so that it may be the same memory.
@@ -119,6 +130,7 @@ class Op {
   T* d_output = nullptr;      // the first
   std::vector<T*> d_inputs;   // null where nothing upstream learns
   T* kept = nullptr;          // null where backward() is not wanted
+  T *scratch = nullptr, *backward_scratch = nullptr;  // memory that only the current pass uses
   uint32_t stream = 0;        // of random numbers: the node's place in the graph
 };
 

@@ -34,7 +34,9 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
   program_ = build_program(*graph_, options_, functions.layers);
   inputs_.emplace(layout(), program_.inputs, options_);
   // User-defined NumPy layers are not called more often than necessary.
-  if (functions.layers.empty()) {
+  const bool mixes_rows = std::any_of(program_.ops.begin(), program_.ops.end(),
+                                      [](const auto& op) { return op->mixes_rows(); });
+  if (functions.layers.empty() && !mixes_rows) {
     row_bytes_ = static_cast<index_t>(program_.arena.size() * sizeof(T) /
                                       static_cast<size_t>(options_.capacity));
   }

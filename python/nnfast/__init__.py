@@ -14,7 +14,7 @@ RuntimeError; only errors that are not evident are listed. Random numbers depend
 import importlib
 from types import ModuleType
 
-from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules, training
+from nnfast import activations, callbacks, initializers, layers, losses, metrics, ops, optimizers, schedules, training
 from nnfast._core import __version__
 from nnfast.core.hints import PACKAGE
 from nnfast.core.machine import get_num_threads, set_num_threads, show_config
@@ -40,6 +40,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "schedules",
     "set_num_threads",

@@ -24,6 +24,7 @@ struct PendingTransfer {
   BufferId into, from;
   index_t size;
   bool add;
+  bool by_row;
 };
 
 // A further use of a parameter: its gradient goes to a separate buffer, which is added to that of
@@ -39,7 +40,7 @@ template <class T>
 struct PendingStep {
   OpId op;
   std::vector<BufferId> d_outputs;  // none where the output gets no gradient
-  BufferId kept = BufferId::none;
+  BufferId kept = BufferId::none, scratch = BufferId::none;
   std::vector<BufferId> d_inputs;
   std::vector<PendingTransfer> transfers;
   std::vector<PendingUse<T>> uses;
@@ -64,7 +65,8 @@ struct Draft {
   std::vector<TensorId> masks;                 // likewise; of those whose loss has a mask
 
   ById<BufferId, Buffer> buffers;
-  ById<TensorId, BufferId> value_buffer, gradient_buffer;
+  ById<TensorId, BufferId> value_buffer, gradient_buffer;  // none: a parameter's value
+  ById<OpId, BufferId> scratch;                            // of the forward pass
   std::vector<BufferId> d_predictions;  // by output
   std::vector<PendingStep<T>> steps;
 
@@ -77,6 +79,8 @@ struct Draft {
   // For `capacity` rows of a tensor, alive from `first` on.
   BufferId new_buffer(const Tensor<T>& of, int first);
   BufferId new_buffer(size_t bytes, int first);
+  // For scratch of that many elements; none for 0.
+  BufferId new_scratch(const Op<T>& op, index_t elements, int time);
   // Keeps a buffer alive until `time`.
   void extend(BufferId buffer, int time);
 };

@@ -129,11 +129,12 @@ class Lowering {
     return tensors_of_[output.node][output.index];
   }
 
-  TensorId new_tensor(const std::string& name, const Shape& shape, OpId producer) {
+  TensorId new_tensor(const std::string& name, const Shape& shape, bool batched, OpId producer) {
     auto made = std::make_unique<Tensor<T>>();
     made->name = name;
     made->shape = shape;
     made->size = element_count(shape, name);
+    made->batched = batched;
     program_.tensors.push_back(std::move(made));
     const TensorId id = draft_.values.add({producer, TensorId::none, false});
     draft_.values[id].root = id;
@@ -163,11 +164,13 @@ class Lowering {
     const OpId id = static_cast<OpId>(program_.ops.size());
     bool learns = false;
     for (const Parameter<T>* parameter : op->parameters) learns = learns || parameter->gradient;
-    for (const TensorId input : inputs) learns = learns || draft_.values[input].learns;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      learns = learns || (draft_.values[inputs[i]].learns && op->has_gradient(i));
     if (!op->is_differentiable()) learns = false;
     std::vector<TensorId> outputs;
-    for (size_t i = 0; i < layout_.nodes()[node].output_count(); ++i) {
-      outputs.push_back(new_tensor(output_name(name, i), layout_.nodes()[node].shape_of(i), id));
+    const GraphNode& of = layout_.nodes()[node];
+    for (size_t i = 0; i < of.output_count(); ++i) {
+      outputs.push_back(new_tensor(output_name(name, i), of.shape_of(i), of.batched, id));
       Value& value = draft_.values[outputs.back()];
       if (op->is_view() && !inputs.empty()) value.root = draft_.values[inputs[0]].root;
       value.learns = learns;

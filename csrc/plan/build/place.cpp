@@ -19,14 +19,19 @@ class Placing {
             " GiB; use a smaller batch_size");
     program_.arena = AlignedBuffer<T>(bytes / sizeof(T));
     for (const TensorId id : draft_.values.ids()) {
-      draft_.tensor(id).value = address(draft_.buffer_of(id));
+      const OpId producer = draft_.values[draft_.values[id].root].producer;
+      draft_.tensor(id).value = producer != OpId::none && draft_.op(producer).is_parameter()
+                                    ? draft_.op(producer).parameters[0]->value
+                                    : address(draft_.buffer_of(id));
       if (draft_.options.differentiates() && draft_.gradient_buffer[id] != BufferId::none)
         program_.gradients_of[draft_.tensor(id).name] = address(draft_.gradient_buffer[id]);
     }
     for (const OpId op : draft_.links.ids()) {
+      draft_.op(op).scratch = address(draft_.scratch[op]);
       std::vector<Placement>& places = program_.placements.emplace_back();
       for (const TensorId output : draft_.links[op].outputs) {
-        const Buffer& buffer = draft_.buffers[draft_.buffer_of(output)];
+        const BufferId id = draft_.buffer_of(output);
+        const Buffer buffer = id == BufferId::none ? Buffer{} : draft_.buffers[id];
         places.push_back({buffer.offset, buffer.bytes});
       }
     }
@@ -80,10 +85,11 @@ class Placing {
     for (size_t i = 0; i < step.d_outputs.size(); ++i) op.d_outputs[i] = address(step.d_outputs[i]);
     op.d_output = op.d_outputs[0];
     op.kept = address(step.kept);
+    op.backward_scratch = address(step.scratch);
     for (size_t j = 0; j < step.d_inputs.size(); ++j) op.d_inputs[j] = address(step.d_inputs[j]);
     BackwardStep<T> made{op.is_view() ? nullptr : &op, {}};
     for (const PendingTransfer& t : step.transfers)
-      made.transfers.push_back({address(t.into), address(t.from), t.size, t.add, true});
+      made.transfers.push_back({address(t.into), address(t.from), t.size, t.add, t.by_row});
     for (const PendingUse<T>& use : step.uses) {
       auto own = std::make_unique<Parameter<T>>(*use.parameter);
       own->gradient = address(use.gradient);

@@ -13,11 +13,16 @@ template <class T>
 void schedule_values(Draft<T>& draft) {
   draft.value_buffer.assign(draft.values.size(), BufferId::none);
   for (const TensorId id : draft.values.ids()) {
-    if (draft.values[id].root == id)
-      draft.value_buffer[id] =
-          draft.new_buffer(draft.tensor(id), number_of(draft.values[id].producer));
+    const Value& value = draft.values[id];
+    const bool is_parameter =
+        value.producer != OpId::none && draft.op(value.producer).is_parameter();
+    if (value.root == id && !is_parameter)
+      draft.value_buffer[id] = draft.new_buffer(draft.tensor(id), number_of(value.producer));
   }
+  draft.scratch.assign(draft.links.size(), BufferId::none);
   for (const OpId op : draft.links.ids()) {
+    const index_t size = draft.op(op).scratch_size(draft.options.capacity);
+    draft.scratch[op] = draft.new_scratch(draft.op(op), size, number_of(op));
     for (const TensorId input : draft.links[op].inputs)
       draft.extend(draft.buffer_of(input), number_of(op));
   }
@@ -70,10 +75,10 @@ class BackwardSchedule {
                                           [this](TensorId output) { return reached_[output]; });
       if (!is_reached || !draft_.values[links.outputs[0]].learns) continue;
       path.push_back(op);
-      for (const TensorId input : links.inputs) {
-        if (!draft_.values[input].learns) continue;
-        reached_[input] = true;
-        ++readers_[input];
+      for (size_t j = 0; j < links.inputs.size(); ++j) {
+        if (!wants_gradient(op, j)) continue;
+        reached_[links.inputs[j]] = true;
+        ++readers_[links.inputs[j]];
       }
     }
     return path;
@@ -86,6 +91,10 @@ class BackwardSchedule {
       if (draft_.gradient_buffer[input] != BufferId::none)
         draft_.extend(draft_.gradient_buffer[input], end);
     }
+  }
+
+  bool wants_gradient(OpId op, size_t input) const {
+    return draft_.values[draft_.links[op].inputs[input]].learns && draft_.op(op).has_gradient(input);
   }
 
   // With `keep`, gradients have separate buffers, except those of views.
@@ -105,10 +114,13 @@ class BackwardSchedule {
       step.kept = draft_.new_buffer(draft_.tensor(links.outputs[0]), number_of(id));
       draft_.extend(step.kept, time);
     }
-    for (const TensorId input : links.inputs) {
+    step.scratch =
+        draft_.new_scratch(op, op.backward_scratch_size(draft_.options.capacity), time);
+    for (size_t j = 0; j < links.inputs.size(); ++j) {
+      const TensorId input = links.inputs[j];
       if (op.backward_reads_inputs()) draft_.extend(draft_.buffer_of(input), time);
       step.d_inputs.push_back(BufferId::none);
-      if (draft_.values[input].learns) schedule_gradient(op, input, time, &step);
+      if (wants_gradient(id, j)) schedule_gradient(op, input, time, &step);
     }
     add_uses(op, time, &step);
     if (!op.is_view() || !step.transfers.empty()) draft_.steps.push_back(std::move(step));
@@ -124,14 +136,15 @@ class BackwardSchedule {
       step->lends = true;
     } else if (op.is_view() || (op.passes_gradient() && !first_writer)) {
       if (first_writer) gradient = draft_.new_buffer(tensor, time);
-      step->transfers.push_back({gradient, step->d_outputs[0], tensor.size, !first_writer});
+      step->transfers.push_back(
+          {gradient, step->d_outputs[0], tensor.size, !first_writer, tensor.batched});
     } else if (first_writer) {
       gradient = draft_.new_buffer(tensor, time);
       step->d_inputs.back() = gradient;
     } else {
       const BufferId extra = draft_.new_buffer(tensor, time);
       step->d_inputs.back() = extra;
-      step->transfers.push_back({gradient, extra, tensor.size, true});
+      step->transfers.push_back({gradient, extra, tensor.size, true, tensor.batched});
     }
     draft_.extend(gradient, time);
   }

@@ -8,12 +8,6 @@
 namespace nnfast::plan {
 namespace {
 
-std::string shape_text(const Shape& shape) {
-  std::string out = "(";
-  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
-  return out + (shape.size() == 1 ? ",)" : ")");
-}
-
 constexpr index_t kBoundary = 64 / sizeof(float);
 
 }  // namespace
@@ -40,6 +34,10 @@ GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::str
             "network: expected the output to be one of its nodes, got '", output, "'");
     require(std::find(outputs_.begin(), outputs_.end(), found) == outputs_.end(),
             "network: expected outputs that differ, got '", output, "' twice");
+    require(nodes_[found.node].batched, "network: expected outputs with the batch axis, got '", output,
+            "' of shape ",
+            shape_text({nodes_[found.node].shape_of(found.index), false}),
+            ", a sum over the batch or a value that does not depend on inputs");
     outputs_.push_back(found);
   }
 }
@@ -62,7 +60,7 @@ NodeOutput GraphLayout::output_named(const std::string& name) const {
 
 void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
   GraphNode node;
-  std::vector<Shape> shapes;
+  std::vector<TensorShape> shapes;
   require(node_named(spec.name) == NodeId::none, "network: expected names that differ, got '",
           spec.name, "' twice; give one of the layers another name");
   require(spec.name.find('#') == std::string::npos, "network: expected a name without '#', got '",
@@ -72,7 +70,8 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
     require(source.node != NodeId::none, spec.name, ": expected inputs that stand before it, got '",
             input, "'");
     node.inputs.push_back(source);
-    shapes.push_back(nodes_[source.node].shape_of(source.index));
+    const GraphNode& before = nodes_[source.node];
+    shapes.push_back({before.shape_of(source.index), before.batched});
   }
   Inference inferred = infer_node(spec, shapes);
   const size_t shares_before = shares->size();
@@ -84,7 +83,7 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
       node.parameters.push_back(ParameterId::none);
       continue;
     }
-    const std::string name = spec.name + "." + parameter.name;
+    const std::string name = spec.string_or("owner", spec.name) + "." + parameter.name;
     const index_t count = element_count(parameter.shape, name);
     node.parameters.push_back(
         parameters_.add({name, std::move(parameter.shape), parameter.trains, count, flat_size_}));
@@ -95,6 +94,7 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
           ": expected only names of this node's parameters in 'shared', got another");
   node.shape = std::move(inferred.shape);
   node.further_shapes = std::move(inferred.further_shapes);
+  node.batched = inferred.batched;
   node.kind = &find_op_kind(spec);
   node.spec = std::move(spec);
   if (node.is(Trait::input)) inputs_.push_back(static_cast<NodeId>(nodes_.size()));
@@ -111,8 +111,9 @@ void GraphLayout::fill(const Share& share) {
           ": expected a parameter of the network to share, got '", share.from, "'");
   const GraphParameter& found = parameters_[source];
   require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, where,
-          ": expected a ", share.wanted.name, " of shape ", shape_text(share.wanted.shape),
-          " to share, got ", found.name, " of shape ", shape_text(found.shape));
+          ": expected a ", share.wanted.name, " of shape ",
+          shape_text({share.wanted.shape, false}),
+          " to share, got ", found.name, " of shape ", shape_text({found.shape, false}));
   nodes_[share.node].parameters[share.slot] = source;
 }
 
@@ -121,7 +122,7 @@ void GraphLayout::require_memory(size_t element_size) const {
   for (const GraphParameter& parameter : parameters_) {
     const auto end = static_cast<size_t>(parameter.offset + parameter.size);
     require(end <= memory / element_size, parameter.name, ": expected parameters of at most the ",
-            memory >> 30, " GiB of this machine's memory, got ", shape_text(parameter.shape),
+            memory >> 30, " GiB of this machine's memory, got ", shape_text({parameter.shape, false}),
             " and those before it; use smaller layers");
   }
 }

@@ -39,6 +39,7 @@ struct GraphNode {
   std::vector<NodeOutput> inputs;
   Shape shape;                          // of the first output
   std::vector<Shape> further_shapes;    // of the others
+  bool batched = true;                  // whether they have the batch axis
   std::vector<ParameterId> parameters;  // its own, and shared ones
 };
 

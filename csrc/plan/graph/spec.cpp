@@ -38,6 +38,10 @@ int64_t NodeSpec::integer_or(const std::string& key, int64_t otherwise) const {
 const std::string& NodeSpec::string(const std::string& key) const {
   return attribute<std::string>(*this, key, "a string");
 }
+const std::string& NodeSpec::string_or(const std::string& key,
+                                       const std::string& otherwise) const {
+  return has(key) ? string(key) : otherwise;
+}
 const std::vector<int64_t>& NodeSpec::integers(const std::string& key) const {
   return attribute<std::vector<int64_t>>(*this, key, "a list of integers");
 }
@@ -109,6 +113,14 @@ std::string batch_shape_text(const Shape& shape) {
   std::string out = "(N";
   for (const int64_t extent : shape) out += ", " + std::to_string(extent);
   return out + (shape.empty() ? ",)" : ")");
+}
+
+std::string shape_text(const TensorShape& tensor) {
+  if (tensor.batched) return batch_shape_text(tensor.shape);
+  std::string out = "(";
+  for (size_t i = 0; i < tensor.shape.size(); ++i)
+    out += (i ? ", " : "") + std::to_string(tensor.shape[i]);
+  return out + (tensor.shape.size() == 1 ? ",)" : ")");
 }
 
 }  // namespace nnfast::plan

@@ -31,6 +31,7 @@ struct NodeSpec {
   double number_or(const std::string& key, double otherwise) const;
   int64_t integer_or(const std::string& key, int64_t otherwise) const;
   const std::string& string(const std::string& key) const;
+  const std::string& string_or(const std::string& key, const std::string& otherwise) const;
   const std::vector<int64_t>& integers(const std::string& key) const;
   const std::vector<std::string>& strings(const std::string& key) const;
 };
@@ -50,6 +51,14 @@ struct Inference {
   Shape shape;
   std::vector<ParameterSpec> parameters;
   std::vector<Shape> further_shapes = {};  // of the outputs after the first
+  bool batched = true;                     // whether the outputs have the batch axis
+};
+
+// The shape of a row; of a tensor without the batch axis (a weight, a constant, what is computed from
+// them alone, or a sum over the batch) the shape of the whole.
+struct TensorShape {
+  Shape shape;
+  bool batched = true;
 };
 
 // The number of elements; an error that names `where` if it does not fit.
@@ -58,5 +67,7 @@ index_t element_count(const Shape& shape, const std::string& where);
 std::string output_name(const std::string& node, size_t output);
 // "(N, 28, 28)": a shape as shown to users, with the batch.
 std::string batch_shape_text(const Shape& shape);
+// Likewise; without the batch "(28, 28)".
+std::string shape_text(const TensorShape& tensor);
 
 }  // namespace nnfast::plan

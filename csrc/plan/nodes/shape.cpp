@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "base/thread_pool.h"
-#include "plan/nodes/node.h"
+#include "plan/nodes/tensor.h"
 
 namespace nnfast::plan {
 
@@ -93,6 +93,25 @@ class RescalingOp final : public Op<T> {
   double scale_, offset_;
 };
 
+// The input, through which no gradient passes.
+template <class T>
+class StopGradientOp final : public Op<T> {
+ public:
+  using Op<T>::Op;
+  void forward(const Run&) override {}
+  void backward(const Run&) override {}
+  bool is_view() const override { return true; }
+  bool is_differentiable() const override { return false; }
+  double flops_per_row() const override { return 0; }
+};
+
+Inference infer_stop_gradient(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
+  require_inputs(node, inputs, 1);
+  return inference_of(node, {full_shape(inputs[0])});
+}
+
+const Registered<OpKind> stop_gradient(tensor_kind<StopGradientOp>("stop_gradient", "",
+                                                                   infer_stop_gradient));
 const Registered<OpKind> input(op_kind<ViewOp>("input", "shape", infer_input, Trait::input));
 const Registered<OpKind> integer_input(op_kind<ViewOp>("integer_input", "shape", infer_input,
                                                        Trait::input | Trait::integers));

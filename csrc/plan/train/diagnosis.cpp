@@ -39,7 +39,7 @@ void explain_non_finite(const Program<T>& program, const Run& run, const Batch& 
   for (const auto& op : program.ops) {
     op->forward(run);
     const auto is_finite = [&batch](const Tensor<T>* output) {
-      return all_finite(output->value, batch.rows * output->size);
+      return all_finite(output->value, output->elements(batch.rows));
     };
     if (!std::all_of(op->outputs.begin(), op->outputs.end(), is_finite)) {
       throw StateError(

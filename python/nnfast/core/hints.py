@@ -33,6 +33,16 @@ LAYERS = {
     "Lambda": "write a class that derives from layers.CustomLayer",
 }
 
+OPS = {
+    "np": "use the functions of nf.ops",
+    "cat": "write nf.ops.concatenate",
+    "mm": "write nf.ops.matmul",
+    "bmm": "write nf.ops.matmul",
+    "unsqueeze": "write nf.ops.expand_dims",
+    "permute": "write nf.ops.transpose",
+    "gather": "write nf.ops.take_along_axis",
+}
+
 LOSSES = {
     "MSELoss": "write losses.MeanSquaredError()",
     "L1Loss": "write losses.MeanAbsoluteError()",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from nnfast.core.table import format_table
-from nnfast.core.tensor import node_of
+from nnfast.core.tensor import batch_shape, node_of
 from nnfast.core.typing import Array, Shape
 from nnfast.graph.architecture import Architecture
 from nnfast.layers import Input, Layer
@@ -35,7 +35,7 @@ def summary(
         outputs_of.setdefault(node_of(name), []).append(shape)
     rows = []
     for node in architecture.nodes:
-        outputs = ", ".join(map(_rows, outputs_of[node.name]))
+        outputs = ", ".join(map(batch_shape, outputs_of[node.name]))
         row = [f"{node.name} ({_kind(node.layer)})", outputs, f"{sizes[node.name]:,}"]
         rows.append(row if chain else [*row, ", ".join(node.inputs)])
     trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
@@ -55,7 +55,3 @@ def summary(
 def _kind(layer: Layer) -> str:
     dtype = layer.dtype if isinstance(layer, Input) else None
     return type(layer).__name__ + (f", {dtype}" if dtype else "")
-
-
-def _rows(shape: Shape) -> str:
-    return f"(N{''.join(f', {size}' for size in shape)})"

@@ -40,6 +40,7 @@ from nnfast.layers import (
     masking,
     merge,
     normalization,
+    operation,
     pooling,
     regularization,
     reshape,
@@ -54,6 +55,7 @@ from nnfast.layers.embedding import *
 from nnfast.layers.masking import *
 from nnfast.layers.merge import *
 from nnfast.layers.normalization import *
+from nnfast.layers.operation import *
 from nnfast.layers.pooling import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
@@ -68,6 +70,7 @@ __all__ += embedding.__all__
 __all__ += masking.__all__
 __all__ += merge.__all__
 __all__ += normalization.__all__
+__all__ += operation.__all__
 __all__ += pooling.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__

@@ -14,7 +14,7 @@ from nnfast import _core
 from nnfast.core.options import Configured, choose, unknown_attribute
 from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.text import short_repr
-from nnfast.core.typing import Array, Shape, Spec
+from nnfast.core.typing import Array, Shape, Spec, Unbatched
 from nnfast.initializers import fans
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Layer(Configured):
     op: ClassVar[str]
     num_inputs: ClassVar[int | None] = 1
     """How many inputs the layer takes; None for any number."""
-    passes_mask: ClassVar[bool] = False
+    passes_mask: bool = False
     """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself."""
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
@@ -202,10 +202,9 @@ class Layer(Configured):
             return f"{self.source.name}.{parameter}" not in self.source.network.frozen
         return self._trainable if isinstance(self._trainable, bool) else parameter in self._trainable
 
-    @classmethod
-    def default_name(cls) -> str:
+    def default_name(self) -> str:
         """The class name in snake case: LeakyReLU becomes "leaky_relu"."""
-        words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
+        words = type(self).__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", words).lower()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -263,7 +262,10 @@ class Layer(Configured):
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
                 "layers.Concatenate()"
             )
-        inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs])
+        unbatched = {i for i, (_, shape) in enumerate(inputs) if isinstance(shape, Unbatched)}
+        inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs], unbatched)
+        if not inferred["batched"]:
+            inferred["shapes"] = [Unbatched(shape) for shape in inferred["shapes"]]
         if not isinstance(self._trainable, bool):
             valid = [name for name, _ in inferred["parameters"] if name not in inferred["statistics"]]
             for name in self._trainable:

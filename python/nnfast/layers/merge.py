@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nnfast.core.options import integer, shape_of
-from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer, MultiOutput
 
@@ -19,7 +18,7 @@ class _Merge(Layer):
 
 
 class Add(_Merge):
-    """Element-wise sum of inputs of the same shape; also written ``a + b``. There is no broadcasting.
+    """Element-wise sum of inputs of the same shape. There is no broadcasting.
 
     A ReLU directly after the layer is fused into it.
 
@@ -40,7 +39,7 @@ class Add(_Merge):
 
 
 class Subtract(_Merge):
-    """Element-wise difference of two inputs of the same shape; also written ``a - b``. There is no broadcasting.
+    """Element-wise difference of two inputs of the same shape. There is no broadcasting.
 
     Examples
     --------
@@ -101,7 +100,7 @@ class Minimum(_Merge):
 
 
 class Multiply(_Merge):
-    """Element-wise product of inputs of the same shape; also written ``a * b``. There is no broadcasting.
+    """Element-wise product of inputs of the same shape. There is no broadcasting.
 
     Examples
     --------
@@ -192,12 +191,3 @@ def _axis(kind: str, axis: int) -> int:
 
 def _without_batch(axis: int) -> int:
     return axis - 1 if axis > 0 else axis
-
-
-Tensor.operators.update(
-    {
-        "+": lambda tensors: Add()(tensors),
-        "-": lambda tensors: Subtract()(tensors),
-        "*": lambda tensors: Multiply()(tensors),
-    }
-)

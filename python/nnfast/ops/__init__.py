@@ -1,0 +1,30 @@
+"""Operations on tensors: the same functions for symbolic tensors and for arrays, named as in ``keras.ops``.
+
+On symbolic tensors, they become part of the network, which computes their gradients; on arrays, they are computed at
+once by the same code. Operators and slices of symbolic tensors do the same: ``2 * x - y``, ``x @ w``, ``x[:, 1:]``.
+
+Axes count the batch, as in NumPy: axis 0 of a tensor with a batch is the batch, axis -1 the last. Tensors without a
+batch are weights, constants, and what is computed from them or summed over the batch.
+
+>>> import nnfast as nf
+>>> from nnfast import layers
+>>> x = layers.Input((2,))
+>>> net = nf.Network(inputs=x, outputs=nf.ops.exp(-x) + 1)
+>>> net.predict([[0.0, 1.0]]).round(4)
+array([[2.    , 1.3679]], dtype=float32)
+>>> (nf.ops.exp([0.0, -1.0]) + 1).round(4)
+array([2.    , 1.3679])
+"""
+
+from nnfast.core.hints import OPS
+from nnfast.core.options import module_names
+from nnfast.ops import elementwise
+from nnfast.ops.elementwise import *
+
+__all__ = list(elementwise.__all__)
+
+# NumPy's and Python's names.
+abs = absolute
+true_divide = divide
+
+__getattr__, __dir__ = module_names(__name__, __all__, OPS)
