@@ -4,7 +4,7 @@
 #include "bind/gil.h"
 #include "bind/graph.h"
 #include "bind/results.h"
-#include "plan/plan.h"
+#include "plan/loss_expression.h"
 
 namespace nnfast::bind {
 
@@ -156,10 +156,11 @@ plan::GradientCallback<T> gradient_callback(const py::object& function) {
   };
 }
 
-// From a dict of what there is of "layers" (pairs of functions by name), "losses" (by the name of the output) and
-// "gradients" (one function).
+// From a dict of what there is of "layers" (pairs of functions by name), "losses" (by the name of the output),
+// "expressions" (likewise: graphs, and the targets that they read) and "gradients" (one function).
 template <class T>
-plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLayout& layout) {
+plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLayout& layout,
+                                      index_t capacity) {
   plan::UserFunctions<T> functions;
   const auto each = [&given](const char* kind, const auto& use) {
     if (!given.contains(kind)) return;
@@ -174,6 +175,12 @@ plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLa
       if (layout.output_name(i) == name)
         functions.losses[name] = loss_callback<T>(function, layout.output_shape(i));
     }
+  });
+  each("expressions", [&](const std::string& name, const py::object& pair) {
+    const py::sequence items = py::reinterpret_borrow<py::sequence>(pair);
+    functions.expressions[name] =
+        plan::make_loss_expression<T>(items[0].cast<const PyGraphOf<T>&>().graph,
+                                      items[1].cast<std::vector<size_t>>(), capacity);
   });
   if (given.contains("gradients"))
     functions.gradients = gradient_callback<T>(py::object(given["gradients"]));

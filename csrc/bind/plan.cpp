@@ -79,8 +79,11 @@ class PyPlanOf final : public PyPlan {
  public:
   PyPlanOf(const PyGraphOf<T>& graph, PlanOptions options, const plan::UserFunctions<T>& functions)
       : plan_(graph.graph, std::move(options), functions) {
-    for (const plan::HeadOptions& head : plan_.options().heads)
-      heads_.emplace_back(head, plan_.layout().output_shape(head.output));
+    for (const plan::HeadOptions& head : plan_.options().heads) {
+      if (head.loss.op != "expression")
+        heads_.emplace_back(head, plan_.layout().output_shape(head.output));
+      for (const Shape& shape : head.targets) heads_.emplace_back(shape);
+    }
   }
 
   py::object predict(const py::object& x) override {
@@ -396,6 +399,7 @@ plan::HeadOptions head_of(const py::handle& object) {
   head.weight = dict["weight"].cast<double>();
   if (dict.contains("mask") && !dict["mask"].is_none())
     head.mask = dict["mask"].cast<std::string>();
+  if (dict.contains("targets")) head.targets = dict["targets"].cast<std::vector<Shape>>();
   for (const auto& metric : dict["metrics"]) head.metrics.push_back(node_of(metric));
   return head;
 }
@@ -408,11 +412,16 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
             "heads: expected outputs of the network, got number ", head.output);
     require(std::isfinite(head.weight), "heads: expected finite weights, got ", head.weight);
   }
-  plan::UserFunctions<T> user = user_functions<T>(functions, graph.layout());
+  plan::UserFunctions<T> user =
+      user_functions<T>(functions, graph.layout(), options.capacity);
   for (const plan::HeadOptions& head : options.heads) {
     const std::string name = graph.layout().output_name(head.output);
     require((head.loss.op == "callback") == (user.losses.count(name) != 0),
             "loss: expected a function with the loss \"callback\", and only then");
+    require((head.loss.op == "expression") == (user.expressions.count(name) != 0),
+            "loss: expected a graph with the loss \"expression\", and only then");
+    require((head.loss.op == "expression") == !head.targets.empty(),
+            "loss: expected the shapes of targets with the loss \"expression\", and only then");
   }
   return std::make_unique<PyPlanOf<T>>(graph, std::move(options), user);
 }

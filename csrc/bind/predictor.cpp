@@ -21,7 +21,7 @@ class PyPredictorOf final : public PyPredictor {
  public:
   PyPredictorOf(const PyGraphOf<T>& graph, const py::dict& functions, uint64_t seed)
       : layout_(graph.layout()),
-        pool_(graph.graph, user_functions<T>(functions, graph.layout()), seed) {}
+        pool_(graph.graph, user_functions<T>(functions, graph.layout(), 1), seed) {}
 
   // None if x is not in the form that the core takes directly.
   py::object predict_if_fits(const py::object& x) override {

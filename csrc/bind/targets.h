@@ -18,6 +18,8 @@ struct CastTargets {
 template <class T>
 class TargetReader {
  public:
+  // Of an array of numbers.
+  explicit TargetReader(const plan::Shape& shape) : shape_(shape), takes_any_numbers_(true) {}
   TargetReader(const plan::HeadOptions& head, const plan::Shape& shape) : shape_(shape) {
     const std::string& loss = head.loss.op;
     takes_labels_ = loss == "cross_entropy" || loss == "callback";

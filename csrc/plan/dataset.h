@@ -35,7 +35,7 @@ struct Targets {
 template <class T>
 struct Dataset {
   RowsOfInputs<T> x;
-  OneOrMore<Targets<T>> y;  // in the order of the plan's losses
+  OneOrMore<Targets<T>> y;  // in the order of the plan's losses; of an expression all its arrays
   index_t size = 0;
 };
 

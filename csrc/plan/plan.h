@@ -17,6 +17,7 @@ template <class T>
 struct UserFunctions {
   Callbacks<T> layers;
   LossCallbacks<T> losses;
+  LossExpressions<T> expressions;
   GradientCallback<T> gradients;  // or none
 };
 

@@ -12,7 +12,7 @@ cross-entropy is called on probabilities, these are bounded below by the smalles
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from nnfast.core.options import (
     custom_classes,
     flag,
     from_config,
+    function_name,
     module_names,
     public_classes,
     real,
@@ -37,6 +38,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CrossEntropy",
     "CustomLoss",
+    "FunctionLoss",
     "HalfSquaredError",
     "Huber",
     "Loss",
@@ -325,12 +327,69 @@ class CustomLoss(Loss):
         return _weighted(values, weight)
 
 
+class FunctionLoss(Loss):
+    """A loss written as a function of tensors, with `nnfast.ops`; its gradient follows.
+
+    Where a loss is expected, the function itself will do: ``Trainer(net, loss=quartic)``.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(y_true, y_pred)`` returns the loss of each row (N,), or a tensor (N, ...), of whose elements the mean
+        over each row is taken. It is called once for each form of targets, with symbolic tensors.
+
+    Notes
+    -----
+    `y_true` has the form of the targets passed to the trainer, which may be any numbers or integers (N, ...), or a dict
+    or tuple of such arrays: ``{"action": actions, "advantage": advantages}``. Sample weights may be negative.
+
+    A checkpoint keeps the function by name; `Trainer.resume` needs it: ``custom_objects={"quartic": quartic}``.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import layers, losses
+    >>> def quartic(y_true, y_pred):
+    ...     return nf.ops.mean((y_pred - y_true) ** 4, axis=-1)
+    >>> losses.FunctionLoss(quartic)([[0.0, 0.0]], [[1.0, 2.0]])
+    8.5
+    >>> net = nf.Network([layers.Input((3,)), layers.Dense(2)], seed=0)
+    >>> bool(nf.check_gradients(net, [[1.0, 2.0, 3.0]], [[0.0, 1.0]], quartic))
+    True
+    """
+
+    name = "expression"
+    targets = "any"
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"FunctionLoss: expected a function, got {function!r}")
+        self.function = function
+
+    def __call__(self, y_true: Any, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        prediction = np.asarray(as_numbers(y_pred, "y_pred", "y_pred"), "float64")
+        values = np.asarray(self.function(_arrays_in(y_true), prediction), "float64")
+        if values.ndim == 0 or len(values) != len(prediction):
+            raise ValueError(
+                f"{function_name(self.function)}: expected one value for each of the {len(prediction)} rows, got shape "
+                f"{values.shape}"
+            )
+        weight = as_weights(sample_weight, len(prediction), "float64", signed=True)
+        return float(_weighted(values.reshape(len(values), -1).mean(axis=1), weight).sum() / len(values))
+
+
+def _arrays_in(y: Any) -> Any:
+    if isinstance(y, Mapping):
+        return {key: np.asarray(value) for key, value in y.items()}
+    return [np.asarray(part) for part in y] if isinstance(y, tuple) else np.asarray(y)
+
+
 def _weighted(values: Array, weight: Array | None) -> Array:
     """Values times weights; 0 where the weight is 0, whatever the value."""
     return values if weight is None else np.multiply(values, weight, out=np.zeros_like(values), where=weight != 0)
 
 
-CLASSES = public_classes(Loss, CustomLoss)
+CLASSES = public_classes(Loss, CustomLoss, FunctionLoss)
 NAMES: dict[str, type[Loss]] = {c.name: c for c in CLASSES.values()}
 ALIASES = {
     "mean_squared_error": "mse",
@@ -359,11 +418,11 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
 
     Parameters
     ----------
-    loss : Loss, str or dict
+    loss : Loss, str, callable or dict
         Case and underscores in names are ignored, and names of Keras and PyTorch are accepted, such as
-        "sparse_categorical_crossentropy". A dict is a saved loss.
+        "sparse_categorical_crossentropy". A function is one of tensors, see `FunctionLoss`. A dict is a saved loss.
     custom_objects : dict, optional
-        Classes of custom losses by name, for a saved loss.
+        Classes and functions of custom losses by name, for a saved loss.
 
     Examples
     --------
@@ -375,6 +434,13 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
         return loss
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss: expected a loss, got the class {loss.__name__}; write {loss.__name__}()")
+    if callable(loss):
+        return FunctionLoss(loss)
+    if isinstance(loss, Mapping) and loss.get("class") == FunctionLoss.__name__:
+        config = loss.get("config")
+        functions = {name: value for name, value in (custom_objects or {}).items() if callable(value)}
+        wanted = config.get("function") if isinstance(config, Mapping) else None
+        return FunctionLoss(functions[choose("loss function in custom_objects", wanted, functions)])
     if isinstance(loss, Mapping):
         return from_config("loss", loss, CLASSES | custom_classes(custom_objects, Loss))
     return NAMES[choose("loss", loss, NAMES, ALIASES)]()

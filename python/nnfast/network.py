@@ -424,7 +424,7 @@ class Network:
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
     ) -> _core.Plan:
         """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
-        functions = {"layers": self.architecture.callbacks(), "losses": {} if heads is None else heads.functions()}
+        functions = {"layers": self.architecture.callbacks()} | ({} if heads is None else heads.functions())
         if gradient_callback is not None:
             functions["gradients"] = gradient_callback
         return _core.Plan(

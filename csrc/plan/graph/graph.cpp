@@ -83,7 +83,7 @@ void GraphLayout::add(NodeSpec spec, std::vector<Share>* shares) {
       node.parameters.push_back(ParameterId::none);
       continue;
     }
-    const std::string name = spec.string_or("owner", spec.name) + "." + parameter.name;
+    const std::string name = (spec.owner.empty() ? spec.name : spec.owner) + "." + parameter.name;
     const index_t count = element_count(parameter.shape, name);
     node.parameters.push_back(
         parameters_.add({name, std::move(parameter.shape), parameter.trains, count, flat_size_}));

@@ -23,6 +23,7 @@ struct NodeSpec {
   std::map<std::string, Attribute> attributes;
   // Shared parameters, by their names in this node: "kernel" -> "dense_1.kernel".
   std::map<std::string, std::string> shared = {};
+  std::string owner = {};  // after which parameters are named; empty: the node
 
   bool has(const std::string& key) const { return attributes.count(key) != 0; }
   // The attribute of the given name, or an error that names the node and the key.

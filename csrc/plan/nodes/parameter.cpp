@@ -7,7 +7,7 @@
 namespace nnfast::plan {
 namespace {
 
-// Attributes: "shape"; "owner" and "parameter", its name; "trains", 0 for a constant.
+// Attributes: "shape"; "parameter", its name; "trains", 0 for a constant.
 Inference infer(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
   require_inputs(node, inputs, 0);
   const Shape& shape = node.integers("shape");
@@ -38,7 +38,7 @@ class ParameterOp final : public Op<T> {
 };
 
 const Registered<OpKind> registered(tensor_kind<ParameterOp>("parameter",
-                                                             "shape owner parameter trains",
+                                                             "shape parameter trains",
                                                              infer));
 
 }  // namespace

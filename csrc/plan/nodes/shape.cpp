@@ -1,5 +1,7 @@
 // Input, rescaling, and ops that only change the shape.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/thread_pool.h"
 #include "plan/nodes/tensor.h"
@@ -110,6 +112,51 @@ Inference infer_stop_gradient(const NodeSpec& node, const std::vector<TensorShap
   return inference_of(node, {full_shape(inputs[0])});
 }
 
+// The outputs of a layer that is composed of others: copies of its inputs.
+template <class T>
+class TupleOp final : public Op<T> {
+ public:
+  using Op<T>::Op;
+  void forward(const Run& run) override {
+    for (size_t i = 0; i < this->inputs.size(); ++i)
+      copy(this->outputs[i]->value, this->inputs[i]->value, this->inputs[i]->elements(run.rows));
+  }
+  void backward(const Run& run) override {
+    for (size_t i = 0; i < this->inputs.size(); ++i) {
+      if (!this->d_inputs[i]) continue;
+      const index_t n = this->inputs[i]->elements(run.rows);
+      if (this->d_outputs[i]) {
+        copy(this->d_inputs[i], this->d_outputs[i], n);
+      } else {
+        std::fill_n(this->d_inputs[i], n, T(0));
+      }
+    }
+  }
+  bool backward_reads_inputs() const override { return false; }
+  bool backward_reads_output() const override { return false; }
+  double flops_per_row() const override { return 0; }
+
+ private:
+  static void copy(T* y, const T* x, index_t n) {
+    parallel_ranges(n, 64, 0.15 * static_cast<double>(n), [&](index_t begin, index_t end) {
+      std::memcpy(y + begin, x + begin, sizeof(T) * static_cast<size_t>(end - begin));
+    });
+  }
+};
+
+Inference infer_tuple(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
+  require(!inputs.empty(), node.name, ": expected one input or more, got 0");
+  std::vector<Shape> shapes;
+  for (const TensorShape& input : inputs) {
+    require(input.batched == inputs[0].batched, node.name,
+            ": expected outputs that all have the batch axis or all lack it, got ",
+            shape_text(inputs[0]), " and ", shape_text(input));
+    shapes.push_back(full_shape(input));
+  }
+  return inference_of(node, shapes);
+}
+
+const Registered<OpKind> tuple(tensor_kind<TupleOp>("tuple", "", infer_tuple));
 const Registered<OpKind> stop_gradient(tensor_kind<StopGradientOp>("stop_gradient", "",
                                                                    infer_stop_gradient));
 const Registered<OpKind> input(op_kind<ViewOp>("input", "shape", infer_input, Trait::input));

@@ -12,15 +12,19 @@ namespace nnfast::plan {
 
 template <class T>
 Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
-              index_t capacity, std::string label, LossCallback<T> callback)
+              index_t capacity, std::string label, LossCallback<T> callback,
+              LossExpression<T> expression)
     : output_(output),
       weight_(options.weight),
       label_(std::move(label)),
       callback_(std::move(callback)),
-      classes_(static_cast<index_t>(output.prediction->shape.back())) {
+      expression_(std::move(expression)),
+      classes_(output.prediction->shape.empty()
+                   ? 1
+                   : static_cast<index_t>(output.prediction->shape.back())) {
   const NodeSpec& loss = options.loss;
   const bool on_logits = wants_logits(loss) || loss_takes_logits_of(loss, node);
-  if (loss.op == "callback") {
+  if (loss.op == "callback" || loss.op == "expression") {
     require_known(loss, "");
   } else {
     loss_ = loss_options(loss, on_logits);
@@ -33,8 +37,13 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
   targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(output.prediction->size));
   weights_ = AlignedBuffer<T>(rows);
   values_ = AlignedBuffer<T>(output.mask ? labels_.size() : rows);
+  for (const Shape& shape : options.targets) {
+    const index_t size = element_count(shape, label_);
+    parts_.push_back({size, AlignedBuffer<T>(rows * static_cast<size_t>(size))});
+    part_values_.push_back(parts_.back().values.data());
+  }
   if (!output.mask) return;
-  require(!callback_, label_,
+  require(!callback_ && !expression_, label_,
           ": expected a loss of nnfast for an output with a mask, got a custom one; "
           "pass sample_weight, or drop the layer that makes the mask");
   shares_ = AlignedBuffer<T>(labels_.size());
@@ -42,15 +51,50 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
 }
 
 template <class T>
-void Head<T>::load(const Targets<T>& y, const Batch& batch) {
+void Head<T>::load(const OneOrMore<Targets<T>>& all, size_t first, const Batch& batch) {
+  const Targets<T>& y = all[first];
   has_labels_ = y.are_labels;
-  if (y.integers) {
+  if (expression_) {
+    for (size_t i = 0; i < parts_.size(); ++i) load_part(all[first + i], batch, i);
+  } else if (y.integers) {
     load_integers(y, batch);
   } else {
     load_values(y, batch);
   }
   is_weighted_ = y.weights != nullptr;
   if (is_weighted_) load_weights(y.weights, batch);
+}
+
+// Calls use(pointer) with the integers as what they are.
+template <class T, class Use>
+void with_integers(const Targets<T>& y, const Use& use) {
+  switch (y.integer_type) {
+    case LabelType::uint8:
+      return use(static_cast<const uint8_t*>(y.integers));
+    case LabelType::int32:
+      return use(static_cast<const int32_t*>(y.integers));
+    default:
+      return use(static_cast<const int64_t*>(y.integers));
+  }
+}
+
+template <class T>
+void Head<T>::load_part(const Targets<T>& y, const Batch& batch, size_t part) {
+  const index_t width = parts_[part].size;
+  T* to = parts_[part].values.data();
+  const auto copy = [&](const auto* from) {
+    for (index_t r = 0; r < batch.rows; ++r) {
+      const auto* row = from + batch.row(r) * width;
+      for (index_t i = 0; i < width; ++i) to[r * width + i] = static_cast<T>(row[i]);
+    }
+  };
+  if (y.integers) {
+    with_integers(y, copy);
+  } else {
+    copy(y.values);
+  }
+  if (!all_finite(to, batch.rows * width))
+    refuse_row(label_, batch.row(non_finite_row(to, batch.rows, width)));
 }
 
 template <class T>
@@ -67,28 +111,20 @@ void Head<T>::load_values(const Targets<T>& y, const Batch& batch) {
 template <class T>
 void Head<T>::load_integers(const Targets<T>& y, const Batch& batch) {
   const index_t width = y.are_labels ? positions_ : output_.prediction->size;
-  const auto integer = [&y](index_t i) -> int64_t {
-    switch (y.integer_type) {
-      case LabelType::uint8:
-        return static_cast<const uint8_t*>(y.integers)[i];
-      case LabelType::int32:
-        return static_cast<const int32_t*>(y.integers)[i];
-      default:
-        return static_cast<const int64_t*>(y.integers)[i];
-    }
-  };
-  for (index_t r = 0; r < batch.rows; ++r) {
-    const index_t from = batch.row(r) * width, to = r * width;
-    for (index_t i = 0; i < width; ++i) {
-      const int64_t value = integer(from + i);
-      if (y.are_labels) {
-        require_label(value);
-        labels_.data()[to + i] = static_cast<int32_t>(value);
-      } else {
-        targets_.data()[to + i] = static_cast<T>(value);
+  with_integers(y, [&](const auto* integers) {
+    for (index_t r = 0; r < batch.rows; ++r) {
+      const auto* row = integers + batch.row(r) * width;
+      const index_t to = r * width;
+      for (index_t i = 0; i < width; ++i) {
+        if (y.are_labels) {
+          require_label(static_cast<int64_t>(row[i]));
+          labels_.data()[to + i] = static_cast<int32_t>(row[i]);
+        } else {
+          targets_.data()[to + i] = static_cast<T>(row[i]);
+        }
       }
     }
-  }
+  });
 }
 
 template <class T>
@@ -127,8 +163,12 @@ double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
   const T* weights = is_weighted_ ? weights_.data() : nullptr;
   const double scale = 1 / static_cast<double>(rows_of_batch);
   if (output_.mask) return masked_loss(rows, scale, gradient);
-  if (callback_) {
-    callback_(inputs, value, gradient);
+  if (callback_ || expression_) {
+    if (expression_) {
+      expression_(inputs.prediction, part_values_.data(), rows, value, gradient);
+    } else {
+      callback_(inputs, value, gradient);
+    }
     if (gradient) scale_gradient(weights, rows, scale * weight_);
   } else {
     loss_values(value, gradient, inputs, weights, scale * weight_, loss_);

@@ -13,14 +13,23 @@ namespace nnfast::plan {
 template <class T>
 using LossCallback = std::function<void(const LossInputs<T>& inputs, T* value, T* d_prediction)>;
 
+// A loss written as an expression of the prediction and of target arrays: likewise.
+template <class T>
+using LossExpression = std::function<void(const T* prediction, const T* const* targets,
+                                          index_t rows, T* value, T* d_prediction)>;
+
 template <class T>
 class Head {
  public:
   // label: how errors call its targets.
   Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
-       index_t capacity, std::string label, LossCallback<T> callback);
+       index_t capacity, std::string label, LossCallback<T> callback,
+       LossExpression<T> expression);
 
-  void load(const Targets<T>& y, const Batch& batch);
+  // How many targets load() takes.
+  size_t target_count() const { return expression_ ? parts_.size() : 1; }
+  // Those of `all` from number `first` on.
+  void load(const OneOrMore<Targets<T>>& all, size_t first, const Batch& batch);
 
   // sum of sample weight * value / rows_of_batch over the rows that were loaded, which may be a part of a batch.
   // with_gradient: leaves its gradient, times the head's weight, at the prediction.
@@ -33,6 +42,7 @@ class Head {
 
  private:
   Answers<T> answers(index_t rows) const;
+  void load_part(const Targets<T>& y, const Batch& batch, size_t part);
   void load_values(const Targets<T>& y, const Batch& batch);
   void load_integers(const Targets<T>& y, const Batch& batch);
   void load_weights(const T* weights, const Batch& batch);
@@ -47,11 +57,18 @@ class Head {
   std::string label_;
   LossOptions loss_;
   LossCallback<T> callback_;
+  LossExpression<T> expression_;
   index_t positions_, classes_;  // of the prediction: the axes before the last, and the last
   Metrics<T> metrics_;
   AlignedBuffer<int32_t> labels_;
   AlignedBuffer<T> targets_, values_, weights_;
   AlignedBuffer<T> shares_, position_weights_;  // of positions, where there is a mask
+  struct Part {  // of the targets of an expression
+    index_t size;
+    AlignedBuffer<T> values;
+  };
+  std::vector<Part> parts_;
+  std::vector<const T*> part_values_;
   bool has_labels_ = false, is_weighted_ = false;
 };
 

@@ -4,15 +4,18 @@ namespace nnfast::plan {
 
 template <class T>
 Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
-                        const PlanOptions& options, const LossCallbacks<T>& callbacks) {
+                        const PlanOptions& options, const LossCallbacks<T>& callbacks,
+                        const LossExpressions<T>& expressions) {
   const bool single = layout.outputs().size() == 1;
   for (const HeadOptions& head : options.heads) {
     const GraphNode& node = layout.output(head.output);
     const std::string name = layout.output_name(head.output);
     const auto callback = callbacks.find(name);
+    const auto expression = expressions.find(name);
     heads_.emplace_back(head, node, program.outputs[head.output], options.capacity,
                         single ? "y" : text("y of ", name),
-                        callback == callbacks.end() ? nullptr : callback->second);
+                        callback == callbacks.end() ? nullptr : callback->second,
+                        expression == expressions.end() ? nullptr : expression->second);
     state_size_ += heads_.back().metrics().state_size();
     metrics_ += heads_.back().metrics().count();
   }
@@ -22,7 +25,11 @@ Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
 
 template <class T>
 void Objective<T>::load(const OneOrMore<Targets<T>>& y, const Batch& batch) {
-  for (size_t i = 0; i < heads_.size(); ++i) heads_[i].load(y[i], batch);
+  size_t next = 0;
+  for (Head<T>& head : heads_) {
+    head.load(y, next, batch);
+    next += head.target_count();
+  }
 }
 
 template <class T>

@@ -28,7 +28,7 @@ __all__ = [
     "require_finite",
 ]
 
-TargetKind = Literal["classes", "probability", "real"]
+TargetKind = Literal["any", "classes", "probability", "real"]
 """Targets of a loss: class indices or class probabilities, probabilities in [0, 1], or any finite numbers."""
 
 _CORE_INTEGERS = (np.uint8, np.int32, np.int64)
@@ -218,8 +218,8 @@ def _labels(array: Array, shape: Shape) -> Array:
     return _cast(labels, array.dtype if array.dtype in _CORE_INTEGERS else np.int64)
 
 
-def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
-    """Sample weights (N,) as `dtype`: finite and non-negative; None is returned unchanged."""
+def as_weights(weights: Any, rows: int, dtype: str, signed: bool = False) -> Array | None:
+    """Sample weights (N,) as `dtype`: finite and, unless `signed`, non-negative; None is returned unchanged."""
     if weights is None:
         return None
     array = as_numbers(weights, "sample_weight", "sample_weight")
@@ -227,7 +227,7 @@ def as_weights(weights: Any, rows: int, dtype: str) -> Array | None:
         raise ValueError(f"sample_weight: expected one for each of the {rows} rows, got shape {array.shape}")
     array = _cast(array, dtype)
     require_finite(array, "sample_weight")
-    if array.min() < 0:
+    if not signed and array.min() < 0:
         raise ValueError(f"sample_weight: expected non-negative weights, got {array.min()}")
     return array
 

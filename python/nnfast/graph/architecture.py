@@ -17,8 +17,10 @@ from nnfast.core.tensor import Tensor, ancestors, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends, known_output
+from nnfast.graph.expansion import Expansion
 from nnfast.initializers import Initializer
-from nnfast.layers import CLASSES, CustomLayer, Embedding, Flatten, Input, Layer, Reshape
+from nnfast.layers import CLASSES, Embedding, Flatten, Input, Layer, Reshape
+from nnfast.layers.composition import assign_names
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -81,7 +83,7 @@ class Architecture:
                 f"Network: expected layers.Input(shape) as the first layer, got {first}; put one before all "
                 "others, with the shape of one row of the data, such as layers.Input((784,))"
             )
-        _assign_names(chain)
+        assign_names(chain)
         tensor: Any = chain[0]
         for layer in chain[1:]:
             if isinstance(layer, Input):
@@ -110,8 +112,22 @@ class Architecture:
                     f"Network: expected outputs to depend on all inputs, got {tensor!r}, which none of them needs; "
                     "leave it out"
                 )
-        _assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in ancestors(ends))])
+        assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in ancestors(ends))])
         return cls._from_tensors(entries, Ends.of(inputs, [entry.layer.place for entry in entries]), ends, outputs)
+
+    @classmethod
+    def of_function(cls, arguments: list[Input], value: Tensor) -> Architecture:
+        """The graph of a function: of its first argument, the others that it uses, and its value."""
+        calls = ancestors([value])
+        for tensor in calls:
+            if isinstance(tensor, Input) and not any(tensor is argument for argument in arguments):
+                raise ValueError(
+                    f"expected a function of its arguments, got one that depends on {tensor!r} too; pass it as a target, "
+                    "or use net.add_loss"
+                )
+        entries = [arguments[0], *(a for a in arguments[1:] if any(tensor is a for tensor in calls))]
+        assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in calls)])
+        return cls._from_tensors(list(entries), Ends.of(entries, [e.layer.place for e in entries]), [value], value)
 
     @classmethod
     def _from_tensors(cls, entries: list[Tensor], inputs: Ends, ends: list[Tensor], outputs: Any) -> Architecture:
@@ -141,28 +157,20 @@ class Architecture:
 
     def infer(self) -> tuple[list[Spec], dict[str, Shape], dict[str, Shape]]:
         """The nodes of the core, the shape of one row of each tensor and of each parameter; allocates nothing."""
-        nodes: list[Spec] = []
-        shapes: dict[str, Shape] = {}
-        parameters: dict[str, Shape] = {}
+        expansion = self.expand()
+        return expansion.nodes, expansion.shapes, expansion.parameters
+
+    def expand(self) -> Expansion:
+        """The graph of the core, with the parts of composed layers."""
+        expansion = Expansion()
         for node in self.nodes:
-            _require_outputs(node.name, node.inputs, shapes)
-            layer, inputs = node.layer, [(name, shapes[name]) for name in node.inputs]
-            inferred = layer.infer(inputs)
-            spec = {**layer.node(inputs), "name": node.name}
-            if not node.is_first:
-                own = {name: f"{layer.place}.{name}" for name, _ in inferred["parameters"]}
-                spec["shared"] = own | spec.get("shared", {})
-            nodes.append(spec)
-            shapes |= {output_name(node.name, i): shape for i, shape in enumerate(inferred["shapes"])}
-            mask = layer.mask_spec()
+            _require_outputs(node.name, node.inputs, expansion.shapes)
+            expansion.add(node.name, node.layer, node.inputs)
+            mask = node.layer.mask_spec()
             if mask is not None:
-                nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
-            shared = spec.get("shared", {})
-            parameters |= {
-                f"{layer.place}.{name}": tuple(shape) for name, shape in inferred["parameters"] if name not in shared
-            }
-        _require_outputs("Network", self.outputs.names, shapes)
-        return nodes, shapes, parameters
+                expansion.nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
+        _require_outputs("Network", self.outputs.names, expansion.shapes)
+        return expansion
 
     def masks(self, shapes: Mapping[str, Shape]) -> dict[str, str]:
         """The node of the core that says which positions of a tensor count, for tensors that have one."""
@@ -203,9 +211,8 @@ class Architecture:
             require_finite(view, name)
 
     def callbacks(self) -> dict[str, Any]:
-        """The NumPy functions of custom layers, by layer."""
-        custom = ((node.name, node.layer) for node in self.nodes if isinstance(node.layer, CustomLayer))
-        return {name: (layer.forward, layer.backward) for name, layer in custom}
+        """The NumPy functions of custom layers, by node of the core."""
+        return self.expand().callbacks
 
     def layer_of(self, parameter: str) -> tuple[Layer, str]:
         """The layer of a parameter given by its full name, and the name of the parameter within the layer."""
@@ -339,23 +346,3 @@ def free_after_an_error(layers: Any) -> Iterator[None]:
             vars(layer).clear()
             vars(layer).update(attributes)
         raise
-
-
-def _assign_names(layers: Sequence[Layer]) -> None:
-    """Give every layer without a name the default one, numbered if it is taken; refuse equal names."""
-    taken: set[str] = set()
-    layers = list({id(layer): layer for layer in layers}.values())
-    for layer in layers:
-        if layer.name in taken:
-            raise ValueError(f"Network: expected different names of layers, got {layer.name!r} twice; rename one")
-        if layer.name is not None:
-            taken.add(layer.name)
-    for layer in layers:
-        if layer.name is None:
-            base = name = layer.default_name()
-            number = 0
-            while name in taken:
-                number += 1
-                name = f"{base}_{number}"
-            layer.take_name(name)
-            taken.add(name)

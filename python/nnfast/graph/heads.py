@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nnfast import losses, metrics
 from nnfast.core.arrays import as_targets, as_weights
-from nnfast.core.options import real
+from nnfast.core.options import function_name, real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
+from nnfast.graph.loss_expression import LossExpression, TargetForm, parts_of
 from nnfast.metrics import Metric
 
 __all__ = ["Head", "Heads"]
@@ -42,11 +45,13 @@ class Head:
         """The metrics that run in Python, in evaluation only."""
         return [metric for metric in self.metrics if metric.spec() is None]
 
-    def spec(self) -> Spec:
-        """Description of this head for the core."""
+    def spec(self, expression: LossExpression | None) -> Spec:
+        """Description of this head for the core, with the traced loss if that is a function of tensors."""
+        is_unbound = isinstance(self.loss, losses.FunctionLoss) and expression is None
         return {
             "output": self.output,
-            "loss": self.loss.spec(),
+            "loss": losses.MeanSquaredError().spec() if is_unbound else self.loss.spec(),
+            "targets": [] if expression is None else [list(shape) for shape in expression.form.shapes],
             "weight": self.weight,
             "metrics": [spec for _, spec in self.core_metrics],
             "mask": self.mask,
@@ -103,9 +108,16 @@ class Heads:
             *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics),
         ]
         """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
+        self._expressions: dict[int, LossExpression] = {}  # of heads whose loss is a function, once targets are known
+        self.version = 0
+        """Counts the forms of targets for which losses were traced; plans are made for one."""
         self.run_in_python = any(head.python_metrics for head in self.all)
         """Whether there are metrics that run in Python."""
         self._require_distinct_logs(where)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the graphs of losses, which are made again."""
+        return {**vars(self), "_expressions": {}}
 
     def _by_output(self, value: Any, name: str) -> list[Any]:
         """One value per output, from a list or a dict; None where a dict has no entry."""
@@ -172,27 +184,57 @@ class Heads:
 
     def evaluate_in_python(self, targets: Sequence[Any], predictions: Sequence[Array]) -> dict[str, float]:
         """The metrics that run in Python, by name; targets by head, predictions by output."""
+        given = [y if isinstance(y, Mapping | tuple) else np.asarray(y) for y in targets]
         return {
-            self._log_name(head, metric.name): metric.evaluate(given, predictions[head.output])
-            for head, given in zip(self.all, targets, strict=True)
+            self._log_name(head, metric.name): metric.evaluate(y, predictions[head.output])
+            for head, y in zip(self.all, given, strict=True)
             for metric in head.python_metrics
         }
 
     # ---- for the core --------------------------------------------------------
 
+    @property
+    def are_bound(self) -> bool:
+        """Whether all losses are known to the core; before it has seen targets, a function of them is not."""
+        return all(
+            head.output in self._expressions for head in self.all if isinstance(head.loss, losses.FunctionLoss)
+        )
+
     def specs(self) -> list[Spec]:
         """Descriptions for the core."""
-        return [head.spec() for head in self.all]
+        return [head.spec(self._expressions.get(head.output)) for head in self.all]
 
-    def functions(self) -> dict[str, Any]:
-        """The NumPy functions of custom losses, by the name of the output's node."""
-        return {head.node: function for head in self.all for function in head.loss.callbacks().values()}
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """The NumPy functions of custom losses and the graphs of others, by the name of the output's node."""
+        graphs = {}
+        for head in self.all:
+            if head.output in self._expressions:
+                expression = self._expressions[head.output]
+                graphs[head.node] = (expression.graph, expression.used)
+        callbacks = {head.node: function for head in self.all for function in head.loss.callbacks().values()}
+        return {"losses": callbacks, "expressions": graphs}
+
+    def _bind(self, head: Head, form: TargetForm, dtype: str) -> None:
+        """Trace the loss of a head for targets of this form."""
+        known = self._expressions.get(head.output)
+        if known is not None and known.form == form and known.graph.dtype == dtype:
+            return
+        assert isinstance(head.loss, losses.FunctionLoss)
+        if head.core_metrics and (form.keys is not None or form.shapes[0] not in (head.shape, head.shape[:-1])):
+            raise ValueError(
+                f"{head.core_metrics[0][0]}: expected one array of targets, of the output's shape or of class numbers, "
+                "got others; leave the metric out, or write it as a function of y_true and y_pred"
+            )
+        name = function_name(head.loss.function)
+        self._expressions[head.output] = LossExpression.trace(head.loss.function, name, form, head.shape, dtype)
+        self.version += 1
 
     # ---- targets -------------------------------------------------------------
 
     def split_targets(self, y: Any) -> list[Any]:
         """One item per head, from a value passed by a caller as `y`."""
-        if self.single and not isinstance(y, Mapping):
+        takes_all = len(self.all) == 1 and isinstance(self.all[0].loss, losses.FunctionLoss)
+        if self.single and (takes_all or not isinstance(y, Mapping)):
             return [y]
         if isinstance(y, Mapping):
             keys = self._ends.keys_in(y, "y")
@@ -218,12 +260,17 @@ class Heads:
             )
         return list(y)
 
-    def as_targets(self, parts: Sequence[Any], rows: int, dtype: str) -> list[Array]:
-        """Targets of each head in the core's form."""
-        found = []
+    def as_targets(self, parts: Sequence[Any], rows: int, dtype: str) -> list[Any]:
+        """Targets of each head in the core's form: an array, or for functions of targets a tuple of arrays."""
+        found: list[Any] = []
         for head, part in zip(self.all, parts, strict=True):
             try:
-                found.append(as_targets(part, rows, head.shape, dtype, head.loss.targets))
+                if isinstance(head.loss, losses.FunctionLoss):
+                    form, arrays = parts_of(part, rows, dtype)
+                    self._bind(head, form, dtype)
+                    found.append(arrays)
+                else:
+                    found.append(as_targets(part, rows, head.shape, dtype, head.loss.targets))
             except (ValueError, TypeError) as error:
                 if self.single:
                     raise
@@ -234,7 +281,8 @@ class Heads:
         """Sample weights of each head: one array for all of them, or a list or dict."""
         several = not self.single and isinstance(weights, list | tuple | Mapping)
         parts = self._split_weights(weights) if several else [weights] * len(self.all)
-        return [as_weights(part, rows, dtype) for part in parts]
+        signed = [isinstance(head.loss, losses.FunctionLoss) for head in self.all]
+        return [as_weights(part, rows, dtype, sign) for part, sign in zip(parts, signed, strict=True)]
 
     def _split_weights(self, weights: Any) -> list[Any]:
         if isinstance(weights, Mapping):
@@ -248,13 +296,19 @@ class Heads:
     def for_rows(self, rows: int, y: Any, sample_weight: Any, dtype: str) -> tuple[Any, Any]:
         """Targets and weights of a caller's, all checked and in the core's form."""
         targets = self.as_targets(self.split_targets(y), rows, dtype)
-        return self.for_core(targets), self.for_core(self.as_weights(sample_weight, rows, dtype))
+        return self.for_core(targets, self.as_weights(sample_weight, rows, dtype))
 
-    def for_core(self, parts: Sequence[Any]) -> Any:
-        """One item for a single head, else a list; None if all are None."""
-        if len(self.all) == 1:
-            return parts[0]
-        return None if all(part is None for part in parts) else list(parts)
+    def for_core(self, targets: Sequence[Any], weights: Sequence[Array | None]) -> tuple[Any, Any]:
+        """Targets and weights of all heads as the core takes them: single arrays, or one for each array of targets."""
+        arrays: list[Any] = []
+        of_arrays: list[Any] = []
+        for target, weight in zip(targets, weights, strict=True):
+            own = target if isinstance(target, tuple) else (target,)
+            arrays += own
+            of_arrays += [weight, *[None] * (len(own) - 1)]
+        if len(arrays) == 1:
+            return arrays[0], of_arrays[0]
+        return arrays, None if all(weight is None for weight in of_arrays) else of_arrays
 
 
 def _metric_list(where: str, given: Any) -> tuple[Metric, ...]:

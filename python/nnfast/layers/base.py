@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.core.options import Configured, choose, unknown_attribute
+from nnfast.core.options import Configured, choose, shape_of, unknown_attribute
 from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec, Unbatched
 from nnfast.initializers import fans
+from nnfast.layers.composition import Composition, Trace
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -40,7 +42,11 @@ class Layer(Configured):
     A layer becomes part of a network in a list of layers, or by being called on the symbolic tensor of its input
     (merging layers: on a list of tensors). A layer that is called again shares its parameters between the calls.
 
-    To define a custom layer, derive it from `CustomLayer`. See `nnfast.layers` for the parameters.
+    To define a layer, derive it from this class: `build` declares weights, and `call` computes the output with the
+    functions of `nnfast.ops` and other layers, which are compiled and differentiated like all else. Every constructor
+    argument must be stored in an attribute of the same name, from which the layer is printed and saved. `Network.load`
+    needs the class: ``Network.load(path, custom_objects={"Scale": Scale})``. (For what the functions cannot say, derive
+    from `CustomLayer` and write both passes in NumPy.) See `nnfast.layers` for the parameters.
 
     Notes
     -----
@@ -57,11 +63,23 @@ class Layer(Configured):
     >>> hidden.set_weights([weights / 2 for weights in hidden.get_weights()])
     >>> hidden.kernel.shape, [weights.shape for weights in hidden.get_weights()]
     ((4, 10), [(4, 10), (10,)])
+    >>> class Scale(layers.Layer):
+    ...     '''y = factor * x with a trainable factor.'''
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight((1,), "ones", name="factor")
+    ...     def call(self, x):
+    ...         return self.factor * x
+    >>> scaled = Network([layers.Input((2,)), Scale()])
+    >>> scaled.trainable, scaled.predict([[1.0, 2.0]])
+    (['scale.factor'], array([[1., 2.]], dtype=float32))
     """
 
-    op: ClassVar[str]
+    op: ClassVar[str] = ""
+    """The core's name of the operation; empty for a layer that is composed of others by `call`."""
     num_inputs: ClassVar[int | None] = 1
     """How many inputs the layer takes; None for any number."""
+    fixed: ClassVar[bool] = False
+    """Whether the output depends on no input: a weight or a constant."""
     passes_mask: bool = False
     """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself."""
     _name: str | None = None
@@ -72,8 +90,12 @@ class Layer(Configured):
     """Of a layer of a network that is used as a layer: where its values come from."""
     _networks: WeakSet[Network] | None = None
     """The networks that the layer is part of."""
+    _composition: Composition | None = None
+    """Of a layer that is composed of others: what it consists of."""
 
-    def __init__(self, *, name: str | None = None) -> None:
+    def __init__(self, *, trainable: bool | Sequence[str] = True, name: str | None = None) -> None:
+        if trainable is not True:
+            self._declare_trainable(trainable)
         if name is not None:
             self.take_name(name)
 
@@ -159,7 +181,12 @@ class Layer(Configured):
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the networks that the layer is part of: a copy belongs to none."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("_networks", "source")}
+        kept = self.__dict__.items()
+        return {
+            key: value
+            for key, value in kept
+            if key not in ("_networks", "source", "_composition") and not isinstance(value, Tensor)
+        }
 
     @property
     def trainable(self) -> bool | tuple[str, ...]:
@@ -200,6 +227,8 @@ class Layer(Configured):
         """
         if self.source is not None:
             return f"{self.source.name}.{parameter}" not in self.source.network.frozen
+        if self.is_composed and not self._trains_part(parameter):
+            return False
         return self._trainable if isinstance(self._trainable, bool) else parameter in self._trainable
 
     def default_name(self) -> str:
@@ -229,7 +258,10 @@ class Layer(Configured):
         >>> layers.Dense(2).initializer("bias")
         Zeros()
         """
-        raise KeyError(parameter)
+        place, _, own = parameter.partition(".")
+        if own:
+            return self.composition.layers[place].initializer(own)
+        return self.composition.weights[place].initial_value
 
     def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
         """Fan-in and fan-out of a parameter; see `nnfast.initializers`.
@@ -247,7 +279,9 @@ class Layer(Configured):
         >>> layers.DepthwiseConv2D(3).fans("kernel", (3, 3, 64, 1))
         (9, 9)
         """
-        return fans(shape)
+        place, _, own = parameter.partition(".")
+        found: tuple[int, int] = self.composition.layers[place].fans(own, shape) if own else fans(shape)
+        return found
 
     def node(self, inputs: Sequence[tuple[str, Shape]]) -> Spec:
         """`spec` with the names of the layer and of its inputs."""
@@ -262,6 +296,8 @@ class Layer(Configured):
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
                 "layers.Concatenate()"
             )
+        if self.is_composed:
+            return {"shapes": [tensor.shape for tensor in self.trace([shape for _, shape in inputs]).outputs]}
         unbatched = {i for i, (_, shape) in enumerate(inputs) if isinstance(shape, Unbatched)}
         inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs], unbatched)
         if not inferred["batched"]:
@@ -273,8 +309,12 @@ class Layer(Configured):
         return inferred
 
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """Apply the layer to a symbolic tensor (merging layers: to a sequence of tensors) and return its output."""
-        return self._outputs(inputs)[0]
+        """Apply the layer to a symbolic tensor (merging layers: to a sequence of tensors) and return its output.
+
+        A user-defined layer with several outputs returns a list of them.
+        """
+        outputs: Any = self._outputs(inputs)
+        return outputs[0] if len(outputs) == 1 else outputs  # type: ignore[no-any-return]
 
     def _outputs(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
         tensors = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
@@ -288,6 +328,157 @@ class Layer(Configured):
         first, *others = self.infer(named)["shapes"]
         outputs = [Tensor(self, tensors, first)]
         return outputs + [Tensor(self, tensors, shape, i, outputs[0]) for i, shape in enumerate(others, 1)]
+
+    # ---- user-defined layers -------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Declare the weights of a user-defined layer, with `add_weight`, and make the layers that `call` uses.
+
+        Called once, before the first `call`.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, or list of tuples
+            Shape of a row of the input, without the batch axis; with several inputs a list of shapes.
+        """
+
+    def call(self, inputs: Any) -> Any:
+        """The output of a user-defined layer, computed with `nnfast.ops`, operators and layers.
+
+        Parameters
+        ----------
+        inputs : Tensor, or list of Tensor
+            A list if the layer is called on several tensors.
+
+        Returns
+        -------
+        Tensor, or list of Tensor
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected a method call")
+
+    def add_weight(
+        self,
+        shape: int | Sequence[int],
+        initializer: Any = "glorot_uniform",
+        trainable: bool = True,
+        *,
+        name: str | None = None,
+    ) -> Tensor:
+        """Declare a weight of a user-defined layer, in `build`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            () for a single number.
+        initializer : Initializer, str, float or array_like
+            Initial values; see `nnfast.initializers`.
+        trainable : bool, default True
+            Whether the weight is trained initially.
+        name : str, optional
+            Name within the layer; by default "weight", "weight_1", ...
+
+        Returns
+        -------
+        Tensor
+            Without the batch axis.
+
+        Examples
+        --------
+        See `Layer`.
+        """
+        weights = self.composition.weights
+        if name is None:
+            name = next(free for i in itertools.count() if (free := f"weight_{i}" if i else "weight") not in weights)
+        if not isinstance(name, str) or not name.isidentifier() or name in weights:
+            raise ValueError(f"{self.place}: expected a new identifier as name of a weight, got {short_repr(name)}")
+        sizes = shape_of(self.place, f"the shape of {name}", shape) if shape != () else ()
+        weights[name] = Weight(sizes, initializer, trainable, name=name)
+        return weights[name]._outputs(())[0]
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Add a term to the loss that is minimized in training, in `call`.
+
+        Parameters
+        ----------
+        loss : Tensor
+            Its mean over rows and elements is added; without the batch axis, the mean over its elements.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> class Sparse(layers.Layer):
+        ...     '''Passes its input on, and keeps it small.'''
+        ...     def call(self, x):
+        ...         self.add_loss(0.01 * nf.ops.sum(abs(x), axis=-1))
+        ...         return x
+        >>> net = nf.Network([layers.Input((2,)), Sparse()])
+        >>> nf.Trainer(net, loss="mse").evaluate([[3.0, -4.0]], [[3.0, -4.0]])
+        {'loss': 0.07}
+        """
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"{self.place}: expected a symbolic tensor as loss, got {short_repr(loss)}")
+        self.composition.losses.append(loss)
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether `call` defines the layer."""
+        return type(self).call is not Layer.call
+
+    @property
+    def composition(self) -> Composition:
+        """What a user-defined layer consists of."""
+        if self._composition is None:
+            self._composition = Composition()
+        return self._composition
+
+    def trace(self, shapes: Sequence[Shape]) -> Trace:
+        """The graph of a user-defined layer for inputs of the given shapes."""
+        composition = self.composition
+        key = tuple(shapes)
+        if key not in composition.traces:
+            if not composition.built:
+                self.build(shapes[0] if len(shapes) == 1 else list(shapes))
+                composition.built = True
+            inputs = [Tensor(_StandIn(), (), shape) for shape in shapes]
+            composition.losses = []
+            result = self.call(inputs[0] if len(inputs) == 1 else inputs)
+            outputs = list(result) if isinstance(result, list | tuple) else [result]
+            for output in outputs:
+                if not isinstance(output, Tensor):
+                    raise TypeError(
+                        f"{self.place}: expected call to return a symbolic tensor or a list of them, got "
+                        f"{short_repr(output)}"
+                    )
+            trace = composition.traces[key] = Trace.of(self.place, inputs, outputs, composition.losses)
+            composition.layers |= {tensor.layer.place: tensor.layer for tensor in trace.calls}
+        return composition.traces[key]
+
+    def _trains_part(self, parameter: str) -> bool:
+        place, _, own = parameter.partition(".")
+        composition = self.composition
+        return bool(composition.layers[place].trains(own) if own else composition.weights[place].is_trained)
+
+
+class Weight(Layer):
+    """A weight of a user-defined layer, as a tensor."""
+
+    op = "parameter"
+    num_inputs = 0
+    fixed = True
+
+    def __init__(self, shape: Shape, initial_value: Any, is_trained: bool, *, name: str) -> None:
+        super().__init__(name=name)
+        self.shape = shape
+        self.initial_value = initial_value
+        self.is_trained = is_trained
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "shape": list(self.shape), "parameter": self.place}
+
+
+class _StandIn(Layer):
+    """The layer of an argument of `Layer.call`."""
 
 
 class MultiOutput(Layer):

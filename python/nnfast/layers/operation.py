@@ -77,6 +77,7 @@ class Constant(Layer):
 
     op = "parameter"
     num_inputs = 0
+    fixed = True
 
     def __init__(self, shape: Sequence[int], value: Any = None, *, name: str | None = None) -> None:
         super().__init__(name=name)

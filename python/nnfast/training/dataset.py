@@ -77,8 +77,8 @@ class ArrayDataset:
 
     x: Any
     """An array, or a list of them for several inputs."""
-    y: list[Array]
-    """Of each head."""
+    y: list[Any]
+    """Of each head: an array, or a tuple of them."""
     weight: list[Array | None]
     y_given: list[Any]
     core: tuple[Any, Any, Any]
@@ -117,8 +117,8 @@ class ArrayDataset:
         return cls._made(heads, rows, targets, weights, given)
 
     @classmethod
-    def _made(cls, heads: Heads, x: Any, y: list[Array], weight: list[Array | None], given: list[Any]) -> ArrayDataset:
-        return cls(x, y, weight, given, (x, heads.for_core(y), heads.for_core(weight)))
+    def _made(cls, heads: Heads, x: Any, y: list[Any], weight: list[Array | None], given: list[Any]) -> ArrayDataset:
+        return cls(x, y, weight, given, (x, *heads.for_core(y, weight)))
 
     def __len__(self) -> int:
         return number_of_rows(self.x)
@@ -140,10 +140,19 @@ class ArrayDataset:
         def part(where: slice) -> ArrayDataset:
             x = [array[where] for array in self.x] if isinstance(self.x, list) else self.x[where]
             weight = [None if own is None else own[where] for own in self.weight]
-            given = [np.asarray(own)[where] for own in self.y_given]
-            return self._made(heads, x, [own[where] for own in self.y], weight, given)
+            given = [_rows_of(own, where) for own in self.y_given]
+            return self._made(heads, x, [_rows_of(own, where) for own in self.y], weight, given)
 
         return part(slice(None, cut)), part(slice(cut, None))
+
+
+def _rows_of(y: Any, where: slice) -> Any:
+    """Some rows of an array, or of each in a tuple, list or dict."""
+    if isinstance(y, Mapping):
+        return {key: np.asarray(part)[where] for key, part in y.items()}
+    if isinstance(y, tuple):
+        return tuple(np.asarray(part)[where] for part in y)
+    return np.asarray(y)[where]
 
 
 class _ProducedDataset:

@@ -151,10 +151,10 @@ class FitLoop:
         while (before := position.batches) < count:
             if self.by_batch:
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
-            trainer.require_plan(size)  # a callback may have frozen parameters
             if before >= first + -(-len(rows) // size):
                 first = before
                 chunk, rows = data.chunk(order[before * size :], size)
+            trainer.require_plan(size)  # a callback may have frozen parameters, or the loss has seen the first targets
             trainer.plan.train_batches(
                 *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally, first * size
             )

@@ -99,6 +99,7 @@ class Trainer:
     _capacity: int
     _augmentation: Augmentation | None
     _version: int | None
+    _heads_version: int
 
     @named_arguments
     def __init__(
@@ -176,6 +177,7 @@ class Trainer:
         Assigning all attributes at once through ``vars(self)`` would make them slower to read from then on.
         """
         version = self.network.version
+        self._heads_version = self.heads.version
         plan = self.network.plan(
             capacity,
             heads=self.heads,
@@ -190,7 +192,7 @@ class Trainer:
             continue_from(plan, progress)
         self._version = None
         self.plan = plan
-        self._train_step_if_fits = plan.train_step_if_fits
+        self._train_step_if_fits = plan.train_step_if_fits if self.heads.are_bound else _does_not_fit
         self._capacity = capacity
         self._augmentation = augmentation
         self._version = version
@@ -202,7 +204,9 @@ class Trainer:
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
         """`require_plan`, also if the augmentation has changed."""
         rows = self.plan.rows_of_part(rows)
-        if rows > self._capacity or self._version != self.network.version or augmentation != self._augmentation:
+        versions = (self._version, self._heads_version)
+        outdated = versions != (self.network.version, self.heads.version) or augmentation != self._augmentation
+        if rows > self._capacity or outdated:
             self._make_plan(max(rows, self._capacity), augmentation, progress_of(self.plan))
 
     # ---- training --------------------------------------------------------------
@@ -461,7 +465,7 @@ class Trainer:
     def _evaluate_in_python(self, data: ArrayDataset) -> dict[str, float]:
         prediction = self.network.predict(data.x)
         predictions = self.network.architecture.outputs.split(prediction, "y")
-        return self.heads.evaluate_in_python([np.asarray(given) for given in data.y_given], predictions)
+        return self.heads.evaluate_in_python(data.y_given, predictions)
 
     def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
         """Losses and the core's metrics by name, from their totals over the given number of rows."""
@@ -548,6 +552,10 @@ class Trainer:
         from nnfast.training.checkpoints import load_trainer
 
         return load_trainer(path, custom_objects, max_bytes)
+
+
+def _does_not_fit(x: Any, y: Any, sample_weight: Any, learning_rate: Any) -> None:
+    """Stand-in for the core's step until it knows the losses."""
 
 
 def _require_augmentation(augmentation: object) -> None:

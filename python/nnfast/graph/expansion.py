@@ -1,0 +1,87 @@
+"""The graph of the core for the layers of a network: user-defined layers become the calls that they consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnfast.core.tensor import Tensor, output_name
+from nnfast.core.typing import Shape, Spec
+from nnfast.layers import CustomLayer, Layer
+from nnfast.layers.base import Weight
+
+__all__ = ["Expansion"]
+
+
+@dataclass(slots=True)
+class Expansion:
+    """Nodes of the core, in order."""
+
+    nodes: list[Spec] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    """Of a row of each tensor, by name."""
+    parameters: dict[str, Shape] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    """The NumPy functions of custom layers, by node."""
+    losses: list[str] = field(default_factory=list)
+    """The tensors whose means are added to the loss."""
+
+    def add(self, name: str, layer: Layer, inputs: Sequence[str], owner: str | None = None) -> None:
+        """Add a call of a layer.
+
+        Parameters
+        ----------
+        name : str
+            Of the call, and of its first output.
+        layer : Layer
+        inputs : sequence of str
+            Names of tensors.
+        owner : str, optional
+            Where the layer's parameters belong; by default the layer's name.
+        """
+        owner = layer.place if owner is None else owner
+        if layer.is_composed:
+            self._add_parts(name, layer, inputs, owner)
+            return
+        named = [(source, self.shapes[source]) for source in inputs]
+        inferred = layer.infer(named)
+        spec = {**layer.node(named), "name": name, "owner": owner}
+        own = {parameter: f"{owner}.{parameter}" for parameter, _ in inferred["parameters"]}
+        shared = spec.get("shared", {})
+        if any(full in self.parameters for full in own.values()):
+            shared = {key: full for key, full in own.items() if full in self.parameters} | shared
+            spec["shared"] = shared
+        self.nodes.append(spec)
+        self.shapes |= {output_name(name, i): shape for i, shape in enumerate(inferred["shapes"])}
+        self.parameters |= {
+            own[parameter]: tuple(shape) for parameter, shape in inferred["parameters"] if parameter not in shared
+        }
+        if isinstance(layer, CustomLayer):
+            self.callbacks[name] = (layer.forward, layer.backward)
+
+    def _add_parts(self, name: str, layer: Layer, inputs: Sequence[str], owner: str) -> None:
+        trace = layer.trace([self.shapes[source] for source in inputs])
+        names = {id(tensor): source for tensor, source in zip(trace.inputs, inputs, strict=True)}
+        calls: dict[str, int] = {}
+        # The call of the only output has the layer's name, so that a loss finds its activation.
+        last = trace.outputs[0].first if len(trace.outputs) == 1 and not trace.outputs[0].index else None
+        if last is not None and (last.layer.fixed or id(last) in names):
+            last = None
+
+        def name_of(tensor: Tensor) -> str:
+            known = names[id(tensor.first)]
+            return output_name(known, tensor.index) if tensor.index else known
+
+        for tensor in trace.calls:
+            place = tensor.layer.place
+            calls[place] = calls.get(place, 0) + 1
+            call = f"{name}.{place}" if calls[place] == 1 else f"{name}.{place}:{calls[place]}"
+            names[id(tensor)] = name if tensor is last else call
+            within = owner if isinstance(tensor.layer, Weight) else f"{owner}.{place}"
+            self.add(names[id(tensor)], tensor.layer, [name_of(source) for source in tensor.inputs], within)
+        if last is None:
+            sources = [name_of(tensor) for tensor in trace.outputs]
+            self.nodes.append({"name": name, "op": "tuple", "inputs": sources})
+            self.shapes |= {output_name(name, i): self.shapes[source] for i, source in enumerate(sources)}
+        self.losses += [name_of(tensor) for tensor in trace.losses]

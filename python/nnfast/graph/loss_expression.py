@@ -1,0 +1,116 @@
+"""Losses and metrics that users write as functions of tensors, as small graphs of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnfast import _core, ops
+from nnfast.core.arrays import as_numbers, require_finite
+from nnfast.core.tensor import Tensor, batch_shape
+from nnfast.core.text import short_repr
+from nnfast.core.typing import Array, Shape
+from nnfast.graph.architecture import Architecture
+from nnfast.layers import Input
+
+__all__ = ["LossExpression", "TargetForm", "parts_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetForm:
+    """What the targets of a function consist of: one array, or several in a list or dict."""
+
+    keys: tuple[str, ...] | int | None
+    """Of a dict; the length of a list; None for one array."""
+    shapes: tuple[Shape, ...]
+    """Of the rows of each array."""
+    domains: tuple[str, ...]
+
+    def arrange(self, parts: Sequence[Any]) -> Any:
+        """The parts in the form in which the function gets them."""
+        if isinstance(self.keys, tuple):
+            return dict(zip(self.keys, parts, strict=True))
+        return parts[0] if self.keys is None else list(parts)
+
+
+def parts_of(y: Any, rows: int, dtype: str) -> tuple[TargetForm, tuple[Array, ...]]:
+    """The form of targets given by a caller, and their arrays, checked."""
+    keys: tuple[str, ...] | int | None = None
+    named: dict[str, Any] = {"y": y}
+    if isinstance(y, Mapping):
+        keys = tuple(y)
+        named = {f"y[{key!r}]": value for key, value in y.items()}
+    elif isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y)):
+        keys = len(y)
+        named = {f"y[{i}]": value for i, value in enumerate(y)}
+    if not named:
+        raise ValueError("y: expected one array of targets or more, got none")
+    arrays = []
+    for name, value in named.items():
+        array = as_numbers(value, name, name)
+        if array.ndim == 0 or len(array) != rows:
+            got = "a single number" if array.ndim == 0 else f"{len(array)} rows"
+            raise ValueError(f"{name}: expected one row for each of the {rows} rows of x, got {got}")
+        if array.dtype.kind == "b":
+            array = array.astype("uint8")
+        elif array.dtype.kind in "ui":
+            array = array if array.dtype in ("uint8", "int32", "int64") else array.astype("int64")
+        else:
+            array = array.astype(dtype, copy=False)
+            require_finite(array, name)
+        arrays.append(np.ascontiguousarray(array))
+    domains = tuple("real" if array.dtype.kind == "f" else "integer" for array in arrays)
+    return TargetForm(keys, tuple(array.shape[1:] for array in arrays), domains), tuple(arrays)
+
+
+class _Argument(Input):
+    """An argument of the function; its rows may be single numbers."""
+
+    def __init__(self, shape: Shape, *, dtype: str | None, name: str) -> None:
+        super().__init__(shape or (1,), dtype=dtype, name=name)
+        self.shape = shape
+
+
+@dataclass(frozen=True, slots=True)
+class LossExpression:
+    """A function of targets and predictions, traced for one form of targets."""
+
+    form: TargetForm
+    graph: _core.Graph
+    used: tuple[int, ...]
+    """The arrays of targets that the function reads."""
+
+    @classmethod
+    def trace(
+        cls, function: Callable[[Any, Any], Any], name: str, form: TargetForm, output: Shape, dtype: str
+    ) -> LossExpression:
+        """Call the function on symbolic tensors."""
+        prediction = _Argument(output, dtype=None, name="y_pred")
+        # Integers have no gradient, which is not wanted either.
+        targets = [_Argument(shape, dtype="int32", name=f"y_true_{i}") for i, shape in enumerate(form.shapes)]
+        for target, domain in zip(targets, form.domains, strict=True):
+            target.domain = domain
+        value = function(form.arrange(targets), prediction)
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}: expected the function to return a symbolic tensor, computed from y_true and y_pred with "
+                f"nf.ops, got {short_repr(value)}"
+            )
+        if not value.batched:
+            raise ValueError(
+                f"{name}: expected one value per row, got a tensor of shape {batch_shape(value.shape)} without the "
+                "batch axis; leave the mean over the batch to the trainer, which weighs rows too"
+            )
+        if value.shape:
+            value = ops.mean(value, axis=tuple(range(1, value.ndim)))
+        architecture = Architecture.of_function([prediction, *targets], value)
+        used = [i for i, target in enumerate(targets) if target.layer.place in architecture.inputs.names]
+        nodes, _, _ = architecture.infer()
+        graph = _core.Graph(nodes, architecture.outputs.names, dtype)
+        for key, view in graph.parameters().items():  # constants
+            layer, own = architecture.layer_of(key)
+            view[...] = layer.initializer(own)
+        return cls(form, graph, tuple(used))
