@@ -1,4 +1,4 @@
-"""Print the constants and polynomial tables of csrc/simd/math.h: python tools/fit_math.py.
+"""Print the constants and tables of math.h, trigonometry.h and power.h in csrc/simd: python tools/fit_math.py.
 
 Each table is the minimax polynomial of a smooth function on an interval, under a weight that turns its error into the
 relative error of the final result. It comes from Remez's exchange algorithm on a fine Chebyshev grid in 60-digit
@@ -177,6 +177,54 @@ def turn_fits(sine_degree: int, cosine_degree: int, turn: mpf) -> list[Fit]:
     ]
 
 
+def radian_fits(sine_degree: int, cosine_degree: int) -> list[Fit]:
+    """The tables Sin and Cos: sin(r) = r + r^3 Sin(z), cos(r) = 1 - z/2 + z^2 Cos(z), z = r^2, |r| <= pi/4."""
+    limit = (mp.pi / 4 * mpf("1.0001")) ** 2
+    return [
+        Fit(
+            "Sin",
+            sine_degree,
+            lambda z: (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+            lambda z: z * mp.sqrt(z) / mp.sin(mp.sqrt(z)),
+            mpf(0),
+            limit,
+        ),
+        Fit(
+            "Cos",
+            cosine_degree,
+            lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
+            lambda z: z**2 / mp.cos(mp.sqrt(z)),
+            mpf(0),
+            limit,
+        ),
+    ]
+
+
+def ratio_fit(degree: int) -> Fit:
+    """The table Ratio: log((1 + s) / (1 - s)) = 2 s + s^3 (2/3 + z Ratio(z)), z = s^2, up to a quotient of sqrt(2)."""
+    return Fit(
+        "Ratio",
+        degree,
+        lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2 - 2 * z / 3) / z**2,
+        lambda z: z**2 * mp.sqrt(z) / (2 * mp.atanh(mp.sqrt(z))),
+        mpf(0),
+        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.0001")) ** 2,
+    )
+
+
+def print_words(words: int) -> None:
+    """Print 2 / pi as words of 32 bits after the point, and pi / 2 in three parts, the first two of 33 bits."""
+    bits = int(mp.floor(2 / mp.pi * mpf(2) ** (32 * words)))
+    digits = ", ".join(f"0x{bits >> 32 * i & 0xFFFFFFFF:08x}" for i in reversed(range(words)))
+    print(textwrap.fill(digits, 100))
+    rest = mp.pi / 2
+    for name, place in (("high", 32), ("middle", 65)):
+        part = mp.floor(rest * mpf(2) ** place) / mpf(2) ** place
+        rest -= part
+        print(f"  static constexpr double {name} = {float(part).hex()};")
+    print(f"  static constexpr double low = {float(rest).hex()};")
+
+
 def print_constants(type_name: str, ln2_bits: int) -> None:
     """Print the constants of the reductions; ln2_high has ln2_bits bits, so that exponent * ln2_high is exact."""
     ln2_high = mp.floor(mp.log(2) * 2**ln2_bits) / 2**ln2_bits
@@ -211,6 +259,11 @@ def main() -> None:
         for fit in fits:
             print_table(fit, type_name)
         print()
+    mp.dps = 400
+    print_words(37)
+    mp.dps = 60
+    for fit in (*radian_fits(5, 5), ratio_fit(7)):
+        print_table(fit, "double")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,53 @@ enum class Reduction : int { sum, mean, max, min, prod };
 
 enum class MathFunction : int { exp, expm1, log, log1p, tanh, sigmoid, erf, softplus };
 
+// Element-wise functions of one and of two numbers; see unary.inl, binary.inl and
+// ops/tensor/elementwise.h, where their names are.
+enum class Unary : int {
+  negative,
+  abs,
+  sign,
+  square,
+  sqrt,
+  rsqrt,
+  reciprocal,
+  exp,
+  expm1,
+  log,
+  log1p,
+  sin,
+  cos,
+  tanh,
+  erf,
+  floor,
+  ceil,
+  round,
+  logical_not,
+  is_finite,
+  is_nan,
+};
+
+enum class Binary : int {
+  add,
+  subtract,
+  multiply,
+  divide,
+  power,
+  maximum,
+  minimum,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  logical_and,
+  logical_or,
+  logical_xor,
+  floor_divide,
+  mod,
+};
+
 // Initial value of the chains of a matrix product. `added`: 0, and the sum is added to the output,
 // so that a long sum consists of the sums of its parts.
 enum class GemmStart : int { zero, bias, output, added };

@@ -16,11 +16,13 @@
 //   abs, sqrt, copysign(magnitude, sign)
 //   less, less_equal, equal -> Mask<T> false for NaN; not_equal: true for it
 //   select(mask, a, b)                 mask ? a : b in each lane
-//   mask | mask, any(mask)
+//   mask | mask, mask & mask, any(mask)
 //   move_down<half>(v)                 lane i + half in lane i, for i < half; half = lanes / 2, ..., 2, 1
 //   pow2(n)                            2^n for integral n in the normal range
 //   exponent(x), mantissa(x)           x = mantissa * 2^exponent, mantissa in [1, 2), x normal > 0
 //   reciprocal_estimate(x)             float only, 2^-100 < x < 2^100: within 5.1 %, same on all sets
+//   widen_low(v), widen_high(v)        the lower and the upper half of a Vec<float> in double
+//   narrow(low, high)                  both halves rounded to float
 //   widen_bytes<T>(p, n)               n bytes as numbers, other lanes 0
 //   gather16(out, from, at)            out[k] = from[at[k]] for k < 16; int32_t, float, double
 //   transpose_square(dst, row, src, row)  a square of `lanes` rows and columns

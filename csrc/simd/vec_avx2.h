@@ -144,6 +144,8 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm256_blendv_ps(b.v, a.v, m.m)
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm256_blendv_pd(b.v, a.v, m.m)}; }
 NNF_INLINE Mf operator|(Mf a, Mf b) { return {_mm256_or_ps(a.m, b.m)}; }
 NNF_INLINE Md operator|(Md a, Md b) { return {_mm256_or_pd(a.m, b.m)}; }
+NNF_INLINE Mf operator&(Mf a, Mf b) { return {_mm256_and_ps(a.m, b.m)}; }
+NNF_INLINE Md operator&(Md a, Md b) { return {_mm256_and_pd(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return _mm256_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm256_movemask_pd(m.m) != 0; }
 template <int half>
@@ -161,6 +163,13 @@ NNF_INLINE Vd move_down(Vd a) {
   } else {
     return {_mm256_permute_pd(a.v, 0x01)};
   }
+}
+
+NNF_INLINE Vd widen_low(Vf a) { return {_mm256_cvtps_pd(_mm256_castps256_ps128(a.v))}; }
+NNF_INLINE Vd widen_high(Vf a) { return {_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))}; }
+NNF_INLINE Vf narrow(Vd low, Vd high) {
+  const __m256 first = _mm256_castps128_ps256(_mm256_cvtpd_ps(low.v));
+  return {_mm256_insertf128_ps(first, _mm256_cvtpd_ps(high.v), 1)};
 }
 
 NNF_INLINE Vf pow2(Vf n) {

@@ -100,6 +100,8 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {_mm512_mask_blend_ps(m.m, b.v, 
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {_mm512_mask_blend_pd(m.m, b.v, a.v)}; }
 NNF_INLINE Mf operator|(Mf a, Mf b) { return {static_cast<__mmask16>(a.m | b.m)}; }
 NNF_INLINE Md operator|(Md a, Md b) { return {static_cast<__mmask8>(a.m | b.m)}; }
+NNF_INLINE Mf operator&(Mf a, Mf b) { return {static_cast<__mmask16>(a.m & b.m)}; }
+NNF_INLINE Md operator&(Md a, Md b) { return {static_cast<__mmask8>(a.m & b.m)}; }
 NNF_INLINE bool any(Mf m) { return m.m != 0; }
 NNF_INLINE bool any(Md m) { return m.m != 0; }
 template <int half>
@@ -117,6 +119,13 @@ NNF_INLINE Vd move_down(Vd a) {
   } else {
     return {_mm512_permute_pd(a.v, 0x01)};
   }
+}
+
+NNF_INLINE Vd widen_low(Vf a) { return {_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))}; }
+NNF_INLINE Vd widen_high(Vf a) { return {_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1))}; }
+NNF_INLINE Vf narrow(Vd low, Vd high) {
+  const __m512 first = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.v));
+  return {_mm512_insertf32x8(first, _mm512_cvtpd_ps(high.v), 1)};
 }
 
 NNF_INLINE Vf pow2(Vf n) {

@@ -109,6 +109,8 @@ NNF_INLINE Vf select(Mf m, Vf a, Vf b) { return {vbslq_f32(m.m, a.v, b.v)}; }
 NNF_INLINE Vd select(Md m, Vd a, Vd b) { return {vbslq_f64(m.m, a.v, b.v)}; }
 NNF_INLINE Mf operator|(Mf a, Mf b) { return {vorrq_u32(a.m, b.m)}; }
 NNF_INLINE Md operator|(Md a, Md b) { return {vorrq_u64(a.m, b.m)}; }
+NNF_INLINE Mf operator&(Mf a, Mf b) { return {vandq_u32(a.m, b.m)}; }
+NNF_INLINE Md operator&(Md a, Md b) { return {vandq_u64(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return vmaxvq_u32(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return vmaxvq_u32(vreinterpretq_u32_u64(m.m)) != 0; }
 template <int half>
@@ -123,6 +125,12 @@ NNF_INLINE Vf min(Vf a, Vf b) { return select(less(a, b), a, b); }
 NNF_INLINE Vd min(Vd a, Vd b) { return select(less(a, b), a, b); }
 NNF_INLINE Vf max(Vf a, Vf b) { return select(less(b, a), a, b); }
 NNF_INLINE Vd max(Vd a, Vd b) { return select(less(b, a), a, b); }
+
+NNF_INLINE Vd widen_low(Vf a) { return {vcvt_f64_f32(vget_low_f32(a.v))}; }
+NNF_INLINE Vd widen_high(Vf a) { return {vcvt_high_f64_f32(a.v)}; }
+NNF_INLINE Vf narrow(Vd low, Vd high) {
+  return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)};
+}
 
 NNF_INLINE Vf pow2(Vf n) {
   const int32x4_t biased = vaddq_s32(vcvtnq_s32_f32(n.v), vdupq_n_s32(127));

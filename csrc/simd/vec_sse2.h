@@ -116,6 +116,8 @@ NNF_INLINE Vd select(Md m, Vd a, Vd b) {
 }
 NNF_INLINE Mf operator|(Mf a, Mf b) { return {_mm_or_ps(a.m, b.m)}; }
 NNF_INLINE Md operator|(Md a, Md b) { return {_mm_or_pd(a.m, b.m)}; }
+NNF_INLINE Mf operator&(Mf a, Mf b) { return {_mm_and_ps(a.m, b.m)}; }
+NNF_INLINE Md operator&(Md a, Md b) { return {_mm_and_pd(a.m, b.m)}; }
 NNF_INLINE bool any(Mf m) { return _mm_movemask_ps(m.m) != 0; }
 NNF_INLINE bool any(Md m) { return _mm_movemask_pd(m.m) != 0; }
 template <int half>
@@ -125,6 +127,12 @@ NNF_INLINE Vf move_down(Vf a) {
 template <int half>
 NNF_INLINE Vd move_down(Vd a) {
   return {_mm_unpackhi_pd(a.v, a.v)};
+}
+
+NNF_INLINE Vd widen_low(Vf a) { return {_mm_cvtps_pd(a.v)}; }
+NNF_INLINE Vd widen_high(Vf a) { return {_mm_cvtps_pd(_mm_movehl_ps(a.v, a.v))}; }
+NNF_INLINE Vf narrow(Vd low, Vd high) {
+  return {_mm_movelh_ps(_mm_cvtpd_ps(low.v), _mm_cvtpd_ps(high.v))};
 }
 
 NNF_INLINE Vf pow2(Vf n) {

@@ -33,6 +33,7 @@ from kernel_table_conv import (
     paired_convolutions,
     winograd_convolutions,
 )
+from kernel_table_elementwise import ELEMENTWISE_ROWS
 from kernel_table_norm import NORM_ROWS
 from kernel_table_pool import POOL_ROWS
 from kernel_table_tensor import TENSOR_ROWS
@@ -46,7 +47,7 @@ from nnfast import _core, kernels, layers, optimizers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS}
+ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **ELEMENTWISE_ROWS}
 
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)

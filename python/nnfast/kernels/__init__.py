@@ -39,6 +39,14 @@ from nnfast.kernels._activation import (
 from nnfast.kernels._array import add, argmax, gather_rows, multiply, reduce_max, reduce_sum
 from nnfast.kernels._augment import augment
 from nnfast.kernels._conv import conv2d_algorithms, conv2d_backward, conv2d_forward
+from nnfast.kernels._elementwise import (
+    binary_backward,
+    binary_forward,
+    unary_backward,
+    unary_forward,
+    where_backward,
+    where_forward,
+)
 from nnfast.kernels._loss import loss_backward, loss_forward
 from nnfast.kernels._math import erf, exp, expm1, log, log1p, sigmoid, tanh
 from nnfast.kernels._matrix import matmul, matvec
@@ -82,6 +90,8 @@ __all__ = [
     "avg_pool2d_forward",
     "batch_norm_backward",
     "batch_norm_forward",
+    "binary_backward",
+    "binary_forward",
     "conv2d_algorithms",
     "conv2d_backward",
     "conv2d_forward",
@@ -123,8 +133,12 @@ __all__ = [
     "softmax_backward",
     "softmax_forward",
     "tanh",
+    "unary_backward",
+    "unary_forward",
     "upsample2d_backward",
     "upsample2d_forward",
+    "where_backward",
+    "where_forward",
     "zero_padding2d_backward",
     "zero_padding2d_forward",
 ]
