@@ -1,11 +1,11 @@
 // Tensor operations on arrays: the forward pass of one node, without a graph.
 #include <pybind11/stl.h>
 
+#include "base/aligned.h"
 #include "bind/arrays.h"
 #include "bind/bind.h"
 #include "bind/gil.h"
 #include "bind/spec.h"
-#include "base/aligned.h"
 #include "plan/kind.h"
 
 namespace nnfast::bind {

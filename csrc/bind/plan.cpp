@@ -412,8 +412,7 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
             "heads: expected outputs of the network, got number ", head.output);
     require(std::isfinite(head.weight), "heads: expected finite weights, got ", head.weight);
   }
-  plan::UserFunctions<T> user =
-      user_functions<T>(functions, graph.layout(), options.capacity);
+  plan::UserFunctions<T> user = user_functions<T>(functions, graph.layout(), options.capacity);
   for (const plan::HeadOptions& head : options.heads) {
     const std::string name = graph.layout().output_name(head.output);
     require((head.loss.op == "callback") == (user.losses.count(name) != 0),

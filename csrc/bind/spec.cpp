@@ -60,8 +60,8 @@ plan::NodeSpec node_of(const py::handle& object) {
   if (dict.contains("owner")) node.owner = string_of(dict["owner"], "owner");
   for (const auto& [key, value] : dict) {
     const std::string name = string_of(key, "attribute");
-    const bool is_field = name == "op" || name == "name" || name == "inputs" || name == "shared" ||
-                          name == "owner";
+    const bool is_field =
+        name == "op" || name == "name" || name == "inputs" || name == "shared" || name == "owner";
     if (is_field || value.is_none()) continue;
     node.attributes[name] = attribute_of(value, node.name + "." + name);
   }

@@ -45,7 +45,8 @@ struct OpKind {
   std::unique_ptr<Op<float>> (*make_float)(const NodeSpec& node);
   std::unique_ptr<Op<double>> (*make_double)(const NodeSpec& node);
   Trait traits;
-  Inference (*infer_tensors)(const NodeSpec& node, const std::vector<TensorShape>& inputs) = nullptr;
+  Inference (*infer_tensors)(const NodeSpec& node,
+                             const std::vector<TensorShape>& inputs) = nullptr;
 };
 
 // Names of all kinds.

@@ -58,10 +58,9 @@ template <class T>
 LossExpression<T> make_loss_expression(std::shared_ptr<Graph<T>> graph,
                                        const std::vector<size_t>& targets, index_t capacity) {
   auto evaluator = std::make_shared<Evaluator<T>>(std::move(graph), targets, capacity);
-  return [evaluator](const T* prediction, const T* const* all, index_t rows, T* value,
-                     T* d_prediction) {
-    evaluator->run(prediction, all, rows, value, d_prediction);
-  };
+  return
+      [evaluator](const T* prediction, const T* const* all, index_t rows, T* value,
+                  T* d_prediction) { evaluator->run(prediction, all, rows, value, d_prediction); };
 }
 
 template LossExpression<float> make_loss_expression(std::shared_ptr<Graph<float>>,

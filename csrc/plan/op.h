@@ -131,7 +131,7 @@ class Op {
   std::vector<T*> d_inputs;   // null where nothing upstream learns
   T* kept = nullptr;          // null where backward() is not wanted
   T *scratch = nullptr, *backward_scratch = nullptr;  // memory that only the current pass uses
-  uint32_t stream = 0;        // of random numbers: the node's place in the graph
+  uint32_t stream = 0;  // of random numbers: the node's place in the graph
 };
 
 }  // namespace nnfast::plan

@@ -41,8 +41,7 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
                                       static_cast<size_t>(options_.capacity));
   }
   if (options_.heads.empty()) return;
-  objective_.emplace(layout(), program_, options_, functions.losses,
-                     functions.expressions);
+  objective_.emplace(layout(), program_, options_, functions.losses, functions.expressions);
   sums_.resize(1 + objective_->totals_size());
   if (!options_.optimizer) return;
   optimizer_.emplace(*options_.optimizer, program_.parameters, graph_->flat.data(),

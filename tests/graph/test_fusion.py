@@ -175,8 +175,9 @@ def test_what_is_read_twice_keeps_its_op() -> None:
     net = at_random(nf.Network(inputs=source, outputs=outputs, seed=0))
     check_prediction(net, 3)
     check_training(net, 3)
-    total = source + layers.Conv2D(3, 1)(source)
-    net = at_random(nf.Network(inputs=source, outputs=layers.ReLU()(total) + total, seed=0))
+    total = layers.Add()([source, layers.Conv2D(3, 1)(source)])
+    outputs = layers.Add()([layers.ReLU()(total), total])
+    net = at_random(nf.Network(inputs=source, outputs=outputs, seed=0))
     assert ops(net, training=True) == ["input", "conv", "add", "activation", "add"]
     check_training(net, 3)
 

@@ -126,7 +126,7 @@ PARTS = [
     ("core",),
     ("activations", "initializers", "schedules", "data"),
     ("layers", "losses", "optimizers"),
-    ("metrics",),
+    ("metrics", "ops"),
     ("graph",),
     ("network",),
     ("io", "inspect"),

@@ -69,7 +69,7 @@ class BroadcastReader {
     step_[rank_++] = step;
   }
 
-  int rank_ = 0;  // axes from the innermost
+  int rank_ = 0;                             // axes from the innermost
   index_t size_[kMaxAxes], step_[kMaxAxes];  // steps are 0 along axes that are broadcast
 };
 

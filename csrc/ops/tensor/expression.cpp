@@ -218,7 +218,8 @@ class Expression<T>::Block {
   T* target(const Instruction& of, size_t i) {
     const size_t value = static_cast<size_t>(of.operands[i]);
     if (!wanted_[value] || !nnfast::has_gradient(of, i)) return nullptr;
-    return written_[value] ? memory_ + static_cast<index_t>(2 * values_) * kBlock : gradient_[value];
+    return written_[value] ? memory_ + static_cast<index_t>(2 * values_) * kBlock
+                           : gradient_[value];
   }
   void finish(const Instruction& of, size_t i, const T* target, index_t n) {
     const size_t value = static_cast<size_t>(of.operands[i]);

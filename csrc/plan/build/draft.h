@@ -67,7 +67,7 @@ struct Draft {
   ById<BufferId, Buffer> buffers;
   ById<TensorId, BufferId> value_buffer, gradient_buffer;  // none: a parameter's value
   ById<OpId, BufferId> scratch;                            // of the forward pass
-  std::vector<BufferId> d_predictions;  // by output
+  std::vector<BufferId> d_predictions;                     // by output
   std::vector<PendingStep<T>> steps;
 
   Tensor<T>& tensor(TensorId id) const { return *program.tensors[static_cast<size_t>(id)]; }

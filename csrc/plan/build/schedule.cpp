@@ -94,7 +94,8 @@ class BackwardSchedule {
   }
 
   bool wants_gradient(OpId op, size_t input) const {
-    return draft_.values[draft_.links[op].inputs[input]].learns && draft_.op(op).has_gradient(input);
+    return draft_.values[draft_.links[op].inputs[input]].learns &&
+           draft_.op(op).has_gradient(input);
   }
 
   // With `keep`, gradients have separate buffers, except those of views.
@@ -114,8 +115,7 @@ class BackwardSchedule {
       step.kept = draft_.new_buffer(draft_.tensor(links.outputs[0]), number_of(id));
       draft_.extend(step.kept, time);
     }
-    step.scratch =
-        draft_.new_scratch(op, op.backward_scratch_size(draft_.options.capacity), time);
+    step.scratch = draft_.new_scratch(op, op.backward_scratch_size(draft_.options.capacity), time);
     for (size_t j = 0; j < links.inputs.size(); ++j) {
       const TensorId input = links.inputs[j];
       if (op.backward_reads_inputs()) draft_.extend(draft_.buffer_of(input), time);

@@ -34,9 +34,8 @@ GraphLayout::GraphLayout(std::vector<NodeSpec> specs, const std::vector<std::str
             "network: expected the output to be one of its nodes, got '", output, "'");
     require(std::find(outputs_.begin(), outputs_.end(), found) == outputs_.end(),
             "network: expected outputs that differ, got '", output, "' twice");
-    require(nodes_[found.node].batched, "network: expected outputs with the batch axis, got '", output,
-            "' of shape ",
-            shape_text({nodes_[found.node].shape_of(found.index), false}),
+    require(nodes_[found.node].batched, "network: expected outputs with the batch axis, got '",
+            output, "' of shape ", shape_text({nodes_[found.node].shape_of(found.index), false}),
             ", a sum over the batch or a value that does not depend on inputs");
     outputs_.push_back(found);
   }
@@ -111,8 +110,7 @@ void GraphLayout::fill(const Share& share) {
           ": expected a parameter of the network to share, got '", share.from, "'");
   const GraphParameter& found = parameters_[source];
   require(found.shape == share.wanted.shape && found.trains == share.wanted.trains, where,
-          ": expected a ", share.wanted.name, " of shape ",
-          shape_text({share.wanted.shape, false}),
+          ": expected a ", share.wanted.name, " of shape ", shape_text({share.wanted.shape, false}),
           " to share, got ", found.name, " of shape ", shape_text({found.shape, false}));
   nodes_[share.node].parameters[share.slot] = source;
 }
@@ -122,8 +120,8 @@ void GraphLayout::require_memory(size_t element_size) const {
   for (const GraphParameter& parameter : parameters_) {
     const auto end = static_cast<size_t>(parameter.offset + parameter.size);
     require(end <= memory / element_size, parameter.name, ": expected parameters of at most the ",
-            memory >> 30, " GiB of this machine's memory, got ", shape_text({parameter.shape, false}),
-            " and those before it; use smaller layers");
+            memory >> 30, " GiB of this machine's memory, got ",
+            shape_text({parameter.shape, false}), " and those before it; use smaller layers");
   }
 }
 

@@ -38,8 +38,7 @@ int64_t NodeSpec::integer_or(const std::string& key, int64_t otherwise) const {
 const std::string& NodeSpec::string(const std::string& key) const {
   return attribute<std::string>(*this, key, "a string");
 }
-const std::string& NodeSpec::string_or(const std::string& key,
-                                       const std::string& otherwise) const {
+const std::string& NodeSpec::string_or(const std::string& key, const std::string& otherwise) const {
   return has(key) ? string(key) : otherwise;
 }
 const std::vector<int64_t>& NodeSpec::integers(const std::string& key) const {

@@ -54,8 +54,8 @@ ElementwiseNode parse_elementwise(const NodeSpec& node, size_t inputs) {
     require(constant >= 0 && constant < operands, node.name, ": expected constant_at from 0 to ",
             operands - 1, ", got ", constant);
   }
-  require(inputs > 0 && inputs + parsed.constants.size() == static_cast<size_t>(operands), node.name,
-          ": expected ", operands, operands == 1 ? " operand of " : " operands of ",
+  require(inputs > 0 && inputs + parsed.constants.size() == static_cast<size_t>(operands),
+          node.name, ": expected ", operands, operands == 1 ? " operand of " : " operands of ",
           node.string("function"), ", got ", inputs + parsed.constants.size());
   int next = 0;
   for (int i = 0; i < operands; ++i)

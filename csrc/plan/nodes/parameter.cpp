@@ -37,8 +37,7 @@ class ParameterOp final : public Op<T> {
   double flops_per_row() const override { return 0; }
 };
 
-const Registered<OpKind> registered(tensor_kind<ParameterOp>("parameter",
-                                                             "shape parameter trains",
+const Registered<OpKind> registered(tensor_kind<ParameterOp>("parameter", "shape parameter trains",
                                                              infer));
 
 }  // namespace

@@ -23,8 +23,7 @@ class Head {
  public:
   // label: how errors call its targets.
   Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
-       index_t capacity, std::string label, LossCallback<T> callback,
-       LossExpression<T> expression);
+       index_t capacity, std::string label, LossCallback<T> callback, LossExpression<T> expression);
 
   // How many targets load() takes.
   size_t target_count() const { return expression_ ? parts_.size() : 1; }
@@ -63,7 +62,7 @@ class Head {
   AlignedBuffer<int32_t> labels_;
   AlignedBuffer<T> targets_, values_, weights_;
   AlignedBuffer<T> shares_, position_weights_;  // of positions, where there is a mask
-  struct Part {  // of the targets of an expression
+  struct Part {                                 // of the targets of an expression
     index_t size;
     AlignedBuffer<T> values;
   };

@@ -106,7 +106,7 @@ class Tensor:
     def __float__(self) -> float:
         raise TypeError(f"{self!r} has no value yet; Network.predict computes it")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __array__(self, *args: Any, **options: Any) -> Any:
         raise TypeError(f"{self!r} is symbolic and has no values for NumPy; use the functions of nf.ops")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -122,8 +122,8 @@ class Architecture:
         for tensor in calls:
             if isinstance(tensor, Input) and not any(tensor is argument for argument in arguments):
                 raise ValueError(
-                    f"expected a function of its arguments, got one that depends on {tensor!r} too; pass it as a target, "
-                    "or use net.add_loss"
+                    f"expected a function of its arguments, got one that depends on {tensor!r} too; pass it as a "
+                    "target, or use net.add_loss"
                 )
         entries = [arguments[0], *(a for a in arguments[1:] if any(tensor is a for tensor in calls))]
         assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in calls)])

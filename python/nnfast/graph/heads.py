@@ -184,7 +184,7 @@ class Heads:
 
     def evaluate_in_python(self, targets: Sequence[Any], predictions: Sequence[Array]) -> dict[str, float]:
         """The metrics that run in Python, by name; targets by head, predictions by output."""
-        given = [y if isinstance(y, Mapping | tuple) else np.asarray(y) for y in targets]
+        given: list[Any] = [y if isinstance(y, Mapping | tuple) else np.asarray(y) for y in targets]
         return {
             self._log_name(head, metric.name): metric.evaluate(y, predictions[head.output])
             for head, y in zip(self.all, given, strict=True)
@@ -196,9 +196,7 @@ class Heads:
     @property
     def are_bound(self) -> bool:
         """Whether all losses are known to the core; before it has seen targets, a function of them is not."""
-        return all(
-            head.output in self._expressions for head in self.all if isinstance(head.loss, losses.FunctionLoss)
-        )
+        return all(head.output in self._expressions for head in self.all if isinstance(head.loss, losses.FunctionLoss))
 
     def specs(self) -> list[Spec]:
         """Descriptions for the core."""

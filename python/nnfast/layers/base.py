@@ -231,9 +231,10 @@ class Layer(Configured):
             return False
         return self._trainable if isinstance(self._trainable, bool) else parameter in self._trainable
 
-    def default_name(self) -> str:
+    @classmethod
+    def default_name(cls) -> str:
         """The class name in snake case: LeakyReLU becomes "leaky_relu"."""
-        words = type(self).__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
+        words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", words).lower()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -314,7 +315,8 @@ class Layer(Configured):
         A user-defined layer with several outputs returns a list of them.
         """
         outputs: Any = self._outputs(inputs)
-        return outputs[0] if len(outputs) == 1 else outputs  # type: ignore[no-any-return]
+        result: Tensor = outputs[0] if len(outputs) == 1 else outputs
+        return result
 
     def _outputs(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
         tensors = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
@@ -392,8 +394,8 @@ class Layer(Configured):
         if not isinstance(name, str) or not name.isidentifier() or name in weights:
             raise ValueError(f"{self.place}: expected a new identifier as name of a weight, got {short_repr(name)}")
         sizes = shape_of(self.place, f"the shape of {name}", shape) if shape != () else ()
-        weights[name] = Weight(sizes, initializer, trainable, name=name)
-        return weights[name]._outputs(())[0]
+        made = weights[name] = Weight(sizes, initializer, trainable, name=name)
+        return made._outputs(())[0]
 
     def add_loss(self, loss: Tensor) -> None:
         """Add a term to the loss that is minimized in training, in `call`.
@@ -433,7 +435,12 @@ class Layer(Configured):
         return self._composition
 
     def trace(self, shapes: Sequence[Shape]) -> Trace:
-        """The graph of a user-defined layer for inputs of the given shapes."""
+        """The graph of a user-defined layer for inputs of the given shapes.
+
+        Parameters
+        ----------
+        shapes : sequence of tuple of int
+        """
         composition = self.composition
         key = tuple(shapes)
         if key not in composition.traces:

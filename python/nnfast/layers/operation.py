@@ -52,7 +52,7 @@ class Operation(Layer):
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {**self.attributes, "op": self.kind}
 
-    def default_name(self) -> str:
+    def default_name(self) -> str:  # type: ignore[override]
         return str(self.attributes.get("function", self.kind))
 
 

@@ -18,10 +18,12 @@ array([2.    , 1.3679])
 
 from nnfast.core.hints import OPS
 from nnfast.core.options import module_names
-from nnfast.ops import elementwise
+from nnfast.ops import activation, elementwise, logic
+from nnfast.ops.activation import *
 from nnfast.ops.elementwise import *
+from nnfast.ops.logic import *
 
-__all__ = list(elementwise.__all__)
+__all__ = [*activation.__all__, *elementwise.__all__, *logic.__all__]
 
 # NumPy's and Python's names.
 abs = absolute

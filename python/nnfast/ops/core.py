@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,17 @@ from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 from nnfast.layers.operation import Operation, constant
 
-__all__ = ["apply", "apply_several", "domain_of", "is_symbolic", "require_real"]
+__all__ = [
+    "apply",
+    "apply_several",
+    "constant_of",
+    "domain_of",
+    "elementwise",
+    "is_symbolic",
+    "real_function",
+    "require_real",
+    "same_domain",
+]
 
 _DOMAINS = {"b": "boolean", "i": "integer", "u": "integer", "f": "real"}
 
@@ -35,9 +46,7 @@ def domain_of(value: Any) -> str:
 def require_real(function: str, *values: Any) -> None:
     """Raise a TypeError if all values are integers or booleans."""
     if all(domain_of(value) != "real" for value in values):
-        raise TypeError(
-            f"{function}: expected real numbers, got integers; convert them with nf.ops.cast(x, \"float32\")"
-        )
+        raise TypeError(f'{function}: expected real numbers, got integers; convert them with nf.ops.cast(x, "float32")')
 
 
 def apply(kind: str, inputs: Sequence[Any], domain: str = "real", seed: int = 0, **attributes: Any) -> Any:
@@ -76,8 +85,9 @@ def _evaluate(
 ) -> list[Any]:
     arrays = [np.asarray(value) for value in inputs]
     singles = [array.dtype.itemsize <= 4 for array in arrays if array.dtype.kind == "f" and array.ndim]
-    numbers = [array.dtype.itemsize <= 4 for array in arrays if array.dtype.kind == "f"]
-    dtype = "float32" if (singles or numbers) and all(singles or numbers) else "float64"
+    scalars = [array.dtype.itemsize <= 4 for array in arrays if array.dtype.kind == "f" and not array.ndim]
+    deciding = singles or scalars  # single numbers follow arrays
+    dtype = "float32" if deciding and all(deciding) else "float64"
     node = {"name": attributes.get("function", kind), **attributes, "op": kind}
     results = _core.evaluate(node, [np.asarray(array, dtype, "C") for array in arrays], dtype, seed)
     return [_of_domain(result, domain, arrays) for result, domain in zip(results, domains, strict=True)]
@@ -90,3 +100,31 @@ def _of_domain(result: Array, domain: str, arrays: Sequence[Array]) -> Any:
         kinds = [array.dtype for array in arrays if array.dtype.kind in "iu"]
         result = result.astype(np.result_type(*kinds) if kinds else np.int64)
     return result[()]
+
+
+def constant_of(value: Any) -> float | None:
+    """The value of a single number, which becomes part of the operation; None for others."""
+    if isinstance(value, numbers.Real | np.bool_) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return float(value)
+    return None
+
+
+def elementwise(function: str, operands: list[Any], domain: str, **attributes: Any) -> Any:
+    """The result of an element-wise function of operands that broadcast."""
+    if is_symbolic(*operands):
+        values = [None if isinstance(operand, Tensor) else constant_of(operand) for operand in operands]
+        place = next((i for i, value in enumerate(values) if value is not None), None)
+        if place is not None:
+            attributes |= {"constant": values[place], "constant_at": place}
+            operands = operands[:place] + operands[place + 1 :]
+    return apply("elementwise", operands, domain, function=function, **attributes)
+
+
+def same_domain(*operands: Any) -> str:
+    """Integer if all operands are integers or booleans, else real."""
+    return "real" if any(domain_of(value) == "real" for value in operands) else "integer"
+
+
+def real_function(function: str, x: Any, **attributes: Any) -> Any:
+    """The result of a function of one operand that gives real numbers."""
+    return elementwise(function, [x], "real", **attributes)
