@@ -21,6 +21,16 @@ def reduce_max(x: Array, axis: int | None = None) -> Array:
     return np.asarray(x, np.float64).max(axis=axis)
 
 
+def reduce_min(x: Array, axis: int | None = None) -> Array:
+    """Return the smallest element along one axis (or of all)."""
+    return np.asarray(x, np.float64).min(axis=axis)
+
+
+def reduce_prod(x: Array, axis: int | None = None) -> Array:
+    """Return the product along one axis (or of all)."""
+    return np.asarray(x, np.float64).prod(axis=axis)
+
+
 def argmax(x: Array) -> NDArray[np.intp]:
     """Return the index of the first largest element over the last axis."""
     return np.asarray(x, np.float64).argmax(axis=-1)

@@ -36,6 +36,7 @@ from kernel_table_conv import (
 from kernel_table_elementwise import ELEMENTWISE_ROWS
 from kernel_table_norm import NORM_ROWS
 from kernel_table_pool import POOL_ROWS
+from kernel_table_reduce import REDUCE_ROWS
 from kernel_table_tensor import TENSOR_ROWS
 from reference.dropout import dropout
 from reference.gather import gather_rows
@@ -47,7 +48,7 @@ from nnfast import _core, kernels, layers, optimizers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **ELEMENTWISE_ROWS}
+ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **REDUCE_ROWS, **ELEMENTWISE_ROWS}
 
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)
@@ -344,20 +345,6 @@ def _add_scaled(bench: Workbench) -> Iterator[Check]:
     g, p = bench.normal(2, max(bench.size, 1)), bench.normal(2, max(bench.size, 1))
     tolerance = 2 * bench.eps * (np.abs(g) + 2 * np.abs(p))
     yield Check("g + l2 p", _processed(bench, g, p, l2=0.25), g + 0.25 * p.astype(np.float64), tolerance)
-
-
-@row("fold_rows")
-def _fold_rows(bench: Workbench) -> Iterator[Check]:
-    x = bench.normal(3, max(bench.size, 1))
-    yield Check("rows", kernels.reduce_max(x, 1), ref_reductions.reduce_max(x, 1))
-    yield Check("all", kernels.reduce_max(x), ref_reductions.reduce_max(x))
-
-
-@row("fold_columns")
-def _fold_columns(bench: Workbench) -> Iterator[Check]:
-    for shape in ((3, max(bench.size, 1)), (max(bench.size, 1), 3)):
-        x = bench.normal(*shape)
-        yield Check(f"{shape}", kernels.reduce_max(x, 0), ref_reductions.reduce_max(x, 0))
 
 
 @row("argmax_rows")

@@ -11,7 +11,7 @@ namespace nnfast {
 namespace {
 
 constexpr double kCost = 0.1;           // of reading an element
-constexpr index_t kRowTile = 4096;      // elements of a row reduced at once
+constexpr index_t kRowTile = 1024;      // elements of a row reduced at once
 constexpr index_t kColumnTile = 256;    // rows whose columns are reduced at once
 constexpr index_t kWide = 64;           // fewer columns are taken several rows at a time
 constexpr index_t kColumnStrip = 1024;  // columns whose results stay in the first cache
@@ -107,8 +107,8 @@ void divide(T* y, index_t n, index_t by) {
 
 }  // namespace
 
-Reduce::Reduce(Reduction function, const Dims& x, AxisSet axes)
-    : function_(function), axes_(x, axes) {
+Reduce::Reduce(Reduction function, const Dims& x, AxisSet axes, index_t ddof)
+    : function_(function), axes_(x, axes), ddof_(ddof) {
   for (int i = 0; i < axes_.count; ++i)
     (axes_.axis[i].chosen ? count_ : results_) *= axes_.axis[i].size;
 }
@@ -137,7 +137,7 @@ void Reduce::forward(T* y, const T* x, T* scratch) const {
       scratch += pass.outer * pass.results() * pass.inner;
     });
   }
-  if (function_ == Reduction::mean) divide(y, results_, count_);
+  if (function_ == Reduction::mean) divide(y, results_, std::max<index_t>(count_ - ddof_, 0));
 }
 
 namespace {
@@ -214,7 +214,7 @@ void Reduce::backward(T* dx, T* dy, const T* x, const T* y) const {
   if (count_ == 0 || results_ == 0) return;
   switch (function_) {
     case Reduction::mean:
-      divide(dy, results_, count_);
+      divide(dy, results_, std::max<index_t>(count_ - ddof_, 0));
       return repeat_along(dx, dy, axes_);
     case Reduction::sum:
       return repeat_along(dx, dy, axes_);

@@ -13,7 +13,8 @@ namespace nnfast {
 // same.
 class Reduce {
  public:
-  Reduce(Reduction function, const Dims& x, AxisSet axes);
+  // A mean divides by ddof ("delta degrees of freedom") less than the count.
+  Reduce(Reduction function, const Dims& x, AxisSet axes, index_t ddof = 0);
 
   // Elements of T that forward() needs besides y.
   index_t scratch_size() const;
@@ -32,7 +33,7 @@ class Reduce {
  private:
   Reduction function_;
   MergedAxes axes_;
-  index_t count_ = 1, results_ = 1;
+  index_t count_ = 1, results_ = 1, ddof_;
 };
 
 }  // namespace nnfast

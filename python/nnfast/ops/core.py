@@ -85,8 +85,12 @@ def _evaluate(
 ) -> list[Any]:
     arrays = [np.asarray(value) for value in inputs]
     singles = [array.dtype.itemsize <= 4 for array in arrays if array.dtype.kind == "f" and array.ndim]
-    scalars = [array.dtype.itemsize <= 4 for array in arrays if array.dtype.kind == "f" and not array.ndim]
-    deciding = singles or scalars  # single numbers follow arrays
+    scalars = [
+        array.dtype.itemsize <= 4
+        for value, array in zip(inputs, arrays, strict=True)
+        if array.dtype.kind == "f" and not array.ndim and type(value) is not float
+    ]
+    deciding = singles or scalars  # single numbers follow arrays, and Python's follow NumPy's
     dtype = "float32" if deciding and all(deciding) else "float64"
     node = {"name": attributes.get("function", kind), **attributes, "op": kind}
     results = _core.evaluate(node, [np.asarray(array, dtype, "C") for array in arrays], dtype, seed)
