@@ -103,6 +103,12 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "add": (kernels.add, (X, X)),
     "multiply": (kernels.multiply, (X, X)),
     "exp": (kernels.exp, (X,)),
+    "unary_forward": (lambda x: kernels.unary_forward("cos", x), (X,)),
+    "unary_backward": (lambda *a: kernels.unary_backward("sin", *a), (X, X, X)),
+    "binary_forward": (lambda *a: kernels.binary_forward("power", *a), (X, X)),
+    "binary_backward": (lambda *a: np.vstack(kernels.binary_backward("divide", *a)), (X, X, X, X)),
+    "where_forward": (kernels.where_forward, (X, X, X)),
+    "where_backward": (lambda *a: np.vstack(kernels.where_backward(*a)), (X, X)),
     "max_pool2d_forward": (lambda x: kernels.max_pool2d_forward(x, 2), (IMAGE,)),
     "max_pool2d_backward": (
         lambda dy, winners: kernels.max_pool2d_backward(dy, winners, IMAGE[1:3], 3, 1, 1),

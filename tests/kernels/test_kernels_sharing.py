@@ -37,6 +37,10 @@ CALLS = {
     "activation_backward": _rows(
         lambda dy, x, y, out: kernels.activation_backward("gelu", dy, x, y, out=out), "dy x y", "dy x y"
     ),
+    "unary_forward": _rows(lambda x, out: kernels.unary_forward("sin", x, out), "x", "x"),
+    "unary_backward": _rows(lambda dy, x, y, out: kernels.unary_backward("sin", dy, x, y, out), "dy x y", "dy"),
+    "binary_forward": _rows(lambda a, b, out: kernels.binary_forward("power", a, b, out), "a b", "a b"),
+    "where_forward": _rows(kernels.where_forward, "condition a b", "condition a b"),
     "softmax_forward": _rows(kernels.softmax_forward, "x", "x"),
     "softmax_backward": _rows(kernels.softmax_backward, "dy y", "dy y"),
     "log_softmax_forward": _rows(kernels.log_softmax_forward, "x", "x"),

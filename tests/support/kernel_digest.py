@@ -48,6 +48,12 @@ def _large_arrays(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, A
         yield f"large {name}, gradient", kernels.activation_backward(name, dy, x, y)
     for function in (kernels.exp, kernels.erf, kernels.expm1):
         yield f"large {function.__name__}", function(x)
+    for name in _core.unary_names():
+        yield f"large {name}", kernels.unary_forward(name, x)
+    for name in _core.binary_names():
+        yield f"large {name}", kernels.binary_forward(name, x, dy)
+        yield f"large {name}, gradients", np.stack(kernels.binary_backward(name, dy, x, dy, x))
+    yield "large where", kernels.where_forward(np.round(x), x, dy)
     yield "large add", kernels.add(x, dy)
     yield "large multiply", kernels.multiply(x, dy)
     yield "large dropout", kernels.dropout_forward(x, 0.5, 3, 4, 5)
