@@ -59,12 +59,12 @@ double cost(const Gemm<T>& p) {
 
 template <class T>
 bool is_tiled(const Gemm<T>& p) {
-  return p.tiled && p.k > kTiledDepth;
+  return p.tiled && (p.k > kTiledDepth || p.accumulate);
 }
 
 template <class T>
 GemmStart start_of(const Gemm<T>& p) {
-  if (p.accumulate) return GemmStart::output;
+  if (p.accumulate) return is_tiled(p) ? GemmStart::added : GemmStart::output;
   return p.bias ? GemmStart::bias : GemmStart::zero;
 }
 

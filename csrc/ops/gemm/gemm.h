@@ -15,9 +15,9 @@ struct Gemm {
   index_t b_k, b_n;
   T* c;
   index_t c_row;
-  const T* bias = nullptr;     // (N): the chains start from it
-  bool accumulate = false;     // the chains start from C; not with a bias
-  ColumnScale<T> scaled = {};  // applied to the result
+  const T* bias = nullptr;  // (N): the chains start from it
+  bool accumulate = false;  // the chains start from C or, tiled, are added to it; not with a bias
+  ColumnScale<T> scaled = {};                               // applied to the result
   ActivationParams activation = {Activation::identity, 0};  // then element-wise
   bool check = false;  // whether to check that C is moderate before the activation: ops/reduce.h
   bool tiled = false;  // k is rows or pixels of a batch: see below
