@@ -1,5 +1,7 @@
 #include "plan/kind.h"
 
+#include "ops/tensor/dims.h"
+
 namespace nnfast::plan {
 
 std::vector<std::string> op_names() { return Registered<OpKind>::names(); }
@@ -13,7 +15,13 @@ const OpKind& find_op_kind(const NodeSpec& node) {
 namespace {
 
 Inference infer(const OpKind& kind, const NodeSpec& node, const std::vector<TensorShape>& inputs) {
-  if (kind.infer_tensors) return kind.infer_tensors(node, inputs);
+  if (kind.infer_tensors) {
+    for (const TensorShape& input : inputs) {
+      require(input.shape.size() + input.batched <= kMaxAxes, node.name, ": expected at most ",
+              kMaxAxes, " axes, got ", shape_text(input));
+    }
+    return kind.infer_tensors(node, inputs);
+  }
   std::vector<Shape> rows;
   for (const TensorShape& input : inputs) {
     require(input.batched, node.name, ": expected an input with the batch axis, got one of shape ",

@@ -3,13 +3,13 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
-#include "plan/nodes/node.h"
+#include "plan/nodes/tensor.h"
 
 namespace nnfast::plan {
 namespace {
 
 // Attribute "axis" (optional, the last): counted without the batch.
-size_t axis_of(const NodeSpec& node, const Shape& shape) {
+size_t row_axis_of(const NodeSpec& node, const Shape& shape) {
   const int64_t rank = static_cast<int64_t>(shape.size());
   const int64_t axis = node.integer_or("axis", -1);
   require(axis >= -rank && axis < rank, node.name, ": expected an axis of ", -rank, " to ",
@@ -17,22 +17,26 @@ size_t axis_of(const NodeSpec& node, const Shape& shape) {
   return static_cast<size_t>(axis < 0 ? axis + rank : axis);
 }
 
-Inference infer_concatenate(const NodeSpec& node, const std::vector<Shape>& inputs) {
+Inference infer_concatenate(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
   require(inputs.size() >= 2, node.name, ": expected two inputs or more, got ", inputs.size());
-  Shape shape = inputs[0];
-  const size_t axis = axis_of(node, shape);
+  Shape shape = inputs[0].shape;
+  const size_t axis = row_axis_of(node, shape);
   for (size_t i = 1; i < inputs.size(); ++i) {
-    Shape other = inputs[i];
+    Shape other = inputs[i].shape;
+    require(inputs[i].batched == inputs[0].batched, node.name,
+            ": expected inputs that all have the batch axis or all lack it, got ",
+            shape_text(inputs[0]), " and ", shape_text(inputs[i]),
+            "; nf.ops.broadcast_to(x, (None, ...)) gives a tensor the batch axis");
     const bool same_rank = other.size() == shape.size();
     const int64_t extent = same_rank ? other[axis] : 0;
     if (same_rank) other[axis] = shape[axis];
     require(same_rank && other == shape, node.name,
-            ": expected inputs that agree but for one axis, got ", batch_shape_text(inputs[0]),
-            " and ", batch_shape_text(inputs[i]));
+            ": expected inputs that agree but for one axis, got ", shape_text(inputs[0]), " and ",
+            shape_text(inputs[i]));
     shape[axis] += extent;
     element_count(shape, node.name);  // so that the sum of many stays in range
   }
-  return {shape, {}};
+  return {shape, {}, {}, inputs[0].batched};
 }
 
 // Where parts end that begin at 0: by "sections", so many of one size, or "indices", where the parts after the first
@@ -58,13 +62,14 @@ std::vector<int64_t> ends_of_parts(const NodeSpec& node, int64_t extent) {
   return ends;
 }
 
-Inference infer_split(const NodeSpec& node, const std::vector<Shape>& inputs) {
+Inference infer_split(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
   require_inputs(node, inputs, 1);
-  const size_t axis = axis_of(node, inputs[0]);
+  const size_t axis = row_axis_of(node, inputs[0].shape);
   Inference result;
+  result.batched = inputs[0].batched;
   int64_t begin = 0;
-  for (const int64_t end : ends_of_parts(node, inputs[0][axis])) {
-    Shape shape = inputs[0];
+  for (const int64_t end : ends_of_parts(node, inputs[0].shape[axis])) {
+    Shape shape = inputs[0].shape;
     shape[axis] = end - begin;
     if (begin == 0) {
       result.shape = std::move(shape);
@@ -77,14 +82,15 @@ Inference infer_split(const NodeSpec& node, const std::vector<Shape>& inputs) {
 }
 
 // body(part, offset in it, offset in the whole, elements) for every contiguous stretch of `parts`, which stand side by
-// side in a tensor of shape `whole`.
+// side in a tensor.
 template <class T, class Body>
-void for_each_stretch(const Run& run, const Shape& whole, size_t axis,
+void for_each_stretch(const Run& run, const Tensor<T>& tensor, size_t axis,
                       const std::vector<Tensor<T>*>& parts, const Body& body) {
-  index_t outer = run.rows, inner = 1;
-  for (size_t i = 0; i < axis; ++i) outer *= static_cast<index_t>(whole[i]);
+  const Shape& whole = tensor.shape;
+  index_t inner = 1;
   for (size_t i = axis + 1; i < whole.size(); ++i) inner *= static_cast<index_t>(whole[i]);
   const index_t stride = inner * static_cast<index_t>(whole[axis]);
+  const index_t outer = tensor.elements(run.rows) / stride;
   const double cost = 0.1 * static_cast<double>(outer * stride);
   parallel_ranges(outer, 1, cost, [&](index_t begin, index_t end) {
     index_t at = 0;
@@ -122,8 +128,8 @@ class ConcatenateOp final : public Op<T> {
  private:
   template <class Body>
   void for_each_part(const Run& run, const Body& body) const {
-    const Shape& whole = this->output->shape;
-    for_each_stretch(run, whole, axis_of(node_, whole), this->inputs, body);
+    const Tensor<T>& whole = *this->output;
+    for_each_stretch(run, whole, row_axis_of(node_, whole.shape), this->inputs, body);
   }
 
   NodeSpec node_;
@@ -157,16 +163,16 @@ class SplitOp final : public Op<T> {
  private:
   template <class Body>
   void for_each_part(const Run& run, const Body& body) const {
-    const Shape& whole = this->inputs[0]->shape;
-    for_each_stretch(run, whole, axis_of(node_, whole), this->outputs, body);
+    const Tensor<T>& whole = *this->inputs[0];
+    for_each_stretch(run, whole, row_axis_of(node_, whole.shape), this->outputs, body);
   }
 
   NodeSpec node_;
 };
 
-const Registered<OpKind> concatenate(op_kind<ConcatenateOp>("concatenate", "axis",
-                                                            infer_concatenate));
-const Registered<OpKind> split(op_kind<SplitOp>("split", "sections indices axis", infer_split));
+const Registered<OpKind> concatenate(tensor_kind<ConcatenateOp>("concatenate", "axis",
+                                                                infer_concatenate));
+const Registered<OpKind> split(tensor_kind<SplitOp>("split", "sections indices axis", infer_split));
 
 }  // namespace
 }  // namespace nnfast::plan

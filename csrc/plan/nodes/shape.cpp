@@ -33,10 +33,15 @@ Inference infer_flatten(const NodeSpec& node, const std::vector<Shape>& inputs) 
   return {{element_count(inputs[0], node.name)}, {}};
 }
 
-Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) {
+// Attribute: "shape" of a row, or of a tensor without the batch; -1 for one size that follows from the others.
+Inference infer_reshape(const NodeSpec& node, const std::vector<TensorShape>& inputs) {
   require_inputs(node, inputs, 1);
+  const bool batched = inputs[0].batched;
   Shape shape = node.integers("shape");
-  const int64_t size = element_count(inputs[0], node.name);
+  const auto given = shape_text({shape, batched});
+  require(shape.size() + batched <= kMaxAxes, node.name, ": expected at most ", kMaxAxes,
+          " axes, got ", given);
+  const int64_t size = element_count(inputs[0].shape, node.name);
   int64_t known = 1;
   int64_t* open = nullptr;
   for (int64_t& extent : shape) {
@@ -45,16 +50,15 @@ Inference infer_reshape(const NodeSpec& node, const std::vector<Shape>& inputs) 
       open = &extent;
     } else {
       require(extent > 0 && known <= size / extent + 1, node.name, ": expected a shape of ", size,
-              " elements in all, got ", batch_shape_text(shape));
+              " elements in all, got ", given);
       known *= extent;
     }
   }
-  if (open && known > 0 && size % known == 0) *open = size / known;
-  require(!shape.empty() && (open ? size % known == 0 : known == size), node.name,
-          ": expected a shape of ", size, " elements in all, as the input ",
-          batch_shape_text(inputs[0]), " has, got ", batch_shape_text(shape),
+  if (open && size % known == 0) *open = size / known;
+  require(open ? size % known == 0 : known == size, node.name, ": expected a shape of ", size,
+          " elements in all, as the input ", shape_text(inputs[0]), " has, got ", given,
           open ? "" : "; -1 for one of the sizes works it out");
-  return {shape, {}};
+  return {shape, {}, {}, batched};
 }
 
 // Input, flatten and reshape: the output shares the input's memory.
@@ -165,7 +169,7 @@ const Registered<OpKind> integer_input(op_kind<ViewOp>("integer_input", "shape",
 const Registered<OpKind> rescaling(op_kind<RescalingOp>("rescaling", "scale offset",
                                                         infer_rescaling, Trait::rescales));
 const Registered<OpKind> flatten(op_kind<ViewOp>("flatten", "", infer_flatten));
-const Registered<OpKind> reshape(op_kind<ViewOp>("reshape", "shape", infer_reshape));
+const Registered<OpKind> reshape(tensor_kind<ViewOp>("reshape", "shape", infer_reshape));
 
 }  // namespace
 

@@ -53,7 +53,8 @@ class Input(Layer, Tensor):
 
     def __init__(self, shape: int | Sequence[int], *, dtype: Any = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
-        Tensor.__init__(self, self, (), shape_of("Input", "shape", shape))
+        domain = "real" if dtype is None else "integer"
+        Tensor.__init__(self, self, (), shape_of("Input", "shape", shape), domain=domain)
         self.dtype = None if dtype is None else _integer_dtype(dtype)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:

@@ -18,21 +18,25 @@ array([2.    , 1.3679])
 
 from nnfast.core.hints import OPS
 from nnfast.core.options import module_names
-from nnfast.ops import activation, elementwise, linear_algebra, logic, random, reduction
+from nnfast.ops import activation, elementwise, indexing, linear_algebra, logic, random, reduction, shapes
 from nnfast.ops.activation import *
 from nnfast.ops.elementwise import *
+from nnfast.ops.indexing import *
 from nnfast.ops.linear_algebra import *
 from nnfast.ops.logic import *
 from nnfast.ops.random import *
 from nnfast.ops.reduction import *
+from nnfast.ops.shapes import *
 
 __all__ = [
     *activation.__all__,
     *elementwise.__all__,
+    *indexing.__all__,
     *linear_algebra.__all__,
     *logic.__all__,
     *random.__all__,
     *reduction.__all__,
+    *shapes.__all__,
 ]
 
 # NumPy's and Python's names.
