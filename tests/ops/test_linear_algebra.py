@@ -226,3 +226,116 @@ def test_tensors_that_do_not_fit() -> None:
         nf.ops.core.apply("matmul", [x, x], transpose_b=1)
     with pytest.raises(ValueError, match=r"got \(2, 3\) and \(N, 3\)"):
         np.ones((2, 3)) @ x
+
+
+# Formulas, shapes of the operands, and which of them have a batch in networks.
+EINSUM: list[tuple[str, list[tuple[int, ...]], str]] = [
+    ("ij->ji", [(3, 4)], ""),
+    ("nij->nji", [(2, 3, 4)], "a"),
+    ("nij->ni", [(2, 3, 4)], "a"),
+    ("nij->", [(2, 3, 4)], "a"),
+    ("ba", [(3, 4)], ""),
+    ("i,i->", [(4,), (4,)], ""),
+    ("i,j->ij", [(3,), (4,)], ""),
+    ("ij,jk", [(3, 4), (4, 5)], ""),
+    ("ij,kj->ik", [(3, 4), (5, 4)], ""),
+    ("ij,ij->i", [(3, 4), (3, 4)], ""),
+    ("bi,ij->bj", [(3, 4), (4, 5)], "a"),
+    ("ij,bi->bj", [(4, 5), (3, 4)], "b"),
+    ("bti,ij->btj", [(2, 3, 4), (4, 5)], "a"),
+    ("btd,dhe->bthe", [(2, 3, 4), (4, 2, 5)], "a"),
+    ("btd,dhe->bhte", [(2, 3, 4), (4, 2, 5)], "a"),
+    ("bthe,hed->btd", [(2, 3, 2, 5), (2, 5, 4)], "a"),
+    ("bqhd,bkhd->bhqk", [(2, 3, 2, 4), (2, 5, 2, 4)], "ab"),
+    ("bhqk,bkhd->bqhd", [(2, 2, 3, 5), (2, 5, 2, 4)], "ab"),
+    ("bhi,hij->bhj", [(3, 2, 4), (2, 4, 5)], "a"),
+    ("hij,bhi->bhj", [(2, 4, 5), (3, 2, 4)], "b"),
+    ("bi,bi->b", [(3, 4), (3, 4)], "ab"),
+    ("bi,bj->bij", [(3, 4), (3, 5)], "ab"),
+    ("bi,bj->ij", [(3, 4), (3, 5)], "ab"),
+    ("bti,bj->tij", [(3, 2, 4), (3, 5)], "ab"),
+    ("bti,btj->ij", [(3, 2, 4), (3, 2, 5)], "ab"),
+    ("bi,ij,bj->b", [(3, 4), (4, 5), (3, 5)], "ac"),
+    ("ij,jk,kl->il", [(3, 4), (4, 5), (5, 2)], ""),
+    ("bi,bi,bi->i", [(3, 4), (3, 4), (3, 4)], "abc"),
+    ("b...i,ij->b...j", [(2, 3, 2, 4), (4, 5)], "a"),
+    ("...ij,...jk->...ik", [(2, 3, 4), (2, 1, 4, 5)], "b"),
+    ("...i->...", [(2, 3, 4)], "a"),
+    ("ij,jk->", [(3, 4), (4, 5)], ""),
+    ("ij,kl->ik", [(3, 4), (5, 2)], ""),
+    ("ij,jk->ik", [(3, 1), (4, 5)], ""),
+    ("bij,bjk->bik", [(2, 3, 4), (2, 1, 5)], "ab"),
+]
+
+
+@pytest.mark.parametrize(("formula", "shapes", "batched"), EINSUM)
+def test_einsum(formula: str, shapes: list[tuple[int, ...]], batched: str, rng: np.random.Generator) -> None:
+    operands = [rng.uniform(-1, 1, shape) for shape in shapes]
+    check(lambda *x: ops.einsum(formula, *x), lambda *x: np.einsum(formula, *x), operands, batched, rng)
+
+
+@pytest.mark.parametrize(
+    ("formula", "shapes", "match"),
+    [
+        ("ii->i", [(3, 3)], "different labels in each term, got 'ii'"),
+        ("ij,jk->ik", [(3, 4), (5, 2)], r"same size wherever 'j' stands .* got shapes \(3, 4\) and \(5, 2\)"),
+        ("ij->ik", [(3, 4)], "expected 'k' of the result"),
+        ("ij->i", [(3, 4, 5)], "an operand of 2 axes for 'ij' in .* got 3"),
+        ("...ij->ij", [(3, 4, 5)], "in the result of"),
+        ("ij,jk->ik", [(3, 4)], "expected 2 operands for .* got 1"),
+        ("i1->i", [(3, 4)], "expected letters, commas"),
+    ],
+)
+def test_formulas_that_do_not_fit(formula: str, shapes: list[tuple[int, ...]], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        ops.einsum(formula, *(np.ones(shape) for shape in shapes))
+
+
+def test_the_batch_stays_first() -> None:
+    x = layers.Input((4,))
+    with pytest.raises(ValueError, match=r"einsum: expected the batch axis of \(N, 4\) to be the first of the result"):
+        ops.einsum("bi->ib", x)
+    with pytest.raises(ValueError, match="and only there"):
+        ops.einsum("bi,ci->bc", x, x)
+    with pytest.raises(TypeError, match="a formula such as"):
+        ops.einsum(x, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "batched"),
+    [
+        ((4,), (4,), ""),
+        ((2, 3, 4), (4, 5), "a"),
+        ((2, 4), (3, 4, 5), "a"),
+        ((2, 3, 4), (5, 4, 2), "a"),
+        ((3, 4), (), "a"),
+    ],
+)
+def test_dot(a: tuple[int, ...], b: tuple[int, ...], batched: str, rng: np.random.Generator) -> None:
+    check(ops.dot, np.dot, [rng.uniform(-1, 1, a), rng.uniform(-1, 1, b)], batched, rng)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "axes", "batched"),
+    [
+        ((2, 3, 4), (3, 4, 5), 2, "a"),
+        ((2, 3, 4), (4, 5), 1, "a"),
+        ((2, 3), (4, 5), 0, "a"),
+        ((2, 3, 4), (4, 5, 3), ([1, 2], [2, 0]), "a"),
+        ((2, 3, 4), (5, 3), (1, -1), "a"),
+        ((3, 4), (3, 5), ([0], [0]), "ab"),
+    ],
+)
+def test_tensordot(a: tuple[int, ...], b: tuple[int, ...], axes: Any, batched: str, rng: np.random.Generator) -> None:
+    operands = [rng.uniform(-1, 1, a), rng.uniform(-1, 1, b)]
+    check(lambda x, y: ops.tensordot(x, y, axes), lambda x, y: np.tensordot(x, y, axes), operands, batched, rng)
+
+
+def test_axes_of_tensordot_that_do_not_fit() -> None:
+    x = np.ones((3, 4))
+    with pytest.raises(ValueError, match="expected axes from 0 to 2, got 3"):
+        ops.tensordot(x, x, 3)
+    with pytest.raises(ValueError, match=r"axis 0 of \(3, 4\) and axis 1 of \(3, 4\)"):
+        ops.tensordot(x, x, (0, 1))
+    with pytest.raises(ValueError, match="as many axes of x1 as of x2"):
+        ops.tensordot(x, x, ([0, 1], [0]))
