@@ -232,6 +232,30 @@ class Elementwise(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reduction(Task):
+    """The sum, mean or maximum of 4096 rows of 1024 numbers over an axis, or of all of them."""
+
+    function: str
+    axis: int | None
+
+    kind = "reduction"
+    unit = "GB/s"
+    shape = (4096, 1024)
+
+    @property
+    def name(self) -> str:
+        return f"{self.function}, {'all' if self.axis is None else f'axis {self.axis}'}"
+
+    @property
+    def amount(self) -> float:
+        return 4.0 * self.shape[0] * self.shape[1]
+
+    def x(self) -> Array:
+        """Numbers in [0, 1): sums without cancellation."""
+        return aligned(np.random.default_rng(7).random(self.shape, dtype=np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scaling(Task):
     """Another task on one thread and on all."""
 

@@ -60,6 +60,7 @@ _ELEMENTWISE = {
     "PyTorch": "torch_:elementwise",
     "JAX": "jax_:elementwise",
 }
+_REDUCTIONS = {"nnfast": "nnfast_:reduction", "NumPy": "numpy_:reduction", "PyTorch": "torch_:reduction"}
 _CONVOLUTIONS = {
     "nnfast": "nnfast_images:convolve",
     "PyTorch": "torch_images:convolve",
@@ -106,6 +107,7 @@ ADAPTERS: dict[str, dict[str, str]] = {
     "step": _STEPS,
     "prediction": _PREDICTIONS,
     "elementwise": _ELEMENTWISE,
+    "reduction": _REDUCTIONS,
     "scaling": {"nnfast": "nnfast_:on_all_threads", "nnfast on one thread": "nnfast_:on_one_thread"},
     "reproducible product": _PRODUCTS | _ALTERNATIVES,
     "convolution": _CONVOLUTIONS,

@@ -9,8 +9,8 @@ import numpy as np
 import nnfast as nf
 from bench import machine, peers, workloads
 from bench.peers import Contender
-from bench.workloads import ADAM, Elementwise, Prediction, Product, Scaling, Step, Workload
-from nnfast import kernels, layers
+from bench.workloads import ADAM, Elementwise, Prediction, Product, Reduction, Scaling, Step, Workload
+from nnfast import kernels, layers, ops
 
 
 def contender(call: Callable[[], object], result: Callable[[], peers.Results]) -> Contender:
@@ -104,6 +104,15 @@ def elementwise(task: Elementwise) -> Contender:
             return kernels.activation_forward(name, x, out=out)
 
     return contender(call, lambda: {"output": np.array(call())})
+
+
+def reduction(task: Reduction) -> Contender:
+    x, function = task.x(), getattr(ops, task.function)
+
+    def call() -> object:
+        return function(x, task.axis)
+
+    return contender(call, lambda: {"output": np.asarray(call())})
 
 
 def _adam(task: Elementwise) -> Contender:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bench import peers, workloads
 from bench.peers import Contender
-from bench.workloads import ADAM, Array, Elementwise, Prediction, Product, Step, Workload, aligned
+from bench.workloads import ADAM, Array, Elementwise, Prediction, Product, Reduction, Step, Workload, aligned
 
 
 def product(task: Product) -> Contender:
@@ -135,3 +135,12 @@ def elementwise(task: Elementwise) -> Contender | None:
         return _activate(task.function, out)
 
     return Contender(call, lambda: {"output": call().copy()})
+
+
+def reduction(task: Reduction) -> Contender:
+    x, function = task.x(), getattr(np, task.function)
+
+    def call() -> object:
+        return function(x, task.axis)
+
+    return Contender(call, lambda: {"output": np.asarray(call())})

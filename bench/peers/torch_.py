@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from bench import machine, peers
 from bench.peers import Contender
-from bench.workloads import ADAM, Elementwise, Prediction, Product, Step, Workload
+from bench.workloads import ADAM, Elementwise, Prediction, Product, Reduction, Step, Workload
 
 torch.set_num_threads(machine.threads())
 torch.set_num_interop_threads(1)
@@ -131,3 +131,15 @@ def _adam_update(task: Elementwise) -> Contender:
         return 1.0
 
     return Contender(call, lambda: peers.step_results(call, lambda: [np.asarray(p.detach())]))
+
+
+def reduction(task: Reduction) -> Contender:
+    x = torch.from_numpy(task.x())
+    function = getattr(torch, "amax" if task.function == "max" else task.function)
+    axes = (0, 1) if task.axis is None else task.axis
+
+    def call() -> torch.Tensor:
+        result: torch.Tensor = function(x, axes)
+        return result
+
+    return Contender(call, lambda: {"output": call().numpy()})

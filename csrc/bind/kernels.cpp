@@ -275,7 +275,12 @@ template <class T>
 void reduce_rows(Reduction kind, T* out, const T* x, RowShape s) {
   parallel_ranges(s.rows, 1, 0.1 * static_cast<double>(s.rows * s.n),
                   [&](index_t begin, index_t end) {
-                    kernels<T>().fold_rows(out + begin, x + begin * s.n, end - begin, s.n, kind);
+                    const T* from = x + begin * s.n;
+                    if (kind == Reduction::sum) {
+                      kernels<T>().sum_rows(out + begin, from, end - begin, s.n);
+                    } else {
+                      kernels<T>().fold_rows(out + begin, from, end - begin, s.n, kind);
+                    }
                   });
 }
 

@@ -50,41 +50,54 @@ NNF_INLINE Vec<T> nan_min(Vec<T> smallest, Vec<T> v) {
   return select(is_nan(smallest), smallest, min(smallest, v));
 }
 
-// f of n numbers, like LaneSum: lane j of 16 (float) or 8 (double) takes numbers j, j + 16, ... So
-// the sign of a zero is the same for every vector width, too.
-template <class T, class F>
-NNF_INLINE T fold_row(const T* x, index_t n, T identity, const F& f) {
+// out (ROWS) = f of the numbers of each row of x (ROWS, n), like LaneSum: lane j of 16 (float) or 8
+// (double) takes numbers j, j + 16, ... So the sign of a zero is the same for every vector width, too.
+template <class T, int ROWS, class F>
+NNF_INLINE void fold_some_rows(T* out, const T* x, index_t n, T identity, const F& f) {
   constexpr int lanes = Vec<T>::lanes, all = VirtualLanes<T>::value, parts = all / lanes;
-  Vec<T> part[parts];
-  for (int p = 0; p < parts; ++p) part[p] = broadcast<T>(identity);
+  Vec<T> part[ROWS][parts];
+  for (int r = 0; r < ROWS; ++r) {
+    for (int p = 0; p < parts; ++p) part[r][p] = broadcast<T>(identity);
+  }
   index_t i = 0;
   for (; i + all <= n; i += all) {
-    for (int p = 0; p < parts; ++p) part[p] = f(part[p], load(x + i + p * lanes));
+    for (int r = 0; r < ROWS; ++r) {
+      for (int p = 0; p < parts; ++p) part[r][p] = f(part[r][p], load(x + r * n + i + p * lanes));
+    }
   }
   for (int p = 0; p < parts && i < n; ++p, i += lanes) {
     const int count = n - i < lanes ? static_cast<int>(n - i) : lanes;
-    const Vec<T> v = load_n(x + i, count);
-    part[p] = f(part[p], select(first_lanes<T>(count), v, broadcast<T>(identity)));
+    for (int r = 0; r < ROWS; ++r) {
+      const Vec<T> v = load_n(x + r * n + i, count);
+      part[r][p] = f(part[r][p], select(first_lanes<T>(count), v, broadcast<T>(identity)));
+    }
   }
-  for (int half = parts / 2; half > 0; half /= 2) {
-    for (int p = 0; p < half; ++p) part[p] = f(part[p], part[p + half]);
+  for (int r = 0; r < ROWS; ++r) {
+    for (int half = parts / 2; half > 0; half /= 2) {
+      for (int p = 0; p < half; ++p) part[r][p] = f(part[r][p], part[r][p + half]);
+    }
+    out[r] = fold_lanes(part[r][0], f);
   }
-  return fold_lanes(part[0], f);
 }
 
 // out (rows) = the sum, maximum, minimum or product over j of x (rows, n); of no numbers 0, -inf,
-// inf or 1. NaN if any number is.
+// inf or 1. NaN if any number is. Sums are one chain per lane. Several rows at a time are several
+// streams from memory, and chains that do not wait for each other.
 template <class T>
 void fold_rows(T* out, const T* x, index_t rows, index_t n, Reduction by) {
   using V = Vec<T>;
+  constexpr int together = VirtualLanes<T>::value / V::lanes > 2 ? 2 : 4;  // fit into the registers
   const T infinity = MathConstants<T>::infinity;
   const auto fold = [=](T identity, auto f) {
-    for (index_t r = 0; r < rows; ++r) out[r] = fold_row(x + r * n, n, identity, f);
+    index_t r = 0;
+    for (; r + together <= rows; r += together)
+      fold_some_rows<T, together>(out + r, x + r * n, n, identity, f);
+    for (; r < rows; ++r) fold_some_rows<T, 1>(out + r, x + r * n, n, identity, f);
   };
   switch (by) {
     case Reduction::sum:
     case Reduction::mean:
-      return sum_rows(out, x, rows, n);
+      return fold(T(0), [](V a, V b) NNF_INLINE_LAMBDA { return a + b; });
     case Reduction::max:
       return fold(-infinity, [](V a, V b) NNF_INLINE_LAMBDA { return nan_max(a, b); });
     case Reduction::min:
@@ -154,7 +167,7 @@ void accumulate_columns(T* out, const T* x, index_t row, index_t rows, index_t n
 
 // out (n) = f of the rows of x (ROWS, n), or f of `out` and that unless they are the first.
 template <class T, int ROWS, class F>
-NNF_INLINE void fold_some_rows(T* out, const T* x, index_t row, index_t n, bool first, const F& f) {
+NNF_INLINE void stack_rows(T* out, const T* x, index_t row, index_t n, bool first, const F& f) {
   for_each_vector<T>(n, [=](index_t j, int count) {
     Vec<T> v = load_n(x + j, count);
     NNF_UNROLL for (int r = 1; r < ROWS; ++r) v = f(v, load_n(x + r * row + j, count));
@@ -171,9 +184,9 @@ void fold_columns(T* out, const T* x, index_t row, index_t rows, index_t n, Redu
   using V = Vec<T>;
   const auto fold = [=](auto f) {
     index_t r = 0;
-    for (; r + 8 <= rows; r += 8) fold_some_rows<T, 8>(out, x + r * row, row, n, r == 0, f);
-    for (; r + 2 <= rows; r += 2) fold_some_rows<T, 2>(out, x + r * row, row, n, r == 0, f);
-    if (r < rows) fold_some_rows<T, 1>(out, x + r * row, row, n, r == 0, f);
+    for (; r + 8 <= rows; r += 8) stack_rows<T, 8>(out, x + r * row, row, n, r == 0, f);
+    for (; r + 2 <= rows; r += 2) stack_rows<T, 2>(out, x + r * row, row, n, r == 0, f);
+    if (r < rows) stack_rows<T, 1>(out, x + r * row, row, n, r == 0, f);
   };
   switch (by) {
     case Reduction::sum:

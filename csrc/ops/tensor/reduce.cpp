@@ -24,10 +24,12 @@ struct Pass {
 
   Pass(index_t outer_size, index_t n_size, index_t inner_size)
       : outer(outer_size), n(n_size), inner(inner_size) {
+    if (inner == 1 && n >= 8 * kColumnStrip) together = kColumnStrip;
     if (inner > 1 && inner < kWide && n > 2 * kWide) together = kWide / inner;
-    const index_t tile = inner == 1 ? kRowTile : kColumnTile * together;
+    const index_t tile = is_of_rows() ? kRowTile : kColumnTile * together;
     tiles = std::max<index_t>((n + tile - 1) / tile, 1);
   }
+  bool is_of_rows() const { return inner == 1 && together == 1; }
   index_t results() const { return tiles * together; }
   index_t first(index_t tile) const { return n * tile / tiles; }
 };
@@ -73,7 +75,7 @@ void reduce_columns(T* y, const T* x, const Pass& pass, Reduction by) {
 
 template <class T>
 void run_pass(T* y, const T* x, const Pass& pass, Reduction by) {
-  if (pass.inner == 1) {
+  if (pass.is_of_rows()) {
     reduce_rows(y, x, pass, by);
   } else {
     reduce_columns(y, x, pass, by);
