@@ -336,7 +336,7 @@ class PyPlanOf final : public PyPlan {
   Dataset<T> dataset_of(const py::object& x, const py::object& y, const py::object& weight) const {
     Dataset<T> data;
     data.x = checked_rows<T>(plan_.layout(), x, &data.size);
-    data.y = OneOrMore<plan::Targets<T>>(heads_.size());
+    data.y = OneOrMore<plan::Targets<T>>(std::max(heads_.size(), size_t(1)));
     for (size_t i = 0; i < heads_.size(); ++i)
       data.y[i] =
           heads_[i].targets(part_of(y, i, "y"), part_of(weight, i, "sample_weight"), data.size);
@@ -355,6 +355,7 @@ class PyPlanOf final : public PyPlan {
                Fitting<T>* batch) const {
     Dataset<T>& data = batch->data;
     if (!fitting_rows(plan_.layout(), x, &data.size, &data.x, &batch->x)) return false;
+    if (heads_.empty()) return y.is_none() && weight.is_none();
     if (heads_.size() == 1)
       return heads_[0].fitting(y, weight, data.size, &data.y[0], &batch->y[0]);
     const auto is_list_of_all = [this](const py::object& object) {
@@ -426,13 +427,15 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
 }
 
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::sequence& heads,
-                                  bool by_hand, const py::object& optimizer,
+                                  const std::vector<std::string>& penalties, bool by_hand,
+                                  const py::object& optimizer,
                                   const py::object& gradients, index_t shards, index_t micro_batch,
                                   const py::object& augmentation, const py::object& trainable,
                                   const py::dict& functions, uint64_t seed, bool fuse, bool keep) {
   PlanOptions options;
   options.capacity = capacity;
   for (const auto& head : heads) options.heads.push_back(head_of(head));
+  options.penalties = penalties;
   options.by_hand = by_hand;
   if (!optimizer.is_none()) options.optimizer = node_of(optimizer);
   if (!gradients.is_none()) options.gradients = node_of(gradients);
@@ -455,7 +458,8 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
 void add_plan(py::module_& module) {
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
-           py::arg("heads") = py::tuple(), py::arg("by_hand") = false,
+           py::arg("heads") = py::tuple(), py::arg("penalties") = std::vector<std::string>(),
+           py::arg("by_hand") = false,
            py::arg("optimizer") = py::none(), py::arg("gradients") = py::none(),
            py::arg("shards") = 1, py::arg("micro_batch") = 0, py::arg("augmentation") = py::none(),
            py::arg("trainable") = py::none(), py::arg("functions") = py::dict(),

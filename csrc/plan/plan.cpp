@@ -40,7 +40,7 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
     row_bytes_ = static_cast<index_t>(program_.arena.size() * sizeof(T) /
                                       static_cast<size_t>(options_.capacity));
   }
-  if (options_.heads.empty()) return;
+  if (!options_.has_objective()) return;
   objective_.emplace(layout(), program_, options_, functions.losses, functions.expressions);
   sums_.resize(1 + objective_->totals_size());
   if (!options_.optimizer) return;

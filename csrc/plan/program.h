@@ -25,6 +25,7 @@ struct HeadOptions {
 struct PlanOptions {
   index_t capacity = 1;
   std::vector<HeadOptions> heads;  // one for each output with a loss, in the order of outputs
+  std::vector<std::string> penalties;  // nodes whose means are added to the loss; no other reads them
   bool by_hand = false;  // gradients follow from those that the caller gives at the outputs
   std::optional<NodeSpec> optimizer;
   std::optional<NodeSpec> gradients;                  // what GradientPipeline does
@@ -35,7 +36,8 @@ struct PlanOptions {
   bool fuse = true;
   bool keep = false;
 
-  bool differentiates() const { return by_hand || !heads.empty(); }
+  bool has_objective() const { return !heads.empty() || !penalties.empty(); }
+  bool differentiates() const { return by_hand || has_objective(); }
   const HeadOptions* head_of(size_t output) const {
     for (const HeadOptions& head : heads) {
       if (head.output == output) return &head;
@@ -86,6 +88,13 @@ struct ProgramOutput {
   bool has_own_memory = true;  // not the memory of an input or of another output
 };
 
+// A term of the loss.
+template <class T>
+struct ProgramPenalty {
+  Tensor<T>* tensor;
+  T* gradient;  // null: nothing that learns
+};
+
 template <class T>
 struct Program {
   std::vector<std::unique_ptr<Tensor<T>>> tensors;
@@ -100,6 +109,7 @@ struct Program {
 
   std::vector<ProgramInput<T>> inputs;
   std::vector<ProgramOutput<T>> outputs;
+  std::vector<ProgramPenalty<T>> penalties;
   double cost = 0;  // floating-point operations of a forward pass per row
 
   AlignedBuffer<T> arena;

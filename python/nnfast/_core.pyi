@@ -69,6 +69,7 @@ class Plan:
         capacity: int,
         *,
         heads: Sequence[Node] = (),
+        penalties: Sequence[str] = (),
         by_hand: bool = False,
         optimizer: Node | None = None,
         gradients: Node | None = None,

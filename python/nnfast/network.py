@@ -22,7 +22,7 @@ from nnfast.graph.ends import number_of_rows
 from nnfast.graph.extraction import extracted
 from nnfast.graph.heads import Heads
 from nnfast.graph.nesting import called_on, copies_for_use
-from nnfast.graph.parameters import Parameters
+from nnfast.graph.parameters import Parameters, Trainables
 from nnfast.graph.pullback import Pullback
 from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
@@ -34,7 +34,7 @@ __all__ = ["Network"]
 
 
 @with_hints(NETWORK)
-class Network:
+class Network(Trainables):
     """A neural network: layers and their parameters.
 
     Parameters
@@ -92,6 +92,11 @@ class Network:
     ('float64', ['dense.bias'])
     """
 
+    _ends: tuple[Any, Any] | None
+    """The tensors of which the network was made."""
+    _losses: tuple[Tensor, ...]
+    """Those of `add_loss`."""
+
     @named_arguments
     def __init__(
         self,
@@ -111,6 +116,7 @@ class Network:
         with free_after_an_error(layers):
             made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)
             self._build(made, seed, dtype_name(dtype), name)
+            self._ends = None if layers is not None else (inputs, outputs)
             self.architecture.initialize(self.parameters, self.seed)
 
     @classmethod
@@ -122,8 +128,12 @@ class Network:
 
     def _build(self, architecture: Architecture, seed: int, dtype: str, name: str) -> None:
         share_processors()
-        nodes, shapes, parameters = architecture.infer()
+        expansion = architecture.expand()
+        shapes = expansion.shapes
         self.architecture = architecture
+        self._ends = None
+        self._losses = ()
+        self._penalties = expansion.losses
         self._input_shapes = [shapes[name] for name in architecture.inputs.names]
         self._output_shapes = [shapes[name] for name in architecture.outputs.names]
         masks = architecture.masks(shapes)
@@ -133,15 +143,15 @@ class Network:
         self.seed = seed
         self.dtype = dtype
         self.name = name
-        self._graph = _core.Graph(nodes, architecture.outputs.names, dtype)
+        self._graph = _core.Graph(expansion.nodes, architecture.outputs.names, dtype)
         self._parameters = Parameters(self._graph)
-        owners = {parameter: architecture.layer_of(parameter) for parameter in parameters}
+        owners = {parameter: architecture.layer_of(parameter) for parameter in expansion.parameters}
         self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
         self._statistics = frozenset(self._graph.statistics())
         self.version = 0
         self._copies: dict[str, Layer] | None = None  # for networks that use this one as a layer
         self.training_calls = 0
-        self._predictor = _core.Predictor(self._graph, {"layers": architecture.callbacks()}, seed)
+        self._predictor = _core.Predictor(self._graph, {"layers": expansion.callbacks}, seed)
         self._predict_if_fits = self._predictor.predict_if_fits
         if not architecture.outputs.single:
             self._predict_if_fits = self._predict_several_if_fits
@@ -177,21 +187,6 @@ class Network:
         """Total size of trained and frozen parameters and moving averages."""
         return sum(view.size for view in self.parameters.values())
 
-    @property
-    def trainable(self) -> list[str]:
-        """Full names of the parameters that an optimizer changes."""
-        return [name for name in self.parameters if name not in self._frozen | self._statistics]
-
-    @property
-    def frozen(self) -> list[str]:
-        """Full names of the parameters, including moving averages, that training does not change."""
-        return [name for name in self.parameters if name in self._frozen]
-
-    @property
-    def statistics(self) -> list[str]:
-        """Full names of the moving averages of batch normalization, which optimizers do not change."""
-        return [name for name in self.parameters if name in self._statistics]
-
     def get_layer(self, name: str) -> Layer:
         """The layer of the given name.
 
@@ -206,54 +201,6 @@ class Network:
             f"<Network {self.name!r}: {len(self.layers)} layers, {self.num_parameters} parameters, "
             f"input {self.input_shape}, output {self.output_shape}, {self.dtype}>"
         )
-
-    # ---- parameters --------------------------------------------------------
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all parameters, in the order of `parameters`."""
-        with self.parameters.reading("get_weights"):
-            return [view.copy() for view in self.parameters.values()]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Set all parameters, in the order of `parameters`; after an error, none is changed.
-
-        Parameters
-        ----------
-        weights : sequence of array_like
-            One array of finite numbers per parameter, with its shape.
-        """
-        given = list(weights)
-        if len(given) != len(self.parameters):
-            raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(given)}")
-        self.parameters.write("set_weights", dict(zip(self.parameters, given, strict=True)))
-
-    def freeze(self, *names: str) -> None:
-        """Exclude parameters from training; trainers take this into account from the next step on.
-
-        If the moving averages of a `layers.BatchNormalization` are frozen, training uses them too.
-
-        Parameters
-        ----------
-        *names : str
-            Full names such as "dense.bias", or names of layers for all their parameters; by default all.
-
-        Examples
-        --------
-        >>> import nnfast as nf
-        >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], seed=0)
-        >>> net.freeze("dense.bias")
-        >>> net.trainable
-        ['dense.kernel']
-        """
-        named = self.parameters.matching(names)
-        self.version += 1  # first: an interruption in between then costs a new plan, but is not missed
-        self._frozen |= named
-
-    def unfreeze(self, *names: str) -> None:
-        """Include parameters in training again; names as for `freeze`."""
-        named = self.parameters.matching(names)
-        self.version += 1
-        self._frozen -= named
 
     # ---- prediction --------------------------------------------------------
 
@@ -418,7 +365,8 @@ class Network:
     def heads(self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = ()) -> Heads:
         """The outputs with the losses and metrics given for them. For nnfast's own modules."""
         ends = self.architecture.outputs
-        return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics)
+        penalized = bool(self._penalties)
+        return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics, penalized)
 
     def plan(
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
@@ -431,11 +379,51 @@ class Network:
             self._graph,
             capacity,
             heads=() if heads is None else heads.specs(),
+            penalties=[] if heads is None else self._penalties,
             trainable=[name for name in self.parameters if name not in self._frozen],
             functions=functions,
             seed=self.seed,
             **options,
         )
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Add a term to the loss that is minimized in training; the mean of the tensor over rows and elements.
+
+        Parameters
+        ----------
+        loss : Tensor
+            Computed from tensors of the network. Without the batch axis, the mean over its elements is added.
+
+        Raises
+        ------
+        RuntimeError
+            If the network was not made with ``inputs=`` and ``outputs=``.
+
+        Notes
+        -----
+        Call it before a `Trainer` is made; layers and constants that only the term uses become part of the network.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> x = nf.layers.Input((2,))
+        >>> code = nf.layers.Dense(2, kernel_initializer="ones")(x)
+        >>> net = nf.Network(inputs=x, outputs=code)
+        >>> net.add_loss(0.1 * nf.ops.square(code))
+        >>> nf.Trainer(net, loss="mse").evaluate([[1.0, 1.0]], [[2.0, 2.0]])["loss"]
+        0.4
+        """
+        if self._ends is None:
+            raise RuntimeError("add_loss: expected a network made of tensors; make it with Network(inputs=, outputs=)")
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"add_loss: expected a symbolic tensor, got {loss!r}")
+        ends, losses, version = self._ends, (*self._losses, loss), self.version
+        values = {name: view.copy() for name, view in self.parameters.items()}
+        self._build(Architecture.from_tensors(*ends, losses), self.seed, self.dtype, self.name)
+        self._ends, self._losses, self.version = ends, losses, version + 1
+        self.architecture.initialize(self.parameters, self.seed)
+        for name, value in values.items():
+            self.parameters[name][...] = value
 
     def summary(self) -> str:
         """The layers with their output shapes and numbers of parameters, as text.

@@ -63,6 +63,7 @@ struct Draft {
   std::vector<TensorId> inputs;                // by the graph's inputs
   std::vector<TensorId> outputs, predictions;  // by its outputs
   std::vector<TensorId> masks;                 // likewise; of those whose loss has a mask
+  std::vector<TensorId> penalties;
 
   ById<BufferId, Buffer> buffers;
   ById<TensorId, BufferId> value_buffer, gradient_buffer;  // none: a parameter's value

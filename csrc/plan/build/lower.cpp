@@ -50,6 +50,8 @@ class Lowering {
     for (const HeadOptions& head : options_.heads) {
       if (!head.mask.empty()) draft_.masks[head.output] = tensor_of({mask_of(head), 0});
     }
+    for (const std::string& name : options_.penalties)
+      draft_.penalties.push_back(tensor_of({penalty_named(name), 0}));
   }
 
  private:
@@ -91,6 +93,7 @@ class Lowering {
     for (const HeadOptions& head : options_.heads) {
       if (!head.mask.empty()) needed_[mask_of(head)] = true;
     }
+    for (const std::string& name : options_.penalties) needed_[penalty_named(name)] = true;
     for (int i = static_cast<int>(nodes.size()) - 1; i >= 0; --i) {
       const NodeId node = static_cast<NodeId>(i);
       if (!needed_[node]) continue;
@@ -100,6 +103,12 @@ class Lowering {
       }
     }
     fusions_.emplace(layout_, options_, needed_);
+  }
+
+  NodeId penalty_named(const std::string& name) const {
+    const NodeId node = layout_.node_named(name);
+    require(node != NodeId::none, "penalties: expected names of nodes, got '", name, "'");
+    return node;
   }
 
   NodeId mask_of(const HeadOptions& head) const {

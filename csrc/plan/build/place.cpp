@@ -37,6 +37,11 @@ class Placing {
     }
     for (size_t i = 0; i < program_.inputs.size(); ++i) point_input(i);
     for (size_t i = 0; i < program_.outputs.size(); ++i) point_output(i);
+    for (const TensorId penalty : draft_.penalties) {
+      const bool learns = draft_.options.differentiates() && draft_.values[penalty].learns;
+      program_.penalties.push_back(
+          {&draft_.tensor(penalty), learns ? address(draft_.gradient_buffer[penalty]) : nullptr});
+    }
     for (const PendingStep<T>& step : draft_.steps) point_step(step);
   }
 

@@ -27,6 +27,7 @@ void schedule_values(Draft<T>& draft) {
       draft.extend(draft.buffer_of(input), number_of(op));
   }
   const int end = static_cast<int>(draft.links.size());
+  for (const TensorId penalty : draft.penalties) draft.extend(draft.buffer_of(penalty), end);
   for (size_t i = 0; i < draft.outputs.size(); ++i) {
     draft.extend(draft.buffer_of(draft.outputs[i]), end);
     draft.extend(draft.buffer_of(draft.predictions[i]), end);
@@ -51,12 +52,21 @@ class BackwardSchedule {
       reached_[prediction] = true;
       ++readers_[prediction];  // the loss
     }
+    for (const TensorId penalty : draft_.penalties) {
+      if (!draft_.values[penalty].learns) continue;
+      reached_[penalty] = true;
+      ++readers_[penalty];
+    }
     const std::vector<OpId> path = find_path();
     for (size_t i = 0; i < draft_.predictions.size(); ++i) {
       const TensorId prediction = draft_.predictions[i];
       if (!draft_.starts_backward(i) || !draft_.values[prediction].learns) continue;
       const BufferId gradient = draft_.new_buffer(draft_.tensor(prediction), loss_time);
       draft_.gradient_buffer[prediction] = draft_.d_predictions[i] = gradient;
+    }
+    for (const TensorId penalty : draft_.penalties) {
+      if (draft_.values[penalty].learns)
+        draft_.gradient_buffer[penalty] = draft_.new_buffer(draft_.tensor(penalty), loss_time);
     }
     int time = loss_time;
     for (const OpId op : path) schedule_op(op, ++time);

@@ -1,11 +1,16 @@
 #include "plan/train/objective.h"
 
+#include <algorithm>
+
+#include "ops/reduce.h"
+
 namespace nnfast::plan {
 
 template <class T>
 Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
                         const PlanOptions& options, const LossCallbacks<T>& callbacks,
-                        const LossExpressions<T>& expressions) {
+                        const LossExpressions<T>& expressions)
+    : penalties_(program.penalties) {
   const bool single = layout.outputs().size() == 1;
   for (const HeadOptions& head : options.heads) {
     const GraphNode& node = layout.output(head.output);
@@ -40,8 +45,24 @@ double Objective<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradien
     total += heads_[i].weight() * loss;
     if (losses_ > 1) last_[1 + i] = loss;
   }
+  for (const ProgramPenalty<T>& term : penalties_)
+    total += penalty(term, rows, rows_of_batch, with_gradient);
   last_[0] = total;
   return total;
+}
+
+// The mean of the tensor over the batch and its elements; of one without the batch axis, each part of the batch has its
+// share.
+template <class T>
+double Objective<T>::penalty(const ProgramPenalty<T>& term, index_t rows, index_t rows_of_batch,
+                             bool with_gradient) const {
+  const Tensor<T>& tensor = *term.tensor;
+  const index_t n = tensor.elements(rows);
+  const double share = static_cast<double>(tensor.batched ? 1 : rows);
+  const double scale =
+      share / (static_cast<double>(rows_of_batch) * static_cast<double>(tensor.size));
+  if (with_gradient && term.gradient) std::fill_n(term.gradient, n, static_cast<T>(scale));
+  return sum_all(tensor.value, n) * scale;
 }
 
 template <class T>

@@ -21,7 +21,7 @@ class Objective {
 
   void load(const OneOrMore<Targets<T>>& y, const Batch& batch);
   // For the loaded rows, which may be part of a batch of `rows_of_batch`: the sum over heads of
-  // weight * loss.
+  // weight * loss, and the penalties.
   double loss(index_t rows, index_t rows_of_batch, bool with_gradient);
 
   // Totals: the sum of the losses over rows; with several heads, the sums of each; the state of the
@@ -35,6 +35,10 @@ class Objective {
   void results(double* results, const double* totals, index_t rows) const;
 
  private:
+  double penalty(const ProgramPenalty<T>& term, index_t rows, index_t rows_of_batch,
+                 bool with_gradient) const;
+
+  const std::vector<ProgramPenalty<T>>& penalties_;
   std::vector<Head<T>> heads_;
   std::vector<double> last_;  // losses in the order of the totals, which begin with the sum
   size_t losses_ = 0, state_size_ = 0, metrics_ = 0;

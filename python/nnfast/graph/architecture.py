@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -51,6 +51,8 @@ class Architecture:
     nodes: tuple[Node, ...]
     inputs: Ends
     outputs: Ends
+    losses: tuple[str, ...] = ()
+    """The tensors whose means are added to the loss, besides those of composed layers."""
     by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
     integer_inputs: dict[str, IntegerRange] = field(init=False, repr=False, compare=False)
 
@@ -93,13 +95,14 @@ class Architecture:
         return cls._from_tensors([chain[0]], Ends((chain[0].place,), single=True), ends, tensor)
 
     @classmethod
-    def from_tensors(cls, inputs: Any, outputs: Any) -> Architecture:
+    def from_tensors(cls, inputs: Any, outputs: Any, losses: Sequence[Tensor] = ()) -> Architecture:
         """The graph between input and output tensors: one of each, or lists, tuples or dicts of them."""
         entries, ends = Ends.tensors(inputs, "inputs"), Ends.tensors(outputs, "outputs")
         for tensor in entries:
             if not isinstance(tensor, Input):
                 raise ValueError(f"Network: expected inputs to be of layers.Input, got {tensor!r}")
-        sources = [tensor for tensor in ancestors(ends) if isinstance(tensor, Input)]
+        calls = ancestors([*ends, *losses])
+        sources = [tensor for tensor in calls if isinstance(tensor, Input)]
         for tensor in sources:
             if not any(tensor is entry for entry in entries):
                 raise ValueError(
@@ -112,8 +115,9 @@ class Architecture:
                     f"Network: expected outputs to depend on all inputs, got {tensor!r}, which none of them needs; "
                     "leave it out"
                 )
-        assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in ancestors(ends))])
-        return cls._from_tensors(entries, Ends.of(inputs, [entry.layer.place for entry in entries]), ends, outputs)
+        assign_names([*(entry.layer for entry in entries), *(tensor.layer for tensor in calls)])
+        named = Ends.of(inputs, [entry.layer.place for entry in entries])
+        return cls._from_tensors(entries, named, ends, outputs, losses)
 
     @classmethod
     def of_function(cls, arguments: list[Input], value: Tensor) -> Architecture:
@@ -130,7 +134,9 @@ class Architecture:
         return cls._from_tensors(list(entries), Ends.of(entries, [e.layer.place for e in entries]), [value], value)
 
     @classmethod
-    def _from_tensors(cls, entries: list[Tensor], inputs: Ends, ends: list[Tensor], outputs: Any) -> Architecture:
+    def _from_tensors(
+        cls, entries: list[Tensor], inputs: Ends, ends: list[Tensor], outputs: Any, losses: Sequence[Tensor] = ()
+    ) -> Architecture:
         names: dict[int, str] = {}
         calls: dict[str, int] = {}
         nodes = []
@@ -138,12 +144,13 @@ class Architecture:
         def name_of(tensor: Tensor) -> str:
             return output_name(names[id(tensor.first)], tensor.index)
 
-        for tensor in [*entries, *(t for t in ancestors(ends) if not isinstance(t, Input))]:
+        for tensor in [*entries, *(t for t in ancestors([*ends, *losses]) if not isinstance(t, Input))]:
             place = tensor.layer.place
             calls[place] = calls.get(place, 0) + 1
             name = names[id(tensor)] = place if calls[place] == 1 else f"{place}:{calls[place]}"
             nodes.append(Node(name, tensor.layer, tuple(name_of(source) for source in tensor.inputs)))
-        return cls(tuple(nodes), inputs, Ends.of(outputs, [name_of(end) for end in ends]))
+        outer = Ends.of(outputs, [name_of(end) for end in ends])
+        return cls(tuple(nodes), inputs, outer, tuple(name_of(loss) for loss in losses))
 
     def copy(self) -> Architecture:
         """The same architecture with copies of the layers."""
@@ -169,7 +176,9 @@ class Architecture:
             mask = node.layer.mask_spec()
             if mask is not None:
                 expansion.nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
-        _require_outputs("Network", self.outputs.names, expansion.shapes)
+        _require_outputs("Network", [*self.outputs.names, *self.losses], expansion.shapes)
+        for source in self.losses:
+            expansion.add_loss(source)
         return expansion
 
     def masks(self, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -232,7 +241,8 @@ class Architecture:
             described.append({"name": node.name, **made, "inputs": list(node.inputs)})
         several = {} if self.inputs.single else {"inputs": self.inputs.describe()}
         outputs = {"output" if self.outputs.single else "outputs": self.outputs.describe()}
-        return {"layers": described, **several, **outputs}
+        losses = {"losses": list(self.losses)} if self.losses else {}
+        return {"layers": described, **several, **outputs, **losses}
 
     @classmethod
     def from_description(cls, description: Any, custom_objects: Mapping[str, Any]) -> Architecture:
@@ -266,7 +276,11 @@ class Architecture:
         ends = Ends.from_description(given, nodes, "input")
         if sorted(ends.names) != sorted(entry_names) or not isinstance(next(iter(nodes.values())).layer, Input):
             raise ValueError("architecture: expected its Inputs as inputs, one of them first in the list")
-        return cls(tuple(nodes.values()), ends, outputs)
+        losses = description.get("losses", [])
+        if not isinstance(losses, list):
+            raise ValueError(f"architecture: expected a list of losses, got {short_repr(losses)}")
+        added = tuple(known_output("loss", name, nodes) for name in losses)
+        return cls(tuple(nodes.values()), ends, outputs, added)
 
 
 def _integer_inputs(nodes: Iterable[Node]) -> dict[str, IntegerRange]:

@@ -25,7 +25,7 @@ class Expansion:
     callbacks: dict[str, Any] = field(default_factory=dict)
     """The NumPy functions of custom layers, by node."""
     losses: list[str] = field(default_factory=list)
-    """The tensors whose means are added to the loss."""
+    """The nodes whose means are added to the loss."""
 
     def add(self, name: str, layer: Layer, inputs: Sequence[str], owner: str | None = None) -> None:
         """Add a call of a layer.
@@ -84,4 +84,14 @@ class Expansion:
             sources = [name_of(tensor) for tensor in trace.outputs]
             self.nodes.append({"name": name, "op": "tuple", "inputs": sources})
             self.shapes |= {output_name(name, i): self.shapes[source] for i, source in enumerate(sources)}
-        self.losses += [name_of(tensor) for tensor in trace.losses]
+        for tensor in trace.losses:
+            self.add_loss(name_of(tensor))
+
+    def add_loss(self, source: str) -> None:
+        """Add a tensor whose mean is added to the loss."""
+        name = f"{source}.loss"
+        while name in self.losses:
+            name += "_again"
+        # A copy, which nothing else reads.
+        self.nodes.append({"name": name, "op": "tuple", "inputs": [source]})
+        self.losses.append(name)

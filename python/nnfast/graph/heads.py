@@ -75,6 +75,8 @@ class Heads:
     loss_weights : list or dict of float, optional
     measured : list or dict, optional
         With one output a list of metrics, with several a list or dict of metrics or lists of them.
+    penalized : bool, default False
+        Whether the network adds terms to the loss, so that outputs need none.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Heads:
         loss: Any,
         loss_weights: Any = None,
         measured: Any = (),
+        penalized: bool = False,
     ) -> None:
         self._outputs = outputs
         names = outputs.names if outputs.keys is None else outputs.keys
@@ -97,7 +100,7 @@ class Heads:
             for i, own in enumerate(chosen)
             if own is not None
         )
-        if not self.all:
+        if not self.all and not penalized:
             raise ValueError(f"{where}: expected a loss for at least one output, got none")
         self.single = outputs.single
         self._ends = outputs.among({head.node for head in self.all})
@@ -130,6 +133,8 @@ class Heads:
             if self._outputs.single and isinstance(loss, list | tuple):
                 raise TypeError(f"{where}: expected one loss for a network with one output, got a list of {len(loss)}")
             return [None if item is None else losses.get(item) for item in self._by_output(loss, "loss")]
+        if loss is None:
+            return [None] * len(self._outputs.names)
         return [losses.get(loss)] * len(self._outputs.names)
 
     def _weights(self, where: str, given: Any, chosen: Sequence[losses.Loss | None]) -> list[float]:
@@ -231,6 +236,10 @@ class Heads:
 
     def split_targets(self, y: Any) -> list[Any]:
         """One item per head, from a value passed by a caller as `y`."""
+        if not self.all:
+            if y is not None:
+                raise ValueError("y: expected none, since no output has a loss; pass loss= to the Trainer")
+            return []
         takes_all = len(self.all) == 1 and isinstance(self.all[0].loss, losses.FunctionLoss)
         if self.single and (takes_all or not isinstance(y, Mapping)):
             return [y]
@@ -304,6 +313,8 @@ class Heads:
             own = target if isinstance(target, tuple) else (target,)
             arrays += own
             of_arrays += [weight, *[None] * (len(own) - 1)]
+        if not arrays:
+            return None, None
         if len(arrays) == 1:
             return arrays[0], of_arrays[0]
         return arrays, None if all(weight is None for weight in of_arrays) else of_arrays

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.core.arrays import as_numbers
 from nnfast.core.options import choose
 from nnfast.core.typing import Array
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "Trainables"]
 
 
 class Parameters(Mapping[str, Array]):
@@ -180,3 +181,74 @@ def _shape_remedy(view: Array, numbers: Array) -> str:
     if numbers.T.shape == view.shape:
         return "; transpose it with .T"
     return ""
+
+
+class Trainables:
+    """What a network's parameters are: trained, frozen, or moving averages and constants."""
+
+    parameters: Parameters
+    version: int
+    """Counts changes of what is frozen; trainers look at it."""
+    _frozen: set[str]
+    _statistics: frozenset[str]
+
+    @property
+    def trainable(self) -> list[str]:
+        """Full names of the parameters that an optimizer changes."""
+        return [name for name in self.parameters if name not in self._frozen | self._statistics]
+
+    @property
+    def frozen(self) -> list[str]:
+        """Full names of the parameters, including moving averages, that training does not change."""
+        return [name for name in self.parameters if name in self._frozen]
+
+    @property
+    def statistics(self) -> list[str]:
+        """Full names of the moving averages of batch normalization, which optimizers do not change."""
+        return [name for name in self.parameters if name in self._statistics]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters, in the order of `parameters`."""
+        with self.parameters.reading("get_weights"):
+            return [view.copy() for view in self.parameters.values()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all parameters, in the order of `parameters`; after an error, none is changed.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            One array of finite numbers per parameter, with its shape.
+        """
+        given = list(weights)
+        if len(given) != len(self.parameters):
+            raise ValueError(f"set_weights: expected {len(self.parameters)} arrays, got {len(given)}")
+        self.parameters.write("set_weights", dict(zip(self.parameters, given, strict=True)))
+
+    def freeze(self, *names: str) -> None:
+        """Exclude parameters from training; trainers take this into account from the next step on.
+
+        If the moving averages of a `layers.BatchNormalization` are frozen, training uses them too.
+
+        Parameters
+        ----------
+        *names : str
+            Full names such as "dense.bias", or names of layers for all their parameters; by default all.
+
+        Examples
+        --------
+        >>> import nnfast as nf
+        >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], seed=0)
+        >>> net.freeze("dense.bias")
+        >>> net.trainable
+        ['dense.kernel']
+        """
+        named = self.parameters.matching(names)
+        self.version += 1  # first: an interruption in between then costs a new plan, but is not missed
+        self._frozen |= named
+
+    def unfreeze(self, *names: str) -> None:
+        """Include parameters in training again; names as for `freeze`."""
+        named = self.parameters.matching(names)
+        self.version += 1
+        self._frozen -= named

@@ -45,7 +45,8 @@ class Trainer:
         Trained in place.
     loss : str or Loss, or list or dict of them
         Names or objects from `nnfast.losses`. With several outputs, one for all, a list with one each, or a dict by
-        name; None, or a missing key, for outputs without a loss.
+        name; None, or a missing key, for outputs without a loss. A function of tensors is a loss too, see
+        `losses.FunctionLoss`. Terms of `Network.add_loss` and of layers are added.
     loss_weights : list or dict of float, optional
         Weights of the losses of several outputs in their sum, which is minimized; 1 by default.
     optimizer : str or Optimizer, default "adam"
@@ -106,7 +107,7 @@ class Trainer:
         self,
         network: Network,
         *,
-        loss: Any,
+        loss: Any = None,
         loss_weights: Any = None,
         optimizer: Any = "adam",
         metrics: Any = (),
