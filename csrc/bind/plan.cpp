@@ -428,8 +428,8 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
 
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::sequence& heads,
                                   const std::vector<std::string>& penalties, bool by_hand,
-                                  const py::object& optimizer,
-                                  const py::object& gradients, index_t shards, index_t micro_batch,
+                                  const py::object& optimizer, const py::object& gradients,
+                                  index_t shards, index_t micro_batch,
                                   const py::object& augmentation, const py::object& trainable,
                                   const py::dict& functions, uint64_t seed, bool fuse, bool keep) {
   PlanOptions options;
@@ -459,11 +459,11 @@ void add_plan(py::module_& module) {
   py::class_<PyPlan>(module, "Plan")
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
            py::arg("heads") = py::tuple(), py::arg("penalties") = std::vector<std::string>(),
-           py::arg("by_hand") = false,
-           py::arg("optimizer") = py::none(), py::arg("gradients") = py::none(),
-           py::arg("shards") = 1, py::arg("micro_batch") = 0, py::arg("augmentation") = py::none(),
-           py::arg("trainable") = py::none(), py::arg("functions") = py::dict(),
-           py::arg("seed") = 0, py::arg("fuse") = true, py::arg("keep") = false)
+           py::arg("by_hand") = false, py::arg("optimizer") = py::none(),
+           py::arg("gradients") = py::none(), py::arg("shards") = 1, py::arg("micro_batch") = 0,
+           py::arg("augmentation") = py::none(), py::arg("trainable") = py::none(),
+           py::arg("functions") = py::dict(), py::arg("seed") = 0, py::arg("fuse") = true,
+           py::arg("keep") = false)
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property_readonly("totals_size", &PyPlan::totals_size)

@@ -25,7 +25,8 @@ struct HeadOptions {
 struct PlanOptions {
   index_t capacity = 1;
   std::vector<HeadOptions> heads;  // one for each output with a loss, in the order of outputs
-  std::vector<std::string> penalties;  // nodes whose means are added to the loss; no other reads them
+  std::vector<std::string>
+      penalties;         // nodes whose means are added to the loss; no other reads them
   bool by_hand = false;  // gradients follow from those that the caller gives at the outputs
   std::optional<NodeSpec> optimizer;
   std::optional<NodeSpec> gradients;                  // what GradientPipeline does

@@ -4,6 +4,7 @@
 
 #include "ops/activation.h"
 #include "plan/build/draft.h"
+#include "plan/build/expressions.h"
 #include "plan/build/fuse.h"
 #include "plan/nodes/activation.h"
 #include "plan/train/loss.h"
@@ -103,6 +104,9 @@ class Lowering {
       }
     }
     fusions_.emplace(layout_, options_, needed_);
+    ById<NodeId, bool> taken(nodes.size(), false);
+    for (const NodeId id : nodes.ids()) taken[id] = needed_[id] && fusions_->runs_before(id);
+    expressions_.emplace(layout_, options_, needed_, taken);
   }
 
   NodeId penalty_named(const std::string& name) const {
@@ -154,7 +158,12 @@ class Lowering {
   std::vector<TensorId> add_op(const NodeSpec& spec, NodeId node,
                                const std::vector<TensorId>& inputs, const std::string& name,
                                bool with_parameters) {
-    std::unique_ptr<Op<T>> op = make_op<T>(spec);
+    return add_op(make_op<T>(spec), spec, node, inputs, name, with_parameters);
+  }
+
+  std::vector<TensorId> add_op(std::unique_ptr<Op<T>> op, const NodeSpec& spec, NodeId node,
+                               const std::vector<TensorId>& inputs, const std::string& name,
+                               bool with_parameters) {
     op->stream = kFirstOpStream + static_cast<uint32_t>(node);
     for (const TensorId input : inputs) op->inputs.push_back(&draft_.tensor(input));
     op->d_inputs.assign(inputs.size(), nullptr);
@@ -196,7 +205,9 @@ class Lowering {
   void add_node(NodeId id) {
     const GraphNode& node = layout_.nodes()[id];
     std::vector<TensorId> inputs;
-    for (const NodeOutput& input : node.inputs) inputs.push_back(tensor_of(input));
+    if (!expressions_->is_inner(id) && !expressions_->rooted_at(id)) {
+      for (const NodeOutput& input : node.inputs) inputs.push_back(tensor_of(input));
+    }
     const bool vanishes = node.is(Trait::noise) && !options_.differentiates() && !options_.keep;
     if (node.is(Trait::input)) {
       tensors_of_[id] = add_op(node.spec, id, {}, node.spec.name, false);
@@ -210,9 +221,22 @@ class Lowering {
       tensors_of_[id] = inputs;
     } else if (vanishes || fusions_->runs_before(id)) {
       tensors_of_[id] = inputs;
+    } else if (expressions_->is_inner(id)) {
+      // part of the op of a later node
+    } else if (const ExpressionGroup* group = expressions_->rooted_at(id)) {
+      tensors_of_[id] = add_expression(*group);
     } else {
       tensors_of_[id] = add_op_of(id, inputs);
     }
+  }
+
+  std::vector<TensorId> add_expression(const ExpressionGroup& group) {
+    std::vector<TensorId> inputs;
+    for (const NodeOutput& input : group.inputs) inputs.push_back(tensor_of(input));
+    const NodeId root = group.members.back();
+    NodeSpec spec = layout_.nodes()[root].spec;
+    spec.op = "expression";
+    return add_op(make_expression<T>(spec, group.spec), spec, root, inputs, spec.name, false);
   }
 
   // A node with an op: a separate one for its activation if requested, and none for an activation
@@ -270,6 +294,7 @@ class Lowering {
   const GraphLayout& layout_;
   const PlanOptions& options_;
   std::optional<Fusions> fusions_;
+  std::optional<ExpressionGroups> expressions_;
   ById<NodeId, bool> needed_;
   ById<NodeId, std::vector<TensorId>> tensors_of_;  // of a node, in the order of its outputs
   ById<NodeId, int> readers_;

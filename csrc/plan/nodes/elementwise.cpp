@@ -32,6 +32,19 @@ Instruction instruction_of(const NodeSpec& node) {
   return made;
 }
 
+const char* name_of(const Instruction& of) {
+  switch (of.kind) {
+    case Instruction::Kind::unary:
+      return nnfast::name_of(of.unary);
+    case Instruction::Kind::binary:
+      return nnfast::name_of(of.binary);
+    case Instruction::Kind::where:
+      return "where";
+    default:
+      return activation_names()[static_cast<size_t>(of.activation.kind)].c_str();
+  }
+}
+
 int operand_count(Instruction::Kind kind) {
   if (kind == Instruction::Kind::where) return 3;
   return kind == Instruction::Kind::binary ? 2 : 1;
@@ -69,7 +82,10 @@ template <class T>
 class ExpressionOp final : public Op<T> {
  public:
   ExpressionOp(const NodeSpec& node, const ExpressionSpec& spec)
-      : Op<T>(node), expression_(spec.instructions, spec.constants, spec.inputs) {}
+      : Op<T>(node), expression_(spec.instructions, spec.constants, spec.inputs) {
+    for (const Instruction& each : spec.instructions)
+      functions_ += (functions_.empty() ? "" : ", ") + std::string(name_of(each));
+  }
 
   void forward(const Run& run) override {
     Operand operands[Expression<T>::kMaxInputs];
@@ -119,6 +135,7 @@ class ExpressionOp final : public Op<T> {
     return false;
   }
   bool has_gradient(size_t input) const override { return expression_.has_gradient(input); }
+  const char* algorithm() const override { return functions_.c_str(); }
   double flops_per_row() const override {
     return static_cast<double>(expression_.instructions().size()) * Op<T>::flops_per_row();
   }
@@ -132,6 +149,7 @@ class ExpressionOp final : public Op<T> {
   }
 
   Expression<T> expression_;
+  std::string functions_;
 };
 
 // Its inputs follow from the function and the constant.

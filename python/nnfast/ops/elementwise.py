@@ -398,6 +398,10 @@ def power(x1: Any, x2: Any) -> Any:
     exponent = None if isinstance(x2, Tensor) else constant_of(x2)
     if exponent == 2:
         return square(x1)
+    if exponent == 3:
+        return multiply(square(x1), x1)
+    if exponent == 4:
+        return square(square(x1))
     if exponent == 0.5 and domain_of(x1) == "real":
         return sqrt(x1)
     if exponent == -1 and domain_of(x1) == "real":
