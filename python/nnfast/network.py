@@ -410,7 +410,7 @@ class Network(Trainables):
         >>> code = nf.layers.Dense(2, kernel_initializer="ones")(x)
         >>> net = nf.Network(inputs=x, outputs=code)
         >>> net.add_loss(0.1 * nf.ops.square(code))
-        >>> nf.Trainer(net, loss="mse").evaluate([[1.0, 1.0]], [[2.0, 2.0]])["loss"]
+        >>> round(nf.Trainer(net, loss="mse").evaluate([[1.0, 1.0]], [[2.0, 2.0]])["loss"], 4)
         0.4
         """
         if self._ends is None:

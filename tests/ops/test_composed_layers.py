@@ -1,0 +1,205 @@
+"""User-defined layers written with nf.ops: weights, parts, files, copies, errors."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnfast as nf
+from nnfast import layers, ops
+from nnfast.core.typing import Array
+
+
+class Scale(layers.Layer):
+    """y = tanh(dense(factor * x)) + offset."""
+
+    def __init__(self, units: int = 3, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.units = units
+
+    def build(self, input_shape: Any) -> None:
+        self.factor = self.add_weight((input_shape[-1],), [1.0, 2.0], name="factor")
+        self.offset = self.add_weight((), 0.5, trainable=False, name="offset")
+        self.dense = layers.Dense(self.units)
+
+    def call(self, x: Any) -> Any:
+        return ops.tanh(self.dense(self.factor * x)) + self.offset
+
+
+class Halves(layers.Layer):
+    """Sum and difference of two inputs."""
+
+    def call(self, inputs: Any) -> Any:
+        a, b = inputs
+        return a + b, a - b
+
+
+def network(dtype: str = "float32") -> nf.Network:
+    return nf.Network([layers.Input((2,)), Scale(name="scale"), layers.Dense(2)], seed=3, dtype=dtype)
+
+
+X = np.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.25]])
+
+
+def wanted(p: Any, x: Array) -> Array:
+    inner = np.tanh(x * p["scale.factor"] @ p["scale.dense.kernel"] + p["scale.dense.bias"]) + p["scale.offset"]
+    return inner @ p["dense.kernel"] + p["dense.bias"]
+
+
+def test_values_parameters_and_gradients() -> None:
+    net = network("float64")
+    shapes = {name: view.shape for name, view in net.parameters.items()}
+    assert shapes == {
+        "scale.factor": (2,),
+        "scale.offset": (),
+        "scale.dense.kernel": (2, 3),
+        "scale.dense.bias": (3,),
+        "dense.kernel": (3, 2),
+        "dense.bias": (2,),
+    }
+    assert net.parameters["scale.factor"].tolist() == [1, 2]
+    assert net.parameters["scale.offset"] == 0.5
+    assert net.frozen == ["scale.offset"]
+    np.testing.assert_allclose(net.predict(X), wanted(net.parameters, X), rtol=1e-13)
+    net.unfreeze("scale")
+    assert nf.check_gradients(net, X, np.ones((3, 2)), "mse")
+    assert "scale (Scale)" in net.summary()
+
+
+def test_files_copies_and_pickles(tmp_path: Path) -> None:
+    net = network()
+    nf.Trainer(net, loss="mse").fit(X, np.ones((3, 2)), epochs=2, progress=False)
+    y = net.predict(X)
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    for twin in (nf.Network.load(path, {"Scale": Scale}), net.copy(), pickle.loads(pickle.dumps(net))):
+        assert (twin.predict(X) == y).all()
+        assert twin.trainable == net.trainable
+        a, b = nf.Trainer(twin, loss="mse"), nf.Trainer(net.copy(), loss="mse")
+        assert a.train_on_batch(X, np.ones((3, 2))) == b.train_on_batch(X, np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"custom_objects=\{'Scale': Scale\}"):
+        nf.Network.load(path)
+
+
+def test_a_layer_called_twice_shares_its_weights() -> None:
+    x = layers.Input((2,))
+    scale = Scale(2, name="scale")
+    net = nf.Network(inputs=x, outputs=scale(scale(x)), seed=0, dtype="float64")
+    assert [name for name in net.parameters] == ["scale.factor", "scale.offset", "scale.dense.kernel", "scale.dense.bias"]
+    p = net.parameters
+    y = X
+    for _ in range(2):
+        y = np.tanh(y * p["scale.factor"] @ p["scale.dense.kernel"] + p["scale.dense.bias"]) + p["scale.offset"]
+    np.testing.assert_allclose(net.predict(X), y, rtol=1e-13)
+    assert nf.check_gradients(net, X, np.ones((3, 2)), "mse")
+
+
+def test_in_a_network_that_is_used_as_a_layer() -> None:
+    base = network()
+    x = layers.Input((2,))
+    outer = nf.Network(inputs=x, outputs=base(x), seed=9)
+    assert (outer.predict(X) == base.predict(X)).all()
+    assert "network/scale.offset" in outer.frozen
+    x = layers.Input((2,))
+    inner = Scale(2, name="inner")
+
+    class Twice(layers.Layer):
+        def call(self, value: Any) -> Any:
+            return inner(value) + 1
+
+    nested = nf.Network(inputs=x, outputs=Twice(name="outer")(x), seed=0)
+    assert "outer.inner.dense.kernel" in nested.parameters
+    assert nf.check_gradients(nested, X, np.ones((3, 2)), "mse")
+
+
+def test_several_inputs_and_outputs() -> None:
+    a, b = layers.Input((2,)), layers.Input((2,))
+    total, difference = Halves()([a, b])
+    net = nf.Network(inputs=[a, b], outputs=[total, difference], dtype="float64")
+    y, pullback = net.vjp([X, 2 * X])
+    assert (y[0] == 3 * X).all()
+    assert (y[1] == -X).all()
+    _, (da, db) = pullback([np.ones_like(X), 2 * np.ones_like(X)])
+    assert (da == 3).all()
+    assert (db == -1).all()
+    only = nf.Network(inputs=[a, b], outputs=difference, dtype="float64")
+    assert (only.predict([X, 2 * X]) == -X).all()
+
+
+def test_what_it_gets_may_be_its_output() -> None:
+    class Same(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x
+
+    net = nf.Network([layers.Input((2,)), Same()], dtype="float64")
+    y, pullback = net.vjp(X)
+    assert (y == X).all()
+    assert (pullback(X)[1] == X).all()
+
+
+def test_losses_of_layers() -> None:
+    class Sparse(layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(0.5 * abs(x))
+            return 2 * x
+
+    net = nf.Network([layers.Input((2,)), layers.Dense(2), Sparse(), Sparse()], seed=0, dtype="float64")
+    h = net.trace(X)["dense"]
+    loss = nf.Trainer(net, loss="mse").evaluate(X, X)["loss"]
+    np.testing.assert_allclose(loss, np.mean((4 * h - X) ** 2) + np.mean(abs(h)) * (0.5 + 1.0), rtol=1e-13)
+    assert nf.check_gradients(net, X, X, "mse")
+
+
+def test_errors() -> None:
+    x = layers.Input((2,))
+
+    class Outside(layers.Layer):
+        def call(self, value: Any) -> Any:
+            return value + x
+
+    with pytest.raises(ValueError, match="pass it as a further input"):
+        Outside()(layers.Input((2,)))
+
+    class Number(layers.Layer):
+        def call(self, value: Any) -> Any:
+            return 3.0
+
+    with pytest.raises(TypeError, match="expected call to return a symbolic tensor"):
+        Number()(x)
+
+    class Twice(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.a = self.add_weight((2,), name="a")
+            self.b = self.add_weight((2,), name="a")
+
+        def call(self, value: Any) -> Any:
+            return value * self.a * self.b
+
+    with pytest.raises(ValueError, match="expected a new identifier as name of a weight, got 'a'"):
+        Twice()(x)
+
+    class Choice(layers.Layer):
+        def call(self, value: Any) -> Any:
+            return value if value > 0 else -value
+
+    with pytest.raises(TypeError, match=r"nf\.ops\.where"):
+        Choice()(x)
+
+    class Numpy(layers.Layer):
+        def call(self, value: Any) -> Any:
+            return np.exp(value)
+
+    with pytest.raises(TypeError, match=r"use nf\.ops\.exp"):
+        Numpy()(x)
+
+    class Summed(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight((2,), name="w")
+
+        def call(self, value: Any) -> Any:
+            return self.w * 2
+
+    with pytest.raises(ValueError, match="outputs with the batch axis|depend on inputs"):
+        nf.Network([layers.Input((2,)), Summed()])
