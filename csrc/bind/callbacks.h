@@ -178,8 +178,10 @@ plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLa
   });
   each("expressions", [&](const std::string& name, const py::object& pair) {
     const py::sequence items = py::reinterpret_borrow<py::sequence>(pair);
+    const auto* loss = dynamic_cast<const PyGraphOf<T>*>(&items[0].cast<const PyGraph&>());
+    require(loss != nullptr, "loss: expected a graph of the network's dtype");
     functions.expressions[name] = plan::make_loss_expression<T>(
-        items[0].cast<const PyGraphOf<T>&>().graph, items[1].cast<std::vector<size_t>>(), capacity);
+        loss->graph, items[1].cast<std::vector<size_t>>(), capacity);
   });
   if (given.contains("gradients"))
     functions.gradients = gradient_callback<T>(py::object(given["gradients"]));

@@ -366,6 +366,9 @@ class FunctionLoss(Loss):
             raise TypeError(f"FunctionLoss: expected a function, got {function!r}")
         self.function = function
 
+    def get_config(self) -> dict[str, Any]:
+        return {"function": function_name(self.function)}
+
     def __call__(self, y_true: Any, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         prediction = np.asarray(as_numbers(y_pred, "y_pred", "y_pred"), "float64")
         values = np.asarray(self.function(_arrays_in(y_true), prediction), "float64")

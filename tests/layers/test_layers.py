@@ -13,7 +13,7 @@ import nnfast as nf
 from nnfast import layers
 from nnfast.core.typing import Array
 
-OF_OPS = {"Constant", "Operation"}  # see tests/ops
+OF_OPS = {"Constant", "Lambda", "Operation"}  # see tests/ops
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
 

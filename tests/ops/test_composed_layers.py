@@ -74,7 +74,7 @@ def test_files_copies_and_pickles(tmp_path: Path) -> None:
     y = net.predict(X)
     path = tmp_path / "net.safetensors"
     net.save(path)
-    for twin in (nf.Network.load(path, {"Scale": Scale}), net.copy(), pickle.loads(pickle.dumps(net))):
+    for twin in (nf.Network.load(path, custom_objects={"Scale": Scale}), net.copy(), pickle.loads(pickle.dumps(net))):
         assert (twin.predict(X) == y).all()
         assert twin.trainable == net.trainable
         a, b = nf.Trainer(twin, loss="mse"), nf.Trainer(net.copy(), loss="mse")
@@ -87,7 +87,12 @@ def test_a_layer_called_twice_shares_its_weights() -> None:
     x = layers.Input((2,))
     scale = Scale(2, name="scale")
     net = nf.Network(inputs=x, outputs=scale(scale(x)), seed=0, dtype="float64")
-    assert [name for name in net.parameters] == ["scale.factor", "scale.offset", "scale.dense.kernel", "scale.dense.bias"]
+    assert [name for name in net.parameters] == [
+        "scale.factor",
+        "scale.offset",
+        "scale.dense.kernel",
+        "scale.dense.bias",
+    ]
     p = net.parameters
     y = X
     for _ in range(2):
@@ -203,3 +208,28 @@ def test_errors() -> None:
 
     with pytest.raises(ValueError, match="outputs with the batch axis|depend on inputs"):
         nf.Network([layers.Input((2,)), Summed()])
+
+
+def double(x: Any) -> Any:
+    return 2 * x
+
+
+def test_lambda(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(2), layers.Lambda(double)], seed=0)
+    plain = nf.Network([layers.Input((2,)), layers.Dense(2)], seed=0)
+    assert (net.predict(X) == 2 * plain.predict(X)).all()
+    net.save(tmp_path / "net")
+    loaded = nf.Network.load(tmp_path / "net", custom_objects={"double": double})
+    assert (loaded.predict(X) == net.predict(X)).all()
+    with pytest.raises(ValueError, match="double"):
+        nf.Network.load(tmp_path / "net")
+    with pytest.raises(TypeError, match="expected a function"):
+        layers.Lambda(3)  # type: ignore[arg-type]
+
+
+def test_activity_regularization() -> None:
+    net = nf.Network([layers.Input((2,)), layers.Dense(3), layers.ActivityRegularization(0.25, 0.5)], seed=0)
+    h = net.predict(X).astype(float)
+    wanted = (0.25 * abs(h) + 0.5 * h**2).sum(1).mean()
+    assert nf.Trainer(net).evaluate(X)["loss"] == pytest.approx(wanted, rel=1e-6)
+    assert nf.check_gradients(net, X, None, None)

@@ -41,7 +41,9 @@ def test_it_trains_like_the_built_in_loss(data: tuple[Any, Any]) -> None:
         trainer.train_on_batch(x, y)
     for a, b in zip(nets[0].get_weights(), nets[1].get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
-    one, two = (nf.Trainer(net, loss=loss).evaluate(x, y, weights) for net, loss in zip(nets, ("mse", mse), strict=True))
+    one, two = (
+        nf.Trainer(net, loss=loss).evaluate(x, y, weights) for net, loss in zip(nets, ("mse", mse), strict=True)
+    )
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-12)
     assert losses.FunctionLoss(mse)(y, np.zeros_like(y), weights) == pytest.approx(
         losses.MeanSquaredError()(y, np.zeros_like(y), weights)

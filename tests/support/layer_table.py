@@ -86,6 +86,9 @@ ROWS = {
     "Input of integers": Row(
         lambda: layers.Activation("identity"), lambda x: x, (4,), (4,), text="Activation('identity')", vocabulary=9
     ),
+    "ActivityRegularization": Row(
+        lambda: layers.ActivityRegularization(0.25, 0.5), lambda x: x, text="ActivityRegularization(l1=0.25, l2=0.5)"
+    ),
     "Rescaling": Row(lambda: layers.Rescaling(0.5, 1.0), lambda x: 0.5 * x + 1, text="Rescaling(0.5, offset=1.0)"),
     "Dense": Row(
         lambda: layers.Dense(3, "tanh"),

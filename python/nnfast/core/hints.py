@@ -30,7 +30,6 @@ LAYERS = {
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
     "Sequential": "write nnfast.Network([...])",
-    "Lambda": "write a class that derives from layers.CustomLayer",
 }
 
 OPS = {

@@ -19,7 +19,7 @@ from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends, known_output
 from nnfast.graph.expansion import Expansion
 from nnfast.initializers import Initializer
-from nnfast.layers import CLASSES, Embedding, Flatten, Input, Layer, Reshape
+from nnfast.layers import CLASSES, Embedding, Flatten, Input, Lambda, Layer, Reshape
 from nnfast.layers.composition import assign_names
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ class Architecture:
                 if name.partition(":")[0] != layer.place:
                     raise ValueError(f"architecture: expected {layer.place}:<number> for a further call, got {name!r}")
             else:
-                layer = from_config("layer class", _with_initializers(entry, own_initializers), classes)
+                own = _with_function(_with_initializers(entry, own_initializers), custom_objects)
+                layer = from_config("layer class", own, classes)
                 layer.take_name(name)
             nodes[name] = Node(name, layer, inputs)
         if "outputs" in description:
@@ -337,6 +338,16 @@ def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer
         if isinstance(value, Mapping) and value.get("class") in own
     }
     return {**entry, "config": {**config, **made}}
+
+
+def _with_function(entry: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The description of a layer with the function that a `Lambda` names."""
+    config = entry.get("config")
+    if entry.get("class") != Lambda.__name__ or not isinstance(config, Mapping):
+        return entry
+    functions = {name: value for name, value in (custom_objects or {}).items() if callable(value)}
+    name = choose("function in custom_objects", config.get("function"), functions)
+    return {**entry, "config": {**config, "function": functions[name]}}
 
 
 def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[str, ...]]:

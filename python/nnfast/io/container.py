@@ -53,7 +53,7 @@ def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> b
     """The content of a file."""
     from safetensors.numpy import save
 
-    content: bytes = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, dict(metadata))
+    content: bytes = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, dict(metadata))
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if length > _MAX_HEADER_BYTES:
         raise ValueError(

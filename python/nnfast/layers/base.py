@@ -292,13 +292,13 @@ class Layer(Configured):
 
     def infer(self, inputs: Sequence[tuple[str, Shape]]) -> dict[str, Any]:
         """``"shapes"`` of the outputs and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
+        if self.is_composed:
+            return {"shapes": [tensor.shape for tensor in self.trace([shape for _, shape in inputs]).outputs]}
         if self.num_inputs not in (None, len(inputs)):
             raise ValueError(
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
                 "layers.Concatenate()"
             )
-        if self.is_composed:
-            return {"shapes": [tensor.shape for tensor in self.trace([shape for _, shape in inputs]).outputs]}
         unbatched = {i for i, (_, shape) in enumerate(inputs) if isinstance(shape, Unbatched)}
         inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs], unbatched)
         if not inferred["batched"]:

@@ -1,16 +1,17 @@
-"""User-defined layers, written in NumPy."""
+"""User-defined layers: functions of tensors, and layers written in NumPy."""
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nnfast.core.options import shape_of
+from nnfast.core.options import function_name, shape_of
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
-from nnfast.layers.base import MultiOutput
+from nnfast.layers.base import Layer, MultiOutput
 
-__all__ = ["CustomLayer"]
+__all__ = ["CustomLayer", "Lambda"]
 
 
 class CustomLayer(MultiOutput):
@@ -179,3 +180,39 @@ class CustomLayer(MultiOutput):
                 f"shapes, got {found}; override it"
             )
         return [[int(size) for size in shape] for shape in shapes]
+
+
+class Lambda(Layer):
+    """A layer without weights: a function of tensors, written with `nnfast.ops`.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(x)`` returns a tensor, or a list of them; with several inputs it gets a list.
+
+    Notes
+    -----
+    A file keeps the function by name, and `Network.load` needs it: ``custom_objects={"double": double}``. A function of
+    the form ``lambda x: ...`` has no name by which it could be found.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import layers
+    >>> def double(x):
+    ...     return 2 * x
+    >>> nf.Network([layers.Input((2,)), layers.Lambda(double)]).predict([[1.0, 2.0]])
+    array([[2., 4.]], dtype=float32)
+    """
+
+    def __init__(self, function: Callable[[Any], Any], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        if not callable(function):
+            raise TypeError(f"Lambda: expected a function, got {short_repr(function)}")
+        self.function = function
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "function": function_name(self.function)}
+
+    def call(self, inputs: Any) -> Any:
+        return self.function(inputs)

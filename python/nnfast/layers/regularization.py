@@ -6,13 +6,15 @@ on the number of threads, and training resumed from a checkpoint continues the s
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar
 
 from nnfast.core.options import real
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
+from nnfast.layers.operation import Operation
 
-__all__ = ["Dropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
+__all__ = ["ActivityRegularization", "Dropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
 
 
 class Dropout(Layer):
@@ -134,3 +136,35 @@ class GaussianNoise(Layer):
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "stddev": self.stddev}
+
+
+class ActivityRegularization(Layer):
+    """y = x, and l1 sum_j abs(x_j) + l2 sum_j x_j^2, averaged over the rows, is added to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0
+        0 or larger.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import layers
+    >>> net = nf.Network([layers.Input((2,)), layers.ActivityRegularization(l1=0.5)])
+    >>> nf.Trainer(net).evaluate([[1.0, -2.0], [0.0, 1.0]])
+    {'loss': 1.0}
+    """
+
+    passes_mask = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.l1 = real("ActivityRegularization", "l1", l1, minimum=0.0)
+        self.l2 = real("ActivityRegularization", "l2", l2, minimum=0.0)
+
+    def call(self, inputs: Any) -> Any:
+        for function, factor in (("abs", self.l1), ("square", self.l2)):
+            if factor:
+                terms = Operation("elementwise", {"function": function})(inputs)
+                self.add_loss(factor * math.prod(inputs.shape) * terms)  # of which the mean is taken
+        return inputs
