@@ -180,8 +180,8 @@ plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLa
     const py::sequence items = py::reinterpret_borrow<py::sequence>(pair);
     const auto* loss = dynamic_cast<const PyGraphOf<T>*>(&items[0].cast<const PyGraph&>());
     require(loss != nullptr, "loss: expected a graph of the network's dtype");
-    functions.expressions[name] = plan::make_loss_expression<T>(
-        loss->graph, items[1].cast<std::vector<size_t>>(), capacity);
+    functions.expressions[name] =
+        plan::make_loss_expression<T>(loss->graph, items[1].cast<std::vector<size_t>>(), capacity);
   });
   if (given.contains("gradients"))
     functions.gradients = gradient_callback<T>(py::object(given["gradients"]));

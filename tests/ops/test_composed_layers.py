@@ -87,7 +87,7 @@ def test_a_layer_called_twice_shares_its_weights() -> None:
     x = layers.Input((2,))
     scale = Scale(2, name="scale")
     net = nf.Network(inputs=x, outputs=scale(scale(x)), seed=0, dtype="float64")
-    assert [name for name in net.parameters] == [
+    assert list(net.parameters) == [
         "scale.factor",
         "scale.offset",
         "scale.dense.kernel",
@@ -206,7 +206,7 @@ def test_errors() -> None:
         def call(self, value: Any) -> Any:
             return self.w * 2
 
-    with pytest.raises(ValueError, match="outputs with the batch axis|depend on inputs"):
+    with pytest.raises(ValueError, match=r"outputs with the batch axis|depend on inputs"):
         nf.Network([layers.Input((2,)), Summed()])
 
 

@@ -138,7 +138,7 @@ def test_errors(data: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError, match="Trainer: expected a loss for at least one output"):
         nf.Trainer(net)
     outside = layers.Input((2,))
-    with pytest.raises(ValueError, match="use net.add_loss"):
+    with pytest.raises(ValueError, match=r"use net\.add_loss"):
         train(lambda t, p: t - p + outside, y)
 
 

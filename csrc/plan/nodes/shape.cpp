@@ -13,9 +13,6 @@ namespace {
 Inference infer_input(const NodeSpec& node, const std::vector<Shape>& inputs) {
   require_inputs(node, inputs, 0);
   const Shape& shape = node.integers("shape");
-  require(
-      !shape.empty(), node.name,
-      ": expected a shape of one axis or more besides the batch, got (); numbers go in as (1,)");
   element_count(shape, node.name);
   return {shape, {}};
 }

@@ -56,6 +56,7 @@ void Head<T>::load(const OneOrMore<Targets<T>>& all, size_t first, const Batch& 
   has_labels_ = y.are_labels;
   if (expression_) {
     for (size_t i = 0; i < parts_.size(); ++i) load_part(all[first + i], batch, i);
+    if (metrics_.count() > 0) load_for_metrics(y, batch);
   } else if (y.integers) {
     load_integers(y, batch);
   } else {
@@ -75,6 +76,17 @@ void with_integers(const Targets<T>& y, const Use& use) {
       return use(static_cast<const int32_t*>(y.integers));
     default:
       return use(static_cast<const int64_t*>(y.integers));
+  }
+}
+
+// Metrics read the single array of targets as those of other losses: class numbers if it has their shape.
+template <class T>
+void Head<T>::load_for_metrics(Targets<T> y, const Batch& batch) {
+  has_labels_ = y.are_labels = y.integers && classes_ > 1 && parts_[0].size == positions_;
+  if (y.integers) {
+    load_integers(y, batch);
+  } else {
+    load_values(y, batch);
   }
 }
 

@@ -42,6 +42,7 @@ class Head {
  private:
   Answers<T> answers(index_t rows) const;
   void load_part(const Targets<T>& y, const Batch& batch, size_t part);
+  void load_for_metrics(Targets<T> y, const Batch& batch);
   void load_values(const Targets<T>& y, const Batch& batch);
   void load_integers(const Targets<T>& y, const Batch& batch);
   void load_weights(const T* weights, const Batch& batch);

@@ -54,7 +54,12 @@ class Input(Layer, Tensor):
     def __init__(self, shape: int | Sequence[int], *, dtype: Any = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
         domain = "real" if dtype is None else "integer"
-        Tensor.__init__(self, self, (), shape_of("Input", "shape", shape), domain=domain)
+        sizes = shape_of("Input", "shape", shape)
+        if not sizes:
+            raise ValueError(
+                "Input: expected a shape of one axis or more besides the batch, got (); numbers go in as (1,)"
+            )
+        Tensor.__init__(self, self, (), sizes, domain=domain)
         self.dtype = None if dtype is None else _integer_dtype(dtype)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
