@@ -39,6 +39,12 @@ OPTIONS = {"strides": 1, "padding": "valid"}
 KERNELS: dict[str, dict[str, Any]] = {
     "activation_backward": {"name": "relu", "dy": X, "x": X, "y": X, "alpha": None, "out": None},
     "activation_forward": {"name": "elu", "x": X, "alpha": 1.0, "out": None},
+    "binary_backward": {"name": "multiply", "dy": X, "a": X, "b": X, "y": X, "out": None},
+    "binary_forward": {"name": "add", "a": X, "b": X, "out": None},
+    "unary_backward": {"name": "exp", "dy": X, "x": X, "y": X, "out": None},
+    "unary_forward": {"name": "exp", "x": X, "out": None},
+    "where_backward": {"dy": X, "condition": X, "out": None},
+    "where_forward": {"condition": X, "a": X, "b": X, "out": None},
     "adam_update": {
         "parameters": V.copy(),
         "gradients": V,

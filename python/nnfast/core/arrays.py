@@ -13,6 +13,7 @@ import numpy as np
 
 from nnfast.core.objects import explain_no_numbers, from_pandas, refuse_masked
 from nnfast.core.options import real
+from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array, Shape
 
 __all__ = [
@@ -48,6 +49,8 @@ def _text(shape: Shape) -> str:
 
 def as_numbers(value: Any, where: str, name: str) -> Array:
     """`value` as an array of real numbers of any dtype; bools become bytes of 0 and 1."""
+    if isinstance(value, Tensor):
+        raise explain_no_numbers(value, np.empty((), object), where, name)
     array = as_array(value, where, name)
     if array.dtype.kind == "b":
         return array.view(np.uint8)

@@ -1,5 +1,7 @@
 """The mapping behind `Network.parameters`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -130,7 +132,7 @@ class Parameters(Mapping[str, Array]):
         """Context like `writing`, in which this thread may also read and write through other calls."""
         return self._graph.training(what)
 
-    def __ior__(self, values: Any) -> "Parameters":  # type: ignore[misc]  # where __or__ gives a dict
+    def __ior__(self, values: Any) -> Parameters:  # type: ignore[misc]  # where __or__ gives a dict
         self.update(values)
         return self
 

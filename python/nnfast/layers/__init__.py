@@ -47,7 +47,7 @@ from nnfast.layers import (
     resize,
 )
 from nnfast.layers.activation import *
-from nnfast.layers.base import Layer, MultiOutput
+from nnfast.layers.base import Layer, MultiOutput, Weight
 from nnfast.layers.convolution import *
 from nnfast.layers.core import *
 from nnfast.layers.custom import *
@@ -76,7 +76,7 @@ __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
 
-CLASSES = public_classes(Layer, CustomLayer, MultiOutput)
+CLASSES = public_classes(Layer, CustomLayer, MultiOutput, Weight)
 """The layers that a saved network may name."""
 
 # Keras's longer names.
