@@ -10,8 +10,62 @@ y : ndarray of dy's shape
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnfast import _core
+from nnfast.core.options import choose
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
+
+_UNARY = [
+    "negative",
+    "abs",
+    "sign",
+    "square",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sin",
+    "cos",
+    "tanh",
+    "erf",
+    "floor",
+    "ceil",
+    "round",
+    "logical_not",
+    "is_finite",
+    "is_nan",
+]
+_BINARY = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "power",
+    "maximum",
+    "minimum",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "floor_divide",
+    "mod",
+]
+
+
+def _pair(where: str, out: Any) -> Any:
+    if out is not None and not (isinstance(out, tuple) and len(out) == 2):
+        raise TypeError(f"{where}: expected out as a tuple of two arrays, got {short_repr(out)}")
+    return out
 
 
 def unary_forward(name: str, x: Array, out: Array | None = None) -> Array:
@@ -30,7 +84,7 @@ def unary_forward(name: str, x: Array, out: Array | None = None) -> Array:
     >>> kernels.unary_forward("round", np.array([0.5, 1.5, -1.2]))
     array([ 0.,  2., -1.])
     """
-    return _core.unary_forward(name, x, out)
+    return _core.unary_forward(choose("function", name, _UNARY), x, out)
 
 
 def unary_backward(name: str, dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:
@@ -55,7 +109,7 @@ def unary_backward(name: str, dy: Array, x: Array, y: Array, out: Array | None =
     >>> kernels.unary_backward("square", np.ones(3), x, x * x)
     array([-6.,  0.,  4.])
     """
-    return _core.unary_backward(name, dy, x, y, out)
+    return _core.unary_backward(choose("function", name, _UNARY), dy, x, y, out)
 
 
 def binary_forward(name: str, a: Array, b: Array, out: Array | None = None) -> Array:
@@ -76,7 +130,7 @@ def binary_forward(name: str, a: Array, b: Array, out: Array | None = None) -> A
     >>> kernels.binary_forward("mod", np.array([-7.0, 7.0]), np.array([3.0, 3.0]))
     array([2., 1.])
     """
-    return _core.binary_forward(name, a, b, out)
+    return _core.binary_forward(choose("function", name, _BINARY), a, b, out)
 
 
 def binary_backward(
@@ -104,7 +158,7 @@ def binary_backward(
     >>> kernels.binary_backward("multiply", np.ones(2), a, b, a * b)
     (array([5., 7.]), array([2., 3.]))
     """
-    return _core.binary_backward(name, dy, a, b, y, out)
+    return _core.binary_backward(choose("function", name, _BINARY), dy, a, b, y, _pair("binary_backward", out))
 
 
 def where_forward(condition: Array, a: Array, b: Array, out: Array | None = None) -> Array:
@@ -144,4 +198,4 @@ def where_backward(dy: Array, condition: Array, out: tuple[Array, Array] | None 
     >>> kernels.where_backward(np.array([2.0, 3.0]), np.array([1.0, 0.0]))
     (array([2., 0.]), array([0., 3.]))
     """
-    return _core.where_backward(dy, condition, out)
+    return _core.where_backward(dy, condition, _pair("where_backward", out))
