@@ -16,10 +16,10 @@ namespace nnfast::plan {
 struct HeadOptions {
   size_t output = 0;
   NodeSpec loss;               // op = the loss's name, or "callback", or "expression"
-  std::vector<Shape> targets;  // of an expression: the shapes of its target arrays, by row
   double weight = 1;
   std::vector<NodeSpec> metrics;
   std::string mask;  // the node that says which positions count, or none
+  std::vector<Shape> targets = {};  // of an expression: the shapes of its target arrays, by row
 };
 
 struct PlanOptions {

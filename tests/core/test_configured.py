@@ -177,6 +177,9 @@ def test_every_layer_keeps_its_name() -> None:
         "indices_or_sections": 2,
         "dims": (1,),
         "n": 2,
+        "function": abs,
+        "kind": "elementwise",
+        "attributes": {"function": "exp"},
     }
     for make in layers.CLASSES.values():
         given = {

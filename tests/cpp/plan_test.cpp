@@ -265,24 +265,17 @@ void test_steps_do_not_allocate() {
 #endif
 }
 
-// Steps on augmented images: no allocation after the first, and the bits of one thread from any number.
-// Batches are large enough for the augmentation to be shared.
-uint64_t test_augmented_steps() {
-  const index_t side = 10;
-  const Problem<float> problem(kRows, side * side);
+// Steps on large batches: no allocation after the first, and the bits of one thread from any number.
+uint64_t bits_of_steps(const std::vector<NodeSpec>& nodes, const PlanOptions& options,
+                       index_t features) {
+  const Problem<float> problem(kRows, features);
   const std::vector<double> rates(3, 1e-3);
   uint64_t bits = 0;
   for (const int threads : {1, 3}) {
     set_num_threads(threads);
-    auto graph = std::make_shared<Graph<float>>(
-        std::vector<NodeSpec>{
-            node("input", "x", {}, {{"shape", std::vector<int64_t>{side, side, 1}}}),
-            node("flatten", "row", {"x"}, {}), dense("out", "row", kClasses, "softmax")},
-        std::vector<std::string>{"out"});
-    PlanOptions options = training_options(kRows);
-    options.augmentation =
-        node("augmentation", "", {},
-             {{"rotation", 20.0}, {"shift", 1.0}, {"contrast", 0.25}, {"cutout", int64_t{3}}});
+    auto graph = std::make_shared<Graph<float>>(nodes, std::vector<std::string>{"out"});
+    for (size_t i = 0; i < graph->flat.size(); ++i)
+      graph->flat.data()[i] = static_cast<float>(i % 7) / 64.0f;
     Plan<float> plan(graph, options, {});
     double tally[6] = {};
     const auto step = [&] {
@@ -303,6 +296,51 @@ uint64_t test_augmented_steps() {
     bits = got;
   }
   return bits;
+}
+
+uint64_t test_augmented_steps() {
+  const index_t side = 10;
+  PlanOptions options = training_options(kRows);
+  options.augmentation =
+      node("augmentation", "", {},
+           {{"rotation", 20.0}, {"shift", 1.0}, {"contrast", 0.25}, {"cutout", int64_t{3}}});
+  return bits_of_steps(
+      {node("input", "x", {}, {{"shape", std::vector<int64_t>{side, side, 1}}}),
+       node("flatten", "row", {"x"}, {}), dense("out", "row", kClasses, "softmax")},
+      options, side * side);
+}
+
+uint64_t test_steps_of_tensor_operations() {
+  using Integers = std::vector<int64_t>;
+  const auto elementwise = [](const char* name, const char* function,
+                              std::vector<std::string> inputs) {
+    return node("elementwise", name, std::move(inputs), {{"function", std::string(function)}});
+  };
+  const auto reduce = [](const char* name, const char* function, const char* input, int64_t axis) {
+    return node(
+        "reduce", name, {input},
+        {{"function", std::string(function)}, {"axes", Integers{axis}}, {"keepdims", int64_t{1}}});
+  };
+  return bits_of_steps(
+      {node("input", "x", {}, {{"shape", Integers{100}}}),
+       node("reshape", "square", {"x"}, {{"shape", Integers{10, 10}}}),
+       node("parameter", "w", {}, {{"shape", Integers{10, 10}}}),
+       node("parameter", "b", {}, {{"shape", Integers{10}}}),
+       node("matmul", "product", {"square", "w"}, {}),
+       elementwise("shifted", "add", {"product", "b"}), elementwise("tanh", "tanh", {"shifted"}),
+       node("transpose", "turned", {"tanh"}, {{"axes", Integers{0, 2, 1}}}),
+       node("matmul", "pairs", {"tanh", "turned"}, {}), reduce("mean", "mean", "pairs", 0),
+       reduce("max", "max", "pairs", 2), elementwise("centered", "subtract", {"pairs", "mean"}),
+       elementwise("scaled", "multiply", {"centered", "max"}),
+       node("cumulative_sum", "sums", {"scaled"}, {{"axis", int64_t{1}}}),
+       node("sort", "sorted", {"sums"}, {}),
+       node("slice", "odd", {"sorted"},
+            {{"axes", Integers{2}},
+             {"starts", Integers{9}},
+             {"steps", Integers{-2}},
+             {"sizes", Integers{5}}}),
+       node("flatten", "row", {"odd"}, {}), dense("out", "row", kClasses, "softmax")},
+      training_options(kRows), kFeatures);
 }
 
 // Different networks in different threads, each with the result that it has alone.
@@ -436,7 +474,8 @@ int main() {
     test_one_graph_in_many_threads();
     test_bad_data_changes_nothing();
     return test_bits_for_any_number_of_threads<float>() ^
-           test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps();
+           test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps() ^
+           test_steps_of_tensor_operations();
   });
   return nnfast_test::report("plan_test");
 }
