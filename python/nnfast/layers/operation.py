@@ -81,7 +81,8 @@ class Constant(Layer):
 
     def __init__(self, shape: Sequence[int], value: Any = None, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.shape = shape_of("Constant", "shape", shape) if len(shape) else ()
+        is_scalar = isinstance(shape, list | tuple) and not shape
+        self.shape = () if is_scalar else shape_of("Constant", "shape", shape)
         self._value = np.zeros(self.shape) if value is None else np.array(value)
 
     @property
