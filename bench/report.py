@@ -27,6 +27,7 @@ TABLES = {
     "inference": ("test_inference", "Prediction"),
     "elementwise": ("test_elementwise", "Elementwise, 2.77 million numbers"),
     "reduction": ("test_reduction", "Reductions of 4096 rows of 1024 numbers"),
+    "tensor": ("test_tensor_ops", "Operations on tensors"),
     "convolution": ("test_convolution", "Convolutions"),
     "pooling": ("test_pooling", "Pooling, batch 128"),
     "normalization": ("test_normalization", "Batch normalization, batch 128"),

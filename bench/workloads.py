@@ -4,6 +4,7 @@ All arrays are aligned to 64 bytes, like the tensors of PyTorch and JAX but not 
 otherwise be random, and it affects speed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
@@ -253,6 +254,63 @@ class Reduction(Task):
     def x(self) -> Array:
         """Numbers in [0, 1): sums without cancellation."""
         return aligned(np.random.default_rng(7).random(self.shape, dtype=np.float32))
+
+
+EXPRESSIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "(x y + x) / 2 - abs(y)": lambda library, x, y: (x * y + x) * 0.5 - abs(y),
+    "tanh(x y + x) y": lambda library, x, y: library.tanh(x * y + x) * y,
+    "exp(-(x - y)^2 / 2)": lambda library, x, y: library.exp((x - y) ** 2 * -0.5),
+}
+"""Chains of element-wise functions, for any library with the names of NumPy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Task):
+    """A chain of element-wise functions of two arrays beyond the caches: 2048 rows of 1024 numbers."""
+
+    expression: str
+
+    kind = "chain"
+    unit = "GB/s"
+    shape = (2048, 1024)
+
+    @property
+    def name(self) -> str:
+        return self.expression
+
+    @property
+    def amount(self) -> float:
+        """Both arrays are read, and the result is written."""
+        return 3 * 4.0 * self.shape[0] * self.shape[1]
+
+    def operands(self) -> tuple[Array, Array]:
+        rng = np.random.default_rng(8)
+        return aligned(rng.random(self.shape, dtype=np.float32)), aligned(rng.random(self.shape, dtype=np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchedProduct(Task):
+    """Products of stacks of matrices, (batch, M, K) by (batch, K, N)."""
+
+    batch: int
+    m: int
+    n: int
+    k: int
+
+    kind = "batched product"
+
+    @property
+    def name(self) -> str:
+        return f"{self.batch} of {self.m}x{self.n}x{self.k}"
+
+    @property
+    def amount(self) -> float:
+        return 2.0 * self.batch * self.m * self.n * self.k
+
+    def operands(self) -> tuple[Array, Array]:
+        rng = np.random.default_rng(9)
+        a = rng.random((self.batch, self.m, self.k), dtype=np.float32)
+        return aligned(a), aligned(rng.random((self.batch, self.k, self.n), dtype=np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)

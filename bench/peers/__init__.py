@@ -61,6 +61,13 @@ _ELEMENTWISE = {
     "JAX": "jax_:elementwise",
 }
 _REDUCTIONS = {"nnfast": "nnfast_:reduction", "NumPy": "numpy_:reduction", "PyTorch": "torch_:reduction"}
+_BATCHED_PRODUCTS = {
+    "nnfast": "nnfast_:batched_product",
+    "NumPy": "numpy_:batched_product",
+    "PyTorch": "torch_:batched_product",
+    "JAX": "jax_:batched_product",
+}
+_CHAINS = {"nnfast": "nnfast_:chain", "NumPy": "numpy_:chain", "PyTorch": "torch_:chain", "JAX": "jax_:chain"}
 _CONVOLUTIONS = {
     "nnfast": "nnfast_images:convolve",
     "PyTorch": "torch_images:convolve",
@@ -108,6 +115,8 @@ ADAPTERS: dict[str, dict[str, str]] = {
     "prediction": _PREDICTIONS,
     "elementwise": _ELEMENTWISE,
     "reduction": _REDUCTIONS,
+    "batched product": _BATCHED_PRODUCTS,
+    "chain": _CHAINS,
     "scaling": {"nnfast": "nnfast_:on_all_threads", "nnfast on one thread": "nnfast_:on_one_thread"},
     "reproducible product": _PRODUCTS | _ALTERNATIVES,
     "convolution": _CONVOLUTIONS,

@@ -14,7 +14,17 @@ import numpy as np
 
 from bench import peers
 from bench.peers import Contender
-from bench.workloads import ADAM, Elementwise, Prediction, Product, Step, Workload
+from bench.workloads import (
+    ADAM,
+    EXPRESSIONS,
+    BatchedProduct,
+    Chain,
+    Elementwise,
+    Prediction,
+    Product,
+    Step,
+    Workload,
+)
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": jax.nn.relu,
@@ -133,3 +143,20 @@ def _adam_update(task: Elementwise) -> Contender:
     return Contender(
         call, lambda: peers.step_results(call, lambda: state[0]), finish=lambda: jax.block_until_ready(state)
     )
+
+
+def _jitted(function: Callable[..., Any], *arrays: Any) -> Contender:
+    compiled, operands = jax.jit(function), [jnp.asarray(array) for array in arrays]
+
+    def call() -> Any:
+        return compiled(*operands).block_until_ready()
+
+    return Contender(call, lambda: {"output": np.asarray(call())})
+
+
+def batched_product(task: BatchedProduct) -> Contender:
+    return _jitted(jnp.matmul, *task.operands())
+
+
+def chain(task: Chain) -> Contender:
+    return _jitted(partial(EXPRESSIONS[task.expression], jnp), *task.operands())

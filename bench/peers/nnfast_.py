@@ -9,7 +9,19 @@ import numpy as np
 import nnfast as nf
 from bench import machine, peers, workloads
 from bench.peers import Contender
-from bench.workloads import ADAM, Elementwise, Prediction, Product, Reduction, Scaling, Step, Workload
+from bench.workloads import (
+    ADAM,
+    EXPRESSIONS,
+    BatchedProduct,
+    Chain,
+    Elementwise,
+    Prediction,
+    Product,
+    Reduction,
+    Scaling,
+    Step,
+    Workload,
+)
 from nnfast import kernels, layers, ops
 
 
@@ -113,6 +125,18 @@ def reduction(task: Reduction) -> Contender:
         return function(x, task.axis)
 
     return contender(call, lambda: {"output": np.asarray(call())})
+
+
+def batched_product(task: BatchedProduct) -> Contender:
+    a, b = task.operands()
+    return contender(lambda: ops.matmul(a, b), lambda: {"output": ops.matmul(a, b)})
+
+
+def chain(task: Chain) -> Contender:
+    x, y = task.operands()
+    inputs = [layers.Input(task.shape[1:]) for _ in range(2)]
+    network = nf.Network(inputs=inputs, outputs=EXPRESSIONS[task.expression](ops, *inputs))
+    return contender(lambda: network.predict([x, y]), lambda: {"output": network.predict([x, y])})
 
 
 def _adam(task: Elementwise) -> Contender:

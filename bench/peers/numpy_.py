@@ -7,7 +7,20 @@ from numpy.typing import NDArray
 
 from bench import peers, workloads
 from bench.peers import Contender
-from bench.workloads import ADAM, Array, Elementwise, Prediction, Product, Reduction, Step, Workload, aligned
+from bench.workloads import (
+    ADAM,
+    EXPRESSIONS,
+    Array,
+    BatchedProduct,
+    Chain,
+    Elementwise,
+    Prediction,
+    Product,
+    Reduction,
+    Step,
+    Workload,
+    aligned,
+)
 
 
 def product(task: Product) -> Contender:
@@ -144,3 +157,14 @@ def reduction(task: Reduction) -> Contender:
         return function(x, task.axis)
 
     return Contender(call, lambda: {"output": np.asarray(call())})
+
+
+def batched_product(task: BatchedProduct) -> Contender:
+    a, b = task.operands()
+    return Contender(lambda: np.matmul(a, b), lambda: {"output": np.matmul(a, b)})
+
+
+def chain(task: Chain) -> Contender:
+    x, y = task.operands()
+    function = EXPRESSIONS[task.expression]
+    return Contender(lambda: function(np, x, y), lambda: {"output": function(np, x, y)})

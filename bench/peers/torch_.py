@@ -9,7 +9,18 @@ from torch.nn import functional
 
 from bench import machine, peers
 from bench.peers import Contender
-from bench.workloads import ADAM, Elementwise, Prediction, Product, Reduction, Step, Workload
+from bench.workloads import (
+    ADAM,
+    EXPRESSIONS,
+    BatchedProduct,
+    Chain,
+    Elementwise,
+    Prediction,
+    Product,
+    Reduction,
+    Step,
+    Workload,
+)
 
 torch.set_num_threads(machine.threads())
 torch.set_num_interop_threads(1)
@@ -131,6 +142,17 @@ def _adam_update(task: Elementwise) -> Contender:
         return 1.0
 
     return Contender(call, lambda: peers.step_results(call, lambda: [np.asarray(p.detach())]))
+
+
+def batched_product(task: BatchedProduct) -> Contender:
+    a, b = (torch.from_numpy(array) for array in task.operands())
+    return Contender(lambda: torch.bmm(a, b), lambda: {"output": torch.bmm(a, b).numpy()})
+
+
+def chain(task: Chain) -> Contender:
+    x, y = (torch.from_numpy(array) for array in task.operands())
+    function = EXPRESSIONS[task.expression]
+    return Contender(lambda: function(torch, x, y), lambda: {"output": function(torch, x, y).numpy()})
 
 
 def reduction(task: Reduction) -> Contender:

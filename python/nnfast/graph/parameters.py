@@ -206,7 +206,7 @@ class Trainables:
 
     @property
     def statistics(self) -> list[str]:
-        """Full names of the moving averages of batch normalization, which optimizers do not change."""
+        """Full names of moving averages and of constants, which optimizers do not change."""
         return [name for name in self.parameters if name in self._statistics]
 
     def get_weights(self) -> list[Array]:

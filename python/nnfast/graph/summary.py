@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from nnfast.core.table import format_table
 from nnfast.core.tensor import batch_shape, node_of
@@ -19,7 +19,7 @@ def summary(
     architecture: Architecture,
     parameters: Mapping[str, Array],
     trainable: Iterable[str],
-    statistics: Iterable[str],
+    statistics: Collection[str],
 ) -> str:
     """The text of `Network.summary`."""
     _, shapes, _ = architecture.infer()
@@ -38,8 +38,11 @@ def summary(
         outputs = ", ".join(map(batch_shape, outputs_of[node.name]))
         row = [f"{node.name} ({_kind(node.layer)})", outputs, f"{sizes[node.name]:,}"]
         rows.append(row if chain else [*row, ", ".join(node.inputs)])
-    trained, moving = (sum(parameters[name].size for name in names) for names in (trainable, statistics))
-    averages = f", moving averages {moving:,}" if moving else ""
+    constant = [name for name in statistics if name.endswith(".value")]
+    moving = [name for name in statistics if name not in constant]
+    trained, moved, fixed = (sum(parameters[name].size for name in names) for names in (trainable, moving, constant))
+    averages = f", moving averages {moved:,}" if moved else ""
+    averages += f", constants {fixed:,}" if fixed else ""
     total = sum(view.size for view in parameters.values())
     size = sum(view.nbytes for view in parameters.values())
     return "\n".join(
@@ -47,7 +50,7 @@ def summary(
             title,
             format_table(columns, rows, right=[2]),
             f"Parameters: {total:,} ({size:,} bytes), trainable {trained:,}, "
-            f"frozen {total - trained - moving:,}{averages}",
+            f"frozen {total - trained - moved - fixed:,}{averages}",
         ]
     )
 
