@@ -17,6 +17,10 @@ from nnfast.layers.base import Layer
 __all__ = ["Constant", "Operation"]
 
 
+_FIELDS = ("op", "name", "inputs", "shared", "owner")
+"""Of the description of any node."""
+
+
 class Operation(Layer):
     """An operation on tensors, as made by the functions of `nnfast.ops` and the operators of tensors.
 
@@ -46,6 +50,9 @@ class Operation(Layer):
         self.kind = choose("operation", kind, _core.tensor_ops())
         if not isinstance(attributes, Mapping) or not all(isinstance(key, str) for key in attributes):
             raise TypeError(f"Operation: expected a dict of attributes by name, got {short_repr(attributes)}")
+        for key in attributes:
+            if key in _FIELDS:
+                raise ValueError(f"Operation: expected attributes of the operation, got {key!r}")
         self.attributes = dict(attributes)
         self.passes_mask = kind == "elementwise"
 
