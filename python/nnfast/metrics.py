@@ -127,7 +127,7 @@ class LossMetric(Metric):
     Parameters
     ----------
     loss : Loss or str
-        Not a `losses.CustomLoss`, which can be used as a metric directly.
+        Not a `losses.CustomLoss` or a function, which can be used as metrics directly.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class LossMetric(Metric):
 
     def __init__(self, loss: Any) -> None:
         self.loss = losses.get(loss)
-        if isinstance(self.loss, losses.CustomLoss):
+        if isinstance(self.loss, losses.CustomLoss | losses.FunctionLoss):
             raise TypeError(f"LossMetric: expected one of nnfast's losses, got {loss!r}; pass it to metrics directly")
         self.name = self.loss.name
 
@@ -158,7 +158,9 @@ class LossMetric(Metric):
 
 
 class FunctionMetric(Metric):
-    """A Python function (y_true, y_pred) -> float, called by evaluation and validation only.
+    """A Python function (y_true, y_pred) -> float, or one value per row, called by evaluation and validation only.
+
+    It may be written with NumPy, with `nnfast.ops`, or be one of scikit-learn's.
 
     Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`.
 
@@ -185,7 +187,7 @@ class FunctionMetric(Metric):
         self.name = function_name(function)
 
     def evaluate(self, y_true: Array, y_pred: Array) -> float:
-        return float(self.function(y_true, y_pred))
+        return float(np.mean(self.function(y_true, y_pred)))
 
 
 _NAMES = {c.name: c for c in public_classes(Metric).values() if "name" in vars(c)}
@@ -213,6 +215,8 @@ def get(metric: Any) -> Metric:
         return metric
     if isinstance(metric, losses.CustomLoss):
         return FunctionMetric(metric)
+    if isinstance(metric, losses.FunctionLoss):
+        return FunctionMetric(metric.function)
     if isinstance(metric, losses.Loss):
         return LossMetric(metric)
     if isinstance(metric, type):

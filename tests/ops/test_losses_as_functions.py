@@ -184,3 +184,17 @@ def test_errors_of_add_loss() -> None:
         network().add_loss(layers.Input((2,)))
     with pytest.raises(TypeError, match="expected a symbolic tensor"):
         penalized().add_loss(3.0)  # type: ignore[arg-type]
+
+
+def test_metrics_as_functions(data: tuple[Any, Any]) -> None:
+    def error(y_true: Any, y_pred: Any) -> Any:
+        return ops.max(ops.absolute(y_true - y_pred), axis=-1)
+
+    x, y = data
+    net = network(dtype="float64")
+    trainer = nf.Trainer(net, loss=mse, metrics=[error, "mae"])
+    logs = trainer.evaluate(x, y)
+    assert logs["error"] == pytest.approx(abs(net.predict(x) - y).max(1).mean(), rel=1e-12)
+    assert logs["mae"] == pytest.approx(abs(net.predict(x) - y).mean(), rel=1e-12)
+    history = trainer.fit(x, y, epochs=1, validation_data=(x, y), progress=False)
+    assert "val_error" in history.history
