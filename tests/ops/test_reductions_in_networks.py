@@ -127,6 +127,18 @@ def test_networks_compute_what_arrays_give(name: str, dtype: str, rng: np.random
             np.testing.assert_allclose(net.predict(x[:rows]), wanted.astype(dtype), rtol=4e-7, atol=1e-6)
 
 
+def test_memory_for_the_largest_batch_is_enough_for_all(rng: np.random.Generator) -> None:
+    """Batches that take other numbers of passes than the largest."""
+    x = rng.standard_normal((9000, 3, 2))
+    for axes in ((0,), (0, 2), (0, 1, 2)):
+        net = network(lambda x, a=axes: ops.sum(x, a), (3, 2))
+        plan = net.plan(len(x))
+        for rows in (9000, 8192, 4097, 1025, 129, 128, 2):
+            plan.run(net.as_rows(x[:rows]), False)
+            exact = x[:rows].sum(axis=axes)
+            np.testing.assert_allclose(plan.outputs()[0][-1], exact, rtol=0, atol=1e-12 * rows)
+
+
 def test_shapes_and_domains() -> None:
     x = layers.Input((3, 4))
     assert ops.argmax(x, -1).shape == (3,)

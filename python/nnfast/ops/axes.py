@@ -9,7 +9,7 @@ import numpy as np
 
 from nnfast.core.tensor import Tensor, batch_shape
 
-__all__ = ["axes_of", "axis_of", "is_batched", "shape_text", "sizes_of", "whole"]
+__all__ = ["axes_of", "axis_of", "full_sizes", "is_batched", "shape_text", "sizes_of", "whole"]
 
 
 def is_batched(x: Any) -> bool:
@@ -55,3 +55,20 @@ def axes_of(function: str, axis: Any, x: Any, new: int = 0) -> list[int]:
     if len(set(axes)) < len(axes):
         raise ValueError(f"{function}: expected different axes of {shape_text(x)}, got {tuple(several)}")
     return axes
+
+
+def full_sizes(function: str, shape: Any) -> tuple[list[int], bool]:
+    """The sizes of all axes for the core, with -1 for the batch (None), and whether there is the batch.
+
+    >>> full_sizes("random_normal", (None, 3))
+    ([-1, 3], True)
+    """
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"{function}: expected a tuple of sizes as shape, got {shape!r}")
+    batched = len(shape) > 0 and shape[0] is None
+    if None in shape[batched:]:
+        raise ValueError(f"{function}: expected None only as the first size, for the batch, got {tuple(shape)}")
+    sizes = [whole(function, "size", size) for size in shape[batched:]]
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"{function}: expected sizes of 1 or more, got {tuple(shape)}")
+    return [-1] * batched + sizes, batched

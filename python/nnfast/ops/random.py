@@ -22,7 +22,7 @@ import numpy as np
 from nnfast import _core
 from nnfast.core.options import choose, integer, real
 from nnfast.layers.operation import Operation
-from nnfast.ops.sizes import full_sizes
+from nnfast.ops.axes import full_sizes
 
 __all__ = ["random_normal", "random_uniform"]
 

@@ -16,14 +16,13 @@ keepdims : bool, default False
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from nnfast.core.options import integer, real
-from nnfast.core.tensor import Tensor
 from nnfast.layers.operation import constant
+from nnfast.ops.axes import axes_of, axis_of, full_sizes, is_batched, sizes_of
 from nnfast.ops.core import apply, domain_of, is_symbolic
 from nnfast.ops.elementwise import (
     absolute,
@@ -41,7 +40,6 @@ from nnfast.ops.elementwise import (
     subtract,
 )
 from nnfast.ops.logic import equal, greater, isfinite, not_equal, where
-from nnfast.ops.sizes import full_sizes
 
 __all__ = [
     "all",
@@ -68,18 +66,9 @@ __all__ = [
 Axis = int | tuple[int, ...] | None
 
 
-def _axes(function: str, axis: Any) -> dict[str, Any]:
-    """The attribute of the core's operation, none for all axes."""
-    if axis is None:
-        return {}
-    try:
-        return {"axes": [operator.index(i) for i in (axis if isinstance(axis, tuple | list) else [axis])]}
-    except TypeError:
-        raise TypeError(f"{function}: expected an int, a tuple of them or None as axis, got {axis!r}") from None
-
-
 def _reduce(function: str, x: Any, axis: Any, keepdims: bool, domain: str, **attributes: Any) -> Any:
-    attributes |= _axes(function, axis)
+    if axis is not None:
+        attributes["axes"] = axes_of(function, axis, x)
     return apply("reduce", [x], domain, function=function, keepdims=bool(keepdims), **attributes)
 
 
@@ -240,9 +229,7 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _arg(function: str, x: Any, axis: int | None, keepdims: bool) -> Any:
-    axes = _axes(function, axis)
-    if len(axes.get("axes", [0])) != 1:
-        raise ValueError(f"{function}: expected one axis, or None for all, got {axis!r}")
+    axes: dict[str, Any] = {} if axis is None else {"axes": [axis_of(function, axis, x)]}
     domain = "integer" if is_symbolic(x) else "real"
     place = apply("arg_reduce", [x], domain, function=function, keepdims=bool(keepdims), **axes)
     return place if is_symbolic(x) else cast(place, "int64")
@@ -288,7 +275,7 @@ def cumsum(x: Any, axis: int | None = None, *, reverse: bool = False, exclusive:
     Parameters
     ----------
     axis : int, optional
-        Without it, arrays are flattened first, as in NumPy.
+        Without it, x is flattened first.
     reverse : bool, default False
         Whether to begin at the end of the axis.
     exclusive : bool, default False
@@ -301,19 +288,15 @@ def cumsum(x: Any, axis: int | None = None, *, reverse: bool = False, exclusive:
     (array([1., 3., 6.]), array([5., 3., 0.]))
     """
     if axis is None:
-        if is_symbolic(x) and x.ndim != 1:
-            raise ValueError(f"cumsum: expected an axis for {x!r}, got None; reshape it before to sum over all numbers")
-        x, axis = x if is_symbolic(x) else np.ravel(x), 0
-    attributes = {"axis": integer("cumsum", "axis", axis, minimum=-8), "reverse": reverse, "exclusive": exclusive}
+        if is_batched(x) and x.ndim > 1:
+            raise ValueError(f"cumsum: expected an axis for {x!r}, whose batch stays an axis of its own, got None")
+        x, axis = x if is_batched(x) else apply("reshape", [x], domain_of(x), shape=[-1]), 0
+    attributes = {"axis": axis_of("cumsum", axis, x), "reverse": bool(reverse), "exclusive": bool(exclusive)}
     return apply("cumulative_sum", [_widened(x)], _number(domain_of(x)), **attributes)
 
 
-def _ndim(x: Any) -> int:
-    return x.ndim if isinstance(x, Tensor) else np.ndim(x)
-
-
-def _is_last(x: Any, axis: Any) -> bool:
-    return isinstance(axis, int | np.integer) and axis in (-1, _ndim(x) - 1) and _ndim(x) > 0
+def _is_last(function: str, x: Any, axis: Any) -> bool:
+    return axis is not None and axes_of(function, axis, x) == [len(sizes_of(x)) - 1]
 
 
 def softmax(x: Any, axis: Axis = -1) -> Any:
@@ -330,7 +313,7 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     >>> nf.ops.softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    if _is_last(x, axis):
+    if _is_last("softmax", x, axis):
         return apply("softmax", [x], function="softmax")
     weights = exp(subtract(x, stop_gradient(max(x, axis, keepdims=True))))
     return divide(weights, sum(weights, axis, keepdims=True))
@@ -350,7 +333,7 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     >>> nf.ops.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    if _is_last(x, axis):
+    if _is_last("log_softmax", x, axis):
         return apply("softmax", [x], function="log_softmax")
     shifted = subtract(x, stop_gradient(max(x, axis, keepdims=True)))
     return subtract(shifted, log(sum(exp(shifted), axis, keepdims=True)))
