@@ -40,6 +40,7 @@ struct Run {
   bool training = false;
   uint64_t seed = 0;
   uint32_t step = 0;
+  index_t first_row = 0;  // of these rows, where data pass through the ops in parts
 };
 
 // A user-defined NumPy layer.

@@ -163,7 +163,8 @@ void Plan<T>::predict(const RowsOfInputs<T>& x, index_t n, const OneOrMore<T*>& 
   InterruptWatch watch;
   for (index_t first = 0; first < n; first += most) {
     const index_t rows = std::min(most, n - first);
-    const Run run = new_run(rows, false);
+    Run run = new_run(rows, false);
+    run.first_row = first;
     watch.did(cost_of_pass(run));
     share_work(run, 1);
     for (size_t i = 0; i < program_.outputs.size(); ++i) {
@@ -364,7 +365,8 @@ void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
   InterruptWatch watch;
   for (index_t first = 0; first < data.size; first += options_.capacity) {
     const Batch batch{nullptr, first, std::min(options_.capacity, data.size - first), 0};
-    const Run run = new_run(batch.rows, false);
+    Run run = new_run(batch.rows, false);
+    run.first_row = first;
     load(data, batch, run);
     watch.did(cost_of_pass(run));
     share_work(run, 1);

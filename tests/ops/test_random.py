@@ -81,6 +81,15 @@ def test_a_network_with_noise_is_saved_and_loaded(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.predict(x)[key], value)
 
 
+def test_predictions_do_not_depend_on_the_size_of_the_parts() -> None:
+    x = np.zeros((3000, 3))
+    whole = noisy(seed=1).predict(x)
+    assert len(np.unique(whole["a"])) > 8900  # of 9000 numbers of 24 bits
+    for size in (1000, 777):
+        for key, value in noisy(seed=1).predict(x, batch_size=size).items():
+            np.testing.assert_array_equal(value, whole[key])
+
+
 def test_each_training_step_draws_anew() -> None:
     net = noisy(seed=1)
     x = np.zeros((5, 3))

@@ -14,14 +14,15 @@ Inference infer_numbers(const NodeSpec& node, const std::vector<TensorShape>& in
   return inference_of(node, {node.integers("shape")});
 }
 
-// Calls body(elements, index of the first, count) for stretches of y on all threads.
+// Calls body(elements, index of the first, count) for stretches of y on all threads. In parts of
+// data, indices go on, so that predictions do not depend on the parts.
 template <class T, class Body>
 void for_each_stretch(const Tensor<T>& y, const Run& run, const Body& body) {
-  const index_t n = dims_of(y, run).elements();
+  const index_t n = dims_of(y, run).elements(), before = y.batched ? run.first_row * y.size : 0;
   parallel_ranges(n, 64, 4 * static_cast<double>(n), [&](index_t begin, index_t end) {
     constexpr index_t stretch = 1024;  // stays in the cache between the passes
     for (index_t i = begin; i < end; i += stretch)
-      body(y.value + i, i, end - i < stretch ? end - i : stretch);
+      body(y.value + i, before + i, end - i < stretch ? end - i : stretch);
   });
 }
 
