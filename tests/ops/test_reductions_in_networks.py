@@ -59,6 +59,8 @@ COMPOSED: dict[str, Callable[[Any], Any]] = {
     "reverse exclusive cumsum": lambda x: ops.cumsum(x, -2, reverse=True, exclusive=True),
     "softmax": lambda x: ops.softmax(x),
     "softmax of the batch": lambda x: ops.softmax(x, 0),
+    "softmax of one number a row": lambda x: ops.softmax(ops.sum(x, (1, 2))),
+    "log_softmax of one number a row": lambda x: ops.log_softmax(ops.sum(x, (1, 2))),
     "softmax of a middle axis": lambda x: ops.softmax(x, 1),
     "log_softmax": lambda x: ops.log_softmax(x, -1),
     "log_softmax of two axes": lambda x: ops.log_softmax(x, (1, 2)),

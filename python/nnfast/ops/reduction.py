@@ -295,8 +295,10 @@ def cumsum(x: Any, axis: int | None = None, *, reverse: bool = False, exclusive:
     return apply("cumulative_sum", [_widened(x)], _number(domain_of(x)), **attributes)
 
 
-def _is_last(function: str, x: Any, axis: Any) -> bool:
-    return axis is not None and axes_of(function, axis, x) == [len(sizes_of(x)) - 1]
+def _is_of_rows(function: str, x: Any, axis: Any) -> bool:
+    """Whether it works along the last axis, of a fixed size."""
+    sizes = sizes_of(x)
+    return axis is not None and axes_of(function, axis, x) == [len(sizes) - 1] and sizes[-1] is not None
 
 
 def softmax(x: Any, axis: Axis = -1) -> Any:
@@ -313,7 +315,7 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     >>> nf.ops.softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    if _is_last("softmax", x, axis):
+    if _is_of_rows("softmax", x, axis):
         return apply("softmax", [x], function="softmax")
     weights = exp(subtract(x, stop_gradient(max(x, axis, keepdims=True))))
     return divide(weights, sum(weights, axis, keepdims=True))
@@ -333,7 +335,7 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     >>> nf.ops.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    if _is_last("log_softmax", x, axis):
+    if _is_of_rows("log_softmax", x, axis):
         return apply("softmax", [x], function="log_softmax")
     shifted = subtract(x, stop_gradient(max(x, axis, keepdims=True)))
     return subtract(shifted, log(sum(exp(shifted), axis, keepdims=True)))
