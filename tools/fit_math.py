@@ -262,7 +262,9 @@ def main() -> None:
     mp.dps = 400
     print_words(37)
     mp.dps = 60
-    for fit in (*radian_fits(5, 5), ratio_fit(7)):
+    # Computed in double, for results of float and of double.
+    exp, log, _ = exponential_fits(5, 12, 0)
+    for fit in (*radian_fits(3, 3), log, exp, *radian_fits(5, 5), ratio_fit(7)):
         print_table(fit, "double")
 
 

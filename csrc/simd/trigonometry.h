@@ -91,7 +91,22 @@ struct Angles {
   Vec<double> quadrant, r, low;
 };
 
-// Those of each x for themselves: where x is large or close to a multiple of pi/2, exactly.
+// Those of the chosen x exactly; the others as they are. Not inlined, because few are chosen.
+NNF_OUTLINE Angles exact_angles(Vec<double> x, Mask<double> chosen, Angles angle) {
+  constexpr int lanes = Vec<double>::lanes;
+  double number[lanes], wanted[lanes], quadrant[lanes], r[lanes], low[lanes];
+  store(number, x);
+  store(wanted, select(chosen, broadcast<double>(1), zero<double>()));
+  for (int i = 0; i < lanes; ++i) {
+    const Angle exact = wanted[i] != 0 ? exact_angle(number[i]) : Angle{0, 0, 0};
+    quadrant[i] = exact.quadrant;
+    r[i] = exact.r;
+    low[i] = exact.low;
+  }
+  return {select(chosen, load(quadrant), angle.quadrant), select(chosen, load(r), angle.r),
+          select(chosen, load(low), angle.low)};
+}
+
 NNF_INLINE Angles reduce_angle(Vec<double> x) {
   Angles angle;
   angle.quadrant = round_nearest(x * broadcast<double>(HalfPi::reciprocal));
@@ -102,65 +117,95 @@ NNF_INLINE Angles reduce_angle(Vec<double> x) {
       ((t - difference) - w) - angle.quadrant * broadcast<double>(HalfPi::low);
   angle.r = difference + error;
   angle.low = (difference - angle.r) + error;
+  // Large, or close to a multiple of pi/2.
   const Vec<double> size = abs(x);
   const Mask<double> close =
       less(abs(angle.r), broadcast<double>(0x1p-40)) & less_equal(broadcast<double>(0.5), size);
   const Mask<double> special = (close | less(broadcast<double>(0x1p20), size)) &
                                less(size, broadcast<double>(MathConstants<double>::infinity));
-  if (any(special)) {
-    constexpr int lanes = Vec<double>::lanes;
-    double number[lanes], chosen[lanes], quadrant[lanes], r[lanes], low[lanes];
-    store(number, x);
-    store(chosen, select(special, broadcast<double>(1), zero<double>()));
-    for (int i = 0; i < lanes; ++i) {
-      const Angle exact = chosen[i] != 0 ? exact_angle(number[i]) : Angle{0, 0, 0};
-      quadrant[i] = exact.quadrant;
-      r[i] = exact.r;
-      low[i] = exact.low;
-    }
-    angle.quadrant = select(special, load(quadrant), angle.quadrant);
-    angle.r = select(special, load(r), angle.r);
-    angle.low = select(special, load(low), angle.low);
-  }
-  return angle;
+  return any(special) ? exact_angles(x, special, angle) : angle;
 }
 
-// sin(r) = r + r^3 Sin(r^2) for |r| <= pi/4.
-struct SinTable {
+// sin(r) = r + r^3 Sin(r^2) and cos(r) = 1 - r^2 / 2 + r^4 Cos(r^2) for |r| <= pi/4, for results of
+// type T.
+template <class T>
+struct SinTable;
+template <class T>
+struct CosTable;
+template <>
+struct SinTable<float> {
+  static constexpr double c[] = {-0.16666666640775638, 0.008333329302472967, -0.0001983931152330891,
+                                 2.7181145764350385e-06};
+};
+template <>
+struct CosTable<float> {
+  static constexpr double c[] = {0.04166666661946231, -0.0013888883497431392,
+                                 2.4799459436153094e-05, -2.720569374961004e-07};
+};
+template <>
+struct SinTable<double> {
   static constexpr double c[] = {-0.1666666666666663,     0.008333333333322108,
                                  -0.000198412698295805,   2.7557313618164325e-06,
                                  -2.5050747244455908e-08, 1.5896199279424318e-10};
 };
-
-// cos(r) = 1 - r^2 / 2 + r^4 Cos(r^2) for |r| <= pi/4.
-struct CosTable {
+template <>
+struct CosTable<double> {
   static constexpr double c[] = {0.041666666666666595,   -0.001388888888887304,
                                  2.480158728884182e-05,  -2.7557314176355344e-07,
                                  2.0875700431483816e-09, -1.1358514750884493e-11};
 };
 
-// sin(x + quarters pi/2), for quarters of 0 or 1. Not inlined, because it is long.
-NNF_OUTLINE Vec<double> sine(Vec<double> x, double quarters) {
+// sin and cos of an angle's r + low, and its quadrant.
+struct Octants {
+  Vec<double> s, c, quadrant;
+};
+
+template <class T>
+NNF_INLINE Octants octants_of(Vec<double> x) {
   const Angles angle = reduce_angle(x);
   const Vec<double> r = angle.r, z = r * r, half = z * broadcast<double>(0.5);
-  const Vec<double> s = r + fma(r * z, polynomial<SinTable>(z), fnma(half, angle.low, angle.low));
   const Vec<double> one = broadcast<double>(1), main = one - half;
-  const Vec<double> c =
-      main + (((one - main) - half) + fma(z * z, polynomial<CosTable>(z), -(r * angle.low)));
+  const Vec<double> s_tail = polynomial<SinTable<T>>(z), c_tail = polynomial<CosTable<T>>(z);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return {fma(r * z, s_tail, r), fma(z * z, c_tail, main), angle.quadrant};
+  } else {
+    const Vec<double> s = r + fma(r * z, s_tail, fnma(half, angle.low, angle.low));
+    const Vec<double> c = main + (((one - main) - half) + fma(z * z, c_tail, -(r * angle.low)));
+    return {s, c, angle.quadrant};
+  }
+}
+
+// The sine of x, whose quadrant is `turned`; NaN for infinities.
+template <class T>
+NNF_INLINE Vec<T> sine_of_quadrant(Vec<T> x, Vec<T> s, Vec<T> c, Vec<T> turned) {
+  const Vec<T> one = broadcast<T>(T(1));
   // -2, -1, 0, 1 or 2.
-  const Vec<double> turned = angle.quadrant + broadcast<double>(quarters);
-  const Vec<double> quadrant =
-      turned - broadcast<double>(4) * round_nearest(turned * broadcast<double>(0.25));
-  const Vec<double> value = select(equal(abs(quadrant), one), c, s);
-  const Mask<double> negative = less(quadrant, zero<double>()) | less(one, quadrant);
-  const Vec<double> y = select(negative, -value, value);
-  return select(less(abs(x), broadcast<double>(MathConstants<double>::infinity)), y, x - x);
+  const Vec<T> quadrant =
+      turned - broadcast<T>(T(4)) * round_nearest(turned * broadcast<T>(T(0.25)));
+  const Vec<T> value = select(equal(abs(quadrant), one), c, s);
+  const Mask<T> negative = less(quadrant, zero<T>()) | less(one, quadrant);
+  const Vec<T> y = select(negative, -value, value);
+  return select(less(abs(x), broadcast<T>(MathConstants<T>::infinity)), y, x - x);
+}
+
+// sin(x + quarters pi/2), for quarters of 0 or 1. Not inlined, because it is long.
+NNF_OUTLINE Vec<double> sine(Vec<double> x, double quarters) {
+  const Octants octants = octants_of<double>(x);
+  return sine_of_quadrant(x, octants.s, octants.c, octants.quadrant + broadcast<double>(quarters));
+}
+NNF_INLINE Vec<float> sine(Vec<float> x, float quarters) {
+  const Octants low = octants_of<float>(widen_low(x)), high = octants_of<float>(widen_high(x));
+  return sine_of_quadrant(x, narrow(low.s, high.s), narrow(low.c, high.c),
+                          narrow(low.quadrant, high.quadrant) + broadcast<float>(quarters));
 }
 
 // Error: 0.50, 0.74. NaN for infinities.
-NNF_INLINE Vec<double> sin(Vec<double> x) {
-  return select(less(abs(x), broadcast<double>(0x1p-27)), x, sine(x, 0));
+template <class T>
+NNF_INLINE Vec<T> sin(Vec<T> x) {
+  // Those of small numbers, which may be subnormal, are the numbers.
+  return select(less(abs(x), broadcast<T>(T(0x1p-27))), x, sine(x, T(0)));
 }
-NNF_INLINE Vec<double> cos(Vec<double> x) { return sine(x, 1); }
-NNF_INLINE Vec<float> sin(Vec<float> x) { return narrow(sin(widen_low(x)), sin(widen_high(x))); }
-NNF_INLINE Vec<float> cos(Vec<float> x) { return narrow(cos(widen_low(x)), cos(widen_high(x))); }
+template <class T>
+NNF_INLINE Vec<T> cos(Vec<T> x) {
+  return sine(x, T(1));
+}

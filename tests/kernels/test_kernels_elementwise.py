@@ -13,7 +13,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 # Units in the last place, a little above what was measured (simd/trigonometry.h, simd/power.h).
 LARGEST_ERROR = {
-    "float32": {"sin": 0.501, "cos": 0.501, "power": 0.501},
+    "float32": {"sin": 0.501, "cos": 0.501, "power": 0.51},
     "float64": {"sin": 0.8, "cos": 0.8, "power": 1.3},
 }
 
@@ -208,13 +208,12 @@ def test_an_element_does_not_depend_on_its_place(dtype: str, rng: np.random.Gene
 
 
 def test_unknown_functions() -> None:
-    x = np.ones(2)
-    with pytest.raises(ValueError, match=r"unary_forward: expected one of negative, abs, .* got 'sine'"):
+    x, out = np.ones(2), np.empty(2)
+    with pytest.raises(ValueError, match="unknown function 'sine'; did you mean 'sin'"):
         kernels.unary_forward("sine", x)
-    with pytest.raises(ValueError, match=r"binary_backward: expected one of add, subtract, .* got 'plus'"):
+    with pytest.raises(ValueError, match=r"unknown function 'plus'.* valid names: add, "):
         kernels.binary_backward("plus", x, x, x, x)
-    with pytest.raises(TypeError, match="expected a pair of arrays"):
+    with pytest.raises(TypeError, match="expected out as a tuple of two arrays"):
         kernels.binary_backward("add", x, x, x, x, x)  # type: ignore[arg-type]
-    out = np.empty(2)
     with pytest.raises(ValueError, match="db: expected an array that does not overlap da"):
         kernels.binary_backward("add", x, x, x, x, (out, out))

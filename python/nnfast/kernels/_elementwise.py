@@ -17,49 +17,8 @@ from nnfast.core.options import choose
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 
-_UNARY = [
-    "negative",
-    "abs",
-    "sign",
-    "square",
-    "sqrt",
-    "rsqrt",
-    "reciprocal",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sin",
-    "cos",
-    "tanh",
-    "erf",
-    "floor",
-    "ceil",
-    "round",
-    "logical_not",
-    "is_finite",
-    "is_nan",
-]
-_BINARY = [
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "power",
-    "maximum",
-    "minimum",
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "floor_divide",
-    "mod",
-]
+_UNARY = _core.unary_names()
+_BINARY = _core.binary_names()
 
 
 def _pair(where: str, out: Any) -> Any:
