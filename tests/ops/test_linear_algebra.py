@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kernel_cases import DTYPES, Array
 from kernel_cases import eps as eps_of
 
@@ -253,6 +256,8 @@ EINSUM: list[tuple[str, list[tuple[int, ...]], str]] = [
     ("bi,bi->b", [(3, 4), (3, 4)], "ab"),
     ("bi,bj->bij", [(3, 4), (3, 5)], "ab"),
     ("bi,bj->ij", [(3, 4), (3, 5)], "ab"),
+    ("bi,bj->", [(3, 4), (3, 5)], "ab"),
+    ("bi,bj->i", [(3, 4), (3, 5)], "ab"),
     ("bti,bj->tij", [(3, 2, 4), (3, 5)], "ab"),
     ("bti,btj->ij", [(3, 2, 4), (3, 2, 5)], "ab"),
     ("bi,ij,bj->b", [(3, 4), (4, 5), (3, 5)], "ac"),
@@ -272,6 +277,27 @@ EINSUM: list[tuple[str, list[tuple[int, ...]], str]] = [
 def test_einsum(formula: str, shapes: list[tuple[int, ...]], batched: str, rng: np.random.Generator) -> None:
     operands = [rng.uniform(-1, 1, shape) for shape in shapes]
     check(lambda *x: ops.einsum(formula, *x), lambda *x: np.einsum(formula, *x), operands, batched, rng)
+
+
+@settings(max_examples=examples(60))
+@given(seed=st.integers(0, 2**32 - 1))
+def test_any_formula(seed: int) -> None:
+    """Up to three operands, of which any have a batch, n, and up to three other axes; any of the labels are left."""
+    rng = np.random.default_rng(seed)
+    labels = "abcde"[: rng.integers(1, 6)]
+    size = {label: int(rng.integers(1, 4)) for label in labels} | {"n": 5}
+
+    def some(limit: int, of: str) -> str:
+        return "".join(rng.permutation(list(of))[: rng.integers(0, min(limit, len(of)) + 1)])
+
+    batched = [bool(rng.random() < 0.6) for _ in range(rng.integers(1, 4))]
+    terms = [f"n{some(3, labels) or labels[0]}" if has else some(3, labels) for has in batched]
+    used = "".join(sorted(set("".join(terms)) - {"n"}))
+    result = ("n" if any(batched) and rng.random() < 0.7 else "") + (some(4, used) if used else "")
+    formula = ",".join(terms) + "->" + result
+    operands = [rng.uniform(-1, 1, [size[label] for label in term]) for term in terms]
+    names = "".join(name for name, has in zip("abc", batched, strict=False) if has)
+    check(lambda *x: ops.einsum(formula, *x), lambda *x: np.einsum(formula, *x), operands, names, rng)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def _as_stored(
     x: Labeled, leading: list[Label], first: list[Label], last: list[Label]
 ) -> tuple[list[list[Label]], bool]:
     """The groups of axes of a stack of matrices (first, last), and whether it is stored as (last, first) instead."""
-    turned = [*(label for label in leading if label in x.labels), *last, *first] == list(x.labels) and bool(first)
+    stored = [*(label for label in leading if label in x.labels), *last, *first]
+    turned = bool(first) and bool(last) and stored == list(x.labels)
     must_turn = x.batch is not None and x.batch in last and not leading
     groups = [[label] for label in leading]
     return ([*groups, last, first], True) if turned or must_turn else ([*groups, first, last], False)
