@@ -117,7 +117,9 @@ def draw_images(figure: Figure, net: nf.Network, x: np.ndarray, y: np.ndarray) -
             if answers is not None:
                 answer = answers[column].argmax()
                 color = "black" if answer == y[column] else "firebrick"
-                axis.set_title(f"{answer}  {answers[column, answer]:.0%}", fontsize=10, fontweight="normal", color=color)
+                axis.set_title(
+                    f"{answer}  {answers[column, answer]:.0%}", fontsize=10, fontweight="normal", color=color
+                )
         axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8)
 
 

@@ -52,7 +52,7 @@ class Carts:
 
     def step(self, pushes: np.ndarray) -> np.ndarray:
         """Push each cart, to the left (0) or to the right (1); returns which poles still stand."""
-        x, speed, angle, turning = self.state.T
+        _, speed, angle, turning = self.state.T
         total = self.CART_MASS + self.POLE_MASS
         sine, cosine = np.sin(angle), np.cos(angle)
         push = (np.where(pushes, self.FORCE, -self.FORCE) + self.POLE_MASS * self.HALF_POLE * turning**2 * sine) / total
@@ -113,21 +113,21 @@ def advantages(alive: np.ndarray) -> np.ndarray:
 def policy_gradient(y_true: Any, y_pred: Any) -> Any:
     """-advantage * log-likelihood of the push, minus an entropy bonus, which keeps the network trying."""
     log_p = ops.log_softmax(y_pred)
-    likelihood = ops.sum(y_true["push"] * log_p, axis=-1)
+    likelihood = ops.sum(ops.one_hot(y_true["push"], 2) * log_p, axis=-1)
     entropy = -ops.sum(ops.exp(log_p) * log_p, axis=-1)
     return -y_true["advantage"] * likelihood - ENTROPY_WEIGHT * entropy
 
 
 def learn(net: nf.Network, iterations: int, seed: int) -> list[float]:
-    """Play and train in turn; returns the mean return of each iteration, at most until all poles stand three times."""
+    """Play and train in turn, until all poles have stood three times; returns the mean return of each iteration."""
     trainer = nf.Trainer(net, loss=policy_gradient, optimizer=nf.optimizers.Adam(RATE))
     carts = Carts(CARTS, seed)
     history: list[float] = []
-    while len(history) < iterations and min(history[-3:], default=0) < MOST_STEPS or len(history) < 3:
+    while len(history) < iterations and history[-3:] != 3 * [MOST_STEPS]:
         episodes = play(net, carts, explore=True)
         history.append(float(episodes.returns.mean()))
         alive = episodes.alive
-        targets = {"push": np.eye(2)[episodes.pushes[alive].astype(int)], "advantage": advantages(alive)[alive]}
+        targets = {"push": episodes.pushes[alive], "advantage": advantages(alive)[alive]}
         trainer.fit(episodes.states[alive], targets, epochs=1, batch_size=BATCH_SIZE, progress=False)
     return history
 

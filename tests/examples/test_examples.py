@@ -14,7 +14,16 @@ import pytest
 import nnfast as nf
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-APART = ("drawing", "cifar10", "mnist", "mnist_convnet", "mnist_ladder", "transfer_learning")
+APART = (
+    "adversarial",
+    "cart_pole",
+    "cifar10",
+    "drawing",
+    "mnist",
+    "mnist_convnet",
+    "mnist_ladder",
+    "transfer_learning",
+)
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
 

@@ -1,4 +1,4 @@
-"""The examples in docstrings and in the README run, and print what they say."""
+"""The examples in docstrings, in the README and in docs/your_own.md run, and print what they say."""
 
 import doctest
 import importlib
@@ -15,7 +15,8 @@ import pytest
 
 import nnfast as nf
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "docs/your_own.md")
 PRIVATE = {"nnfast._core"}
 MODULES = sorted(
     {"nnfast", *(found.name for found in pkgutil.walk_packages(nf.__path__, "nnfast."))} - PRIVATE - {"nnfast.__main__"}
@@ -129,8 +130,9 @@ def test_parameters_of_methods_are_documented(name: str, owner: type, method: Ca
     assert undocumented(method, owner) in ([], ["self"], ["cls"])
 
 
-@pytest.mark.skipif(not README.is_file(), reason="needs the source tree; only the tests are here")
-def test_code_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="needs the source tree; only the tests are here")
+@pytest.mark.parametrize("page", PAGES)
+def test_code_in_pages(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its Python blocks run one after the other, in one namespace; the data are small stand-ins for MNIST."""
 
     def few_images() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -141,8 +143,8 @@ def test_code_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(nf.data, "load_mnist", few_images)
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert blocks
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
+        exec(compile(block, page, "exec"), names)
