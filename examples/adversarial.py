@@ -24,7 +24,7 @@ from nnfast import layers
 
 SIZES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 """How far each pixel is moved; from white to black it is 1."""
-SHOWN_SIZE = 0.15
+SHOWN_SIZE = 0.2
 
 
 def pixels(images: np.ndarray, data: Data) -> np.ndarray:
@@ -104,7 +104,7 @@ def draw_images(figure: Figure, net: nf.Network, x: np.ndarray, y: np.ndarray) -
     rows = (
         ("image", x, {"cmap": "gray_r", "vmin": 0, "vmax": 1}),
         ("what the\nanswer\ndepends on", maps, {"cmap": "inferno", "vmin": 0, "vmax": 1}),
-        ("change:\nred darker,\nblue lighter", changed - x, {"cmap": "RdBu_r", "vmin": -0.25, "vmax": 0.25}),
+        ("change:\nred darker,\nblue lighter", changed - x, {"cmap": "RdBu_r", "vmin": -0.33, "vmax": 0.33}),
         ("adversarial\nexample", changed, {"cmap": "gray_r", "vmin": 0, "vmax": 1}),
     )
     grid = figure.subplots(len(rows), len(x))

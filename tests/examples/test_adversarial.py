@@ -79,6 +79,6 @@ def test_small_changes_deceive_the_network(
 @pytest.mark.usefixtures("data_dir")
 def test_on_mnist(adversarial: ModuleType, tmp_path: Path) -> None:
     found = adversarial.main(["--output", str(tmp_path)])
-    assert found[0.0][0] > 0.98
+    assert found[0.0][0] > 0.975
     assert found[0.25][0] < 0.3
     assert found[0.25][1] > 0.9
