@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/tensor/reduce.h"
+#include "ops/tensor/remap.h"
 
 namespace nnfast {
 namespace {
@@ -68,7 +69,7 @@ void repeat_along(T* y, const T* x, const MergedAxes& axes) {
 
 template <class T>
 void broadcast_to(T* y, const Dims& to, const T* x, const Dims& from) {
-  repeat_along(y, x, MergedAxes(to, repeated_axes(to, from)));
+  Remap::broadcast(y, to, x, from);
 }
 
 template <class T>

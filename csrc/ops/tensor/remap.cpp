@@ -10,11 +10,23 @@
 namespace nnfast {
 namespace {
 
-constexpr index_t kLargestBlock = 4096, kPiece = 1 << 14;  // elements
+constexpr index_t kLargestBlock = 4096, kPiece = 1 << 14, kLongestPattern = 16;  // elements
 constexpr index_t kNowhere = std::numeric_limits<index_t>::min();
 
 // Rounded up; b > 0.
 index_t ceil_divide(index_t a, index_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
+
+template <class T>
+void copy_strided(T* NNF_RESTRICT y, const T* x, index_t step, index_t n) {
+  // The compiler makes vectors of those steps that it knows.
+  if (step == -1) {
+    for (index_t i = 0; i < n; ++i) y[i] = x[-i];
+  } else if (step == 2) {
+    for (index_t i = 0; i < n; ++i) y[i] = x[2 * i];
+  } else {
+    for (index_t i = 0; i < n; ++i) y[i] = x[i * step];
+  }
+}
 
 // y (n, block) = blocks of x that begin `step` elements apart.
 template <class T>
@@ -23,9 +35,28 @@ void copy_blocks(T* y, const T* x, index_t step, index_t n, index_t block) {
   if (step == block) {
     std::memcpy(y, x, bytes(n * block));
   } else if (block == 1) {
-    for (index_t i = 0; i < n; ++i) y[i] = x[i * step];
+    copy_strided(y, x, step, n);
   } else {
     for (index_t i = 0; i < n; ++i) std::memcpy(y + i * block, x + i * step, bytes(block));
+  }
+}
+
+// Likewise, with the elements of a block at these offsets, or nowhere.
+template <class T>
+void copy_patterns(T* y, const T* x, index_t step, index_t n, index_t block, const index_t* pattern,
+                   T constant) {
+  constexpr index_t stretch = 256;  // which stays in the cache
+  for (index_t begin = 0; begin < n; begin += stretch) {
+    const index_t end = std::min(begin + stretch, n);
+    for (index_t k = 0; k < block; ++k) {
+      T* to = y + k;
+      if (pattern[k] == kNowhere) {
+        for (index_t i = begin; i < end; ++i) to[i * block] = constant;
+      } else {
+        const T* from = x + pattern[k];
+        for (index_t i = begin; i < end; ++i) to[i * block] = from[i * step];
+      }
+    }
   }
 }
 
@@ -47,8 +78,8 @@ void add_blocks(T* dx, const T* dy, index_t step, index_t n, index_t block) {
 // An axis of y for which a step along x's axis is `step` elements of x (or, in a sum, an axis of dx
 // for which a step along dy's axis is `step` elements of dy).
 struct Remap::Axis {
-  index_t size, step;
-  const std::vector<Run>* runs;  // null: place i is i steps away
+  index_t size = 1, step = 1;
+  const std::vector<Run>* runs = nullptr;  // null: place i is i steps away
 
   index_t offset(index_t i) const {
     if (!runs) return i * step;
@@ -58,47 +89,7 @@ struct Remap::Axis {
   }
 };
 
-// Axes from the innermost, those that are one in memory merged: blocks of contiguous elements, lines
-// of blocks, and the outer axes, which count the lines.
-class Remap::Layout {
- public:
-  void add(const Axis& axis) {
-    if (!axis.runs && axis.size == 1) return;
-    Axis& last = axes_[count_ > 0 ? count_ - 1 : 0];
-    if (count_ > 0 && !axis.runs && !last.runs && axis.step == last.step * last.size) {
-      last.size *= axis.size;
-    } else {
-      axes_[count_++] = axis;
-    }
-  }
-  void finish() {
-    if (count_ == 0) axes_[count_++] = {1, 1, nullptr};
-    const Axis& inner = axes_[0];
-    if (count_ > 1 && !inner.runs && inner.step == 1 && inner.size <= kLargestBlock) {
-      block_ = inner.size;
-      line_ = 1;
-    }
-    for (int k = line_ + 1; k < count_; ++k) lines_ *= axes_[k].size;
-    piece_ = std::max<index_t>(1, kPiece / block_);
-    pieces_ = (line().size + piece_ - 1) / piece_;
-  }
-
-  index_t block() const { return block_; }
-  const Axis& line() const { return axes_[line_]; }
-  const Axis* outer() const { return axes_ + line_ + 1; }
-  int outer_count() const { return count_ - line_ - 1; }
-
-  // body(line, places of the outer axes, begin, end) for stretches of lines, shared among threads.
-  template <class Body>
-  void for_each_stretch(const Body& body) const;
-
- private:
-  Axis axes_[kMaxAxes] = {};
-  int count_ = 0, line_ = 0;
-  index_t block_ = 1, lines_ = 1, piece_ = 1, pieces_ = 1;
-};
-
-// Places along the outer axes of a layout, which change like the digits of a number.
+// Places along some axes, which change like the digits of a number.
 class Remap::OuterPlaces {
  public:
   OuterPlaces(const Axis* axes, int count, index_t line) : axes_(axes), count_(count) {
@@ -128,6 +119,71 @@ class Remap::OuterPlaces {
   const Axis* axes_;
   int count_;
   index_t place_[kMaxAxes];
+};
+
+// Axes from the innermost, those that are one in memory merged: blocks of contiguous elements, lines
+// of blocks, and the outer axes, which count the lines.
+class Remap::Layout {
+ public:
+  void add(const Axis& axis) {
+    if (!axis.runs && axis.size == 1) return;
+    elements_ *= axis.size;
+    Axis& last = axes_[count_ > 0 ? count_ - 1 : 0];
+    if (count_ > 0 && !axis.runs && !last.runs && axis.step == last.step * last.size) {
+      last.size *= axis.size;
+    } else {
+      axes_[count_++] = axis;
+    }
+  }
+  // With `pattern`, inner axes that are short together are copied element by element, in loops along
+  // the next axis.
+  void finish(bool pattern) {
+    if (count_ == 0) axes_[count_++] = {};
+    if (!pattern || !find_pattern()) {
+      const Axis& inner = axes_[0];
+      if (count_ > 1 && is_contiguous(inner) && inner.size <= kLargestBlock) {
+        block_ = inner.size;
+        line_ = 1;
+      }
+    }
+    lines_ = elements_ / (line().size * block_);
+    piece_ = std::max<index_t>(1, kPiece / block_);
+    pieces_ = (line().size + piece_ - 1) / piece_;
+  }
+
+  // Offsets of the elements of a block; null if they are contiguous.
+  const index_t* pattern() const { return has_pattern_ ? pattern_ : nullptr; }
+  index_t block() const { return block_; }
+  const Axis& line() const { return axes_[line_]; }
+  const Axis* outer() const { return axes_ + line_ + 1; }
+  int outer_count() const { return count_ - line_ - 1; }
+
+  // body(line, places of the outer axes, begin, end) for stretches of lines, shared among threads.
+  template <class Body>
+  void for_each_stretch(const Body& body) const;
+
+ private:
+  static bool is_contiguous(const Axis& axis) { return !axis.runs && axis.step == 1; }
+
+  bool find_pattern() {
+    index_t size = 1;
+    int axes = 0;
+    while (axes < count_ - 1 && size * axes_[axes].size <= kLongestPattern)
+      size *= axes_[axes++].size;
+    // A copy of eight contiguous elements is faster than eight loops.
+    if (axes == 0 || (axes == 1 && is_contiguous(axes_[0]) && size >= 8)) return false;
+    for (index_t i = 0; i < size; ++i) pattern_[i] = OuterPlaces(axes_, axes, i).offset();
+    has_pattern_ = true;
+    block_ = size;
+    line_ = axes;
+    return true;
+  }
+
+  Axis axes_[kMaxAxes] = {};
+  bool has_pattern_ = false;
+  index_t pattern_[kLongestPattern];
+  int count_ = 0, line_ = 0;
+  index_t elements_ = 1, block_ = 1, lines_ = 1, piece_ = 1, pieces_ = 1;
 };
 
 template <class Body>
@@ -164,6 +220,55 @@ index_t Remap::y_size(int axis, const Dims& x_dims) const {
   return runs.empty() ? x_dims.size[axis] : runs.back().y + runs.back().length;
 }
 
+// y = places begin, ..., end - 1 of a line that begins at x.
+template <class T>
+void Remap::copy_line(T* y, const T* x, const Layout& layout, index_t begin, index_t end,
+                      T constant) {
+  const index_t block = layout.block(), step = layout.line().step;
+  const auto copy = [&](const T* from, index_t by, index_t n) {
+    const index_t own = by == 0 ? 1 : n;
+    if (layout.pattern()) {
+      copy_patterns(y, from, by, own, block, layout.pattern(), constant);
+    } else {
+      copy_blocks(y, from, by, own, block);
+    }
+    // The same block again and again: copies of what is there already grow.
+    for (index_t done = own; done < n; done *= 2) {
+      const index_t count = std::min(done, n - done) * block;
+      std::memcpy(y + done * block, y, sizeof(T) * static_cast<size_t>(count));
+    }
+  };
+  if (!layout.line().runs) {
+    copy(x + begin * step, step, end - begin);
+    return;
+  }
+  for (const Run& run : *layout.line().runs) {
+    const index_t first = std::max(begin, run.y), stop = std::min(end, run.y + run.length);
+    if (first >= stop) continue;
+    if (run.x < 0) {
+      std::fill_n(y, (stop - first) * block, constant);
+    } else {
+      copy(x + (run.x + (first - run.y) * run.step) * step, run.step * step, stop - first);
+    }
+    y += (stop - first) * block;
+  }
+}
+
+template <class T>
+void Remap::copy(T* y, const T* x, Layout* layout, T constant) {
+  layout->finish(true);
+  const index_t line = layout->line().size, block = layout->block();
+  layout->for_each_stretch([&](index_t at, const OuterPlaces& places, index_t begin, index_t end) {
+    T* to = y + (at * line + begin) * block;
+    const index_t offset = places.offset();
+    if (offset == kNowhere) {
+      std::fill_n(to, (end - begin) * block, constant);
+    } else {
+      copy_line(to, x + offset, *layout, begin, end, constant);
+    }
+  });
+}
+
 template <class T>
 void Remap::forward(T* y, const T* x, const Dims& x_dims, T constant) const {
   if (x_dims.elements() == 0) return;
@@ -178,33 +283,21 @@ void Remap::forward(T* y, const T* x, const Dims& x_dims, T constant) const {
       layout.add({y_size(k, x_dims), step, runs.empty() ? nullptr : &runs});
     }
   }
-  layout.finish();
-  const Axis& line = layout.line();
-  const index_t block = layout.block();
-  layout.for_each_stretch([&](index_t at, const OuterPlaces& places, index_t begin, index_t end) {
-    T* to = y + (at * line.size + begin) * block;
-    const index_t offset = places.offset();
-    if (offset == kNowhere) {
-      std::fill_n(to, (end - begin) * block, constant);
-      return;
-    }
-    const T* from = x + offset;
-    if (!line.runs) {
-      copy_blocks(to, from + begin * line.step, line.step, end - begin, block);
-      return;
-    }
-    for (const Run& run : *line.runs) {
-      const index_t first = std::max(begin, run.y), stop = std::min(end, run.y + run.length);
-      if (first >= stop) continue;
-      if (run.x < 0) {
-        std::fill_n(to, (stop - first) * block, constant);
-      } else {
-        copy_blocks(to, from + (run.x + (first - run.y) * run.step) * line.step,
-                    run.step * line.step, stop - first, block);
-      }
-      to += (stop - first) * block;
-    }
-  });
+  copy(y, x, &layout, constant);
+}
+
+template <class T>
+void Remap::broadcast(T* y, const Dims& y_dims, const T* x, const Dims& x_dims) {
+  if (y_dims.elements() == 0) return;
+  Layout layout;
+  index_t step = 1;
+  for (int k = y_dims.rank; k-- > 0;) {
+    const int own = k - (y_dims.rank - x_dims.rank);
+    const index_t size = own >= 0 ? x_dims.size[own] : 1;
+    layout.add({y_dims.size[k], size == 1 ? 0 : step, nullptr});
+    step *= size;
+  }
+  copy(y, x, &layout, T(0));
 }
 
 // What a stretch begin, ..., end - 1 of a line of dx receives.
@@ -283,16 +376,18 @@ void Remap::backward(T* dx, const T* dy, const Dims& x_dims) const {
     const std::vector<Run>& runs = axes_[static_cast<size_t>(k)];
     layout.add({x_dims.size[k], step, runs.empty() ? nullptr : &runs});
   }
-  layout.finish();
+  layout.finish(false);
   layout.for_each_stretch([&](index_t at, const OuterPlaces& places, index_t begin, index_t end) {
     T* to = dx + (at * layout.line().size + begin) * layout.block();
-    std::fill_n(to, (end - begin) * layout.block(), T(0));
+    std::memset(static_cast<void*>(to), 0,
+                sizeof(T) * static_cast<size_t>((end - begin) * layout.block()));
     Sum<T>(layout, places, to, begin, end).add(layout.outer_count() - 1, dy);
   });
 }
 
-#define NNF_INSTANTIATE(T)                                             \
-  template void Remap::forward<T>(T*, const T*, const Dims&, T) const; \
+#define NNF_INSTANTIATE(T)                                                   \
+  template void Remap::forward<T>(T*, const T*, const Dims&, T) const;       \
+  template void Remap::broadcast<T>(T*, const Dims&, const T*, const Dims&); \
   template void Remap::backward<T>(T*, const T*, const Dims&) const;
 NNF_INSTANTIATE(float)
 NNF_INSTANTIATE(double)

@@ -25,6 +25,10 @@ class Remap {
   template <class T>
   void backward(T* dx, const T* dy, const Dims& x_dims) const;
 
+  // y = x, repeated along the axes where x has size 1 or, on the left, none.
+  template <class T>
+  static void broadcast(T* y, const Dims& y_dims, const T* x, const Dims& x_dims);
+
  private:
   struct Run {
     index_t y, x, step, length;
@@ -35,6 +39,11 @@ class Remap {
   template <class T>
   class Sum;
 
+  template <class T>
+  static void copy(T* y, const T* x, Layout* layout, T constant);
+  template <class T>
+  static void copy_line(T* y, const T* x, const Layout& layout, index_t begin, index_t end,
+                        T constant);
   index_t y_size(int axis, const Dims& x_dims) const;
 
   std::vector<std::vector<Run>> axes_;

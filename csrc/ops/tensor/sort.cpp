@@ -31,14 +31,19 @@ struct Entry {
 
   Entry() = default;
   Entry(T x, uint32_t place, bool descending) : index(place) {
-    if (x != x) {
-      key = ~Bits(0);
-      return;
-    }
     const T positive_zero = x + T(0);
     std::memcpy(&key, &positive_zero, sizeof(key));
     key ^= (key & kSign) ? ~Bits(0) : kSign;
     if (descending) key = ~key;
+    if (x != x) key = ~Bits(0);
+  }
+  // The number, read from the row only if the key does not tell it.
+  T value(const T* row, bool descending) const {
+    Bits bits = descending ? ~key : key;
+    bits ^= (bits & kSign) ? kSign : ~Bits(0);
+    T x;
+    std::memcpy(&x, &bits, sizeof(x));
+    return x == T(0) || key == ~Bits(0) ? row[index] : x;
   }
   bool operator<(const Entry& other) const {
     return key != other.key ? key < other.key : index < other.index;
@@ -51,7 +56,9 @@ inline bool Entry<float>::operator<(const Entry& other) const {
   return joined(*this) < joined(other);
 }
 
-constexpr index_t kRadixFrom = 512;  // shorter rows are sorted by comparisons
+// Shorter rows are sorted by comparisons: half the bytes are sorted in half the passes.
+template <class T>
+constexpr index_t kRadixFrom = sizeof(T) == 4 ? 64 : 400;
 constexpr int kBuckets = 256;
 
 // Sorts by one byte of the key after the other, from the least significant one. The result is at the
@@ -81,30 +88,38 @@ Entry<T>* radix_sort(Entry<T>* from, Entry<T>* to, index_t n) {
   return from;
 }
 
-// The k smallest entries, sorted; `heap` has room for k.
+// The k smallest entries, sorted, at `found`, which has room for 2 k + 16: entries that may be among
+// them are collected, and thinned out whenever there is no room.
 template <class T>
-void select_smallest(Entry<T>* heap, index_t k, const T* x, index_t n, bool descending) {
-  for (index_t i = 0; i < k; ++i) heap[i] = {x[i], static_cast<uint32_t>(i), descending};
-  std::make_heap(heap, heap + k);
-  for (index_t i = k; i < n; ++i) {
+void select_smallest(Entry<T>* found, index_t k, const T* x, index_t n, bool descending) {
+  const index_t room = 2 * k + 16;
+  index_t count = 0;
+  const auto thin_out = [&] {
+    std::nth_element(found, found + k - 1, found + count);
+    count = k;
+  };
+  index_t i = 0;
+  for (; i < n && count < room; ++i) found[count++] = {x[i], static_cast<uint32_t>(i), descending};
+  thin_out();
+  for (; i < n; ++i) {
     const Entry<T> entry(x[i], static_cast<uint32_t>(i), descending);
-    if (!(entry < heap[0])) continue;
-    std::pop_heap(heap, heap + k);
-    heap[k - 1] = entry;
-    std::push_heap(heap, heap + k);
+    if (!(entry < found[k - 1])) continue;
+    found[count++] = entry;
+    if (count == room) thin_out();
   }
-  std::sort_heap(heap, heap + k);
+  thin_out();
+  std::sort(found, found + k);
 }
 
 // The first k entries of a row, sorted. scratch: 2 n.
 template <class T>
 const Entry<T>* sort_row(Entry<T>* scratch, const T* x, index_t n, index_t k, bool descending) {
-  if (k * 16 <= n) {
+  if (k * 4 <= n && n >= 16) {
     select_smallest(scratch, k, x, n, descending);
     return scratch;
   }
   for (index_t i = 0; i < n; ++i) scratch[i] = {x[i], static_cast<uint32_t>(i), descending};
-  if (n >= kRadixFrom) return radix_sort(scratch, scratch + n, n);
+  if (n >= kRadixFrom<T>) return radix_sort(scratch, scratch + n, n);
   std::sort(scratch, scratch + n);
   return scratch;
 }
@@ -123,7 +138,7 @@ void sort_rows(T* values, T* indices, const T* x, index_t rows, index_t n, index
       const T* row = x + r * n;
       const Entry<T>* sorted = sort_row(scratch, row, n, k, descending);
       for (index_t j = 0; j < k; ++j) {
-        values[r * k + j] = row[sorted[j].index];
+        values[r * k + j] = sorted[j].value(row, descending);
         indices[r * k + j] = static_cast<T>(sorted[j].index);
       }
     }
@@ -134,7 +149,8 @@ template <class T>
 void sort_rows_backward(T* dx, const T* dy, const T* indices, index_t rows, index_t n, index_t k) {
   const double cost = 0.2 * static_cast<double>(rows * n) + 2 * static_cast<double>(rows * k);
   parallel_ranges(rows, 1, cost, [&](index_t begin, index_t end) {
-    std::fill(dx + begin * n, dx + end * n, T(0));
+    std::memset(static_cast<void*>(dx + begin * n), 0,
+                sizeof(T) * static_cast<size_t>((end - begin) * n));
     if (!dy) return;
     for (index_t r = begin; r < end; ++r) {
       for (index_t j = r * k; j < (r + 1) * k; ++j)

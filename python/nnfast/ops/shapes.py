@@ -118,11 +118,13 @@ def reshape(x: Any, newshape: int | Sequence[int | None]) -> Any:
                 f"reshape: expected a shape that begins with None, for the batch of {shape_text(x)}, got {given}"
             )
         given = given[1:]
-    return _reshaped(x, [whole("reshape", "size", extent) for extent in given])
+    return apply("reshape", [x], domain_of(x), shape=[whole("reshape", "size", extent) for extent in given])
 
 
 def _reshaped(x: Any, row: Sequence[int]) -> Any:
-    """In the shape whose sizes without the batch are `row`."""
+    """In the shape whose sizes without the batch are `row`, which fits; of an array a view."""
+    if not isinstance(x, Tensor):
+        return np.reshape(x, row)
     return apply("reshape", [x], domain_of(x), shape=list(row))
 
 
@@ -209,7 +211,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 def _transposed(function: str, x: Any, order: list[int]) -> Any:
     _require_batch_first(function, x, order, 0)
     if order == list(range(len(order))):
-        return _unchanged(x)
+        return x if isinstance(x, Tensor) else np.asarray(x)[()]
     return apply("transpose", [x], domain_of(x), axes=order)
 
 
@@ -487,10 +489,12 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     if missing > 0:
         x = expand_dims(x, tuple(range(missing)))
     counts = [1] * -missing + counts
+    if all(count == 1 for count in counts):
+        return _unchanged(x)
     for axis, count in enumerate(counts):
         if count != 1:
             x = _repeated("tile", x, axis, count, each=False)
-    return _unchanged(x)
+    return x
 
 
 def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Any:
