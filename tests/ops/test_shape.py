@@ -223,6 +223,8 @@ VALUE_ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     "pairs": (lambda: ops.pad(X, ((1, 0), (0, 0))), r"pad: expected a number, a pair or 3 pairs"),
     "constant": (lambda: ops.pad(X, 1, "edge", 0.5), "pad: expected no constant_values in mode 'edge', got 0.5"),
     "too many axes": (lambda: ops.reshape(np.ones(2), (1,) * 8 + (2,)), "reshape: expected at most 8 axes"),
+    "axes of the input": (lambda: ops.flip(np.ones((1,) * 9)), "slice: expected at most 8 axes, got "),
+    "axes of an input": (lambda: ops.sum(layers.Input((1,) * 8)), "sum: expected at most 8 axes, got "),
 }  # fmt: skip
 
 
