@@ -383,8 +383,14 @@ class FunctionLoss(Loss):
 
 def _arrays_in(y: Any) -> Any:
     if isinstance(y, Mapping):
-        return {key: np.asarray(value) for key, value in y.items()}
-    return [np.asarray(part) for part in y] if isinstance(y, tuple) else np.asarray(y)
+        return {key: _array_of(value) for key, value in y.items()}
+    several = isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y))
+    return [_array_of(part) for part in y] if several else _array_of(y)
+
+
+def _array_of(y: Any) -> Array:
+    array = np.asarray(y)
+    return array.astype("int64") if array.dtype.kind in "bu" else array  # whose differences may be negative
 
 
 def _weighted(values: Array, weight: Array | None) -> Array:

@@ -402,6 +402,7 @@ class Network(Trainables):
         Notes
         -----
         Call it before a `Trainer` is made; layers and constants that only the term uses become part of the network.
+        Views of parameters that were taken before are those of the former memory.
 
         Examples
         --------
@@ -417,13 +418,20 @@ class Network(Trainables):
             raise RuntimeError("add_loss: expected a network made of tensors; make it with Network(inputs=, outputs=)")
         if not isinstance(loss, Tensor):
             raise TypeError(f"add_loss: expected a symbolic tensor, got {loss!r}")
-        ends, losses, version = self._ends, (*self._losses, loss), self.version
-        values = {name: view.copy() for name, view in self.parameters.items()}
-        self._build(Architecture.from_tensors(*ends, losses), self.seed, self.dtype, self.name)
-        self._ends, self._losses, self.version = ends, losses, version + 1
-        self.architecture.initialize(self.parameters, self.seed)
-        for name, value in values.items():
-            self.parameters[name][...] = value
+        before = vars(self).copy()
+        ends, losses, old = self._ends, (*self._losses, loss), self.parameters
+        frozen = {name for name in old if name in self._frozen}
+        try:
+            with old.training("add_loss"):
+                self._build(Architecture.from_tensors(*ends, losses), self.seed, self.dtype, self.name)
+                self.architecture.initialize(self.parameters, self.seed)
+                for name, value in old.items():
+                    self.parameters[name][...] = value
+                self._frozen = {name for name in self._frozen if name not in old} | frozen
+                self._ends, self._losses, self.version = ends, losses, before["version"] + 1
+        except BaseException:
+            vars(self).update(before)
+            raise
 
     def summary(self) -> str:
         """The layers with their output shapes and numbers of parameters, as text.

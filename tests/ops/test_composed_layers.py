@@ -233,3 +233,57 @@ def test_activity_regularization() -> None:
     wanted = (0.25 * abs(h) + 0.5 * h**2).sum(1).mean()
     assert nf.Trainer(net).evaluate(X)["loss"] == pytest.approx(wanted, rel=1e-6)
     assert nf.check_gradients(net, X, None, None)
+
+
+def test_a_network_inside_call_keeps_its_values() -> None:
+    base = network()
+
+    class Around(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return base(x) + 1
+
+    outer = nf.Network([layers.Input((2,)), Around()], seed=8)
+    assert (outer.predict(X) == base.predict(X) + 1).all()
+
+
+def test_a_layer_on_rows_and_on_weights() -> None:
+    squash = layers.Lambda(lambda v: ops.tanh(v) * 2)
+
+    class Both(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight((2,), [0.5, -1.0], name="w")
+
+        def call(self, x: Any) -> Any:
+            b = squash(self.w)
+            return squash(x) * b
+
+    net = nf.Network([layers.Input((2,)), Both()], dtype="float64")
+    np.testing.assert_allclose(net.predict(X), 4 * np.tanh(X) * np.tanh([0.5, -1.0]), rtol=1e-13)
+
+
+def test_parts_of_any_name_and_infinite_constants(tmp_path: Path) -> None:
+    class Named(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.inner = layers.Dense(2, name="loss")
+
+        def call(self, x: Any) -> Any:
+            return ops.where(self.inner(x) > 0, x, -np.inf)
+
+    x = layers.Input((2,))
+    y = Named(name="c")(x)
+    net = nf.Network(inputs=x, outputs=[y, x[:, :1] + 1], seed=0)
+    net.add_loss(ops.where(y > -np.inf, y, 0.0))
+    net.save(tmp_path / "net")
+    loaded = nf.Network.load(tmp_path / "net", custom_objects={"Named": Named})
+    assert (loaded.predict(X)[0] == net.predict(X)[0]).all()
+
+
+def test_masking_belongs_before_the_layer() -> None:
+    class Masked(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return layers.Masking()(x)
+
+    with pytest.raises(ValueError, match="put it before the layer"):
+        nf.Network([layers.Input((3, 2)), Masked()])
+    with pytest.raises((ValueError, TypeError), match="mask"):
+        layers.Input((2,)) + np.ma.array([1.0, 2.0], mask=[0, 1])

@@ -198,3 +198,92 @@ def test_metrics_as_functions(data: tuple[Any, Any]) -> None:
     assert logs["mae"] == pytest.approx(abs(net.predict(x) - y).mean(), rel=1e-12)
     history = trainer.fit(x, y, epochs=1, validation_data=(x, y), progress=False)
     assert "val_error" in history.history
+
+
+# ---- one trainer, several forms of targets -------------------------------------------------------
+
+
+def first_only(y_true: Any, y_pred: Any) -> Any:
+    return ops.square(y_pred - y_true["a"]) + 0 * y_true["b"]
+
+
+def test_the_order_of_keys_has_no_meaning(data: tuple[Any, Any]) -> None:
+    x, a = data
+    b = np.full_like(a, 3.0)
+    plain, mixed = (nf.Trainer(network(), loss=first_only, optimizer=nf.optimizers.SGD(0.1)) for _ in range(2))
+    wanted = plain.fit(x, {"a": a, "b": b}, epochs=3, progress=False)
+    got = mixed.fit(x, {"a": a, "b": b}, epochs=3, validation_data=(x, {"b": b, "a": a}), progress=False)
+    assert got["loss"] == wanted["loss"]
+
+
+def test_validation_may_have_targets_of_another_form(data: tuple[Any, Any]) -> None:
+    x, y = data
+
+    def truncated(y_true: Any, y_pred: Any) -> Any:
+        return ops.square(y_pred - ops.cast(y_true, "int32"))
+
+    def wide(y_true: Any, y_pred: Any) -> Any:
+        return ops.square(y_pred - y_true)
+
+    for loss, other in ((truncated, np.ones((11, 2), int)), (wide, y[:, :1])):
+        plain, mixed = (nf.Trainer(network(), loss=loss) for _ in range(2))
+        wanted = plain.fit(x, y, epochs=3, progress=False)
+        got = mixed.fit(x, y, epochs=3, validation_data=(x, other), progress=False)
+        assert got["loss"] == wanted["loss"]
+        single = x.astype("float32")
+        steps = [trainer.train_on_batch(single, y.astype("float32")) for trainer in (plain, mixed)]
+        assert mixed.train_on_batch(single, other) != steps[1]
+        assert steps[0] == steps[1]
+
+
+def test_metrics_read_no_more_than_the_targets(data: tuple[Any, Any]) -> None:
+    def narrow(y_true: Any, y_pred: Any) -> Any:
+        return ops.square(y_pred - ops.expand_dims(y_true, -1))
+
+    with pytest.raises(
+        ValueError, match="mae: expected one array of targets, of the output's shape"
+    ):
+        nf.Trainer(network(), loss=narrow, metrics=["mae"]).evaluate(data[0], data[1][:, 0])
+
+
+def test_lists_of_arrays_and_bytes(data: tuple[Any, Any]) -> None:
+    x, y = data
+
+    def both(y_true: Any, y_pred: Any) -> Any:
+        return ops.square(y_pred - y_true[0]) * y_true[1]
+
+    trainer = nf.Trainer(network(), loss=both)
+    trainer.fit(x, [y, np.ones((11, 1))], epochs=1, validation_split=0.3, progress=False)
+    p = trainer.network.predict(x)
+    logs = trainer.evaluate(x, [y, np.ones((11, 1))])
+    assert losses.FunctionLoss(both)([y, np.ones((11, 1))], p) == pytest.approx(logs["loss"], rel=1e-6)
+
+    def sign(y_true: Any, y_pred: Any) -> Any:
+        return ops.square(y_pred - (1 - 2 * y_true))
+
+    ones = np.ones((11, 2), "uint8")
+    logs = nf.Trainer(trainer.network, loss=sign).evaluate(x, ones)
+    assert losses.FunctionLoss(sign)(ones, p) == pytest.approx(logs["loss"], rel=1e-6)
+    with pytest.raises(ValueError, match="class_weight: expected one array"):
+        trainer.fit(x, [y, np.ones((11, 1))], epochs=1, class_weight={0: 2.0}, progress=False)
+
+
+def test_what_a_loss_must_not_contain(data: tuple[Any, Any]) -> None:
+    for function in (lambda t, p: layers.Dense(2)(p) - t, lambda t, p: layers.Dropout(0.5)(p) - t):
+        with pytest.raises(ValueError, match="expected a function of y_true and y_pred alone"):
+            nf.Trainer(network(), loss=function).evaluate(*data)
+
+
+def test_add_loss_keeps_what_is_frozen_and_is_all_or_nothing(data: tuple[Any, Any]) -> None:
+    x = layers.Input((3,))
+    h = layers.Dense(4, name="h")(x)
+    net = nf.Network(inputs=x, outputs=h, seed=0)
+    net.freeze("h.bias")
+    net.add_loss(h)
+    assert net.frozen == ["h.bias"]
+    with pytest.raises(ValueError, match="depend"):
+        net.add_loss(layers.Dense(2)(layers.Input((2,))))
+    assert (net.copy().predict(data[0]) == net.predict(data[0])).all()
+    net.add_loss(ops.square(h))
+    with pytest.raises(ValueError, match="without terms of add_loss"):
+        net(layers.Input((3,)))

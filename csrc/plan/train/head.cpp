@@ -83,6 +83,8 @@ void with_integers(const Targets<T>& y, const Use& use) {
 template <class T>
 void Head<T>::load_for_metrics(Targets<T> y, const Batch& batch) {
   has_labels_ = y.are_labels = y.integers && classes_ > 1 && parts_[0].size == positions_;
+  require(has_labels_ || parts_[0].size == output_.prediction->size, label_,
+          ": expected targets of the output's shape, or class numbers, because of a metric");
   if (y.integers) {
     load_integers(y, batch);
   } else {

@@ -204,9 +204,11 @@ class Architecture:
         """Write initial values to `parameters`, which are in the order of the layers."""
         for stream, (name, view) in enumerate(parameters.items()):
             layer, parameter = self.layer_of(name)
-            if layer.source is not None:
-                with layer.source.network.parameters.reading("copy"):
-                    view[...] = layer.source.network.parameters[f"{layer.source.name}.{parameter}"]
+            source = layer.source_of(parameter)
+            if source is not None:
+                network, original = source
+                with network.parameters.reading("copy"):
+                    view[...] = network.parameters[original]
                 continue
             try:
                 initializer = initializers.get(layer.initializer(parameter))

@@ -75,6 +75,8 @@ class Expansion:
 
         for tensor in trace.calls:
             place = tensor.layer.place
+            if tensor.layer.mask_spec() is not None:
+                raise ValueError(f"{name}: expected no {type(tensor.layer).__name__} in call; put it before the layer")
             calls[place] = calls.get(place, 0) + 1
             call = f"{name}.{place}" if calls[place] == 1 else f"{name}.{place}:{calls[place]}"
             names[id(tensor)] = name if tensor is last else call
@@ -89,9 +91,9 @@ class Expansion:
 
     def add_loss(self, source: str) -> None:
         """Add a tensor whose mean is added to the loss."""
-        name = f"{source}.loss"
+        name = f"{source}:loss"  # which no layer is called
         while name in self.losses:
-            name += "_again"
+            name += "'"
         # A copy, which nothing else reads.
         self.nodes.append({"name": name, "op": "tuple", "inputs": [source]})
         self.losses.append(name)

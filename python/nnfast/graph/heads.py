@@ -13,7 +13,7 @@ from nnfast.core.arrays import as_targets, as_weights
 from nnfast.core.options import function_name, real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
-from nnfast.graph.loss_expression import LossExpression, TargetForm, parts_of
+from nnfast.graph.loss_expression import LossExpression, Parts, TargetForm, parts_of
 from nnfast.metrics import Metric
 
 __all__ = ["Head", "Heads"]
@@ -111,16 +111,17 @@ class Heads:
             *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics),
         ]
         """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
-        self._expressions: dict[int, LossExpression] = {}  # of heads whose loss is a function, once targets are known
+        self._expressions: dict[int, LossExpression] = {}  # of heads whose loss is a function, for the current targets
+        self._traced: dict[tuple[int, TargetForm, str], LossExpression] = {}
         self.version = 0
-        """Counts the forms of targets for which losses were traced; plans are made for one."""
+        """Counts changes of the form of targets; plans are made for one."""
         self.run_in_python = any(head.python_metrics for head in self.all)
         """Whether there are metrics that run in Python."""
         self._require_distinct_logs(where)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the graphs of losses, which are made again."""
-        return {**vars(self), "_expressions": {}}
+        return {**vars(self), "_expressions": {}, "_traced": {}}
 
     def _by_output(self, value: Any, name: str) -> list[Any]:
         """One value per output, from a list or a dict; None where a dict has no entry."""
@@ -199,9 +200,15 @@ class Heads:
     # ---- for the core --------------------------------------------------------
 
     @property
-    def are_bound(self) -> bool:
-        """Whether all losses are known to the core; before it has seen targets, a function of them is not."""
-        return all(head.output in self._expressions for head in self.all if isinstance(head.loss, losses.FunctionLoss))
+    def depend_on_targets(self) -> bool:
+        """Whether a loss is a function, which is traced for each form of targets."""
+        return any(isinstance(head.loss, losses.FunctionLoss) for head in self.all)
+
+    def bind(self, targets: Sequence[Any], dtype: str) -> None:
+        """Trace losses that are functions for targets of this form, unless that is done; before a plan is used."""
+        for head, own in zip(self.all, targets, strict=True):
+            if isinstance(own, Parts):
+                self._bind(head, own.form, dtype)
 
     def specs(self) -> list[Spec]:
         """Descriptions for the core."""
@@ -223,13 +230,17 @@ class Heads:
         if known is not None and known.form == form and known.graph.dtype == dtype:
             return
         assert isinstance(head.loss, losses.FunctionLoss)
-        if head.core_metrics and (form.keys is not None or form.shapes[0] not in (head.shape, head.shape[:-1])):
+        are_labels = form.domains[0] == "integer" and form.shapes[0] == head.shape[:-1] and head.shape[-1] > 1
+        if head.core_metrics and (form.keys is not None or not (are_labels or form.shapes[0] == head.shape)):
             raise ValueError(
                 f"{head.core_metrics[0][0]}: expected one array of targets, of the output's shape or of class numbers, "
                 "got others; leave the metric out, or write it as a function of y_true and y_pred"
             )
-        name = function_name(head.loss.function)
-        self._expressions[head.output] = LossExpression.trace(head.loss.function, name, form, head.shape, dtype)
+        key = (head.output, form, dtype)
+        if key not in self._traced:
+            name = function_name(head.loss.function)
+            self._traced[key] = LossExpression.trace(head.loss.function, name, form, head.shape, dtype)
+        self._expressions[head.output] = self._traced[key]
         self.version += 1
 
     # ---- targets -------------------------------------------------------------
@@ -273,9 +284,7 @@ class Heads:
         for head, part in zip(self.all, parts, strict=True):
             try:
                 if isinstance(head.loss, losses.FunctionLoss):
-                    form, arrays = parts_of(part, rows, dtype)
-                    self._bind(head, form, dtype)
-                    found.append(arrays)
+                    found.append(parts_of(part, rows, dtype))
                 else:
                     found.append(as_targets(part, rows, head.shape, dtype, head.loss.targets))
             except (ValueError, TypeError) as error:
@@ -303,6 +312,7 @@ class Heads:
     def for_rows(self, rows: int, y: Any, sample_weight: Any, dtype: str) -> tuple[Any, Any]:
         """Targets and weights of a caller's, all checked and in the core's form."""
         targets = self.as_targets(self.split_targets(y), rows, dtype)
+        self.bind(targets, dtype)
         return self.for_core(targets, self.as_weights(sample_weight, rows, dtype))
 
     def for_core(self, targets: Sequence[Any], weights: Sequence[Array | None]) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape
 from nnfast.graph.architecture import Architecture
-from nnfast.layers import Input
+from nnfast.layers import Activation, Constant, Flatten, Input, Operation, Reshape
 
-__all__ = ["LossExpression", "TargetForm", "parts_of"]
+__all__ = ["LossExpression", "Parts", "TargetForm", "parts_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,30 @@ class TargetForm:
         return parts[0] if self.keys is None else list(parts)
 
 
-def parts_of(y: Any, rows: int, dtype: str) -> tuple[TargetForm, tuple[Array, ...]]:
-    """The form of targets given by a caller, and their arrays, checked."""
+class Parts(tuple[Array, ...]):
+    """The arrays of targets for a function, with their form."""
+
+    form: TargetForm
+
+    @classmethod
+    def of(cls, form: TargetForm, arrays: Iterable[Array]) -> Parts:
+        """The arrays of targets of that form."""
+        parts = cls(arrays)
+        parts.form = form
+        return parts
+
+    def rows(self, where: slice) -> Parts:
+        """Some rows of each array."""
+        return Parts.of(self.form, (array[where] for array in self))
+
+
+def parts_of(y: Any, rows: int, dtype: str) -> Parts:
+    """The arrays of targets given by a caller, checked."""
     keys: tuple[str, ...] | int | None = None
     named: dict[str, Any] = {"y": y}
     if isinstance(y, Mapping):
-        keys = tuple(y)
-        named = {f"y[{key!r}]": value for key, value in y.items()}
+        keys = tuple(sorted(y))  # their order has no meaning
+        named = {f"y[{key!r}]": y[key] for key in keys}
     elif isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y)):
         keys = len(y)
         named = {f"y[{i}]": value for i, value in enumerate(y)}
@@ -59,11 +76,17 @@ def parts_of(y: Any, rows: int, dtype: str) -> tuple[TargetForm, tuple[Array, ..
         elif array.dtype.kind in "ui":
             array = array if array.dtype in ("uint8", "int32", "int64") else array.astype("int64")
         else:
-            array = array.astype(dtype, copy=False)
+            with np.errstate(over="ignore"):  # infinity is found
+                array = array.astype(dtype, copy=False)
             require_finite(array, name)
         arrays.append(np.ascontiguousarray(array))
     domains = tuple("real" if array.dtype.kind == "f" else "integer" for array in arrays)
-    return TargetForm(keys, tuple(array.shape[1:] for array in arrays), domains), tuple(arrays)
+    return Parts.of(TargetForm(keys, tuple(array.shape[1:] for array in arrays), domains), arrays)
+
+
+_OF_FUNCTIONS = (Input, Operation, Constant, Activation, Reshape, Flatten)
+"""Layers that a loss may use."""
+_RANDOM = ("random_normal", "random_uniform")
 
 
 class _Argument(Input):
@@ -108,6 +131,12 @@ class LossExpression:
             value = ops.mean(value, axis=tuple(range(1, value.ndim)))
         architecture = Architecture.of_function([prediction, *targets], value)
         used = [i for i, target in enumerate(targets) if target.layer.place in architecture.inputs.names]
+        for layer in architecture.layers:
+            if not isinstance(layer, _OF_FUNCTIONS) or getattr(layer, "kind", "") in _RANDOM:
+                raise ValueError(
+                    f"{name}: expected a function of y_true and y_pred alone, without weights, random numbers and "
+                    f"NumPy code, got the layer {layer!r} in it; make it part of the network"
+                )
         nodes, _, _ = architecture.infer()
         graph = _core.Graph(nodes, architecture.outputs.names, dtype)
         for key, view in graph.parameters().items():  # constants

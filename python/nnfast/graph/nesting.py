@@ -29,12 +29,17 @@ def called_on(
     architecture: Architecture, copies: Mapping[str, Layer], shapes: Sequence[Shape], where: str, x: Any
 ) -> Any:
     """The outputs of an architecture whose layers are replaced by `copies`, called on symbolic tensors."""
+    if architecture.losses:
+        raise ValueError(
+            f"{where}: expected a network without terms of add_loss as a layer; add them in the call of a layer, with "
+            "self.add_loss"
+        )
     tensors: dict[str, Tensor] = {}
     given = architecture.inputs.split(x, where)
     for name, shape, tensor in zip(architecture.inputs.names, shapes, given, strict=True):
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{where}: expected symbolic tensors, got {type(tensor).__name__} for {name}")
-        if tensor.shape != shape:
+        if tensor.shape != shape or not tensor.batched:
             raise ValueError(
                 f"{where}: expected a tensor of shape {shape} for {name}, got {tensor.shape} from {tensor.layer.place}"
             )

@@ -81,7 +81,10 @@ class Layer(Configured):
     fixed: ClassVar[bool] = False
     """Whether the output depends on no input: a weight or a constant."""
     passes_mask: bool = False
-    """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself."""
+    """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself.
+
+    A user-defined layer of which that holds sets it to True.
+    """
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
     tied_to: Any = None
@@ -422,6 +425,19 @@ class Layer(Configured):
             raise TypeError(f"{self.place}: expected a symbolic tensor as loss, got {short_repr(loss)}")
         self.composition.losses.append(loss)
 
+    def source_of(self, parameter: str) -> tuple[Network, str] | None:
+        """The network, and the name there, of which a parameter is a copy; None if it has initial values of its own.
+
+        Parameters
+        ----------
+        parameter : str
+        """
+        if self.source is not None:
+            return self.source.network, f"{self.source.name}.{parameter}"
+        place, _, own = parameter.partition(".")
+        found: tuple[Network, str] | None = self.composition.layers[place].source_of(own) if own else None
+        return found
+
     @property
     def is_composed(self) -> bool:
         """Whether `call` defines the layer."""
@@ -442,7 +458,7 @@ class Layer(Configured):
         shapes : sequence of tuple of int
         """
         composition = self.composition
-        key = tuple(shapes)
+        key = tuple((isinstance(shape, Unbatched), *shape) for shape in shapes)  # equal shapes may differ in the batch
         if key not in composition.traces:
             if not composition.built:
                 self.build(shapes[0] if len(shapes) == 1 else list(shapes))
@@ -451,7 +467,7 @@ class Layer(Configured):
             composition.losses = []
             result = self.call(inputs[0] if len(inputs) == 1 else inputs)
             outputs = list(result) if isinstance(result, list | tuple) else [result]
-            for output in outputs:
+            for output in outputs or [result]:
                 if not isinstance(output, Tensor):
                     raise TypeError(
                         f"{self.place}: expected call to return a symbolic tensor or a list of them, got "

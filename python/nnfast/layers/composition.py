@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nnfast.core.tensor import Tensor, ancestors
-from nnfast.core.typing import Shape
 
 __all__ = ["Composition", "Named", "Trace", "assign_names"]
 
@@ -57,7 +56,7 @@ class Composition:
     """The layers that `call` uses, by name."""
     losses: list[Tensor] = field(default_factory=list)
     """Those that were added in the current call."""
-    traces: dict[tuple[Shape, ...], Trace] = field(default_factory=dict)
+    traces: dict[tuple[tuple[int, ...], ...], Trace] = field(default_factory=dict)
     built: bool = False
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnfast import _core
+from nnfast.core.arrays import as_numbers
 from nnfast.core.options import choose, shape_of
 from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
@@ -19,6 +21,10 @@ __all__ = ["Constant", "Operation"]
 
 _FIELDS = ("op", "name", "inputs", "shared", "owner")
 """Of the description of any node."""
+
+
+_NUMBERS = ("constant", "value")
+_OTHER_NUMBERS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
 class Operation(Layer):
@@ -53,11 +59,22 @@ class Operation(Layer):
         for key in attributes:
             if key in _FIELDS:
                 raise ValueError(f"Operation: expected attributes of the operation, got {key!r}")
-        self.attributes = dict(attributes)
+        self.attributes = {
+            key: _OTHER_NUMBERS.get(value, value) if key in _NUMBERS and isinstance(value, str) else value
+            for key, value in attributes.items()
+        }
         self.passes_mask = kind == "elementwise"
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {**self.attributes, "op": self.kind}
+
+    def get_config(self) -> dict[str, Any]:
+        # JSON has no infinity.
+        attributes = {
+            key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in self.attributes.items()
+        }
+        return {**super().get_config(), "attributes": attributes}
 
     def default_name(self) -> str:  # type: ignore[override]
         return str(self.attributes.get("function", self.kind))
@@ -106,7 +123,7 @@ class Constant(Layer):
 
 def constant(value: Any) -> Tensor:
     """A tensor of fixed numbers, without the batch axis."""
-    array = np.asarray(value)
+    array = as_numbers(value, "nf.ops", "an operand")
     tensor = Constant(array.shape, array)(())
-    tensor.domain = {"b": "boolean", "i": "integer", "u": "integer"}.get(array.dtype.kind, "real")
+    tensor.domain = {"b": "boolean", "i": "integer", "u": "integer"}.get(np.asarray(value).dtype.kind, "real")
     return tensor

@@ -12,6 +12,7 @@ from nnfast.core.arrays import as_class_weights, as_weights
 from nnfast.core.typing import Array
 from nnfast.graph.ends import number_of_rows
 from nnfast.graph.heads import Heads
+from nnfast.graph.loss_expression import Parts
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -110,7 +111,14 @@ class ArrayDataset:
                 raise ValueError(
                     "class_weight: expected a network with one output, got several; use sample_weight, a list or dict"
                 )
-            by_class = as_class_weights(class_weight, targets[0], heads.all[0].shape, network.dtype)
+            first = targets[0]
+            if isinstance(first, Parts):
+                if len(first) != 1:
+                    raise ValueError(
+                        "class_weight: expected one array of class numbers, got several; pass sample_weight"
+                    )
+                first = first[0]
+            by_class = as_class_weights(class_weight, first, heads.all[0].shape, network.dtype)
             with np.errstate(over="ignore"):  # infinity is found
                 both = by_class if weights[0] is None else weights[0] * by_class
             weights = [as_weights(both, count, network.dtype)]
@@ -150,7 +158,9 @@ def _rows_of(y: Any, where: slice) -> Any:
     """Some rows of an array, or of each in a tuple, list or dict."""
     if isinstance(y, Mapping):
         return {key: np.asarray(part)[where] for key, part in y.items()}
-    if isinstance(y, tuple):
+    if isinstance(y, Parts):
+        return y.rows(where)
+    if isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y)):
         return tuple(np.asarray(part)[where] for part in y)
     return np.asarray(y)[where]
 

@@ -154,7 +154,7 @@ class FitLoop:
             if before >= first + -(-len(rows) // size):
                 first = before
                 chunk, rows = data.chunk(order[before * size :], size)
-            trainer.require_plan(size)  # a callback may have frozen parameters, or the loss has seen the first targets
+            trainer.require_plan(size, chunk)  # a callback may have frozen parameters
             trainer.plan.train_batches(
                 *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally, first * size
             )

@@ -193,13 +193,18 @@ class Trainer:
             continue_from(plan, progress)
         self._version = None
         self.plan = plan
-        self._train_step_if_fits = plan.train_step_if_fits if self.heads.are_bound else _does_not_fit
+        self._train_step_if_fits = _does_not_fit if self.heads.depend_on_targets else plan.train_step_if_fits
         self._capacity = capacity
         self._augmentation = augmentation
         self._version = version
 
-    def require_plan(self, rows: int) -> None:
-        """Make a new plan, with the optimizer's state, if the current one is too small or outdated by freezing."""
+    def require_plan(self, rows: int, data: ArrayDataset | None = None) -> None:
+        """Make a new plan, with the optimizer's state, if the current one is too small or outdated.
+
+        Freezing outdates it, and so do targets of another form, if a loss is a function of them.
+        """
+        if data is not None:
+            self.heads.bind(data.y, self.network.dtype)
         self._require(rows, self._augmentation)
 
     def _require(self, rows: int, augmentation: Augmentation | None) -> None:
@@ -251,7 +256,7 @@ class Trainer:
                 return loss
         batch = ArrayDataset.of(self.network, self.heads, x, y, sample_weight)
         with self.network.parameters.training("train_on_batch"):
-            self.require_plan(len(batch))
+            self.require_plan(len(batch), batch)
             return self.plan.train_step(*batch.core, self.optimizer.rate(self.plan.iteration))
 
     def apply_gradients(self, gradients: Mapping[str, ArrayLike]) -> None:
@@ -452,7 +457,7 @@ class Trainer:
         while done < len(rows):
             chunk, _ = data.chunk(rows[done:], 1)
             with self.network.parameters.reading("evaluate"):
-                self.require_plan(1)
+                self.require_plan(1, chunk)
                 own = self.plan.evaluate(*chunk.core)
             self.plan.merge_totals(totals, own)
             if self.heads.run_in_python:
@@ -556,7 +561,7 @@ class Trainer:
 
 
 def _does_not_fit(x: Any, y: Any, sample_weight: Any, learning_rate: Any) -> None:
-    """Stand-in for the core's step until it knows the losses."""
+    """Stand-in for the core's step where the targets decide what the loss is."""
 
 
 def _require_augmentation(augmentation: object) -> None:
