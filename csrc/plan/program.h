@@ -15,10 +15,10 @@ namespace nnfast::plan {
 // What is asked of one of the network's outputs.
 struct HeadOptions {
   size_t output = 0;
-  NodeSpec loss;               // op = the loss's name, or "callback", or "expression"
+  NodeSpec loss;  // op = the loss's name, or "callback", or "expression"
   double weight = 1;
   std::vector<NodeSpec> metrics;
-  std::string mask;  // the node that says which positions count, or none
+  std::string mask;                 // the node that says which positions count, or none
   std::vector<Shape> targets = {};  // of an expression: the shapes of its target arrays, by row
 };
 

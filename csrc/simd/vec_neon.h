@@ -128,9 +128,7 @@ NNF_INLINE Vd max(Vd a, Vd b) { return select(less(b, a), a, b); }
 
 NNF_INLINE Vd widen_low(Vf a) { return {vcvt_f64_f32(vget_low_f32(a.v))}; }
 NNF_INLINE Vd widen_high(Vf a) { return {vcvt_high_f64_f32(a.v)}; }
-NNF_INLINE Vf narrow(Vd low, Vd high) {
-  return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)};
-}
+NNF_INLINE Vf narrow(Vd low, Vd high) { return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)}; }
 
 NNF_INLINE Vf pow2(Vf n) {
   const int32x4_t biased = vaddq_s32(vcvtnq_s32_f32(n.v), vdupq_n_s32(127));

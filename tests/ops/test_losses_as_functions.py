@@ -240,9 +240,7 @@ def test_metrics_read_no_more_than_the_targets(data: tuple[Any, Any]) -> None:
     def narrow(y_true: Any, y_pred: Any) -> Any:
         return ops.square(y_pred - ops.expand_dims(y_true, -1))
 
-    with pytest.raises(
-        ValueError, match="mae: expected one array of targets, of the output's shape"
-    ):
+    with pytest.raises(ValueError, match="mae: expected one array of targets, of the output's shape"):
         nf.Trainer(network(), loss=narrow, metrics=["mae"]).evaluate(data[0], data[1][:, 0])
 
 
