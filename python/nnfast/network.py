@@ -415,7 +415,10 @@ class Network(Trainables):
         0.4
         """
         if self._ends is None:
-            raise RuntimeError("add_loss: expected a network made of tensors; make it with Network(inputs=, outputs=)")
+            raise RuntimeError(
+                "add_loss: expected a network just made with Network(inputs=, outputs=), got a list of layers, a copy or "
+                "a loaded network, which has no tensors; add terms before copying it"
+            )
         if not isinstance(loss, Tensor):
             raise TypeError(f"add_loss: expected a symbolic tensor, got {loss!r}")
         before = vars(self).copy()

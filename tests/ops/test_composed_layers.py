@@ -287,3 +287,48 @@ def test_masking_belongs_before_the_layer() -> None:
         nf.Network([layers.Input((3, 2)), Masked()])
     with pytest.raises((ValueError, TypeError), match="mask"):
         layers.Input((2,)) + np.ma.array([1.0, 2.0], mask=[0, 1])
+
+
+def test_a_part_belongs_to_one_layer() -> None:
+    shared = layers.Dense(2, name="shared")
+
+    class Around(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return shared(x)
+
+    x = layers.Input((2,))
+    with pytest.raises(ValueError, match="belongs to one user-defined layer alone"):
+        nf.Network(inputs=x, outputs=Around(name="b")(Around(name="a")(x)))
+
+
+def test_tied_parts() -> None:
+    class Code(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.encoder = layers.Dense(3, name="encoder")
+            self.decoder = layers.Dense(input_shape[-1], tied_to=self.encoder)
+
+        def call(self, x: Any) -> Any:
+            return self.decoder(self.encoder(x))
+
+    net = nf.Network([layers.Input((2,)), Code(name="code")], seed=0, dtype="float64")
+    p = net.parameters
+    assert list(p) == ["code.encoder.kernel", "code.encoder.bias", "code.dense.bias"]
+    kernel = p["code.encoder.kernel"]
+    np.testing.assert_allclose(net.predict(X), X @ kernel @ kernel.T, rtol=1e-12)
+    assert nf.check_gradients(net, X, X, "mse")
+    net.freeze("code.encoder")
+    assert net.trainable == ["code.dense.bias"]
+
+
+def test_trainable_names_are_checked() -> None:
+    class Chosen(Scale):
+        def __init__(self, trainable: Any = True, *, name: str | None = None) -> None:
+            layers.Layer.__init__(self, trainable=trainable, name=name)
+            self.units = 3
+
+    net = nf.Network([layers.Input((2,)), Chosen(["dense.kernel"], name="c")], seed=0)
+    assert net.trainable == ["c.dense.kernel"]
+    with pytest.raises(ValueError, match="did you mean 'factor'"):
+        nf.Network([layers.Input((2,)), Chosen(["facto"])])
+    with pytest.raises(TypeError, match="a class that defines call"):
+        layers.Layer()(layers.Input((2,)))

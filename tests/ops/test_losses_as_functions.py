@@ -180,7 +180,7 @@ def test_added_losses_alone_need_no_targets(data: tuple[Any, Any]) -> None:
 
 
 def test_errors_of_add_loss() -> None:
-    with pytest.raises(RuntimeError, match="expected a network made of tensors"):
+    with pytest.raises(RuntimeError, match="expected a network just made"):
         network().add_loss(layers.Input((2,)))
     with pytest.raises(TypeError, match="expected a symbolic tensor"):
         penalized().add_loss(3.0)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 // Elements at places that another tensor holds: take, take_along_axis and one_hot.
 #include "ops/tensor/gather.h"
 
+#include <cmath>
 #include <limits>
 
 #include "plan/nodes/tensor.h"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnfast.core.options import choose
 from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers import CustomLayer, Layer
@@ -24,6 +25,8 @@ class Expansion:
     parameters: dict[str, Shape] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     """The NumPy functions of custom layers, by node."""
+    owners: dict[int, str] = field(default_factory=dict)
+    """Where the parameters of layers belong, by the layer's id."""
     losses: list[str] = field(default_factory=list)
     """The nodes whose means are added to the loss."""
 
@@ -48,7 +51,13 @@ class Expansion:
         inferred = layer.infer(named)
         spec = {**layer.node(named), "name": name, "owner": owner}
         own = {parameter: f"{owner}.{parameter}" for parameter, _ in inferred["parameters"]}
-        shared = spec.get("shared", {})
+        if own:
+            self._require_one_owner(layer, owner)
+        # A layer is tied to one beside it.
+        beside = owner.removesuffix(layer.place)
+        shared = {key: f"{beside}{full}" for key, full in spec.get("shared", {}).items()}
+        if shared:
+            spec["shared"] = shared
         if any(full in self.parameters for full in own.values()):
             shared = {key: full for key, full in own.items() if full in self.parameters} | shared
             spec["shared"] = shared
@@ -59,6 +68,13 @@ class Expansion:
         }
         if isinstance(layer, CustomLayer):
             self.callbacks[name] = (layer.forward, layer.backward)
+
+    def _require_one_owner(self, layer: Layer, owner: str) -> None:
+        if self.owners.setdefault(id(layer), owner) != owner:
+            raise ValueError(
+                f"{owner}: expected a layer that belongs to one user-defined layer alone, got one that is "
+                f"{self.owners[id(layer)]} too; make one for each, or pass on the output of the first"
+            )
 
     def _add_parts(self, name: str, layer: Layer, inputs: Sequence[str], owner: str) -> None:
         trace = layer.trace([self.shapes[source] for source in inputs])
@@ -88,6 +104,10 @@ class Expansion:
             self.shapes |= {output_name(name, i): self.shapes[source] for i, source in enumerate(sources)}
         for tensor in trace.losses:
             self.add_loss(name_of(tensor))
+        if not isinstance(layer.trainable, bool):
+            parts = [name.removeprefix(f"{owner}.") for name in self.parameters if name.startswith(f"{owner}.")]
+            for chosen in layer.trainable:
+                choose(f"parameter of {owner} in trainable", chosen, parts)
 
     def add_loss(self, source: str) -> None:
         """Add a tensor whose mean is added to the loss."""

@@ -34,7 +34,8 @@ def extracted(network: Network, outputs: Any) -> Network:
 def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[str, str]]:
     """The part that the named calls need, with copies of its layers, and the origins of kernels that are untied."""
     _, shapes, _ = architecture.infer()
-    ends = _ends(outputs, list(shapes))
+    calls = {node.name for node in architecture.nodes}
+    ends = _ends(outputs, [name for name in shapes if node_of(name) in calls])
     nodes = _needed(architecture.nodes, ends.names)
     copies = copied({node.layer.place: node.layer for node in nodes}.values())
     untied = _untie(copies)

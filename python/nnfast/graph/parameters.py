@@ -82,8 +82,9 @@ class Parameters(Mapping[str, Array]):
     def matching(self, names: Sequence[str]) -> set[str]:
         """Full names of the parameters given by their names or by those of layers or networks; by default all."""
         layers = {name.partition(".")[0] for name in self}
+        parts = {name.rpartition(".")[0] for name in self}  # layers of user-defined layers too
         networks = {layer.rpartition("/")[0] for layer in layers} - {""}
-        valid = [*self, *sorted(layers | networks)]
+        valid = [*self, *sorted(layers | parts | networks)]
         found: set[str] = set()
         for name in names:
             choose("parameter or layer with parameters", name, valid)

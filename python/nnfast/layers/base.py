@@ -51,7 +51,8 @@ class Layer(Configured):
     Notes
     -----
     Once a layer is part of a network, its parameters are attributes: ``hidden.kernel`` is the same view as
-    ``net.parameters["hidden.kernel"]``.
+    ``net.parameters["hidden.kernel"]``. Attributes to which a user-defined layer assigns the result of `add_weight`
+    stay symbolic tensors.
 
     Examples
     --------
@@ -297,6 +298,8 @@ class Layer(Configured):
         """``"shapes"`` of the outputs and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
         if self.is_composed:
             return {"shapes": [tensor.shape for tensor in self.trace([shape for _, shape in inputs]).outputs]}
+        if type(self).spec is Layer.spec and not self.op:
+            raise TypeError(f"{type(self).__name__}: expected a layer of nnfast, or a class that defines call")
         if self.num_inputs not in (None, len(inputs)):
             raise ValueError(
                 f"{self.place}: expected inputs: {self.num_inputs}, got {len(inputs)}; join several with "
