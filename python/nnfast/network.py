@@ -416,8 +416,8 @@ class Network(Trainables):
         """
         if self._ends is None:
             raise RuntimeError(
-                "add_loss: expected a network just made with Network(inputs=, outputs=), got a list of layers, a copy or "
-                "a loaded network, which has no tensors; add terms before copying it"
+                "add_loss: expected a network just made with Network(inputs=, outputs=), got a list of layers, a copy "
+                "or a loaded network, which has no tensors; add terms before copying it"
             )
         if not isinstance(loss, Tensor):
             raise TypeError(f"add_loss: expected a symbolic tensor, got {loss!r}")
