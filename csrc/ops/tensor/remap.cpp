@@ -41,21 +41,38 @@ void copy_blocks(T* y, const T* x, index_t step, index_t n, index_t block) {
   }
 }
 
+// n groups of Width neighbors.
+template <int Width, class T>
+void copy_groups(T* y, index_t y_step, const T* x, index_t x_step, index_t n) {
+  for (index_t i = 0; i < n; ++i) std::memcpy(y + i * y_step, x + i * x_step, Width * sizeof(T));
+}
+
+// How many of the next elements of a pattern are neighbors in x: 4, 2 or 1.
+index_t group_width(const index_t* pattern, index_t left) {
+  const auto is_next = [=](index_t i) { return i < left && pattern[i] == pattern[0] + i; };
+  if (pattern[0] == kNowhere || !is_next(1)) return 1;
+  return is_next(2) && is_next(3) ? 4 : 2;
+}
+
 // Likewise, with the elements of a block at these offsets, or nowhere.
 template <class T>
 void copy_patterns(T* y, const T* x, index_t step, index_t n, index_t block, const index_t* pattern,
                    T constant) {
   constexpr index_t stretch = 256;  // which stays in the cache
   for (index_t begin = 0; begin < n; begin += stretch) {
-    const index_t end = std::min(begin + stretch, n);
-    for (index_t k = 0; k < block; ++k) {
-      T* to = y + k;
+    const index_t count = std::min(stretch, n - begin);
+    T* to = y + begin * block;
+    const T* from = x + begin * step;
+    for (index_t k = 0, width = 1; k < block; k += width) {
+      width = group_width(pattern + k, block - k);
       if (pattern[k] == kNowhere) {
-        for (index_t i = begin; i < end; ++i) to[i * block] = constant;
-      } else {
-        const T* from = x + pattern[k];
-        for (index_t i = begin; i < end; ++i) to[i * block] = from[i * step];
+        for (index_t i = 0; i < count; ++i) to[i * block + k] = constant;
+        continue;
       }
+      const auto copy = width == 4   ? copy_groups<4, T>
+                        : width == 2 ? copy_groups<2, T>
+                                     : copy_groups<1, T>;
+      copy(to + k, block, from + pattern[k], step, count);
     }
   }
 }
