@@ -14,11 +14,12 @@ RuntimeError; only errors that are not evident are listed. Random numbers depend
 import importlib
 from types import ModuleType
 
-from nnfast import activations, callbacks, initializers, layers, losses, metrics, ops, optimizers, schedules, training
+from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules, training
 from nnfast._core import __version__
 from nnfast.core.hints import PACKAGE
 from nnfast.core.machine import get_num_threads, set_num_threads, show_config
 from nnfast.core.options import unknown_attribute
+from nnfast.core.tensor import Tensor
 from nnfast.inspect.gradient_check import check_gradients
 from nnfast.network import Network
 from nnfast.training.history import History
@@ -48,8 +49,11 @@ __all__ = [
     "training",
 ]
 
-_ON_DEMAND = ("data", "kernels", "models")
+_ON_DEMAND = ("data", "kernels", "models", "ops")
 """Modules imported on first use, to keep the import of nnfast fast."""
+
+
+Tensor.operators.load = lambda: importlib.import_module("nnfast.ops")
 
 
 def __getattr__(name: str) -> ModuleType:

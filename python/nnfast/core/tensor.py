@@ -18,6 +18,18 @@ __all__ = ["Tensor", "ancestors", "batch_shape", "node_of", "output_name"]
 _made = itertools.count()
 
 
+class _Operators(dict[str, Callable[..., Any]]):
+    """Functions by the name of the operator."""
+
+    load: Callable[[], object]  # imports the module that registers them, with the first use
+
+    def __missing__(self, name: str) -> Callable[..., Any]:
+        self.load()
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+
 class Tensor:
     """A symbolic output of a layer: it has a shape but no values.
 
@@ -50,8 +62,8 @@ class Tensor:
     (4,)
     """
 
-    operators: ClassVar[dict[str, Callable[..., Any]]] = {}
-    """Functions by the name of the operator, registered by the module that defines them."""
+    operators: ClassVar[_Operators] = _Operators()
+    """Functions by the name of the operator, registered by `nnfast.ops`."""
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from nnfast.core.options import choose
@@ -15,20 +14,20 @@ from nnfast.layers.base import Weight
 __all__ = ["Expansion"]
 
 
-@dataclass(slots=True)
 class Expansion:
     """Nodes of the core, in order."""
 
-    nodes: list[Spec] = field(default_factory=list)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    """Of a row of each tensor, by name."""
-    parameters: dict[str, Shape] = field(default_factory=dict)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    """The NumPy functions of custom layers, by node."""
-    owners: dict[int, str] = field(default_factory=dict)
-    """Where the parameters of layers belong, by the layer's id."""
-    losses: list[str] = field(default_factory=list)
-    """The nodes whose means are added to the loss."""
+    def __init__(self) -> None:
+        self.nodes: list[Spec] = []
+        self.shapes: dict[str, Shape] = {}
+        """Of a row of each tensor, by name."""
+        self.parameters: dict[str, Shape] = {}
+        self.callbacks: dict[str, Any] = {}
+        """The NumPy functions of custom layers, by node."""
+        self.owners: dict[int, str] = {}
+        """Where the parameters of layers belong, by the layer's id."""
+        self.losses: list[str] = []
+        """The nodes whose means are added to the loss."""
 
     def add(self, name: str, layer: Layer, inputs: Sequence[str], owner: str | None = None) -> None:
         """Add a call of a layer.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnfast import _core, ops
+from nnfast import _core
 from nnfast.core.arrays import as_numbers, require_finite
 from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.core.text import short_repr
@@ -19,8 +18,7 @@ from nnfast.layers import Activation, Constant, Flatten, Input, Operation, Resha
 __all__ = ["LossExpression", "Parts", "TargetForm", "parts_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class TargetForm:
+class TargetForm(NamedTuple):
     """What the targets of a function consist of: one array, or several in a list or dict."""
 
     keys: tuple[str, ...] | int | None
@@ -97,8 +95,7 @@ class _Argument(Input):
         self.shape = shape
 
 
-@dataclass(frozen=True, slots=True)
-class LossExpression:
+class LossExpression(NamedTuple):
     """A function of targets and predictions, traced for one form of targets."""
 
     form: TargetForm
@@ -128,7 +125,8 @@ class LossExpression:
                 "batch axis; leave the mean over the batch to the trainer, which weighs rows too"
             )
         if value.shape:
-            value = ops.mean(value, axis=tuple(range(1, value.ndim)))
+            axes = list(range(1, value.ndim))
+            value = Operation("reduce", {"function": "mean", "axes": axes, "keepdims": 0})(value)
         architecture = Architecture.of_function([prediction, *targets], value)
         used = [i for i, target in enumerate(targets) if target.layer.place in architecture.inputs.names]
         for layer in architecture.layers:

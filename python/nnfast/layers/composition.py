@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nnfast.core.tensor import Tensor, ancestors
 
@@ -20,8 +19,7 @@ class Named(Protocol):
     def take_name(self, name: Any) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """One call of a user-defined layer."""
 
     inputs: tuple[Tensor, ...]
@@ -46,18 +44,18 @@ class Trace:
         return cls(tuple(inputs), tuple(outputs), tuple(losses), calls)
 
 
-@dataclass(slots=True)
 class Composition:
     """What a user-defined layer consists of."""
 
-    weights: dict[str, Any] = field(default_factory=dict)
-    """By name: the layers that stand for them."""
-    layers: dict[str, Any] = field(default_factory=dict)
-    """The layers that `call` uses, by name."""
-    losses: list[Tensor] = field(default_factory=list)
-    """Those that were added in the current call."""
-    traces: dict[tuple[tuple[int, ...], ...], Trace] = field(default_factory=dict)
-    built: bool = False
+    def __init__(self) -> None:
+        self.built = False
+        self.weights: dict[str, Any] = {}
+        """By name: the layers that stand for them."""
+        self.layers: dict[str, Any] = {}
+        """The layers that `call` uses, by name."""
+        self.losses: list[Tensor] = []
+        """Those that were added in the current call."""
+        self.traces: dict[tuple[tuple[int, ...], ...], Trace] = {}
 
 
 def assign_names(layers: Iterable[Named], where: str = "Network") -> None:
