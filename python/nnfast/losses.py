@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.core.arrays import TargetKind, as_array, as_numbers, as_rows, as_targets, as_weights
+from nnfast.core.arrays import TargetKind, are_several, as_array, as_numbers, as_rows, as_targets, as_weights
 from nnfast.core.hints import LOSSES
 from nnfast.core.options import (
     Configured,
     choose,
     custom_classes,
+    custom_function,
     flag,
     from_config,
     function_name,
@@ -384,8 +385,7 @@ class FunctionLoss(Loss):
 def _arrays_in(y: Any) -> Any:
     if isinstance(y, Mapping):
         return {key: _array_of(value) for key, value in y.items()}
-    several = isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y))
-    return [_array_of(part) for part in y] if several else _array_of(y)
+    return [_array_of(part) for part in y] if are_several(y) else _array_of(y)
 
 
 def _array_of(y: Any) -> Array:
@@ -447,9 +447,8 @@ def get(loss: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
         return FunctionLoss(loss)
     if isinstance(loss, Mapping) and loss.get("class") == FunctionLoss.__name__:
         config = loss.get("config")
-        functions = {name: value for name, value in (custom_objects or {}).items() if callable(value)}
-        wanted = config.get("function") if isinstance(config, Mapping) else None
-        return FunctionLoss(functions[choose("loss function in custom_objects", wanted, functions)])
+        name = config.get("function") if isinstance(config, Mapping) else None
+        return FunctionLoss(custom_function(custom_objects, "loss function", name))
     if isinstance(loss, Mapping):
         return from_config("loss", loss, CLASSES | custom_classes(custom_objects, Loss))
     return NAMES[choose("loss", loss, NAMES, ALIASES)]()

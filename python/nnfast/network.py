@@ -134,6 +134,7 @@ class Network(Trainables):
         self._ends = None
         self._losses = ()
         self._penalties = expansion.losses
+        self._callbacks = expansion.callbacks
         self._input_shapes = [shapes[name] for name in architecture.inputs.names]
         self._output_shapes = [shapes[name] for name in architecture.outputs.names]
         masks = architecture.masks(shapes)
@@ -372,7 +373,7 @@ class Network(Trainables):
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
     ) -> _core.Plan:
         """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
-        functions = {"layers": self.architecture.callbacks()} | ({} if heads is None else heads.functions())
+        functions = {"layers": self._callbacks} | ({} if heads is None else heads.functions())
         if gradient_callback is not None:
             functions["gradients"] = gradient_callback
         return _core.Plan(

@@ -203,11 +203,14 @@ class Lowering {
   }
 
   void add_node(NodeId id) {
+    if (expressions_->is_inner(id)) return;  // part of the op of a later node
+    if (const ExpressionGroup* group = expressions_->rooted_at(id)) {
+      tensors_of_[id] = add_expression(*group);
+      return;
+    }
     const GraphNode& node = layout_.nodes()[id];
     std::vector<TensorId> inputs;
-    if (!expressions_->is_inner(id) && !expressions_->rooted_at(id)) {
-      for (const NodeOutput& input : node.inputs) inputs.push_back(tensor_of(input));
-    }
+    for (const NodeOutput& input : node.inputs) inputs.push_back(tensor_of(input));
     const bool vanishes = node.is(Trait::noise) && !options_.differentiates() && !options_.keep;
     if (node.is(Trait::input)) {
       tensors_of_[id] = add_op(node.spec, id, {}, node.spec.name, false);
@@ -221,10 +224,6 @@ class Lowering {
       tensors_of_[id] = inputs;
     } else if (vanishes || fusions_->runs_before(id)) {
       tensors_of_[id] = inputs;
-    } else if (expressions_->is_inner(id)) {
-      // part of the op of a later node
-    } else if (const ExpressionGroup* group = expressions_->rooted_at(id)) {
-      tensors_of_[id] = add_expression(*group);
     } else {
       tensors_of_[id] = add_op_of(id, inputs);
     }

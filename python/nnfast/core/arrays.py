@@ -47,6 +47,11 @@ def _text(shape: Shape) -> str:
     return f"(N{''.join(f', {size}' for size in shape)}{'' if shape else ','})"
 
 
+def are_several(y: Any) -> bool:
+    """Whether targets are several arrays: a tuple, or a list with an array in it, which is not a list of rows."""
+    return isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y))
+
+
 def as_numbers(value: Any, where: str, name: str) -> Array:
     """`value` as an array of real numbers of any dtype; bools become bytes of 0 and 1."""
     if isinstance(value, Tensor):

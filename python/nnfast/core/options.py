@@ -20,6 +20,7 @@ __all__ = [
     "argument_values",
     "choose",
     "custom_classes",
+    "custom_function",
     "description_of",
     "flag",
     "from_config",
@@ -185,6 +186,13 @@ def custom_classes(custom_objects: Mapping[str, Any] | None, base: type[T]) -> d
         for name, value in (custom_objects or {}).items()
         if isinstance(value, type) and issubclass(value, base)
     }
+
+
+def custom_function(custom_objects: Mapping[str, Any] | None, kind: str, name: Any) -> Callable[..., Any]:
+    """The user's function of the given name, which is all that a file has of it."""
+    functions = {key: value for key, value in (custom_objects or {}).items() if callable(value)}
+    found: Callable[..., Any] = functions[choose(f"{kind} in custom_objects", name, functions)]
+    return found
 
 
 def choose(kind: str, name: Any, valid: Collection[str], aliases: Mapping[str, str] | None = None) -> str:

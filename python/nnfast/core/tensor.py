@@ -13,7 +13,7 @@ from nnfast.core.typing import Shape, Unbatched
 if TYPE_CHECKING:
     from nnfast.layers.base import Layer
 
-__all__ = ["Tensor", "ancestors", "batch_shape", "node_of", "output_name"]
+__all__ = ["Tensor", "ancestors", "batch_shape", "call_names", "node_of", "output_name"]
 
 _made = itertools.count()
 
@@ -193,6 +193,15 @@ def output_name(node: str, index: int) -> str:
 def node_of(output: str) -> str:
     """The node that has an output of that name, the reverse of `output_name`."""
     return output.partition("#")[0]
+
+
+def call_names(calls: Iterable[Tensor]) -> Iterator[str]:
+    """Names of calls of layers: that of the layer, "dense", and for further calls "dense:2", "dense:3"."""
+    count: dict[str, int] = {}
+    for tensor in calls:
+        place = tensor.layer.place
+        count[place] = count.get(place, 0) + 1
+        yield place if count[place] == 1 else f"{place}:{count[place]}"
 
 
 def ancestors(outputs: Iterable[Tensor]) -> list[Tensor]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from nnfast import initializers
 from nnfast.core.arrays import IntegerRange, require_finite
-from nnfast.core.options import choose, custom_classes, from_config
-from nnfast.core.tensor import Tensor, ancestors, output_name
+from nnfast.core.options import choose, custom_classes, custom_function, from_config
+from nnfast.core.tensor import Tensor, ancestors, call_names, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends, known_output
@@ -138,16 +138,14 @@ class Architecture:
         cls, entries: list[Tensor], inputs: Ends, ends: list[Tensor], outputs: Any, losses: Sequence[Tensor] = ()
     ) -> Architecture:
         names: dict[int, str] = {}
-        calls: dict[str, int] = {}
         nodes = []
 
         def name_of(tensor: Tensor) -> str:
             return output_name(names[id(tensor.first)], tensor.index)
 
-        for tensor in [*entries, *(t for t in ancestors([*ends, *losses]) if not isinstance(t, Input))]:
-            place = tensor.layer.place
-            calls[place] = calls.get(place, 0) + 1
-            name = names[id(tensor)] = place if calls[place] == 1 else f"{place}:{calls[place]}"
+        calls = [*entries, *(t for t in ancestors([*ends, *losses]) if not isinstance(t, Input))]
+        for tensor, name in zip(calls, call_names(calls), strict=True):
+            names[id(tensor)] = name
             nodes.append(Node(name, tensor.layer, tuple(name_of(source) for source in tensor.inputs)))
         outer = Ends.of(outputs, [name_of(end) for end in ends])
         return cls(tuple(nodes), inputs, outer, tuple(name_of(loss) for loss in losses))
@@ -220,10 +218,6 @@ class Architecture:
             with np.errstate(over="ignore"):
                 view[...] = values
             require_finite(view, name)
-
-    def callbacks(self) -> dict[str, Any]:
-        """The NumPy functions of custom layers, by node of the core."""
-        return self.expand().callbacks
 
     def layer_of(self, parameter: str) -> tuple[Layer, str]:
         """The layer of a parameter given by its full name, and the name of the parameter within the layer."""
@@ -347,9 +341,8 @@ def _with_function(entry: dict[str, Any], custom_objects: Mapping[str, Any] | No
     config = entry.get("config")
     if entry.get("class") != Lambda.__name__ or not isinstance(config, Mapping):
         return entry
-    functions = {name: value for name, value in (custom_objects or {}).items() if callable(value)}
-    name = choose("function in custom_objects", config.get("function"), functions)
-    return {**entry, "config": {**config, "function": functions[name]}}
+    function = custom_function(custom_objects, "function", config.get("function"))
+    return {**entry, "config": {**config, "function": function}}
 
 
 def _checked_entry(entry: Any, known: Mapping[str, Node]) -> tuple[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnfast.core.options import choose
-from nnfast.core.tensor import Tensor, output_name
+from nnfast.core.tensor import Tensor, call_names, output_name
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers import CustomLayer, Layer
 from nnfast.layers.base import Weight
@@ -78,24 +78,19 @@ class Expansion:
     def _add_parts(self, name: str, layer: Layer, inputs: Sequence[str], owner: str) -> None:
         trace = layer.trace([self.shapes[source] for source in inputs])
         names = {id(tensor): source for tensor, source in zip(trace.inputs, inputs, strict=True)}
-        calls: dict[str, int] = {}
         # The call of the only output has the layer's name, so that a loss finds its activation.
         last = trace.outputs[0].first if len(trace.outputs) == 1 and not trace.outputs[0].index else None
         if last is not None and (last.layer.fixed or id(last) in names):
             last = None
 
         def name_of(tensor: Tensor) -> str:
-            known = names[id(tensor.first)]
-            return output_name(known, tensor.index) if tensor.index else known
+            return output_name(names[id(tensor.first)], tensor.index)
 
-        for tensor in trace.calls:
-            place = tensor.layer.place
+        for tensor, call in zip(trace.calls, call_names(trace.calls), strict=True):
             if tensor.layer.mask_spec() is not None:
                 raise ValueError(f"{name}: expected no {type(tensor.layer).__name__} in call; put it before the layer")
-            calls[place] = calls.get(place, 0) + 1
-            call = f"{name}.{place}" if calls[place] == 1 else f"{name}.{place}:{calls[place]}"
-            names[id(tensor)] = name if tensor is last else call
-            within = owner if isinstance(tensor.layer, Weight) else f"{owner}.{place}"
+            names[id(tensor)] = name if tensor is last else f"{name}.{call}"
+            within = owner if isinstance(tensor.layer, Weight) else f"{owner}.{tensor.layer.place}"
             self.add(names[id(tensor)], tensor.layer, [name_of(source) for source in tensor.inputs], within)
         if last is None:
             sources = [name_of(tensor) for tensor in trace.outputs]

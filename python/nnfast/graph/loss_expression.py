@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnfast import _core
-from nnfast.core.arrays import as_numbers, require_finite
+from nnfast.core.arrays import are_several, as_numbers, require_finite
 from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape
@@ -58,7 +58,7 @@ def parts_of(y: Any, rows: int, dtype: str) -> Parts:
     if isinstance(y, Mapping):
         keys = tuple(sorted(y))  # their order has no meaning
         named = {f"y[{key!r}]": y[key] for key in keys}
-    elif isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y)):
+    elif are_several(y):
         keys = len(y)
         named = {f"y[{i}]": value for i, value in enumerate(y)}
     if not named:

@@ -10,21 +10,12 @@ y : ndarray of dy's shape
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnfast import _core
 from nnfast.core.options import choose
-from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 
 _UNARY = _core.unary_names()
 _BINARY = _core.binary_names()
-
-
-def _pair(where: str, out: Any) -> Any:
-    if out is not None and not (isinstance(out, tuple) and len(out) == 2):
-        raise TypeError(f"{where}: expected out as a tuple of two arrays, got {short_repr(out)}")
-    return out
 
 
 def unary_forward(name: str, x: Array, out: Array | None = None) -> Array:
@@ -117,7 +108,7 @@ def binary_backward(
     >>> kernels.binary_backward("multiply", np.ones(2), a, b, a * b)
     (array([5., 7.]), array([2., 3.]))
     """
-    return _core.binary_backward(choose("function", name, _BINARY), dy, a, b, y, _pair("binary_backward", out))
+    return _core.binary_backward(choose("function", name, _BINARY), dy, a, b, y, out)
 
 
 def where_forward(condition: Array, a: Array, b: Array, out: Array | None = None) -> Array:
@@ -157,4 +148,4 @@ def where_backward(dy: Array, condition: Array, out: tuple[Array, Array] | None 
     >>> kernels.where_backward(np.array([2.0, 3.0]), np.array([1.0, 0.0]))
     (array([2., 0.]), array([0., 3.]))
     """
-    return _core.where_backward(dy, condition, _pair("where_backward", out))
+    return _core.where_backward(dy, condition, out)

@@ -429,7 +429,7 @@ class Layer(Configured):
         self.composition.losses.append(loss)
 
     def source_of(self, parameter: str) -> tuple[Network, str] | None:
-        """The network, and the name there, of which a parameter is a copy; None if it has initial values of its own.
+        """The network, and the name there, of which a parameter is a copy; None if its layer initializes it.
 
         Parameters
         ----------

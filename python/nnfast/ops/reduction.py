@@ -289,7 +289,7 @@ def cumsum(x: Any, axis: int | None = None, *, reverse: bool = False, exclusive:
     """
     if axis is None:
         if is_batched(x) and x.ndim > 1:
-            raise ValueError(f"cumsum: expected an axis for {x!r}, whose batch stays an axis of its own, got None")
+            raise ValueError(f"cumsum: expected an axis of {x!r}, because the batch axis stays, got None")
         x, axis = x if is_batched(x) else apply("reshape", [x], domain_of(x), shape=[-1]), 0
     attributes = {"axis": axis_of("cumsum", axis, x), "reverse": bool(reverse), "exclusive": bool(exclusive)}
     return apply("cumulative_sum", [_widened(x)], _number(domain_of(x)), **attributes)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnfast import losses, metrics, optimizers
-from nnfast.core.options import choose, description_of, function_name, integer
+from nnfast.core.options import custom_function, description_of, function_name, integer
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 from nnfast.graph.heads import Head
@@ -134,7 +134,7 @@ def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, A
 
 
 def _gradient_callback(name: Any, own: Mapping[str, Any]) -> Any:
-    return None if name is None else own[choose("function in custom_objects", name, own)]
+    return None if name is None else custom_function(own, "function", name)
 
 
 def _require_room(network: Network, most: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nnfast.core.arrays import as_class_weights, as_weights
+from nnfast.core.arrays import are_several, as_class_weights, as_weights
 from nnfast.core.typing import Array
 from nnfast.graph.ends import number_of_rows
 from nnfast.graph.heads import Heads
@@ -160,7 +160,7 @@ def _rows_of(y: Any, where: slice) -> Any:
         return {key: np.asarray(part)[where] for key, part in y.items()}
     if isinstance(y, Parts):
         return y.rows(where)
-    if isinstance(y, tuple) or (isinstance(y, list) and any(isinstance(part, np.ndarray) for part in y)):
+    if are_several(y):
         return tuple(np.asarray(part)[where] for part in y)
     return np.asarray(y)[where]
 
