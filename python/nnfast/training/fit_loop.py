@@ -11,7 +11,7 @@ import numpy as np
 
 from nnfast import _core
 from nnfast.core.typing import Array
-from nnfast.training.callbacks import Callback, runs_by_batch
+from nnfast.training.callbacks.base import Callback, runs_by_batch
 from nnfast.training.history import History
 from nnfast.training.progress import Progress
 

@@ -53,6 +53,39 @@ class History(Mapping[str, list[float]]):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The history as JSON values, from which `from_dict` makes it again.
+
+        Examples
+        --------
+        >>> from nnfast.training.history import History
+        >>> record = History()
+        >>> record.add(0, {"loss": 0.5}, seconds=0.1)
+        >>> record.to_dict()
+        {'epoch': [0], 'seconds': [0.1], 'history': {'loss': [0.5]}}
+        >>> History.from_dict(record.to_dict())["loss"]
+        [0.5]
+        """
+        return {
+            "epoch": list(self.epoch),
+            "seconds": list(self.seconds),
+            "history": {name: list(values) for name, values in self.history.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> History:
+        """History from the output of `to_dict`.
+
+        Parameters
+        ----------
+        description : dict
+        """
+        record = cls()
+        record.epoch = list(description["epoch"])
+        record.seconds = list(description["seconds"])
+        record.history = {name: list(values) for name, values in description["history"].items()}
+        return record
+
     def to_dataframe(self) -> Any:
         """A pandas DataFrame with one row per epoch, indexed by `epoch`, and one column per name. Requires pandas.
 

@@ -16,7 +16,7 @@ from nnfast.core.hints import TRAINER
 from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
-from nnfast.training.callbacks import Callback, as_callbacks
+from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.dataset import AnyDataset, ArrayDataset, as_dataset, is_dataset
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nnfast import losses
-from nnfast.core.options import choose, integer, real
+from nnfast.core.options import choose
 
 if TYPE_CHECKING:
-    from nnfast.core.typing import Array
     from nnfast.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "TerminateOnCondition"]
+__all__ = ["Callback", "Logs", "as_callbacks", "direction", "monitor_name", "monitored", "runs_by_batch"]
 
 Logs = dict[str, float]
 
@@ -103,6 +101,21 @@ class Callback:
             Loss and metrics of the batch by name.
         """
 
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint stores of the callback: a dict of JSON values and arrays, by default empty.
+
+        Override it together with `set_state` in callbacks that remember something from one epoch to the next.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from the output of `get_state`; called after `on_train_begin` in a resumed run.
+
+        Parameters
+        ----------
+        state : dict of str to JSON values or arrays
+        """
+
 
 _VALIDATION = "write on_epoch_end(epoch, logs), which gets the figures of the validation too"
 _INSTEAD = {
@@ -141,150 +154,28 @@ def runs_by_batch(callback: Callback) -> bool:
     return getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
 
 
-class EarlyStopping(Callback):
-    """Stop when a quantity no longer improves, and restore the best parameters.
-
-    Parameters
-    ----------
-    monitor : str, default "val_loss"
-        Name in the history.
-    patience : int, default 5
-        Number of consecutive epochs without improvement that are tolerated; one more ends the run.
-    min_delta : float, default 0
-        Changes must exceed this to count as an improvement.
-    mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; "auto" means higher for names that end in "accuracy" and lower for losses,
-        and is an error for others.
-    restore_best_weights : bool, default True
-        Set the network to the parameters of the best epoch at the end of the run, even if it was not stopped early.
-        After an exception or Ctrl-C, it stays as after the last step.
-
-    Attributes
-    ----------
-    best_epoch : int or None
-        Index of the best epoch.
-    best : float
-        Value of the quantity in that epoch; infinite before the first.
-
-    Notes
-    -----
-    NaN is never an improvement. Each improvement copies the parameters. The optimizer's state is not restored.
-
-    References
-    ----------
-    Prechelt (1998), Early stopping - but when?, DOI 10.1007/3-540-49430-8_3.
-
-    Examples
-    --------
-    >>> import nnfast as nf
-    >>> from nnfast import callbacks, layers
-    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
-    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0))  # with a rate of 0, nothing improves
-    >>> stop = callbacks.EarlyStopping("loss", patience=2)
-    >>> trainer.fit([[1.0]], [[2.0]], epochs=100, batch_size=1, callbacks=[stop]).epoch, stop.best_epoch
-    ([0, 1, 2, 3], 0)
-    """
-
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        patience: int = 5,
-        min_delta: float = 0.0,
-        mode: Literal["auto", "min", "max"] = "auto",
-        restore_best_weights: bool = True,
-    ) -> None:
-        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
-            raise ValueError(f'EarlyStopping: expected mode "auto", "min" or "max", got {mode!r}')
-        self.monitor = _name_of("EarlyStopping", monitor)
-        self.patience = integer("EarlyStopping", "patience", patience, minimum=0)
-        self.min_delta = real("EarlyStopping", "min_delta", min_delta, minimum=0.0)
-        self._sign = -1.0 if (_mode_of(self.monitor) if mode == "auto" else mode) == "max" else 1.0
-        self.restore_best_weights = restore_best_weights
-        self.on_train_begin()
-
-    def on_train_begin(self) -> None:
-        self.best = self._sign * math.inf
-        self.best_epoch: int | None = None
-        self._weights: list[Array] | None = None
-        self._waited = 0
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        value = _monitored(self, self.monitor, logs)
-        if self._sign * (self.best - value) > self.min_delta:
-            weights = self.trainer.network.get_weights() if self.restore_best_weights else None
-            self.best, self.best_epoch, self._weights, self._waited = value, epoch, weights, 0
-            return
-        self._waited += 1
-        if self._waited > self.patience:
-            self.trainer.stop_training = True
-
-    def on_train_end(self) -> None:
-        if self._weights is not None:
-            self.trainer.network.set_weights(self._weights)
-
-
-class TerminateOnCondition(Callback):
-    """Stop when a quantity is small enough, or no longer changes.
-
-    Parameters
-    ----------
-    monitor : str, default "loss"
-        Name in the history.
-    below : float, optional
-        Stop once the quantity is less than this.
-    min_change : float, optional
-        Stop once it differs from that of the previous epoch by at most this.
-
-    Examples
-    --------
-    >>> import nnfast as nf
-    >>> from nnfast import callbacks, layers
-    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
-    >>> trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.5))
-    >>> stop = callbacks.TerminateOnCondition(below=0.01, min_change=1e-6)
-    >>> trainer.fit([[1.0]], [[0.0]], epochs=100, batch_size=1, callbacks=[stop]).history
-    {'loss': [0.5, 0.0]}
-    """
-
-    def __init__(self, monitor: str = "loss", below: float | None = None, min_change: float | None = None) -> None:
-        if below is None and min_change is None:
-            raise ValueError("TerminateOnCondition: expected below=, min_change= or both")
-        self.monitor = _name_of("TerminateOnCondition", monitor)
-        self.below = -math.inf if below is None else real("TerminateOnCondition", "below", below)
-        self.min_change = (
-            -1.0 if min_change is None else real("TerminateOnCondition", "min_change", min_change, minimum=0)
-        )
-        self.on_train_begin()
-
-    def on_train_begin(self) -> None:
-        self._last = math.inf
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        value = _monitored(self, self.monitor, logs)
-        if value < self.below or abs(value - self._last) <= self.min_change:
-            self.trainer.stop_training = True
-        self._last = value
-
-
-def _name_of(where: str, monitor: object) -> str:
+def monitor_name(where: str, monitor: object) -> str:
+    """`monitor`, if it is a string."""
     if not isinstance(monitor, str):
         raise TypeError(f'{where}: expected a name in the history as monitor, such as "val_loss", got {monitor!r}')
     return monitor
 
 
-def _mode_of(monitor: str) -> str:
+def direction(where: str, monitor: str) -> str:
+    """ "max" if more of a quantity is better, "min" if less is."""
     figure = monitor.removeprefix("val_")
     if figure.endswith(("accuracy", "acc")):
         return "max"
     if figure.endswith("loss") or figure in losses.NAMES or figure in losses.ALIASES:
         return "min"
     raise ValueError(
-        f'EarlyStopping: expected mode="min" or mode="max" with {monitor!r}; only of losses and accuracies it is known '
+        f'{where}: expected mode="min" or mode="max" with {monitor!r}; only of losses and accuracies it is known '
         "whether less or more is better"
     )
 
 
-def _monitored(callback: Callback, name: str, logs: Logs) -> float:
+def monitored(callback: Callback, name: str, logs: Logs) -> float:
+    """The value of the quantity that a callback monitors."""
     if name in logs:
         return logs[name]
     where = type(callback).__name__
