@@ -163,6 +163,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     with safe_open(path, framework="np") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     description = json.loads(metadata["nnfast"])
+    del description["sha256"]
     change(description["training"])
     save_file(tensors, path, {"nnfast": json.dumps(description)})
 

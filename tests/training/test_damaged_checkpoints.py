@@ -30,6 +30,7 @@ def edit_file(path: Path, edit: Any) -> None:
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     tensors, description = load(content), json.loads(header["__metadata__"]["nnfast"])
+    description.pop("sha256", None)  # without it, what is edited is looked at
     edit(tensors, description)
     path.write_bytes(save(tensors, {"nnfast": json.dumps(description)}))
 

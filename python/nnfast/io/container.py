@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
+from nnfast.core.digest import array_bytes, sha256
 from nnfast.core.typing import Array, Shape
 
-__all__ = ["TensorFile", "parse_json", "tensor_bytes"]
+__all__ = ["TensorFile", "digest_of", "parse_json", "tensor_bytes"]
 
 _LENGTH_BYTES: Final = 8
 _MAX_HEADER_BYTES: Final = 100_000_000
 """Limit of the format."""
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES: Final = {dtype.name: name for name, dtype in _DTYPES.items()}
+_PIECE: Final = 1 << 20
+"""Bytes that are read at a time to compute a digest."""
 
 
 class _Stored(NamedTuple):
@@ -61,6 +64,14 @@ def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> b
             f"{length}; keep large arrays in parameters, not in options"
         )
     return content
+
+
+def digest_of(text: str, tensors: Mapping[str, Array]) -> str:
+    """SHA-256 of a text and of tensors by name, independent of the order in which a file has them."""
+    parts = sorted(tensors.items())
+    return sha256(
+        text, ((name, _NAMES[tensor.dtype.name], tensor.shape, [array_bytes(tensor)]) for name, tensor in parts)
+    )
 
 
 class TensorFile:
@@ -104,6 +115,16 @@ class TensorFile:
         if end != self.size:
             raise ValueError(f"expected a file of {end} bytes, got {self.size}; it is cut short or damaged")
         return stored
+
+    def digest(self, text: str) -> str:
+        """What `digest_of` gives for the tensors of the file."""
+        parts = sorted(self.tensors.items())
+        return sha256(text, ((name, stored.dtype, stored.shape, self._pieces(stored)) for name, stored in parts))
+
+    def _pieces(self, stored: _Stored) -> Iterator[bytes]:
+        self._file.seek(stored.start)
+        for first in range(stored.start, stored.end, _PIECE):
+            yield self._read(min(_PIECE, stored.end - first))
 
     def check(self, name: str, shape: Shape, dtype: str) -> None:
         """Compare the description of a tensor with the expected shape and dtype."""

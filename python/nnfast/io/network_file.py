@@ -20,7 +20,7 @@ from nnfast.core.options import integer
 from nnfast.core.text import short_repr, shorten
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture
-from nnfast.io.container import TensorFile, parse_json, tensor_bytes
+from nnfast.io.container import TensorFile, digest_of, parse_json, tensor_bytes
 from nnfast.io.custom_objects import names_to_keep, require_custom_objects
 from nnfast.network import Network
 
@@ -47,6 +47,8 @@ _DTYPES = ("float32", "float64")
 STATE = "optimizer/"
 """Prefix of the optimizer's tensors, which layer names must not have."""
 CUSTOM = "custom_objects"
+_DIGEST = "sha256"
+"""Key of the digest of all else in the file; files of earlier versions have none."""
 _LONGEST_TEXT = 2000
 
 
@@ -130,7 +132,8 @@ def content_of(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> 
             )
     # One key of sorted JSON: safetensors writes several keys in random order, and equal networks should give equal
     # bytes.
-    return tensor_bytes(tensors, {_KEY: _json({"format": _FORMAT, **description})})
+    full = {"format": _FORMAT, **description}
+    return tensor_bytes(tensors, {_KEY: _json({**full, _DIGEST: digest_of(_json(full), tensors)})})
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -174,6 +177,18 @@ class File:
             )
         self.description: dict[str, Any] = description
         self.tensors = tensors
+        self._check_digest()
+
+    def _check_digest(self) -> None:
+        if _DIGEST not in self.description:
+            return
+        stored = self.description.pop(_DIGEST)
+        found = self.tensors.digest(_json(self.description))
+        if stored != found:
+            raise ValueError(
+                f"expected content with the SHA-256 {short_repr(stored)}, got {found!r}; the file has been changed or "
+                "damaged since it was saved, so use another copy"
+            )
 
 
 @contextmanager
