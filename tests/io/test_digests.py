@@ -122,7 +122,7 @@ def test_equal_parameters_have_equal_fingerprints(tmp_path: Path) -> None:
 def test_a_fingerprint_depends_on_every_bit_name_shape_and_dtype() -> None:
     net = network()
     seen = {net.fingerprint()}
-    for name, view in net.parameters.items():
+    for view in net.parameters.values():
         for i in range(view.size):
             before = view.flat[i]
             view.flat[i] = np.nextafter(before, np.float32(9))

@@ -247,7 +247,8 @@ class Trainables:
         'c66ba4bf63b387aa'
         """
         with self.parameters.reading("fingerprint"):
-            tensors = [(name, view.dtype.name, view.shape, [array_bytes(view)]) for name, view in self.parameters.items()]
+            views = self.parameters.items()
+            tensors = [(name, view.dtype.name, view.shape, [array_bytes(view)]) for name, view in views]
             return sha256("", tensors)[:_DIGITS]
 
     def freeze(self, *names: str) -> None:
