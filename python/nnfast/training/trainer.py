@@ -17,6 +17,7 @@ from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.training.callbacks.base import Callback, as_callbacks
+from nnfast.training.checkpointing import Checkpoints
 from nnfast.training.dataset import AnyDataset, ArrayDataset, as_dataset, is_dataset
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
@@ -36,7 +37,7 @@ _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitt
 
 
 @with_hints(TRAINER)
-class Trainer:
+class Trainer(Checkpoints):
     """Trains a network with losses, an optimizer and its state, and metrics.
 
     Parameters
@@ -476,88 +477,6 @@ class Trainer:
     def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
         """Losses and the core's metrics by name, from their totals over the given number of rows."""
         return dict(zip(self.heads.log_names, self.plan.results_of(totals, rows), strict=True))
-
-    # ---- checkpoints -------------------------------------------------------------
-
-    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Write network, loss, optimizer with its state, and progress to a safetensors file, atomically.
-
-        Resumed training gives the bits of an uninterrupted run, even from the middle of an epoch.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an option of a custom layer, loss or schedule cannot be stored as JSON, two user-defined classes or
-            functions have the same name, or a number is not finite.
-        AttributeError
-            If a user-defined class does not store a constructor argument as an attribute.
-
-        Notes
-        -----
-        Functions (learning rates, metrics) and user-defined classes are stored by name only, and `resume` needs them.
-        Functions without a usable name, such as lambdas, cause a warning.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)])
-        >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.1, momentum=0.9))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     trainer.save_checkpoint(os.path.join(folder, "run.safetensors"))
-        ...     nf.Trainer.resume(os.path.join(folder, "run.safetensors")).optimizer
-        SGD(learning_rate=0.1, momentum=0.9)
-        """
-        from nnfast.training.checkpoints import save_trainer
-
-        save_trainer(self, path)
-
-    @classmethod
-    def resume(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        custom_objects: Mapping[str, Any] | None = None,
-        max_bytes: int | None = None,
-    ) -> Trainer:
-        """Read a trainer and its network from a checkpoint written by `save_checkpoint`.
-
-        Parameters
-        ----------
-        path : str or path-like
-        custom_objects : dict, optional
-            By name: user-defined layers, initializers, losses, metrics, optimizers and schedules, and functions used as
-            metrics or learning rates.
-        max_bytes : int, optional
-            Maximum memory for the tensors of one row and their gradients; by default 256 MiB, or 64 times the size of
-            the file if that is more. It is limited because a small file may describe a network that needs any amount of
-            memory.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or not a checkpoint, `custom_objects` is incomplete, or `max_bytes` is exceeded.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> trainer = nf.Trainer(nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0), loss="mse")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     trainer.save_checkpoint(os.path.join(folder, "run.safetensors"))
-        ...     resumed = nf.Trainer.resume(os.path.join(folder, "run.safetensors"))
-        >>> resumed.train_on_batch([[1.0]], [[2.0]]) == trainer.train_on_batch([[1.0]], [[2.0]])
-        True
-        """
-        from nnfast.training.checkpoints import load_trainer
-
-        return load_trainer(path, custom_objects, max_bytes)
 
 
 def _does_not_fit(x: Any, y: Any, sample_weight: Any, learning_rate: Any) -> None:
