@@ -1,12 +1,9 @@
-"""What runs and what is shown between the epochs and batches of a training run, and what the run leaves behind."""
+"""Callbacks: what runs between the epochs and batches of a training run."""
 
 import copy
-import io
-import re
-import sys
 from collections.abc import Callable
 from itertools import pairwise
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,9 @@ import pytest
 from small_networks import classifier, line, same
 
 import nnfast as nf
-from nnfast import callbacks, layers
+from nnfast import callbacks
 from nnfast.core.typing import Array
+from nnfast.training.callbacks.calls import states_of
 
 # ---- callbacks -----------------------------------------------------------------------
 
@@ -192,18 +190,13 @@ def test_one_callback_or_an_iterator_of_them_will_do(rng: np.random.Generator) -
 
 
 KERAS = {
-    "set_model": r"use self\.trainer",
-    "set_params": r"use self\.trainer",
-    "on_train_batch_end": r"write on_batch_end\(batch, logs\)",
-    "on_train_batch_begin": "write on_epoch_begin",
-    "on_batch_begin": "write on_epoch_begin",
-    "on_test_begin": "write on_epoch_end",
-    "on_test_end": "write on_epoch_end",
-    "on_test_batch_begin": "write on_epoch_end",
-    "on_test_batch_end": "write on_epoch_end",
+    "on_test_batch_begin": "write on_test_begin",
+    "on_test_batch_end": "write on_test_begin",
     "on_predict_begin": r"Network\.predict",
     "on_predict_end": r"Network\.predict",
-    "on_epoch_ends": "the methods of a callback are on_batch_end, on_epoch_begin, on_epoch_end, on_train",
+    "on_predict_batch_begin": r"Network\.predict",
+    "on_predict_batch_end": r"Network\.predict",
+    "on_epoch_ends": "the methods of a callback are on_batch_begin, on_batch_end, on_epoch_begin, on_epoch_end, on_te",
 }
 
 
@@ -220,290 +213,255 @@ def test_methods_that_nothing_calls_are_refused(name: str, on_object: bool) -> N
     assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
 
 
-def test_keras_habits_in_callbacks(rng: np.random.Generator) -> None:
-    """Logs with a default are fine, and ``self.model`` says where the network is."""
+class Recorder(callbacks.Callback):
+    """Says what is called, and with what: all the methods of Keras's callbacks that fit calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Any] = []
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        self.calls.append(("set_params", params))
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self.calls.append("set_model")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
+        self.calls.append(("on_train_begin", logs))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        super().on_train_end(logs)
+        self.calls.append(("on_train_end", *logs))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        self.calls.append(("on_epoch_begin", epoch, logs))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        self.calls.append(("on_epoch_end", epoch, *logs))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_begin(batch, logs)
+        self.calls.append(("on_train_batch_begin", batch, logs))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        self.calls.append(("on_train_batch_end", batch, *logs))
+
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(("on_batch_begin", batch))
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(("on_batch_end", batch))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        super().on_test_begin(logs)
+        self.calls.append(("on_test_begin", logs))
+
+    def on_test_end(self, logs: Any = None) -> None:
+        super().on_test_end(logs)
+        self.calls.append(("on_test_end", *logs))
+
+
+def test_the_order_of_calls(blobs: tuple[Array, Array]) -> None:
+    record = Recorder()
+    nf.Trainer(classifier(), loss="cross_entropy").fit(
+        *blobs, epochs=2, batch_size=100, initial_epoch=1, validation_data=blobs, callbacks=record
+    )
+    assert record.calls == [
+        ("set_params", {"epochs": 2, "steps": 2, "samples": 150, "batch_size": 100}),
+        "set_model",
+        ("on_train_begin", {}),
+        ("on_epoch_begin", 1, {}),
+        ("on_batch_begin", 0),
+        ("on_train_batch_begin", 0, {}),
+        ("on_batch_end", 0),
+        ("on_train_batch_end", 0, "loss"),
+        ("on_batch_begin", 1),
+        ("on_train_batch_begin", 1, {}),
+        ("on_batch_end", 1),
+        ("on_train_batch_end", 1, "loss"),
+        ("on_test_begin", {}),
+        ("on_test_end", "loss"),
+        ("on_epoch_end", 1, "loss", "val_loss"),
+        ("on_train_end", "loss", "val_loss"),
+    ]
+
+
+def test_params_without_the_last_batch(blobs: tuple[Array, Array]) -> None:
+    record = Recorder()
+    nf.Trainer(classifier(), loss="cross_entropy").fit(*blobs, epochs=1, drop_last=True, callbacks=record)
+    assert record.params == {"epochs": 1, "steps": 4, "samples": 128, "batch_size": 32}
+
+
+def test_a_callback_written_for_keras_runs(blobs: tuple[Array, Array], tmp_path: Path) -> None:
+    """The one of Keras's guide that stops at the lowest loss, and what else such callbacks do with the model."""
+    x, y = blobs
+
+    class EarlyStoppingAtMinLoss(callbacks.Callback):
+        def __init__(self, patience: int = 0) -> None:
+            super().__init__()
+            self.patience = patience
+            self.best_weights = None
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.wait = 0
+            self.stopped_epoch = 0
+            self.best = np.inf
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            current = logs.get("loss")
+            if np.less(current, self.best):
+                self.best = current
+                self.wait = 0
+                self.best_weights = self.model.get_weights()
+            else:
+                self.wait += 1
+                if self.wait >= self.patience:
+                    self.stopped_epoch = epoch
+                    self.model.stop_training = True
+                    self.model.set_weights(self.best_weights)
+            self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) * 1.5
+            self.shape = self.model.predict(x).shape
+            self.scores = self.model.evaluate(x, y)
+            self.model.save_weights(tmp_path / "weights.safetensors")
+
+    stop = EarlyStoppingAtMinLoss(patience=2)
+    net = classifier()
+    trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.SGD(1.0))
+    history = trainer.fit(x, y, epochs=200, callbacks=[stop])
+    assert stop.stopped_epoch == len(history["loss"]) - 1 < 199
+    assert stop.best == min(history["loss"])
+    assert trainer.optimizer.learning_rate == pytest.approx(1.5 ** len(history["loss"]))
+    assert (stop.shape, list(stop.scores)) == ((150, 3), ["loss"])
+    assert all((a == b).all() for a, b in zip(net.get_weights(), stop.best_weights or [], strict=True))
+    assert nf.Network.load(tmp_path / "weights.safetensors").num_parameters == net.num_parameters
+
+
+def test_the_model_of_a_callback() -> None:
+    callback = callbacks.Callback()
+    with pytest.raises(AttributeError, match="Callback: no attribute 'trainer'; it exists during fit"):
+        callback.model  # noqa: B018
+    callback.trainer = nf.Trainer(line(), loss="mse")
+    with pytest.raises(AttributeError, match="no attribute 'sotp_training' of the trainer"):
+        callback.model.sotp_training = True
+    with pytest.raises(AttributeError, match="Network has no attribute 'state_dict'; use parameters"):
+        callback.model.state_dict  # noqa: B018
+    own = callbacks.Callback()
+    own.model = "mine"
+    nf.Trainer(line(), loss="mse").fit(np.ones((2, 3)), np.ones((2, 2)), epochs=1, callbacks=own)
+    assert own.model == "mine"
+
+
+def test_methods_may_leave_out_the_logs(rng: np.random.Generator) -> None:
     calls = []
 
-    class Habits(callbacks.Callback):
-        def on_train_begin(self, logs: Any = None) -> None:
-            with pytest.raises(
-                AttributeError, match=r"no attribute 'model'; use self\.trainer and self\.trainer\.network"
-            ):
-                self.model  # noqa: B018
+    class Short(callbacks.Callback):
+        def on_train_begin(self) -> None:  # type: ignore[override]
             calls.append("begin")
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_begin(self, epoch: int) -> None:  # type: ignore[override]
             calls.append(epoch)
 
-    callback = Habits()
+        def on_epoch_end(self, epoch: int, *_: Any) -> None:
+            calls.append(epoch)
+
+    callback = Short()
     callback.on_batch_end = lambda batch, logs: calls.append(list(logs))  # type: ignore[method-assign]
     nf.Trainer(line(), loss="mse").fit(rng.normal(size=(4, 3)), np.ones((4, 2)), epochs=1, callbacks=callback)
-    assert calls == ["begin", 0, ["loss"]]
+    assert calls == ["begin", 0, ["loss"], 0]
+    callback.on_epoch_end = lambda: None  # type: ignore[assignment, method-assign]
+    with pytest.raises(TypeError, match=r"Short.on_epoch_end: expected the arguments \(epoch, logs\), got \(\)"):
+        nf.Trainer(line(), loss="mse").fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, callbacks=callback)
 
 
-def test_early_stopping_restores_the_best(rng: np.random.Generator) -> None:
-    """With a rate that grows, the loss first falls and then rises."""
-    x, t = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
-    net = line()
-    kept: list[list[Array]] = []
+def test_figures_that_a_callback_adds_are_seen_after_it(rng: np.random.Generator) -> None:
+    """By callbacks and by the history, in which epochs without them have NaN."""
+    seen = []
 
-    class Keep(callbacks.Callback):
+    class Add(callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-            kept.append(self.trainer.network.get_weights())
+            if epoch % 2:
+                logs["own"] = 10.0 * epoch
 
-    optimizer = nf.optimizers.SGD(lambda step: 0.05 * 1.3**step)
-    stop = callbacks.EarlyStopping("val_loss", patience=2)
-    trainer = nf.Trainer(net, loss="mse", optimizer=optimizer)
-    history = trainer.fit(x, t, epochs=60, batch_size=20, validation_data=(x, t), callbacks=[Keep(), stop])
-    values = history.history["val_loss"]
-    best = int(np.argmin(values))
-    assert stop.best_epoch == best
-    assert len(values) == best + 4
-    assert all(np.array_equal(a, b) for a, b in zip(net.get_weights(), kept[best], strict=True))
+    class See(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            seen.append((logs.get("own"), self.trainer.history.epoch[-1], len(self.trainer.history["loss"])))
 
-
-def test_early_stopping_wants_what_it_watches(blobs: tuple[Array, Array]) -> None:
-    trainer = nf.Trainer(classifier(), loss="cross_entropy")
-    with pytest.raises(ValueError, match=r"val_loss.*pass validation data"):
-        trainer.fit(*blobs, epochs=2, callbacks=[callbacks.EarlyStopping()])
+    data = rng.normal(size=(4, 3)), np.ones((4, 2))
+    history = nf.Trainer(line(), loss="mse").fit(*data, epochs=4, callbacks=[Add(), See()])
+    assert seen == [(None, 0, 1), (10.0, 1, 2), (None, 2, 3), (30.0, 3, 4)]
+    np.testing.assert_array_equal(history["own"], [np.nan, 10.0, np.nan, 30.0])
 
 
-def test_what_to_watch_is_found_by_a_similar_name(blobs: tuple[Array, Array]) -> None:
-    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
-    with pytest.raises(
-        ValueError, match=r"'val_acc'; did you mean 'val_accuracy'\? valid names: accuracy, loss, val_acc"
-    ):
-        trainer.fit(*blobs, epochs=2, validation_split=0.2, callbacks=callbacks.EarlyStopping("val_acc"))
-    with pytest.raises(ValueError, match=r"'acc'; did you mean 'accuracy'\?"):
-        trainer.fit(*blobs, epochs=2, callbacks=callbacks.TerminateOnCondition("acc", below=0))
+def test_a_resumed_run_gives_the_states_back_once(rng: np.random.Generator) -> None:
+    class Count(callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.epochs = 0
+
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            self.epochs += 1
+
+        def get_state(self) -> dict[str, Any]:
+            return {"epochs": self.epochs}
+
+        def set_state(self, state: dict[str, Any]) -> None:
+            self.epochs = state["epochs"]
+
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            self.states = states_of(self.trainer.callbacks)
+
+    data = rng.normal(size=(4, 3)), np.ones((4, 2))
+    trainer, count, stop = nf.Trainer(line(), loss="mse"), Count(), Stop()
+    trainer.fit(*data, epochs=2, callbacks=[count, stop])
+    assert stop.states == [("Count", {"epochs": 2}), ("Stop", {})]
+    assert trainer.callbacks == ()
+    trainer.callback_states = stop.states
+    for expected in (5, 3):
+        trainer.fit(*data, epochs=3, callbacks=[count])
+        assert count.epochs == expected
+    trainer.callback_states = [("Other", {"epochs": 9}), *stop.states]
+    trainer.fit(*data, epochs=3, callbacks=[count])
+    assert count.epochs == 3
 
 
-@pytest.mark.parametrize("mode", ["Max", "", None, ["max"]])
-def test_other_modes_are_refused(mode: Any) -> None:
-    with pytest.raises(ValueError, match='EarlyStopping: expected mode "auto", "min" or "max", got '):
-        callbacks.EarlyStopping(mode=mode)
+def test_the_history_is_there_after_ctrl_c(rng: np.random.Generator) -> None:
+    """The weights are those of the last batch, and training goes on."""
+    x, t = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
 
-
-@pytest.mark.parametrize("monitor", ["val_f1", "f1", "val_r2", "val_largest_error"])
-def test_an_unknown_figure_needs_a_mode(monitor: str) -> None:
-    with pytest.raises(ValueError, match=f'mode="min" or mode="max" with {monitor!r}'):
-        callbacks.EarlyStopping(monitor)
-    stop = callbacks.EarlyStopping(monitor, mode="max", restore_best_weights=False)
-    for epoch, figure in enumerate([0.5, 0.7, 0.6]):
-        stop.on_epoch_end(epoch, {monitor: figure})
-    assert stop.best_epoch == 1
-
-
-def test_an_object_serves_for_several_fits(rng: np.random.Generator) -> None:
-    """The second run begins without the first one's best figure, its last one, or its wish to stop."""
-    x, t = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
-    stop = callbacks.EarlyStopping("loss", patience=1)
-    still = callbacks.TerminateOnCondition(min_change=0)
-    for _ in range(2):
-        # With a rate of 0 the loss stays: the second epoch is no better, and the same, as the first.
-        trainer = nf.Trainer(line(), loss="mse", optimizer=nf.optimizers.SGD(0.0))
-        assert trainer.fit(x, t, epochs=9, batch_size=20, callbacks=stop).epoch == [0, 1, 2]
-        assert (stop.best_epoch, trainer.stop_training) == (0, True)
-        assert trainer.fit(x, t, epochs=9, batch_size=20, callbacks=still).epoch == [0, 1]
-        assert trainer.fit(x, t, epochs=3).epoch == [0, 1, 2]
-    other = line(seed=1)
-    best = other.get_weights()
-    nf.Trainer(other, loss="mse", optimizer=nf.optimizers.SGD(0.0)).fit(x, 1e3 * t, epochs=1, callbacks=stop)
-    assert all((a == b).all() for a, b in zip(best, other.get_weights(), strict=True))
-    assert stop.best > 1e3
-
-
-def test_a_change_of_zero_ends_a_run_and_the_smallest_one_does_not() -> None:
-    still = callbacks.TerminateOnCondition(min_change=0)
-    still.trainer = nf.Trainer(line(), loss="mse")
-    for epoch, (figure, stops) in enumerate(
-        [(1.0, False), (np.nextafter(1.0, 0), False), (np.nextafter(1.0, 0), True)]
-    ):
-        still.on_epoch_end(epoch, {"loss": float(figure)})
-        assert still.trainer.stop_training == stops
-
-
-@pytest.mark.parametrize(
-    ("monitor", "figures"),
-    [
-        ("accuracy", [0.5, 0.7, 0.6]),
-        ("val_accuracy", [0.5, 0.7, 0.6]),
-        ("loss", [0.5, 0.3, 0.4]),
-        ("val_loss", [0.5, 0.3, 0.4]),
-        ("val_mae", [0.5, 0.3, 0.4]),
-        ("mse", [0.5, 0.3, 0.4]),
-    ],
-)
-def test_early_stopping_tells_the_best_figure(monitor: str, figures: list[float]) -> None:
-    """More is better for names that end in "accuracy", less for others."""
-    stop = callbacks.EarlyStopping(monitor, restore_best_weights=False)
-    for epoch, figure in enumerate(figures):
-        stop.on_epoch_end(epoch, {monitor: figure})
-    assert (stop.best_epoch, stop.best) == (1, figures[1])
-
-
-def test_termination_conditions(rng: np.random.Generator) -> None:
-    """Row S20: training ends when the loss is small enough, or when it no longer changes."""
-    x = rng.normal(size=(20, 3))
-    t = x @ rng.normal(size=(3, 2))
-    optimizer = nf.optimizers.SGD(0.3)
-    small = callbacks.TerminateOnCondition(below=1e-4)
-    losses = nf.Trainer(line(), loss="mse", optimizer=optimizer).fit(
-        x, t, epochs=1000, callbacks=[small], batch_size=20
-    )
-    assert losses.history["loss"][-1] < 1e-4 <= losses.history["loss"][-2]
-    noisy = t + rng.normal(size=t.shape)
-    still = callbacks.TerminateOnCondition(min_change=1e-6)
-    losses = nf.Trainer(line(), loss="mse", optimizer=optimizer).fit(
-        x, noisy, epochs=1000, callbacks=[still], batch_size=20
-    )
-    values = losses.history["loss"]
-    assert abs(values[-1] - values[-2]) <= 1e-6 < abs(values[-2] - values[-3])
-    with pytest.raises(ValueError, match="below="):
-        callbacks.TerminateOnCondition()
-
-
-def test_a_figure_that_is_just_the_limit_is_not_below_it() -> None:
-    net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
-    trainer = nf.Trainer(net, loss="half_squared_error", optimizer=nf.optimizers.SGD(0.0))
-    for below, epochs in ((0.5, 3), (0.5000001, 1)):
-        stop = callbacks.TerminateOnCondition(below=below)
-        assert trainer.fit([[1.0]], [[0.0]], epochs=3, callbacks=stop).history == {"loss": [0.5] * epochs}
-
-
-# ---- what a run leaves behind ----------------------------------------------------------
-
-
-def test_a_history_is_a_mapping_of_names_to_figures(blobs: tuple[Array, Array]) -> None:
-    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
-    history = trainer.fit(*blobs, epochs=3, validation_split=0.2)
-    assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
-    assert len(history) == 4
-    assert dict(history) == history.history
-    assert history["val_loss"] is history.history["val_loss"]
-    assert "val_loss" in history
-    with pytest.raises(KeyError, match="no 'lr'; names: loss, accuracy, val_loss, val_accuracy"):
-        history["lr"]
-
-
-def test_the_repr_of_a_history_has_the_last_figures() -> None:
-    history = nf.History()
-    assert repr(history) == "<History of 0 epochs>"
-    for epoch, loss in enumerate((0.5, 0.123456)):
-        history.add(epoch, {"loss": loss, "val_loss": 2 * loss}, seconds=0.1)
-    assert repr(history) == "<History of 2 epochs: loss 0.1235, val_loss 0.2469>"
-
-
-def test_a_history_as_a_frame(blobs: tuple[Array, Array]) -> None:
-    pytest.importorskip("pandas")
-    trainer = nf.Trainer(classifier(), loss="cross_entropy")
-    frame = trainer.fit(*blobs, epochs=5, initial_epoch=2, validation_split=0.2).to_dataframe()
-    assert list(frame.columns) == ["loss", "val_loss"]
-    assert (frame.index.name, list(frame.index)) == ("epoch", [2, 3, 4])
-
-
-def test_a_history_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="pip install pandas"):
-        nf.History().to_dataframe()
-
-
-# ---- progress ------------------------------------------------------------------------
-
-
-def test_without_a_terminal_there_is_a_plain_line_per_epoch(
-    blobs: tuple[Array, Array], capsys: pytest.CaptureFixture[str]
-) -> None:
-    x, y = blobs
-    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
-    history = trainer.fit(x, y, epochs=2, validation_data=(x, y))
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    expected = [
-        f"epoch {epoch + 1}/2: " + ", ".join(f"{name} {values[epoch]:.4g}" for name, values in history.items())
-        for epoch in range(2)
-    ]
-    assert captured.err.splitlines() == expected
-    trainer.fit(x, y, epochs=1, progress=False)
-    captured = capsys.readouterr()
-    assert captured.out == captured.err == ""
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize("progress", [True, None])
-def test_a_terminal_shows_a_bar_and_a_line_in_80_columns(
-    progress: bool | None, blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x, y = blobs
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("COLUMNS", "80")
-    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
-    history = trainer.fit(x, y, epochs=10, initial_epoch=8, progress=progress, validation_data=(x, y))
-    drawn = re.split("[\r\n]", screen.getvalue())
-    assert max(len(text) for text in drawn) <= 80
-    assert any(re.match(r"epoch 9/10 \|.*\| \d/5 ", text) for text in drawn)
-    lines = [text for text in drawn if text.startswith("epoch 10/10: ")]
-    assert lines == ["epoch 10/10: " + ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())]
-
-
-def test_in_a_notebook_bars_stay_and_tell_all(blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no line beside them."""
-    x, y = blobs
-    screen = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
-    history = nf.Trainer(classifier(), loss="cross_entropy").fit(x, y, epochs=2, validation_data=(x, y))
-    bars = screen.getvalue().split("\n")
-    assert len(bars) == 3
-    for epoch in range(2):
-        drawn = bars[epoch].split("\r")[-1]
-        figures = ", ".join(f"{name} {values[epoch]:.4g}" for name, values in history.items())
-        assert re.fullmatch(rf"epoch {epoch + 1}/2 \|.*\| 5/5 [\d:]+, {figures} *", drawn)
-    screen.truncate(0)
-    nf.Trainer(classifier(), loss="cross_entropy").fit(x, y, epochs=1, progress=False)
-    assert screen.getvalue() == ""
-
-
-def test_the_bar_of_an_epoch_that_goes_on_begins_where_it_stood(
-    blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
-) -> None:
     def interrupt(_: nf.Trainer) -> None:
         raise KeyboardInterrupt
 
-    screen = io.StringIO()
-    trainer = nf.Trainer(classifier(), loss="cross_entropy")
+    trainer, whole = nf.Trainer(line(), loss="mse"), nf.Trainer(line(), loss="mse")
+    assert trainer.history.epoch == []
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(*blobs, epochs=1, progress=False, callbacks=After(2, interrupt))
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
-    trainer.fit(*blobs, epochs=1)
-    assert re.search(r"\| 5/5 [^\r]*\n$", screen.getvalue())
+        trainer.fit(x, t, epochs=4, batch_size=8, callbacks=After(12, interrupt))
+    assert (trainer.history.epoch, trainer.epoch, trainer.iteration) == ([0, 1], 2, 12)
+    expected = whole.fit(x, t, epochs=4, batch_size=8)
+    assert trainer.history["loss"] == expected["loss"][:2]
+    assert trainer.fit(x, t, epochs=4, batch_size=8, initial_epoch=2)["loss"] == expected["loss"][2:]
+    assert same(trainer.network, whole.network)
+    assert trainer.history.epoch == [2, 3]
 
 
-class Broken(io.StringIO):
-    def write(self, text: str) -> int:
-        raise BrokenPipeError
+@pytest.mark.parametrize("by_batch", [False, True])
+def test_the_learning_rate_is_part_of_the_history(by_batch: bool, rng: np.random.Generator) -> None:
+    """That of the last step of each epoch; the function is called once for each step."""
+    steps: list[int] = []
 
+    def rate(step: int) -> float:
+        steps.append(step)
+        return 0.1 / (step + 1)
 
-@pytest.mark.parametrize("stream", [None, Broken(), object()], ids=["none", "broken pipe", "no stream"])
-@pytest.mark.parametrize("progress", [None, False])
-def test_training_goes_on_without_a_place_to_show_it(
-    stream: Any, progress: bool | None, blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Standard error is None where it was closed at the start, as by ``2>&-`` or in pythonw."""
-    monkeypatch.setattr(sys, "stderr", stream)
-    trainer = nf.Trainer(classifier(), loss="cross_entropy")
-    assert len(trainer.fit(*blobs, epochs=2, progress=progress)["loss"]) == 2
-
-
-def test_a_closed_standard_error_shows_nothing(blobs: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = io.StringIO()
-    closed.close()
-    monkeypatch.setattr(sys, "stderr", closed)
-    for progress in (None, True):
-        nf.Trainer(classifier(), loss="cross_entropy").fit(*blobs, epochs=1, progress=progress)
+    data = rng.normal(size=(10, 3)), np.ones((10, 2))
+    trainer = nf.Trainer(line(), loss="mse", optimizer=nf.optimizers.SGD(rate))
+    own = [Recorder()] if by_batch else []
+    history = trainer.fit(*data, epochs=2, batch_size=4, callbacks=own)
+    assert history.learning_rate == history["learning_rate"] == [0.1 / 3, 0.1 / 6]
+    assert list(history) == ["loss"]
+    assert sorted(set(steps)) == list(range(6))

@@ -11,7 +11,8 @@ import numpy as np
 
 from nnfast import _core
 from nnfast.core.typing import Array
-from nnfast.training.callbacks.base import Callback, runs_by_batch
+from nnfast.training.callbacks.base import Callback
+from nnfast.training.callbacks.calls import Calls
 from nnfast.training.history import History
 from nnfast.training.progress import Progress
 
@@ -82,30 +83,39 @@ class FitLoop:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.callbacks = callbacks
+        self.calls = Calls(callbacks)
         self.progress = Progress(progress)
-        self.by_batch = any(runs_by_batch(callback) for callback in callbacks)
+        self.rate = 0.0
+        """Learning rate of the last step."""
 
     def run(self, initial_epoch: int, epochs: int) -> History:
         """Train the epochs initial_epoch, ..., epochs - 1."""
-        history = History()
-        self.trainer.stop_training = False
-        for callback in self.callbacks:
-            callback.trainer = self.trainer
-            callback.on_train_begin()
+        trainer, calls = self.trainer, self.calls
+        trainer.history = history = History()
+        trainer.callbacks = calls.callbacks
+        trainer.stop_training = False
+        states, trainer.callback_states = trainer.callback_states, ()
+        calls.begin(trainer, self._params(epochs), states)
+        logs: dict[str, float] | None = {}
         for epoch in range(initial_epoch, epochs):
             started = time.perf_counter()
-            for callback in self.callbacks:
-                callback.on_epoch_begin(epoch)
+            calls("on_epoch_begin", epoch, {})
             logs = self._epoch(f"epoch {epoch + 1}/{epochs}")
-            history.add(epoch, logs, time.perf_counter() - started)
-            for callback in self.callbacks:
-                callback.on_epoch_end(epoch, logs)
-            if self.trainer.stop_training:
+            if logs is not None:
+                history.add(epoch, logs, time.perf_counter() - started, self.rate)
+                for method in calls.methods("on_epoch_end"):
+                    method(epoch, logs)
+                    history.amend(logs)
+            if trainer.stop_training:
                 break
-        for callback in self.callbacks:
-            callback.on_train_end()
+        calls("on_train_end", logs or {})
+        trainer.callbacks = ()
         return history
+
+    def _params(self, epochs: int) -> dict[str, Any]:
+        rows = len(self.data) - (len(self.data) % self.batch_size if self.drop_last else 0)
+        steps = -(-rows // self.batch_size)
+        return {"epochs": epochs, "steps": steps, "samples": rows, "batch_size": self.batch_size}
 
     def _order(self) -> Array:
         rows = len(self.data)
@@ -130,44 +140,69 @@ class FitLoop:
         trainer.position = Position(*wanted, np.zeros((2, 1 + trainer.plan.totals_size)))
         return trainer.position
 
-    def _epoch(self, title: str) -> dict[str, float]:
+    def _epoch(self, title: str) -> dict[str, float] | None:
+        """Train and validate; None if not even the first batch could be trained, and a callback absorbed the error."""
         trainer = self.trainer
         order = self._order()
         position = self._position()
         with self.progress.epoch(title, -(-len(order) // self.batch_size)) as shown:
             shown.update(position.batches, {})
-            logs = self._batches(order, position, shown)
+            self._batches(order, position, shown)
+            if not position.batches:
+                return None
+            logs = self._logs(position, len(order))
             trainer.epoch += 1
             if self.validation is not None:
-                logs |= {f"val_{name}": value for name, value in trainer.evaluate_dataset(self.validation).items()}
-                shown.update(0, logs)
+                self.calls("on_test_begin", {})
+                validated = trainer.evaluate_dataset(self.validation)
+                self.calls("on_test_end", dict(validated))
+                logs |= {f"val_{name}": value for name, value in validated.items()}
+            shown.update(0, logs)
         return logs
 
-    def _batches(self, order: Array, position: Position, shown: Progress) -> dict[str, float]:
-        trainer, data, size = self.trainer, self.data, self.batch_size
+    def _batches(self, order: Array, position: Position, shown: Progress) -> None:
+        trainer, data, size, calls = self.trainer, self.data, self.batch_size, self.calls
         count = -(-len(order) // size)
         rates = trainer.optimizer.rates(trainer.iteration, count - position.batches)
+        if position.batches == count:  # interrupted before the epoch was counted
+            self.rate = trainer.optimizer.rate(trainer.iteration - 1)
         first, rows = position.batches, order[:0]  # the first batch of the chunk, and its rows
         while (before := position.batches) < count:
-            if self.by_batch:
+            if calls.by_batch:
+                calls("on_train_batch_begin", before, {})
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
             if before >= first + -(-len(rows) // size):
                 first = before
                 chunk, rows = data.chunk(order[before * size :], size)
             trainer.require_plan(size, chunk)  # a callback may have frozen parameters
-            trainer.plan.train_batches(
-                *chunk.core, rows, (before - first) * size, size, rates, _CHUNK_SECONDS, position.tally, first * size
-            )
+            failed = False
+            try:
+                trainer.plan.train_batches(
+                    *chunk.core,
+                    rows,
+                    (before - first) * size,
+                    size,
+                    rates,
+                    _CHUNK_SECONDS,
+                    position.tally,
+                    first * size,
+                )
+            except RuntimeError as error:
+                failed = calls.absorb(error)
+                if not failed:
+                    raise
             done = position.batches - before
-            rates = rates[done:]
-            shown.update(done, self._logs(position, len(order)))
-            if self.by_batch:
+            if done:
+                self.rate, rates = float(rates[done - 1]), rates[done:]
+                shown.update(done, self._logs(position, len(order)))
+            if failed:
+                trainer.stop_training = True
+                return
+            if calls.by_batch:
                 own = trainer.core_logs(position.tally[1, 1:], min(size, len(order) - before * size))
-                for callback in self.callbacks:
-                    callback.on_batch_end(before, own)
+                calls("on_train_batch_end", before, own)
                 if trainer.stop_training:
-                    break
-        return self._logs(position, len(order))
+                    return
 
     def _logs(self, position: Position, rows: int) -> dict[str, float]:
         return self.trainer.core_logs(position.tally[0, 1:], min(position.batches * self.batch_size, rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ _MAX_SHARDS = 2**16
 """The core looks at each shard in every step, also at those that are empty."""
 _FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
 """Attributes that are built into the plan: assigning to them would have no effect."""
-_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting")
+_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "callbacks")
 """Attributes that are not copied. The augmentation is passed to each `fit`."""
 
 
@@ -76,6 +76,8 @@ class Trainer(Checkpoints):
         Number of completed epochs.
     stop_training : bool
         Set by callbacks to end `fit`.
+    history : History
+        That of the last `fit`, also while it runs and if it ended with an exception or Ctrl-C.
 
     Notes
     -----
@@ -102,6 +104,10 @@ class Trainer(Checkpoints):
     _augmentation: Augmentation | None
     _version: int | None
     _heads_version: int
+    callbacks: Sequence[Callback] = ()
+    """Those of the running `fit`, or of one that ended with an exception, for checkpoints."""
+    callback_states: Sequence[tuple[str, dict[str, Any]]] = ()
+    """Classes and states of callbacks from a checkpoint, for the next `fit`."""
 
     @named_arguments
     def __init__(
@@ -134,6 +140,7 @@ class Trainer(Checkpoints):
         self.epoch = 0
         self.position: Position | None = None
         self.stop_training = False
+        self.history = History()
         self._fitting = os.getpid(), threading.Lock()
         self._make_plan(smallest_capacity(network), None)
 

@@ -1,4 +1,4 @@
-"""Callbacks: code that `Trainer.fit` runs between epochs or batches."""
+"""What all callbacks have in common."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnfast.core.options import choose
 if TYPE_CHECKING:
     from nnfast.training.trainer import Trainer
 
-__all__ = ["Callback", "Logs", "as_callbacks", "direction", "monitor_name", "monitored", "runs_by_batch"]
+__all__ = ["Callback", "Logs", "as_callbacks", "direction", "monitor_name", "monitored"]
 
 Logs = dict[str, float]
 
@@ -20,11 +20,35 @@ class Callback:
     """Base class of all callbacks: derive from it and override methods.
 
     `trainer` is the running trainer. ``self.trainer.stop_training = True`` ends the run after the epoch or, from
-    `on_batch_end`, after the batch; the batches trained so far then count as the epoch and are validated. Overriding
-    `on_batch_end` makes the core return to Python after every batch.
+    `on_batch_end`, after the batch; the batches trained so far then count as the epoch and are validated.
+
+    Methods may leave out `logs`. Overriding a method for batches makes the core return to Python after every batch.
+
+    Attributes
+    ----------
+    trainer : Trainer
+    model : object
+        Trainer and network as one object, for callbacks written for Keras: ``self.model.stop_training``,
+        ``self.model.optimizer``, ``self.model.get_weights()``, ``self.model.predict(x)`` and so on.
+    params : dict
+        "epochs", "steps" (batches per epoch), "samples" (rows per epoch) and "batch_size" of the run.
 
     Notes
     -----
+    The methods are called in this order, for each callback in the order in which they are passed to `Trainer.fit`:
+
+    - `set_params`, `set_model` and `on_train_begin`; in the first `fit` after `Trainer.resume` then `set_state`
+    - in each epoch `on_epoch_begin`
+
+      - for each batch `on_train_batch_begin` and `on_train_batch_end`
+      - with validation data `on_test_begin` and `on_test_end`
+      - `on_epoch_end`
+
+    - `on_train_end`
+
+    As in Keras, `on_batch_begin` and `on_batch_end` are other names of `on_train_batch_begin` and `on_train_batch_end`,
+    and figures that `on_epoch_end` adds to `logs` are seen by the callbacks after it and by the history.
+
     An exception in a method ends `Trainer.fit` and propagates. The network stays as after the last step, and
     `on_train_end` is not called. Methods may freeze parameters, evaluate, predict, or make further steps with
     `Trainer.train_on_batch`, but not call `Trainer.fit` of the same trainer.
@@ -57,26 +81,61 @@ class Callback:
     """
 
     trainer: Trainer
+    model: Any
+    params: dict[str, Any]
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            hint = "; use self.trainer and self.trainer.network" if name in ("model", "params") else ""
+            if name == "model":  # computed, so that a callback may have an attribute of this name
+                return Model(self.trainer)
+            hint = "; it exists during fit" if name in ("trainer", "params") else ""
             raise AttributeError(f"{type(self).__name__}: no attribute {name!r}{hint}")
 
-    def on_train_begin(self) -> None:
-        """Called before the first epoch."""
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called first, with the sizes of the run; stores them.
 
-    def on_train_end(self) -> None:
-        """Called after the last epoch, but not after an exception."""
+        Parameters
+        ----------
+        params : dict
+        """
+        self.params = params
 
-    def on_epoch_begin(self, epoch: int) -> None:
+    def set_model(self, model: Any) -> None:
+        """Called next, with the attribute `model`; does nothing.
+
+        Parameters
+        ----------
+        model : object
+        """
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called before the first epoch.
+
+        Parameters
+        ----------
+        logs : dict
+            Empty.
+        """
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called after the last epoch, but not after an exception.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            Those of the last epoch.
+        """
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Called before each epoch.
 
         Parameters
         ----------
         epoch : int
             Index of the epoch, from 0.
+        logs : dict
+            Empty.
         """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -87,11 +146,24 @@ class Callback:
         epoch : int
             Index of the epoch, from 0.
         logs : dict of str to float
-            Loss and metrics of the epoch by name, with the prefix "val_" for validation data.
+            Loss and metrics of the epoch by name, with the prefix "val_" for validation data. What is added to it
+            becomes part of the history.
         """
 
-    def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """Called after each batch.
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch; calls `on_batch_begin`.
+
+        Parameters
+        ----------
+        batch : int
+            Index of the batch in its epoch, from 0.
+        logs : dict
+            Empty.
+        """
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        """Called after each batch; calls `on_batch_end`.
 
         Parameters
         ----------
@@ -100,6 +172,57 @@ class Callback:
         logs : dict of str to float
             Loss and metrics of the batch by name.
         """
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of `on_train_batch_begin`.
+
+        Parameters
+        ----------
+        batch : int
+            Index of the batch in its epoch, from 0.
+        logs : dict
+            Empty.
+        """
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:
+        """Another name of `on_train_batch_end`.
+
+        Parameters
+        ----------
+        batch : int
+            Index of the batch in its epoch, from 0.
+        logs : dict of str to float
+            Loss and metrics of the batch by name.
+        """
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Called before the validation of an epoch.
+
+        Parameters
+        ----------
+        logs : dict
+            Empty.
+        """
+
+    def on_test_end(self, logs: Logs) -> None:
+        """Called after the validation of an epoch.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            Loss and metrics of the validation by name, without the prefix "val_".
+        """
+
+    def absorbs(self, error: RuntimeError) -> bool:
+        """Whether a step that failed ends the run normally; by default not, and the error propagates.
+
+        Parameters
+        ----------
+        error : RuntimeError
+            What the core says, for example that the loss is not finite.
+        """
+        return False
 
     def get_state(self) -> dict[str, Any]:
         """What a checkpoint stores of the callback: a dict of JSON values and arrays, by default empty.
@@ -117,19 +240,33 @@ class Callback:
         """
 
 
-_VALIDATION = "write on_epoch_end(epoch, logs), which gets the figures of the validation too"
+class Model:
+    """Trainer and network as one object: `Callback.model`."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        vars(self)["_trainer"] = trainer
+
+    def __getattr__(self, name: str) -> Any:
+        trainer = vars(self)["_trainer"]
+        if name == "save_weights":
+            return trainer.network.save
+        return getattr(trainer if hasattr(trainer, name) else trainer.network, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(self._trainer, name):
+            raise AttributeError(f"model: no attribute {name!r} of the trainer to assign to; write self.{name} = ...")
+        setattr(self._trainer, name, value)
+
+
+_TEST = "write on_test_begin, on_test_end(logs) or on_epoch_end(epoch, logs)"
+_PREDICT = "write what it does around the call of Network.predict"
 _INSTEAD = {
-    "set_model": "use self.trainer and self.trainer.network",
-    "set_params": "use self.trainer",
-    "on_train_batch_end": "write on_batch_end(batch, logs)",
-    "on_train_batch_begin": "write on_epoch_begin(epoch) or on_batch_end(batch, logs)",
-    "on_batch_begin": "write on_epoch_begin(epoch) or on_batch_end(batch, logs)",
-    "on_test_begin": _VALIDATION,
-    "on_test_end": _VALIDATION,
-    "on_test_batch_begin": _VALIDATION,
-    "on_test_batch_end": _VALIDATION,
-    "on_predict_begin": "write what it does around the call of Network.predict",
-    "on_predict_end": "write what it does around the call of Network.predict",
+    "on_test_batch_begin": _TEST,
+    "on_test_batch_end": _TEST,
+    "on_predict_begin": _PREDICT,
+    "on_predict_end": _PREDICT,
+    "on_predict_batch_begin": _PREDICT,
+    "on_predict_batch_end": _PREDICT,
 }
 """What to use instead of Keras's other methods."""
 
@@ -137,21 +274,16 @@ _INSTEAD = {
 def as_callbacks(given: Any) -> tuple[Callback, ...]:
     """The callbacks passed to `Trainer.fit`: none, one, or an iterable. Their methods are checked."""
     callbacks = () if given is None else tuple(given) if isinstance(given, Iterable) else (given,)
+    known = [name for name in dir(Callback) if name.startswith("on_")]
     for callback in callbacks:
         if not isinstance(callback, Callback):
             hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
             raise TypeError(f"fit: expected objects of classes derived from callbacks.Callback, got {callback!r}{hint}")
-        known = [name for name in dir(Callback) if name.startswith("on_")]
         for name in dir(callback):
-            if name in _INSTEAD or (name.startswith("on_") and name not in known):
+            if name.startswith("on_") and name not in known:
                 hint = _INSTEAD.get(name, f"the methods of a callback are {', '.join(known)}")
                 raise TypeError(f"{type(callback).__name__}: no method of a callback is called {name}; {hint}")
     return callbacks
-
-
-def runs_by_batch(callback: Callback) -> bool:
-    """Whether `on_batch_end` is overridden, by the class or on the object."""
-    return getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
 
 
 def monitor_name(where: str, monitor: object) -> str:

@@ -75,7 +75,7 @@ class EarlyStopping(Callback):
         self.restore_best_weights = restore_best_weights
         self.on_train_begin()
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best = self._sign * math.inf
         self.best_epoch: int | None = None
         self._weights: list[Array] | None = None
@@ -91,6 +91,6 @@ class EarlyStopping(Callback):
         if self._waited > self.patience:
             self.trainer.stop_training = True
 
-    def on_train_end(self) -> None:
+    def on_train_end(self, logs: Logs | None = None) -> None:
         if self._weights is not None:
             self.trainer.network.set_weights(self._weights)

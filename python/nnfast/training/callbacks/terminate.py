@@ -43,7 +43,7 @@ class TerminateOnCondition(Callback):
         )
         self.on_train_begin()
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._last = math.inf
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

@@ -1,0 +1,99 @@
+"""Which methods of callbacks a run calls, and with which arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnfast.training.callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from nnfast.training.trainer import Trainer
+
+__all__ = ["Calls", "states_of"]
+
+_ARGUMENTS = {
+    "on_train_begin": ("logs",),
+    "on_train_end": ("logs",),
+    "on_epoch_begin": ("epoch", "logs"),
+    "on_epoch_end": ("epoch", "logs"),
+    "on_train_batch_begin": ("batch", "logs"),
+    "on_train_batch_end": ("batch", "logs"),
+    "on_test_begin": ("logs",),
+    "on_test_end": ("logs",),
+}
+_OTHER_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+def states_of(callbacks: Sequence[Callback]) -> list[tuple[str, dict[str, Any]]]:
+    """Class and state of each callback, for checkpoints."""
+    return [(type(callback).__name__, callback.get_state()) for callback in callbacks]
+
+
+class Calls:
+    """The overridden methods of the callbacks of a run, by name.
+
+    They are looked up once: a method that is not overridden costs nothing, and neither does one that takes no `logs`.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+        self._methods = {name: list(self._overridden(name)) for name in _ARGUMENTS}
+        self.by_batch = bool(self._methods["on_train_batch_begin"] or self._methods["on_train_batch_end"])
+
+    def __call__(self, name: str, *arguments: Any) -> None:
+        """Call a method of all callbacks."""
+        for method in self._methods[name]:
+            method(*arguments)
+
+    def methods(self, name: str) -> list[Callable[..., object]]:
+        """The methods of this name that `__call__` calls."""
+        return self._methods[name]
+
+    def begin(self, trainer: Trainer, params: dict[str, Any], states: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Begin a run, with the states of those callbacks whose class stood at the same position in a checkpoint."""
+        for callback in self.callbacks:
+            callback.trainer = trainer
+            callback.set_params(params)
+            callback.set_model(callback.model)
+        self("on_train_begin", {})
+        for callback, (name, state) in zip(self.callbacks, states, strict=False):
+            if state and type(callback).__name__ == name:
+                callback.set_state(state)
+
+    def absorb(self, error: RuntimeError) -> bool:
+        """Whether a callback makes a normal end of this error."""
+        return any(callback.absorbs(error) for callback in self.callbacks)
+
+    def _overridden(self, name: str) -> Iterator[Callable[..., object]]:
+        for callback in self.callbacks:
+            for known in (name, _OTHER_NAMES.get(name, name)):
+                method = getattr(callback, known)
+                if getattr(method, "__func__", None) is not getattr(Callback, known):
+                    yield _taking(callback, known, method, _ARGUMENTS[name])
+                    break
+
+
+def _taking(
+    callback: Callback, name: str, method: Callable[..., object], arguments: tuple[str, ...]
+) -> Callable[..., object]:
+    """The method as a function of all arguments, of which it may leave out the last, `logs`."""
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # some built-in functions have none
+        return method
+    if _fits(signature, arguments):
+        return method
+    if _fits(signature, arguments[:-1]):
+        return lambda *given: method(*given[:-1])
+    wanted = ", ".join(arguments)
+    raise TypeError(f"{type(callback).__name__}.{name}: expected the arguments ({wanted}), got {signature}")
+
+
+def _fits(signature: inspect.Signature, arguments: tuple[str, ...]) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
