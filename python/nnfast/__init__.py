@@ -12,7 +12,7 @@ RuntimeError; only errors that are not evident are listed. Random numbers depend
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules, training
 from nnfast._core import __version__
@@ -25,7 +25,11 @@ from nnfast.network import Network
 from nnfast.training.history import History
 from nnfast.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from nnfast.training.ensemble import Ensemble
+
 __all__ = [
+    "Ensemble",
     "History",
     "Network",
     "Trainer",
@@ -56,9 +60,11 @@ _ON_DEMAND = ("data", "kernels", "models", "ops")
 Tensor.operators.load = lambda: importlib.import_module("nnfast.ops")
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"nnfast.{name}")
+    if name == "Ensemble":
+        return importlib.import_module("nnfast.training.ensemble").Ensemble
     raise unknown_attribute("nnfast", name, __all__, PACKAGE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -152,10 +152,12 @@ class Network(Trainables):
         self.version = 0
         self._copies: dict[str, Layer] | None = None  # for networks that use this one as a layer
         self.training_calls = 0
-        self._predictor = _core.Predictor(self._graph, {"layers": expansion.callbacks}, seed)
-        self._predict_if_fits = self._predictor.predict_if_fits
-        if not architecture.outputs.single:
-            self._predict_if_fits = self._predict_several_if_fits
+        self._make_predictor()
+
+    def _make_predictor(self) -> None:
+        self._predictor = _core.Predictor(self._graph, {"layers": self._callbacks}, self.seed)
+        single = self.architecture.outputs.single
+        self._predict_if_fits = self._predictor.predict_if_fits if single else self._predict_several_if_fits
 
     # ---- facts -------------------------------------------------------------
 
@@ -532,14 +534,6 @@ class Network(Trainables):
         ['head.kernel', 'head.bias']
         """
         return extracted(self, outputs)
-
-    def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
-        """Copy parameters by name, and the set of frozen ones."""
-        with self.parameters.writing("set_state"):
-            for name, view in self.parameters.items():
-                view[...] = values[name]
-        self._frozen = set(frozen)
-        self.version += 1
 
     def __getstate__(self) -> dict[str, Any]:
         with self.parameters.reading("pickle"):

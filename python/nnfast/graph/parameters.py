@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -194,6 +194,9 @@ class Trainables:
     """What a network's parameters are: trained, frozen, or moving averages and constants."""
 
     parameters: Parameters
+    seed: int
+    training_calls: int
+    """Random numbers of `vjp` and `loss_and_gradients` depend on it."""
     version: int
     """Counts changes of what is frozen; trainers look at it."""
     _frozen: set[str]
@@ -250,6 +253,25 @@ class Trainables:
             views = self.parameters.items()
             tensors = [(name, view.dtype.name, view.shape, [array_bytes(view)]) for name, view in views]
             return sha256("", tensors)[:_DIGITS]
+
+    def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
+        """Copy parameters by name, and the set of frozen ones."""
+        with self.parameters.writing("set_state"):
+            for name, view in self.parameters.items():
+                view[...] = values[name]
+        self._frozen = set(frozen)
+        self.version += 1
+
+    def take_over(self, other: Trainables) -> None:
+        """Copy everything that changes from a network with the same layers, and its seed."""
+        self.set_state(other.parameters, other.frozen)
+        self.training_calls = other.training_calls
+        if other.seed != self.seed:
+            self.seed = other.seed
+            self._make_predictor()
+
+    def _make_predictor(self) -> None:
+        raise NotImplementedError
 
     def freeze(self, *names: str) -> None:
         """Exclude parameters from training; trainers take this into account from the next step on.

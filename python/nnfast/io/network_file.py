@@ -25,6 +25,7 @@ from nnfast.io.custom_objects import names_to_keep, require_custom_objects
 from nnfast.network import Network
 
 __all__ = [
+    "CALLBACKS",
     "CUSTOM",
     "STATE",
     "File",
@@ -35,6 +36,7 @@ __all__ = [
     "mapping",
     "name_list",
     "network_in",
+    "only_network_in",
     "reading",
     "save_network",
     "write",
@@ -46,6 +48,8 @@ _FORMAT = "nnfast 1"
 _DTYPES = ("float32", "float64")
 STATE = "optimizer/"
 """Prefix of the optimizer's tensors, which layer names must not have."""
+CALLBACKS = ".callbacks/"
+"""Prefix of the callbacks' tensors; no layer's name begins with a dot."""
 CUSTOM = "custom_objects"
 _DIGEST = "sha256"
 """Key of the digest of all else in the file; files of earlier versions have none."""
@@ -64,7 +68,9 @@ def load_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
     """Read a network from a network file or a checkpoint; see `Network.load`."""
     own = checked_objects(custom_objects)
     with reading(path) as file:
-        return network_in(file, own)
+        if "network" not in file.description and "networks" in file.description:
+            raise ValueError("expected a network, got several; read them with Ensemble.load")
+        return only_network_in(file, own)
 
 
 def checked_objects(custom_objects: Any) -> Mapping[str, Any]:
@@ -83,9 +89,16 @@ def describe(network: Network, custom: list[str]) -> dict[str, Any]:
     return {**facts, **network.architecture.describe(), **({CUSTOM: custom} if custom else {})}
 
 
-def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
-    """The network in a file, after comparing its tensors with its architecture."""
-    description = mapping(file.description, "network")
+def only_network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
+    """The network of a network file or of a checkpoint."""
+    names = {name: name for name in file.tensors.tensors if not name.startswith((STATE, CALLBACKS))}
+    return network_in(file, mapping(file.description, "network"), names, custom_objects)
+
+
+def network_in(
+    file: File, description: Mapping[str, Any], names: Mapping[str, str], custom_objects: Mapping[str, Any]
+) -> Network:
+    """A network in a file, after comparing its tensors, whose names in the file are `names`, with its architecture."""
     name, dtype, frozen = description.get("name"), description.get("dtype"), description.get("frozen")
     if not isinstance(name, str) or dtype not in _DTYPES or not isinstance(frozen, list):
         raise ValueError("expected name, dtype and frozen parameters of the network")
@@ -93,16 +106,15 @@ def network_in(file: File, custom_objects: Mapping[str, Any]) -> Network:
     require_custom_objects(description.get(CUSTOM, []), custom_objects)
     architecture = Architecture.from_description(description, custom_objects)
     _, _, shapes = architecture.infer()
-    stored = {tensor for tensor in file.tensors.tensors if not tensor.startswith(STATE)}
-    if stored != set(shapes):
-        raise ValueError(f"expected the parameters {name_list(shapes)}, got {name_list(stored)}")
+    if set(names) != set(shapes):
+        raise ValueError(f"expected the parameters {name_list(shapes)}, got {name_list(names)}")
     if not set(frozen) <= set(shapes):
         raise ValueError(f"expected frozen parameters among {name_list(shapes)}, got {short_repr(frozen)}")
     for tensor, shape in shapes.items():
-        file.tensors.check(tensor, shape, dtype)
+        file.tensors.check(names[tensor], shape, dtype)
     network = Network.from_architecture(architecture, seed, dtype, name)
     for tensor, view in network.parameters.items():
-        file.tensors.read_into(tensor, view)
+        file.tensors.read_into(names[tensor], view)
     network.set_state(network.parameters, frozen)
     return network
 

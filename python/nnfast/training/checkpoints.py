@@ -22,7 +22,7 @@ from nnfast.io.network_file import (
     describe,
     mapping,
     name_list,
-    network_in,
+    only_network_in,
     reading,
     write,
 )
@@ -81,7 +81,7 @@ def load_trainer(
         if not isinstance(training, dict):
             raise ValueError("expected a checkpoint, got a network alone; read it with Network.load")
         require_custom_objects(training.get(CUSTOM, []), own)
-        network = network_in(file, own)
+        network = only_network_in(file, own)
         _require_room(network, max(_FREE_BYTES, _BYTES_OF_A_BYTE * file.tensors.size) if most is None else most)
         trainer = Trainer(
             network,

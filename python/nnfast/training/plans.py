@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnfast import _core
 from nnfast.network import Network
 
-__all__ = ["continue_from", "progress_of", "smallest_capacity"]
+if TYPE_CHECKING:
+    from nnfast.training.trainer import Trainer
+
+__all__ = ["continue_from", "progress_of", "smallest_capacity", "take_over"]
 
 _SMALLEST_CAPACITY = 32
 """Minimum capacity of a plan in rows, so that evaluation is fast even when training uses tiny batches ..."""
@@ -28,6 +32,15 @@ def continue_from(plan: _core.Plan, progress: Mapping[str, Any]) -> None:
     plan.steps = progress["steps"]
     for name, vector in plan.state().items():
         vector[...] = progress["state"][name]
+
+
+def take_over(trainer: Trainer, other: Trainer) -> None:
+    """Let a trainer and its network continue from a trainer of the same settings for a network of the same layers."""
+    trainer.network.take_over(other.network)
+    continue_from(trainer.plan, progress_of(other.plan))
+    trainer.optimizer.learning_rate = other.optimizer.learning_rate
+    trainer.position = copy.deepcopy(other.position)
+    trainer.epoch = other.epoch
 
 
 def smallest_capacity(network: Network) -> int:
