@@ -14,6 +14,7 @@ from nnfast.core.arrays import as_numbers, dtype_name, require_finite
 from nnfast.core.hints import NETWORK
 from nnfast.core.options import choose, flag, integer, named_arguments, with_hints
 from nnfast.core.processes import share_processors
+from nnfast.core.slices import any_sliced, in_parts, parts_of
 from nnfast.core.table import Table
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
@@ -213,7 +214,8 @@ class Network(Trainables):
         Parameters
         ----------
         x : array_like (N, *input_shape)
-            Finite numbers. C-contiguous arrays of uint8 or of the network's dtype are not copied; others are converted.
+            Finite numbers. C-contiguous arrays of uint8 or of the network's dtype are not copied; others are converted,
+            and those in files (`numpy.memmap`, HDF5, zarr) are read in parts.
         batch_size : int, optional
             Maximum number of rows to process at a time; affects memory and speed, but not the result.
 
@@ -257,6 +259,8 @@ class Network(Trainables):
         return self.architecture.outputs.arrange(results if isinstance(results, list) else [results])
 
     def _predict_checked(self, x: Any, batch_size: int | None) -> Any:
+        if any_sliced(x):
+            return self._arranged(in_parts(lambda rows: parts_of(self._predict_checked(rows, batch_size)), x))
         if batch_size is None and len(self._input_shapes) == 1 and not isinstance(x, np.ndarray | Mapping):
             result = self._predict_if_fits(as_numbers(x, self.architecture.inputs.names[0], "x"))
             if result is not None:

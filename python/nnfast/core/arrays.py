@@ -82,7 +82,9 @@ def as_array(value: Any, where: str, name: str) -> Array:
 def _cast(array: Array, dtype: Any) -> Array:
     """`array` as `dtype`, C-contiguous and aligned; values that overflow become infinity, which checks find."""
     with np.errstate(over="ignore"):
-        return np.require(array, dtype, ["C", "A"])
+        made = np.require(array, dtype, ["C", "A"])
+    # Some readers of files, such as zarr, spell the native byte order out, which the core takes for another one.
+    return made if made.dtype.byteorder in "=|" else made.view(made.dtype.newbyteorder("="))
 
 
 def dtype_name(dtype: Any) -> Literal["float32", "float64"]:

@@ -7,7 +7,6 @@ ARGUMENTS = {
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",
     "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",
-    "steps_per_epoch": "an epoch uses every row once; pass fewer rows",
     "verbose": "use progress=: False shows nothing, True a progress bar",
     "weights": "set initial values with kernel_initializer= and bias_initializer=",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -88,8 +88,8 @@ def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeE
     """The error for `array`, made from `value`, whose dtype is not numeric."""
     if array.ndim == 0 and array.dtype.kind in "OSU":
         hint = ""
-        if isinstance(value, Iterator):
-            hint = "; collect its items with np.stack(list(...)), or train on each batch with Trainer.train_on_batch"
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+            hint = "; collect its items with np.stack(list(...)), or pass batches (x, y) to fit or evaluate, alone"
         if isinstance(value, Tensor):
             hint = "; predict takes numbers: call the network itself on symbolic tensors"
         kind = type(value).__name__

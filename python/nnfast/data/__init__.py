@@ -1,4 +1,4 @@
-"""Readers of data sets, images and IDX files, and data augmentation.
+"""Datasets, readers of data sets, images and IDX files, and data augmentation.
 
 Only NumPy is required, and Pillow for images.
 """
@@ -6,10 +6,12 @@ Only NumPy is required, and Pillow for images.
 from nnfast.core.options import module_names
 from nnfast.data.augmentation import Augmentation
 from nnfast.data.cifar10 import load_cifar10
+from nnfast.data.dataset import Dataset
 from nnfast.data.idx import read_idx, write_idx
 from nnfast.data.images import load_images
+from nnfast.data.labels import one_hot
 from nnfast.data.mnist import load_mnist
 
-__all__ = ["Augmentation", "load_cifar10", "load_images", "load_mnist", "read_idx", "write_idx"]
+__all__ = ["Augmentation", "Dataset", "load_cifar10", "load_images", "load_mnist", "one_hot", "read_idx", "write_idx"]
 
 __getattr__, __dir__ = module_names(__name__, __all__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from nnfast.graph.loss_expression import Parts
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["ArrayDataset", "Dataset", "as_dataset", "is_dataset"]
+__all__ = ["ArrayDataset", "Dataset", "ProducedDataset", "is_dataset"]
 
 
 @runtime_checkable
@@ -135,6 +135,10 @@ class ArrayDataset:
         """Arrays, and the positions of the first of these rows in them: here, of all rows."""
         return self, rows
 
+    def parts(self) -> Iterator[ArrayDataset]:
+        """All rows in order."""
+        yield self
+
     def split(self, share: float, heads: Heads) -> tuple[ArrayDataset, ArrayDataset]:
         """Split off the given fraction of rows at the end."""
         rows = len(self)
@@ -165,7 +169,7 @@ def _rows_of(y: Any, where: slice) -> Any:
     return np.asarray(y)[where]
 
 
-class _ProducedDataset:
+class ProducedDataset:
     """Rows of a user-defined `Dataset`, checked when they are produced."""
 
     def __init__(self, where: str, network: Network, heads: Heads, source: Dataset) -> None:
@@ -200,29 +204,16 @@ class _ProducedDataset:
             )
         return arrays, np.arange(count)
 
-
-AnyDataset = ArrayDataset | _ProducedDataset
+    def parts(self) -> Iterator[ArrayDataset]:
+        """All rows in order."""
+        rows, done = np.arange(len(self)), 0
+        while done < len(rows):
+            part, _ = self.chunk(rows[done:], 1)
+            done += len(part)
+            yield part
 
 
 def is_dataset(value: Any) -> bool:
     """Whether it is a `Dataset`; arrays and tables, which also have a length and `take`, are not."""
-    return isinstance(value, Dataset) and not hasattr(value, "__array__")
-
-
-def as_dataset(
-    where: str,
-    network: Network,
-    heads: Heads,
-    x: Any,
-    y: Any = None,
-    sample_weight: Any = None,
-    class_weight: Mapping[Any, float] | None = None,
-) -> AnyDataset:
-    """Data for the fit loop and `evaluate`, from arrays or from a `Dataset` passed as x."""
-    if not is_dataset(x):
-        return ArrayDataset.of(network, heads, x, y, sample_weight, class_weight)
-    if isinstance(x, type):
-        raise TypeError(f"{where}: expected a Dataset, got the class {x.__name__}; write {x.__name__}(...)")
-    if y is not None or sample_weight is not None or class_weight is not None:
-        raise ValueError(f"{where}: expected a Dataset alone, got y or weights beside it; let take() return them")
-    return _ProducedDataset(where, network, heads, x)
+    # element_spec: a tf.data.Dataset, whose take(n) is another one
+    return isinstance(value, Dataset) and not hasattr(value, "__array__") and not hasattr(value, "element_spec")

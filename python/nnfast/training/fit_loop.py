@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnfast import _core
 from nnfast.core.typing import Array
 from nnfast.training.callbacks.base import Callback
 from nnfast.training.callbacks.calls import Calls
@@ -17,15 +16,16 @@ from nnfast.training.history import History
 from nnfast.training.progress import Progress
 
 if TYPE_CHECKING:
-    from nnfast.training.dataset import AnyDataset
+    from nnfast.training.feeds import Feed, Part
+    from nnfast.training.sources import AnyDataset
     from nnfast.training.trainer import Trainer
 
 __all__ = ["FitLoop", "Position"]
 
 _CHUNK_SECONDS = 0.1
 """Time in seconds after which the core returns, for Ctrl-C and the progress bar."""
-_ORDER_STREAM = 1 << 31
-"""First stream of random numbers for the order of rows; smaller ones are for parameters and layers."""
+_PATIENCE = 1.0
+"""Seconds that the end of `fit` waits for the thread that makes batches; it ends after the item that it makes then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +68,15 @@ class FitLoop:
     def __init__(
         self,
         trainer: Trainer,
-        data: AnyDataset,
+        feed: Feed,
         validation: AnyDataset | None,
-        batch_size: int,
         *,
-        shuffle: bool,
-        drop_last: bool,
         callbacks: Sequence[Callback],
         progress: bool | None,
     ) -> None:
         self.trainer = trainer
-        self.data = data
+        self.feed = feed
         self.validation = validation
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.drop_last = drop_last
         self.calls = Calls(callbacks)
         self.progress = Progress(progress)
         self.rate = 0.0
@@ -90,6 +84,18 @@ class FitLoop:
 
     def run(self, initial_epoch: int, epochs: int) -> History:
         """Train the epochs initial_epoch, ..., epochs - 1."""
+        patience = _CHUNK_SECONDS  # after Ctrl-C
+        try:
+            history = self._run(initial_epoch, epochs)
+            patience = _PATIENCE
+            return history
+        except Exception:
+            patience = _PATIENCE
+            raise
+        finally:
+            self.feed.close(patience)
+
+    def _run(self, initial_epoch: int, epochs: int) -> History:
         trainer, calls = self.trainer, self.calls
         trainer.history = history = History()
         trainer.callbacks = calls.callbacks
@@ -113,19 +119,8 @@ class FitLoop:
         return history
 
     def _params(self, epochs: int) -> dict[str, Any]:
-        rows = len(self.data) - (len(self.data) % self.batch_size if self.drop_last else 0)
-        steps = -(-rows // self.batch_size)
-        return {"epochs": epochs, "steps": steps, "samples": rows, "batch_size": self.batch_size}
-
-    def _order(self) -> Array:
-        rows = len(self.data)
-        if self.shuffle:
-            order = _core.random_permutation(
-                rows, self.trainer.network.seed, _ORDER_STREAM + self.trainer.epoch % _ORDER_STREAM
-            )
-        else:
-            order = np.arange(rows)
-        return order[: rows - rows % self.batch_size] if self.drop_last else order
+        feed = self.feed
+        return {"epochs": epochs, "steps": feed.count, "samples": feed.samples, "batch_size": feed.batch_size}
 
     def _position(self) -> Position:
         """The position at which an interrupted epoch on such data stopped, or the start of a new epoch.
@@ -134,7 +129,7 @@ class FitLoop:
         single assignment, that of `Trainer.epoch`.
         """
         trainer, old = self.trainer, self.trainer.position
-        wanted = trainer.epoch, len(self.data), self.batch_size
+        wanted = trainer.epoch, self.feed.rows, self.feed.batch_size
         if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
             return old
         trainer.position = Position(*wanted, np.zeros((2, 1 + trainer.plan.totals_size)))
@@ -143,14 +138,14 @@ class FitLoop:
     def _epoch(self, title: str) -> dict[str, float] | None:
         """Train and validate; None if not even the first batch could be trained, and a callback absorbed the error."""
         trainer = self.trainer
-        order = self._order()
         position = self._position()
-        with self.progress.epoch(title, -(-len(order) // self.batch_size)) as shown:
+        self.feed.start(trainer.epoch, position.batches)
+        with self.progress.epoch(title, self.feed.count) as shown:
             shown.update(position.batches, {})
-            self._batches(order, position, shown)
+            self._batches(position, shown)
             if not position.batches:
                 return None
-            logs = self._logs(position, len(order))
+            logs = self._logs(position)
             trainer.epoch += 1
             if self.validation is not None:
                 self.calls("on_test_begin", {})
@@ -160,32 +155,37 @@ class FitLoop:
             shown.update(0, logs)
         return logs
 
-    def _batches(self, order: Array, position: Position, shown: Progress) -> None:
-        trainer, data, size, calls = self.trainer, self.data, self.batch_size, self.calls
-        count = -(-len(order) // size)
-        rates = trainer.optimizer.rates(trainer.iteration, count - position.batches)
-        if position.batches == count:  # interrupted before the epoch was counted
-            self.rate = trainer.optimizer.rate(trainer.iteration - 1)
-        first, rows = position.batches, order[:0]  # the first batch of the chunk, and its rows
-        while (before := position.batches) < count:
+    def _batches(self, position: Position, shown: Progress) -> None:
+        trainer, feed, calls = self.trainer, self.feed, self.calls
+        begun = first = end = position.batches  # the part's first batch, and the one after its last
+        part: Part | None = None
+        while True:
+            before = position.batches
+            if before >= end:
+                part = None  # its memory may be needed for the next one
+                part = feed.part(before)
+                if part is None:
+                    if before == begun:  # interrupted before the epoch was counted
+                        self.rate = trainer.optimizer.rate(trainer.iteration - 1)
+                    return
+                first, end = before, before + part.batches
+                rates = trainer.optimizer.rates(trainer.iteration, end - before)
+            assert part is not None
             if calls.by_batch:
                 calls("on_train_batch_begin", before, {})
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
-            if before >= first + -(-len(rows) // size):
-                first = before
-                chunk, rows = data.chunk(order[before * size :], size)
-            trainer.require_plan(size, chunk)  # a callback may have frozen parameters
+            trainer.require_plan(part.size, part.data)  # a callback may have frozen parameters
             failed = False
             try:
                 trainer.plan.train_batches(
-                    *chunk.core,
-                    rows,
-                    (before - first) * size,
-                    size,
+                    *part.data.core,
+                    part.rows,
+                    (before - first) * part.size,
+                    part.size,
                     rates,
                     _CHUNK_SECONDS,
                     position.tally,
-                    first * size,
+                    first * part.size,
                 )
             except RuntimeError as error:
                 failed = calls.absorb(error)
@@ -194,15 +194,15 @@ class FitLoop:
             done = position.batches - before
             if done:
                 self.rate, rates = float(rates[done - 1]), rates[done:]
-                shown.update(done, self._logs(position, len(order)))
+                shown.update(done, self._logs(position))
             if failed:
                 trainer.stop_training = True
                 return
             if calls.by_batch:
-                own = trainer.core_logs(position.tally[1, 1:], min(size, len(order) - before * size))
+                own = trainer.core_logs(position.tally[1, 1:], feed.rows_in(before + 1) - feed.rows_in(before))
                 calls("on_train_batch_end", before, own)
                 if trainer.stop_training:
                     return
 
-    def _logs(self, position: Position, rows: int) -> dict[str, float]:
-        return self.trainer.core_logs(position.tally[0, 1:], min(position.batches * self.batch_size, rows))
+    def _logs(self, position: Position) -> dict[str, float]:
+        return self.trainer.core_logs(position.tally[0, 1:], self.feed.rows_in(position.batches))

@@ -39,8 +39,8 @@ class Progress:
         self._logs: Mapping[str, float] = {}
 
     @contextlib.contextmanager
-    def epoch(self, title: str, batches: int) -> Iterator[Progress]:
-        """Show an epoch with the given number of batches, and its line if it finishes successfully."""
+    def epoch(self, title: str, batches: int | None) -> Iterator[Progress]:
+        """Show an epoch with the given number of batches, if known, and its line if it finishes successfully."""
         if self._draws:
             from tqdm.auto import tqdm  # type: ignore[import-untyped]
 

@@ -18,10 +18,12 @@ from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.checkpointing import Checkpoints
-from nnfast.training.dataset import AnyDataset, ArrayDataset, as_dataset, is_dataset
+from nnfast.training.dataset import ArrayDataset
+from nnfast.training.feeds import FeedOptions
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
 from nnfast.training.plans import continue_from, progress_of, smallest_capacity
+from nnfast.training.sources import AnyDataset, ChunkedDataset, as_dataset, feed_of, validation_of
 
 if TYPE_CHECKING:
     from nnfast.data.augmentation import Augmentation
@@ -316,22 +318,27 @@ class Trainer(Checkpoints):
         progress: bool | None = None,
         drop_last: bool = False,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        prefetch: int = 2,
     ) -> History:
         """Train for a number of epochs.
 
         Parameters
         ----------
-        x : array_like (N, *input_shape), or list or dict of them, or Dataset
-            With several inputs, a list in their order or a dict by name. A `training.Dataset` produces rows on demand.
+        x : array_like (N, *input_shape), or list or dict of them, Dataset, or iterable of batches
+            With several inputs, a list in their order or a dict by name. Arrays may be in files (`numpy.memmap`, HDF5,
+            zarr). A `nnfast.data.Dataset`, a `training.Dataset`, which produces rows on demand, and an iterable of
+            batches (x, y) or (x, y, sample_weight) contain y.
         y : array_like (N, ...), or list or dict of them
-            Likewise for outputs; not with a Dataset.
+            Likewise for outputs.
         epochs : int
             Epochs `initial_epoch` to ``epochs - 1`` are run.
         batch_size : int, default 32
-            At most the number of training rows is used.
+            At most the number of training rows is used. An iterable chooses the size of its batches itself.
         shuffle : bool, default True
             Shuffle the rows in each epoch; the order is a function of the network's seed and the trainer's `epoch`.
-        validation_data : (x, y), (x, y, sample_weight) or Dataset, optional
+            Batches of an iterable are not shuffled.
+        validation_data : (x, y), (x, y, sample_weight), Dataset or iterable of batches, optional
             Evaluated after each epoch.
         validation_split : float, default 0
             Fraction of the rows, taken from the end, to use as validation data; 0 <= validation_split < 1.
@@ -349,6 +356,11 @@ class Trainer(Checkpoints):
             Omit the last batch of an epoch if it is incomplete.
         initial_epoch : int, default 0
             Index of the first epoch.
+        steps_per_epoch : int, optional
+            Number of batches of an epoch, of an iterable only. By default its end ends the epoch.
+        prefetch : int, default 2
+            Number of batches of an iterable that a thread makes ahead, and whether such a thread reads files and
+            datasets. With 0, no thread is used: for generators that predict with the network.
 
         Raises
         ------
@@ -359,13 +371,21 @@ class Trainer(Checkpoints):
 
         Notes
         -----
-        Data are checked once. Arrays in the core's form (see `train_on_batch`) are not copied; others are converted as
-        a whole. The random numbers of an augmentation are a function of the network's seed, the step and the position
-        in the batch. The augmentation is not part of a checkpoint: pass it to `fit` again after `resume`.
+        Arrays in memory are checked once. Arrays in the core's form (see `train_on_batch`) are not copied; others are
+        converted as a whole. The random numbers of an augmentation are a function of the network's seed, the step and
+        the position in the batch. The augmentation is not part of a checkpoint: pass it to `fit` again after `resume`.
 
-        Exceptions from callbacks, metrics and custom layers or losses propagate, and the network stays as after the
-        last step. The same holds for Ctrl-C; the next `fit` with the same number of rows and batch size first completes
-        the interrupted epoch, with the bits of an uninterrupted run.
+        Arrays in files of more than 64 MiB, and datasets of them, are read in windows of this size and never as a
+        whole. To shuffle them, blocks of 1 MiB change places and then the rows within each window; the batch size, the
+        size of rows, the seed and the epoch determine the order.
+
+        An iterable, such as a data loader, begins anew in each epoch. An iterator, such as a generator, goes on,
+        and for more than one epoch needs `steps_per_epoch`. To complete an interrupted epoch (see below), the batches
+        that it has trained are taken from the iterable once more and left out.
+
+        Exceptions from callbacks, metrics, iterables and custom layers or losses propagate, and the network stays as
+        after the last step. The same holds for Ctrl-C; the next `fit` with the same number of rows and batch size first
+        completes the interrupted epoch, with the bits of an uninterrupted run.
 
         Examples
         --------
@@ -385,21 +405,20 @@ class Trainer(Checkpoints):
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
         data = as_dataset("fit", self.network, self.heads, x, y, sample_weight, class_weight)
-        validation = None
-        if validation_data is not None:
-            if share:
-                raise ValueError("fit: expected validation_data or validation_split, got both")
-            if is_dataset(validation_data):
-                validation_data = (validation_data,)
-            elif not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
-                got = type(validation_data).__name__
-                raise ValueError(f"fit: expected validation_data as (x, y) or (x, y, sample_weight), got {got}")
-            validation = as_dataset("fit", self.network, self.heads, *validation_data)
-        elif share:
-            if not isinstance(data, ArrayDataset):
-                raise ValueError("fit: expected validation_data with a Dataset, got validation_split")
+        validation = validation_of(data, validation_data, share, self.network, self.heads)
+        if share:
+            assert isinstance(data, ArrayDataset | ChunkedDataset)
             data, validation = data.split(share, self.heads)
-        size = min(integer("fit", "batch_size", batch_size), len(data))
+        options = FeedOptions(
+            integer("fit", "batch_size", batch_size),
+            self.network.seed,
+            max(0, count - first),
+            bool(shuffle),
+            bool(drop_last),
+            integer("fit", "prefetch", prefetch, minimum=0),
+            None if steps_per_epoch is None else integer("fit", "steps_per_epoch", steps_per_epoch),
+        )
+        feed = feed_of(data, options)
         lock = self._lock()
         if lock.locked():
             raise RuntimeError(
@@ -407,17 +426,8 @@ class Trainer(Checkpoints):
                 "another thread; make further steps with train_on_batch, or train a copy"
             )
         with self.network.parameters.training("fit"), lock:
-            self._require(size, augmentation)
-            loop = FitLoop(
-                self,
-                data,
-                validation,
-                size,
-                shuffle=bool(shuffle),
-                drop_last=bool(drop_last),
-                callbacks=called,
-                progress=progress,
-            )
+            self._require(feed.batch_size, augmentation)
+            loop = FitLoop(self, feed, validation, callbacks=called, progress=progress)
             return loop.run(first, count)
 
     def _lock(self) -> threading.Lock:
@@ -434,9 +444,9 @@ class Trainer(Checkpoints):
 
         Parameters
         ----------
-        x : array_like (N, *input_shape), or list or dict of them, or Dataset
+        x : array_like (N, *input_shape), or list or dict of them, Dataset, or iterable of batches
         y : array_like (N, ...), or list or dict of them
-            Not with a Dataset, which returns its own targets and weights.
+            Not with a Dataset or an iterable, which contain targets and weights.
         sample_weight : array_like (N,), or list or dict of them, optional
             Weights for the loss, as in `train_on_batch`, but not for the metrics.
 
@@ -459,18 +469,17 @@ class Trainer(Checkpoints):
 
     def evaluate_dataset(self, data: AnyDataset) -> dict[str, float]:
         """`evaluate` on data that have been checked."""
-        rows, done = np.arange(len(data)), 0
+        done = 0
         totals = np.zeros(self.plan.totals_size)
         in_python: list[tuple[int, dict[str, float]]] = []
-        while done < len(rows):
-            chunk, _ = data.chunk(rows[done:], 1)
+        for part in data.parts():
             with self.network.parameters.reading("evaluate"):
-                self.require_plan(1, chunk)
-                own = self.plan.evaluate(*chunk.core)
+                self.require_plan(1, part)
+                own = self.plan.evaluate(*part.core)
             self.plan.merge_totals(totals, own)
             if self.heads.run_in_python:
-                in_python.append((len(chunk), self._evaluate_in_python(chunk)))
-            done += len(chunk)
+                in_python.append((len(part), self._evaluate_in_python(part)))
+            done += len(part)
         logs = self.core_logs(totals, done)
         for name in in_python[0][1] if in_python else ():
             logs[name] = sum(count * values[name] for count, values in in_python) / done
