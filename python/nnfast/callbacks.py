@@ -1,7 +1,19 @@
 """What `fit` calls between epochs and batches."""
 
-from nnfast.core.options import module_names
-from nnfast.training.callbacks import *  # noqa: F403
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnfast.training import callbacks
 from nnfast.training.callbacks import __all__
 
-__getattr__, __dir__ = module_names(__name__, __all__)
+if TYPE_CHECKING:
+    from nnfast.training.callbacks import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(callbacks, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

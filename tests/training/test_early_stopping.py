@@ -28,7 +28,8 @@ def test_early_stopping_restores_the_best(rng: np.random.Generator) -> None:
     values = history.history["val_loss"]
     best = int(np.argmin(values))
     assert stop.best_epoch == best
-    assert len(values) == best + 4
+    assert len(values) == best + 3
+    assert stop.stopped_epoch == best + 2
     assert all(np.array_equal(a, b) for a, b in zip(net.get_weights(), kept[best], strict=True))
 
 
@@ -55,19 +56,107 @@ def test_other_modes_are_refused(mode: Any) -> None:
 
 
 @pytest.mark.parametrize("monitor", ["val_f1", "f1", "val_r2", "val_largest_error"])
-def test_an_unknown_figure_needs_a_mode(monitor: str) -> None:
-    with pytest.raises(ValueError, match=f'mode="min" or mode="max" with {monitor!r}'):
-        callbacks.EarlyStopping(monitor)
+def test_an_unknown_figure_needs_a_mode(monitor: str, rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=f'EarlyStopping: expected mode="min" or mode="max" with {monitor!r}'):
+        nf.Trainer(line(), loss="mse").fit(
+            rng.normal(size=(4, 3)), np.ones((4, 2)), epochs=1, callbacks=callbacks.EarlyStopping(monitor)
+        )
     stop = callbacks.EarlyStopping(monitor, mode="max", restore_best_weights=False)
+    stop.trainer = nf.Trainer(line(), loss="mse")
+    stop.on_train_begin()
     for epoch, figure in enumerate([0.5, 0.7, 0.6]):
         stop.on_epoch_end(epoch, {monitor: figure})
     assert stop.best_epoch == 1
 
 
+class Own(nf.metrics.Metric):
+    """Says itself whether more is better."""
+
+    name = "own_loss"
+    higher_is_better = True
+
+    def evaluate(self, y_true: Array, y_pred: Array) -> float:
+        return 0.0
+
+
+def test_a_metric_says_what_is_better() -> None:
+    """More than its name does."""
+    stop = callbacks.EarlyStopping("val_own_loss", restore_best_weights=False)
+    stop.trainer = nf.Trainer(line(), loss="mse", metrics=[Own()])
+    stop.on_train_begin()
+    for epoch, figure in enumerate([0.5, 0.7, 0.6]):
+        stop.on_epoch_end(epoch, {"val_own_loss": figure})
+    assert (stop.best_epoch, stop.best) == (1, 0.7)
+
+
+def run(stop: callbacks.EarlyStopping, figures: list[float]) -> int:
+    """The number of epochs that are run when the loss is as given."""
+    stop.trainer = nf.Trainer(line(), loss="mse")
+    stop.on_train_begin()
+    for epoch, figure in enumerate(figures):
+        stop.on_epoch_end(epoch, {"loss": figure})
+        if stop.trainer.stop_training:
+            return epoch + 1
+    return len(figures)
+
+
+@pytest.mark.parametrize(
+    ("options", "figures", "epochs"),
+    [
+        ({"patience": 2}, [3, 2, 2, 2, 1], 4),
+        ({"patience": 2}, [3, 2, 2, 1, 1, 1, 0], 6),
+        ({"patience": 0}, [3, 2, 2, 1], 3),
+        ({"patience": 1}, [3, 2, 2, 1], 3),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2, 1.5, 0], 3),
+        ({"patience": 2, "baseline": 2.0}, [4, 3, 1, 1], 2),
+        ({"patience": 3, "baseline": 2.0}, [4, 3, 1, 1, 1, 1, 1], 6),
+        ({"patience": 1, "start_from_epoch": 2}, [1, 2, 3, 2, 2, 1], 5),
+        ({"patience": 2}, [3, float("nan"), 2, float("nan"), float("nan"), 1], 5),
+        ({"patience": 1}, [float("nan"), 1], 1),
+        ({"patience": 1, "mode": "max"}, [1, 2, 3, 3, 4], 4),
+    ],
+)
+def test_when_early_stopping_stops(options: dict[str, Any], figures: list[float], epochs: int) -> None:
+    stop = callbacks.EarlyStopping("loss", **options)
+    assert run(stop, figures) == epochs
+    assert stop.stopped_epoch == epochs - 1
+
+
+def test_early_stopping_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = callbacks.EarlyStopping("loss", patience=1, verbose=True)
+    run(stop, [0.25, 0.5])
+    stop.on_train_end()
+    expected = "EarlyStopping: stopped after epoch 2; the best loss, 0.25, is that of epoch 1\n"
+    assert capsys.readouterr().err == expected
+    assert repr(stop) == "EarlyStopping(monitor='loss', patience=1, verbose=True)"
+
+
+def test_a_state_continues_the_wait(rng: np.random.Generator) -> None:
+    """With the best parameters, which the network gets at the end."""
+    figures = [3.0, 2.0, 2.5, 2.5, 2.5, 2.5]
+    whole, first, rest = (callbacks.EarlyStopping("loss", patience=3) for _ in range(3))
+    assert run(whole, figures) == 5
+    assert run(first, figures[:3]) == 3
+    state = first.get_state()
+    best = first.trainer.network.get_weights()
+    rest.trainer = nf.Trainer(line(seed=1), loss="mse")
+    rest.on_train_begin()
+    rest.set_state(state)
+    assert (rest.best, rest.best_epoch) == (2.0, 1)
+    for epoch in (3, 4):
+        rest.on_epoch_end(epoch, {"loss": 2.5})
+        assert rest.trainer.stop_training == (epoch == 4)
+    rest.on_train_end()
+    assert all((a == b).all() for a, b in zip(best, rest.trainer.network.get_weights(), strict=True))
+    unused = callbacks.EarlyStopping()
+    unused.set_state(callbacks.EarlyStopping().get_state())
+    assert unused.best == np.inf
+
+
 def test_an_object_serves_for_several_fits(rng: np.random.Generator) -> None:
     """The second run begins without the first one's best figure, its last one, or its wish to stop."""
     x, t = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
-    stop = callbacks.EarlyStopping("loss", patience=1)
+    stop = callbacks.EarlyStopping("loss", patience=2)
     still = callbacks.TerminateOnCondition(min_change=0)
     for _ in range(2):
         # With a rate of 0 the loss stays: the second epoch is no better, and the same, as the first.

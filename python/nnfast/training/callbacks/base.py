@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import sys
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnfast import losses
@@ -11,7 +13,17 @@ from nnfast.core.options import choose
 if TYPE_CHECKING:
     from nnfast.training.trainer import Trainer
 
-__all__ = ["Callback", "Logs", "as_callbacks", "direction", "monitor_name", "monitored"]
+__all__ = [
+    "Callback",
+    "Logs",
+    "as_callbacks",
+    "direction",
+    "directions_of",
+    "find_direction",
+    "monitor_name",
+    "monitored",
+    "say",
+]
 
 Logs = dict[str, float]
 
@@ -293,17 +305,38 @@ def monitor_name(where: str, monitor: object) -> str:
     return monitor
 
 
-def direction(where: str, monitor: str) -> str:
-    """ "max" if more of a quantity is better, "min" if less is."""
+def directions_of(trainer: Trainer) -> dict[str, bool]:
+    """Whether more is better, for the metrics of a trainer that say so, by their names in the logs."""
+    known = {}
+    for head in trainer.heads.all:
+        for metric in head.metrics:
+            higher = getattr(metric, "higher_is_better", None)
+            if higher is not None:
+                known[metric.name] = known[f"{head.name}_{metric.name}"] = bool(higher)
+    return known
+
+
+def find_direction(monitor: str, known: Mapping[str, bool]) -> str | None:
+    """ "max" if more of a quantity is better, "min" if less is, None if its name does not tell."""
     figure = monitor.removeprefix("val_")
+    if figure in known:
+        return "max" if known[figure] else "min"
     if figure.endswith(("accuracy", "acc")):
         return "max"
     if figure.endswith("loss") or figure in losses.NAMES or figure in losses.ALIASES:
         return "min"
-    raise ValueError(
-        f'{where}: expected mode="min" or mode="max" with {monitor!r}; only of losses and accuracies it is known '
-        "whether less or more is better"
-    )
+    return None
+
+
+def direction(where: str, monitor: str, known: Mapping[str, bool] | None = None) -> str:
+    """`find_direction`, or an error."""
+    found = find_direction(monitor, known or {})
+    if found is None:
+        raise ValueError(
+            f'{where}: expected mode="min" or mode="max" with {monitor!r}, because it is neither a loss nor an '
+            "accuracy nor a metric of this trainer that says whether less or more is better"
+        )
+    return found
 
 
 def monitored(callback: Callback, name: str, logs: Logs) -> float:
@@ -316,3 +349,11 @@ def monitored(callback: Callback, name: str, logs: Logs) -> float:
             f"{where}: expected one of {sorted(logs)} to monitor, got {name!r}; pass validation data to fit"
         )
     return logs[choose(f"figure to monitor in {where}", name, logs)]
+
+
+def say(text: str) -> None:
+    """Print a message of a callback where the progress is shown."""
+    if sys.stderr is not None:
+        # A reader of the stream may exit before training ends.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(text, file=sys.stderr, flush=True)

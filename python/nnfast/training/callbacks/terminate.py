@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from nnfast.core.options import real
-from nnfast.training.callbacks.base import Callback, Logs, monitor_name, monitored
+from nnfast.training.callbacks.base import Callback, Logs, monitor_name, monitored, say
 
-__all__ = ["TerminateOnCondition"]
+__all__ = ["TerminateOnCondition", "TerminateOnNaN"]
 
 
 class TerminateOnCondition(Callback):
@@ -51,3 +51,41 @@ class TerminateOnCondition(Callback):
         if value < self.below or abs(value - self._last) <= self.min_change:
             self.trainer.stop_training = True
         self._last = value
+
+
+class TerminateOnNaN(Callback):
+    """End the run normally when the loss, a gradient or a parameter is no longer finite.
+
+    Without this callback `Trainer.fit` raises the error, which says where the first NaN or infinity came from. With it,
+    the message is printed, and `fit` validates the batches of this epoch, if there are any, and returns the history.
+    Either way the network keeps the parameters before the failing step.
+
+    Attributes
+    ----------
+    error : RuntimeError or None
+        What happened.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import callbacks, layers
+    >>> net = nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0)
+    >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(1e10))
+    >>> terminate = callbacks.TerminateOnNaN()
+    >>> history = trainer.fit([[1.0]], [[2.0]], epochs=100, batch_size=1, callbacks=[terminate])
+    >>> len(history["loss"]), type(terminate.error).__name__
+    (2, 'RuntimeError')
+    """
+
+    def __init__(self) -> None:
+        self.error: RuntimeError | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.error = None
+
+    def absorbs(self, error: RuntimeError) -> bool:
+        if "got NaN or infinity" not in str(error):
+            return False
+        self.error = error
+        say(f"TerminateOnNaN: {error}")
+        return True
