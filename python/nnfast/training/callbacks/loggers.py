@@ -76,15 +76,16 @@ class CSVLogger(Configured, Callback):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> import nnfast as nf
     >>> from nnfast import callbacks, layers
     >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
     >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.25))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "run.csv")
+    ...     path = Path(folder) / "run.csv"
     ...     history = trainer.fit([[1.0]], [[2.0]], epochs=2, batch_size=1, callbacks=[callbacks.CSVLogger(path)])
-    ...     print(open(path).read())
+    ...     print(path.read_text())
     epoch,loss,learning_rate
     0,4.0,0.25
     1,0.0,0.25
@@ -156,15 +157,16 @@ class JSONLogger(Configured, Callback):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> import nnfast as nf
     >>> from nnfast import callbacks, layers
     >>> net = nf.Network([layers.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
     >>> trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.25))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "run.jsonl")
+    ...     path = Path(folder) / "run.jsonl"
     ...     history = trainer.fit([[1.0]], [[2.0]], epochs=1, batch_size=1, callbacks=[callbacks.JSONLogger(path)])
-    ...     print(open(path).read())
+    ...     print(path.read_text())
     {"epoch": 0, "loss": 4.0, "learning_rate": 0.25}
     <BLANKLINE>
     """

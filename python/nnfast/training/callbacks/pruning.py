@@ -20,6 +20,9 @@ class TrialPruned(Exception):
     nnfast.training.callbacks.pruning.TrialPruned: epoch 3
     """
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+
 
 class OptunaPruning(Callback):
     """Report a quantity to a trial of Optuna after each epoch, and end the run when the trial is to be pruned.
