@@ -263,6 +263,20 @@ ROWS = {
         parameters=dict.fromkeys(("moving_mean", "moving_variance"), (3,)),
         text="BatchNormalization(center=False, scale=False, moving_variance_initializer=Constant(value=0.5))",
     ),
+    "Normalization": Row(
+        layers.Normalization,
+        lambda x, mean, variance: (x - mean) / np.sqrt(variance),
+        parameters={"mean": (5,), "variance": (5,)},
+        text="Normalization()",
+    ),
+    "Normalization inverted, of images": Row(
+        lambda: layers.Normalization([1, 3], invert=True),
+        lambda x, mean, variance: mean + x * np.sqrt(variance),
+        shape=(2, 2, 3),
+        output_shape=(2, 2, 3),
+        parameters={"mean": (2, 1, 3), "variance": (2, 1, 3)},
+        text="Normalization(axis=[1, 3], invert=True)",
+    ),
     "LayerNormalization": Row(
         lambda: layers.LayerNormalization(epsilon=0.01),
         lambda x, gamma, beta: layer_norm(x, gamma, beta, 0.01),

@@ -42,6 +42,7 @@ from nnfast.layers import (
     normalization,
     operation,
     pooling,
+    preprocessing,
     regularization,
     reshape,
     resize,
@@ -57,6 +58,7 @@ from nnfast.layers.merge import *
 from nnfast.layers.normalization import *
 from nnfast.layers.operation import *
 from nnfast.layers.pooling import *
+from nnfast.layers.preprocessing import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
 from nnfast.layers.resize import *
@@ -72,6 +74,7 @@ __all__ += merge.__all__
 __all__ += normalization.__all__
 __all__ += operation.__all__
 __all__ += pooling.__all__
+__all__ += preprocessing.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
