@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnfast.core.typing import Array
-from nnfast.training.callbacks.base import Callback
+from nnfast.training.callbacks.base import Callback, directions_of
 from nnfast.training.callbacks.calls import Calls
 from nnfast.training.history import History
 from nnfast.training.progress import Progress
@@ -98,6 +98,7 @@ class FitLoop:
     def _run(self, initial_epoch: int, epochs: int) -> History:
         trainer, calls = self.trainer, self.calls
         trainer.history = history = History()
+        history.higher_is_better = directions_of(trainer)
         trainer.callbacks = calls.callbacks
         trainer.stop_training = False
         states, trainer.callback_states = trainer.callback_states, ()
@@ -142,7 +143,9 @@ class FitLoop:
         self.feed.start(trainer.epoch, position.batches)
         with self.progress.epoch(title, self.feed.count) as shown:
             shown.update(position.batches, {})
+            started, before = time.perf_counter(), self.feed.rows_in(position.batches)
             self._batches(position, shown)
+            seconds = time.perf_counter() - started
             if not position.batches:
                 return None
             logs = self._logs(position)
@@ -152,7 +155,7 @@ class FitLoop:
                 validated = trainer.evaluate_dataset(self.validation)
                 self.calls("on_test_end", dict(validated))
                 logs |= {f"val_{name}": value for name, value in validated.items()}
-            shown.update(0, logs)
+            shown.finish(logs, self.feed.rows_in(position.batches) - before, seconds)
         return logs
 
     def _batches(self, position: Position, shown: Progress) -> None:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from html import escape
+from typing import Any, Literal, NamedTuple
 
+from nnfast.core.options import choose
+from nnfast.core.table import format_table
 from nnfast.core.text import short_repr
+from nnfast.training.callbacks.base import direction
 
-__all__ = ["History"]
+__all__ = ["Best", "History"]
+
+_MOST_ROWS, _FIRST_ROWS, _LAST_ROWS = 12, 3, 8
+
+
+class Best(NamedTuple):
+    """What `History.best` returns."""
+
+    epoch: int
+    value: float
+    figures: dict[str, float]
 
 
 class History(Mapping[str, list[float]]):
@@ -42,6 +56,8 @@ class History(Mapping[str, list[float]]):
         self.epoch: list[int] = []
         self.seconds: list[float] = []
         self.learning_rate: list[float] = []
+        self.higher_is_better: dict[str, bool] = {}
+        """What the metrics of the trainer say; see `best`."""
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float, learning_rate: float = math.nan) -> None:
         """Append an epoch; called by `Trainer.fit`.
@@ -75,6 +91,67 @@ class History(Mapping[str, list[float]]):
         for name, value in logs.items():
             self.history.setdefault(name, [math.nan] * len(self.epoch))[-1] = value
 
+    def best(self, name: str = "val_loss", mode: Literal["auto", "min", "max"] = "auto") -> Best:
+        """The epoch with the best value of a quantity, the first of them if there are several. NaN is never the best.
+
+        Parameters
+        ----------
+        name : str, default "val_loss"
+            Name in the history.
+        mode : {"auto", "min", "max"}, default "auto"
+            Whether lower or higher is better; see `callbacks.EarlyStopping`.
+
+        Returns
+        -------
+        Best
+            Named tuple of the index of the epoch, the value, and all figures of that epoch by name.
+
+        Examples
+        --------
+        >>> from nnfast.training.history import History
+        >>> record = History()
+        >>> for epoch, loss in enumerate([0.5, 0.25, 0.75]):
+        ...     record.add(epoch, {"loss": loss}, seconds=0.1)
+        >>> record.best("loss")
+        Best(epoch=1, value=0.25, figures={'loss': 0.25})
+        """
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
+            raise ValueError(f'History.best: expected mode "auto", "min" or "max", got {mode!r}')
+        values = self[choose("name in the history", name, self.history)]
+        found = direction("History.best", name, self.higher_is_better) if mode == "auto" else mode
+        numbers = [(value if found == "min" else -value, i) for i, value in enumerate(values) if not math.isnan(value)]
+        if not numbers:
+            raise ValueError(f"History.best: expected an epoch with a number as {name!r}, got {short_repr(values)}")
+        i = min(numbers)[1]
+        return Best(self.epoch[i], values[i], {key: figures[i] for key, figures in self.history.items()})
+
+    def plot(self, axes: Any = None) -> Any:
+        """Plot losses and, beside them, the other metrics. Requires Matplotlib.
+
+        Training and validation have the same color; dashed lines are validation.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib.axes.Axes, optional
+            Where to plot losses and metrics; a new figure by default.
+
+        Returns
+        -------
+        list of matplotlib.axes.Axes
+            One, or two if there are metrics; ``axes[0].figure.savefig(path)`` saves the picture.
+
+        Examples
+        --------
+        >>> from nnfast.training.history import History
+        >>> record = History()
+        >>> for epoch, loss in enumerate([0.5, 0.25]):
+        ...     record.add(epoch, {"loss": loss, "val_loss": 2 * loss}, seconds=0.1)
+        >>> axes = record.plot()  # doctest: +SKIP
+        """
+        from nnfast.training.plots import plot_history
+
+        return plot_history(self, axes)
+
     def to_dict(self) -> dict[str, Any]:
         """The history as JSON values, from which `from_dict` makes it again. NaN and infinity become strings.
 
@@ -93,6 +170,7 @@ class History(Mapping[str, list[float]]):
             "seconds": list(self.seconds),
             "learning_rate": _as_json(self.learning_rate),
             "history": {name: _as_json(values) for name, values in self.history.items()},
+            **({"higher_is_better": dict(self.higher_is_better)} if self.higher_is_better else {}),
         }
 
     @classmethod
@@ -116,6 +194,8 @@ class History(Mapping[str, list[float]]):
             record.history = {
                 str(name): [float(value) for value in values] for name, values in description["history"].items()
             }
+            known = description.get("higher_is_better", {})
+            record.higher_is_better = {str(name): bool(higher) for name, higher in known.items()}
             lists = [record.seconds, record.learning_rate, *record.history.values()]
             fits = all(len(values) == len(record.epoch) for values in lists)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -159,8 +239,30 @@ class History(Mapping[str, list[float]]):
         return len(self.history)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
-        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"
+        count = f"<History of {len(self.epoch)} epoch{'s' * (len(self.epoch) != 1)}>"
+        if not self.epoch:
+            return count
+        columns, rows = self._table()
+        return f"{count}\n{format_table(columns, rows, range(len(columns)))}"
+
+    def _repr_html_(self) -> str:
+        columns, rows = self._table()
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows; of a long history the first and last epochs."""
+        count = len(self.epoch)
+        shown = range(count) if count <= _MOST_ROWS else [*range(_FIRST_ROWS), None, *range(count - _LAST_ROWS, count)]
+        figures = list(self.history.values())
+        rows = [
+            ["..."] * (1 + len(figures))
+            if i is None
+            else [str(self.epoch[i]), *(f"{values[i]:.4g}" for values in figures)]
+            for i in shown
+        ]
+        return ["epoch", *self.history], rows
 
 
 def _as_json(values: list[float]) -> list[Any]:

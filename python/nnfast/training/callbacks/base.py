@@ -43,7 +43,8 @@ class Callback:
         Trainer and network as one object, for callbacks written for Keras: ``self.model.stop_training``,
         ``self.model.optimizer``, ``self.model.get_weights()``, ``self.model.predict(x)`` and so on.
     params : dict
-        "epochs", "steps" (batches per epoch), "samples" (rows per epoch) and "batch_size" of the run.
+        "epochs", "steps" (batches per epoch), "samples" (rows per epoch) and "batch_size" of the run; None for what is
+        not known.
 
     Notes
     -----

@@ -47,7 +47,9 @@ class Timing(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         now = time.perf_counter()
         batches = self.trainer.iteration - self._iteration
-        rows = min(batches * self.params["batch_size"], self.params["samples"])
+        rows = batches * self.params["batch_size"]
+        if self.params["samples"] is not None:  # the last batch may be smaller
+            rows = min(rows, self.params["samples"])
         logs["seconds"] = now - self._started
         logs["samples_per_second"] = rows / max((self._trained or now) - self._started, 1e-9)
         self.total = now - self._run_started
