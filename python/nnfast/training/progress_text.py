@@ -29,9 +29,10 @@ def line_text(title: str, logs: Mapping[str, float], seconds: float, rate: float
     time, speed = (2, _duration(seconds)), (_SPEED, f"{_short_number(rate)} rows/s")
     start = f"{title}: " if title else ""
     for last in ([time, speed], [time]):
-        text = start + ", ".join(text for _, text in [*_figures(logs), *last])
-        if columns is None or len(text) <= columns:
-            return text
+        line = start + ", ".join(text for _, text in [*_figures(logs), *last])
+        if columns is None or len(line) <= columns:
+            return line
+    assert columns is not None
     kept = _fitting([*_figures(logs, short=True), time, speed], columns - len(start))
     return (start + kept if kept else title)[:columns]
 
