@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nnfast.core.objects import explain_no_numbers, from_pandas, refuse_masked
+from nnfast.core.objects import explain_no_numbers, from_table, refuse_masked
 from nnfast.core.options import real
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array, Shape
@@ -68,7 +68,7 @@ def as_array(value: Any, where: str, name: str) -> Array:
     """`value` as an array of any dtype; masks are refused, because they would be lost."""
     if type(value) is not np.ndarray:
         refuse_masked(value, where, name)
-        value = from_pandas(value, where, name)
+        value = from_table(value, where, name)
     try:
         return np.asarray(value)
     except ValueError as error:

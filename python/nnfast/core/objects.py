@@ -1,4 +1,4 @@
-"""Input other than arrays of numbers: pandas tables, text, masked arrays, generators. Errors name column and row."""
+"""Input other than arrays of numbers: tables, text, masked arrays, generators. Errors name column and row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 
-__all__ = ["explain_no_numbers", "from_pandas", "refuse_masked"]
+__all__ = ["explain_no_numbers", "from_table", "refuse_masked"]
 
 
 def refuse_masked(value: Any, where: str, name: str) -> None:
@@ -29,7 +29,55 @@ def refuse_masked(value: Any, where: str, name: str) -> None:
             refuse_masked(item, where, name)
 
 
-def from_pandas(value: Any, where: str, name: str) -> Any:
+def from_table(value: Any, where: str, name: str) -> Any:
+    """A table or column of pandas or polars as an array of numbers; anything else unchanged.
+
+    Columns without numbers, and missing values, are errors that name the column.
+    """
+    return _from_polars(_from_pandas(value, where, name), where, name)
+
+
+def _from_polars(value: Any, where: str, name: str) -> Any:
+    polars = sys.modules.get("polars")
+    if polars is None or not isinstance(value, polars.DataFrame | polars.Series):
+        return value
+    is_table = isinstance(value, polars.DataFrame)
+    columns = value.get_columns() if is_table else [value]
+    arrays = []
+    for series in columns:
+        what = f"column {series.name!r}" if is_table or series.name else "it"
+        if not (series.dtype.is_integer() or series.dtype.is_float() or series.dtype == polars.Boolean):
+            if not is_table:
+                return series.to_numpy()
+            first = "" if series.is_empty() else f" with {series[0]!r} in row 0"
+            remedy = (
+                f"number its classes with `classes, y = np.unique(y[{series.name!r}], return_inverse=True)`"
+                if name == "y"
+                else f"encode it, for example with {name}.to_dummies({series.name!r}), or leave it out"
+            )
+            raise TypeError(
+                f"{where}: expected columns of numbers in {name}, got {what} of dtype {series.dtype}{first}; {remedy}"
+            )
+        if series.null_count():
+            raise ValueError(
+                f"{where}: expected finite numbers in {name}, got a missing one in {what}, row "
+                f"{series.is_null().arg_max()}; use {name}.drop_nulls() or {name}.fill_null(value)"
+            )
+        array = series.to_numpy()
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.isfinite(array).argmin())
+            raise ValueError(
+                f"{where}: expected finite numbers in {name}, got {array[row]} in {what}, row {row}; remove or replace "
+                "such rows"
+            )
+        arrays.append(array)
+    if not is_table:
+        return arrays[0]
+    dtype = np.result_type(*(array.dtype for array in arrays)) if arrays else None
+    return np.stack(arrays, axis=1, dtype=dtype, casting="unsafe") if arrays else np.empty((0, 0))
+
+
+def _from_pandas(value: Any, where: str, name: str) -> Any:
     """A pandas table or column of numbers as an array; anything else unchanged.
 
     Mixed dtypes, bools and pandas's own numeric dtypes are converted to a common NumPy dtype.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,12 @@ def is_sliced(value: Any) -> bool:
 
 
 def any_sliced(*columns: Any) -> bool:
-    """Whether one of the arguments, or an array in a list or dict of inputs, is to be read in slices."""
+    """Whether one of the arguments, or an array in a list or dict of inputs, is to be read in slices.
+
+    A `nnfast.data.Dataset` is, which is passed alone.
+    """
+    if len(columns) == 1 and hasattr(columns[0], "parts"):
+        return True
     return any(is_sliced(part) for column in columns for part in parts_of(column)[:_MOST_INPUTS])
 
 
@@ -117,14 +122,21 @@ def _take_ascending(value: Any, rows: Array, steps: Array) -> Array:
 
 def in_parts(function: Callable[[Any], list[Array]], value: Any) -> list[Array]:
     """The arrays that `function` makes of arrays in files, of which a part is in memory at a time."""
+    if hasattr(value, "parts"):  # a nnfast.data.Dataset
+        return _joined(len(value), (function(x) for x, *_ in value.parts()))
     columns = parts_of(value)
     count = columns[0].shape[0]
     rows = max(1, MEMORY // 4 // sum(map(row_bytes, columns)))
+    wanted = (np.arange(start, min(start + rows, count)) for start in range(0, max(count, 1), rows))
+    return _joined(count, (function(map_parts(partial(take_rows, rows=own), value)) for own in wanted))
+
+
+def _joined(count: int, parts: Iterable[list[Array]]) -> list[Array]:
     made: list[Array] = []
-    for start in range(0, max(count, 1), rows):
-        wanted = np.arange(start, min(start + rows, count))
-        results = function(map_parts(partial(take_rows, rows=wanted), value))
+    done = 0
+    for results in parts:
         made = made or [np.empty((count, *own.shape[1:]), own.dtype) for own in results]
         for whole, own in zip(made, results, strict=True):
-            whole[start : start + rows] = own
+            whole[done : done + len(own)] = own
+        done += len(results[0])
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from nnfast.data.sources import (
     WrappedSource,
     ZippedSource,
 )
+
+if TYPE_CHECKING:
+    from nnfast.data.frames import TableEncoding
 
 __all__ = ["Dataset"]
 
@@ -76,6 +79,8 @@ class Dataset:
     """Of the rows; for nnfast's own modules."""
     classes: Array | None
     feature_names: tuple[str, ...] | None
+    encoding: TableEncoding | None
+    """Of a table, see `from_dataframe`."""
 
     def __init__(
         self, x: Any, y: Any = None, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
@@ -95,19 +100,26 @@ class Dataset:
                 feature_names = [str(name) for name in names]
             given = (x, y, sample_weight)
             source = ArraySource(given[: 1 + (y is not None) + (sample_weight is not None)])
-        names = None if feature_names is None else tuple(feature_names)
-        self._set(source, None, names)
+        kept = None if feature_names is None else tuple(feature_names)
+        self.__dict__.update(source=source, classes=None, feature_names=kept, encoding=None)
         if len(self) == 0:
             raise ValueError("Dataset: expected one row or more, got none")
-
-    def _set(self, source: Source, classes: Array | None, feature_names: tuple[str, ...] | None) -> None:
-        self.__dict__.update(source=source, classes=classes, feature_names=feature_names)
 
     def _with(self, source: Source, **changed: Any) -> Dataset:
         """A dataset of this source, with the attributes of this one but those given."""
         made = Dataset.__new__(Dataset)
-        made._set(source, changed.get("classes", self.classes), changed.get("feature_names", self.feature_names))
+        made.__dict__.update({**vars(self), "source": source, **changed})
         return made
+
+    def with_encoding(self, encoding: TableEncoding, classes: Array | None) -> Dataset:
+        """This dataset, with what is known of its table; for nnfast's own modules.
+
+        Parameters
+        ----------
+        encoding : TableEncoding
+        classes : ndarray or None
+        """
+        return self._with(self.source, encoding=encoding, classes=classes)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"Dataset: {name} is fixed; make a new Dataset")
