@@ -1,4 +1,4 @@
-"""The examples in docstrings, in the README and in docs/your_own.md run, and print what they say."""
+"""The examples in docstrings, in the README and in pages of docs/ run, and print what they say."""
 
 import doctest
 import importlib
@@ -16,7 +16,7 @@ import pytest
 import nnfast as nf
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/your_own.md")
+PAGES = ("README.md", "docs/data.md", "docs/your_own.md")
 PRIVATE = {"nnfast._core"}
 MODULES = sorted(
     {"nnfast", *(found.name for found in pkgutil.walk_packages(nf.__path__, "nnfast."))} - PRIVATE - {"nnfast.__main__"}
