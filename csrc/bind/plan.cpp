@@ -246,11 +246,8 @@ class PyPlanOf final : public PyPlan {
 
   py::dict state(const py::handle& self) override {
     py::dict out;
-    if (!plan_.optimizer()) return out;
-    for (const auto& state : plan_.optimizer()->state()) {
-      out[py::str(state.what.name)] =
-          view_of(state.numbers.data(), {plan_.layout().flat_size()}, self);
-    }
+    for (const auto& [name, numbers] : plan_.state())
+      out[py::str(name)] = view_of(numbers, {plan_.layout().flat_size()}, self);
     return out;
   }
 
@@ -405,6 +402,40 @@ plan::HeadOptions head_of(const py::handle& object) {
   return head;
 }
 
+std::map<std::string, double> factors_of(const py::handle& object, const char* what) {
+  auto factors = object.cast<std::map<std::string, double>>();
+  for (const auto& [name, factor] : factors) {
+    require(std::isfinite(factor) && factor >= 0, name, ": expected a finite ", what,
+            " of 0 or more, got ", factor);
+  }
+  return factors;
+}
+
+// From a dict with any of the keys below.
+plan::UpdateOptions update_options_of(const py::dict& given) {
+  plan::UpdateOptions options;
+  for (const auto& [key, value] : given) {
+    const std::string name = key.cast<std::string>();
+    if (name == "batches") {
+      options.batches = value.cast<index_t>();
+      require(options.batches >= 1, "plan: expected one batch or more of an update, got ",
+              options.batches);
+    } else if (name == "learning_rates") {
+      options.learning_rates = factors_of(value, "factor of the learning rate");
+    } else if (name == "weight_decays") {
+      options.weight_decays = factors_of(value, "weight decay");
+    } else if (name == "constraints") {
+      for (const auto& [parameter, constraint] : py::reinterpret_borrow<py::dict>(value))
+        options.constraints[parameter.cast<std::string>()] = node_of(constraint);
+    } else if (name == "average") {
+      options.average = node_of(value);
+    } else {
+      throw ValueError(text("plan: unknown option of the update, '", name, "'"));
+    }
+  }
+  return options;
+}
+
 template <class T>
 std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions options,
                                      const py::dict& functions) {
@@ -429,6 +460,7 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
 std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const py::sequence& heads,
                                   const std::vector<std::string>& penalties, bool by_hand,
                                   const py::object& optimizer, const py::object& gradients,
+                                  const py::dict& regularizers, const py::dict& update,
                                   index_t shards, index_t micro_batch,
                                   const py::object& augmentation, const py::object& trainable,
                                   const py::dict& functions, uint64_t seed, bool fuse, bool keep) {
@@ -439,6 +471,11 @@ std::unique_ptr<PyPlan> make_plan(const PyGraph& graph, index_t capacity, const 
   options.by_hand = by_hand;
   if (!optimizer.is_none()) options.optimizer = node_of(optimizer);
   if (!gradients.is_none()) options.gradients = node_of(gradients);
+  for (const auto& [name, value] : regularizers) {
+    const auto [l1, l2] = value.cast<std::pair<double, double>>();
+    options.regularizers[name.cast<std::string>()] = {l1, l2};
+  }
+  options.update = update_options_of(update);
   require(shards >= 1 && shards <= plan::kMaxShards, "plan: expected 1 to ", plan::kMaxShards,
           " shards, got ", shards);
   require(micro_batch >= 0, "plan: expected a micro_batch of 0 or more, got ", micro_batch);
@@ -460,7 +497,8 @@ void add_plan(py::module_& module) {
       .def(py::init(&make_plan), py::arg("graph"), py::arg("capacity"), py::kw_only(),
            py::arg("heads") = py::tuple(), py::arg("penalties") = std::vector<std::string>(),
            py::arg("by_hand") = false, py::arg("optimizer") = py::none(),
-           py::arg("gradients") = py::none(), py::arg("shards") = 1, py::arg("micro_batch") = 0,
+           py::arg("gradients") = py::none(), py::arg("regularizers") = py::dict(),
+           py::arg("update") = py::dict(), py::arg("shards") = 1, py::arg("micro_batch") = 0,
            py::arg("augmentation") = py::none(), py::arg("trainable") = py::none(),
            py::arg("functions") = py::dict(), py::arg("seed") = 0, py::arg("fuse") = true,
            py::arg("keep") = false)

@@ -43,10 +43,17 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
   if (!options_.has_objective()) return;
   objective_.emplace(layout(), program_, options_, functions.losses, functions.expressions);
   sums_.resize(1 + objective_->totals_size());
+  if (!options_.regularizers.empty())
+    regularization_.emplace(options_.regularizers, program_.parameters);
   if (!options_.optimizer) return;
+  const UpdateOptions& asked = options_.update;
   optimizer_.emplace(*options_.optimizer, program_.parameters, graph_->flat.data(),
-                     program_.gradients.data(), layout().flat_size());
+                     program_.gradients.data(), layout().flat_size(), asked);
   pipeline_.emplace(options_, program_, functions.gradients);
+  if (asked.batches > 1)
+    accumulation_.emplace(asked.batches, program_.parameters, program_.gradients);
+  if (!asked.constraints.empty()) constraints_.emplace(asked.constraints, program_.parameters);
+  if (asked.average) average_.emplace(*asked.average, graph_->flat.data(), layout().flat_size());
   if (options_.shards == 1 && options_.micro_batch == 0) return;
   sum_.emplace(*objective_, program_.gradients, statistics_of(program_), options_.shards);
   part_sums_.resize(objective_->totals_size());
@@ -121,6 +128,8 @@ void Plan<T>::forward(const Run& run) {
 template <class T>
 void Plan<T>::backward(const Run& run) {
   const bool is_long = looks_between_ops(run);
+  // Decay and regularizers add to gradients in place.
+  for (const Parameter<T>* p : program_.unreached) std::fill_n(p->gradient, p->size, T(0));
   for (const BackwardStep<T>& step : program_.backward) {
     if (step.op) step.op->backward(run);
     if (is_long) check_interrupt();
@@ -261,9 +270,49 @@ Magnitude Plan<T>::process_gradients(Magnitude magnitude, const Where& where) {
 
 template <class T>
 template <class Where>
-void Plan<T>::update(Magnitude magnitude, double learning_rate, const Where& where) {
+void Plan<T>::update(Magnitude magnitude, double learning_rate, uint64_t number,
+                     const Where& where) {
   const auto overflow = optimizer_->update(learning_rate, magnitude == Magnitude::moderate);
   if (overflow.parameter) explain_overflow<T>(overflow, where());
+  if (constraints_) constraints_->apply();
+  if (average_) average_->follow(*optimizer_, number);
+}
+
+// From the gradients of a batch to the update, unless further batches are part of it. `finish` is
+// done where nothing can fail or interrupt the step any more.
+template <class T>
+template <class Where, class Finish>
+void Plan<T>::learn(Magnitude magnitude, double learning_rate, const Where& where,
+                    const Finish& finish) {
+  const bool completes = !accumulation_ || accumulation_->completes(iteration);
+  if (accumulation_ && magnitude != Magnitude::not_finite) {
+    accumulation_->add(completes);
+    magnitude = pipeline_->measure();
+  }
+  if (completes) {
+    magnitude = process_gradients(magnitude, where);
+  } else if (magnitude == Magnitude::not_finite) {
+    explain_gradient(program_, where());
+  }
+  const Use::Changing changing(graph_->use);
+  if (completes) {
+    const uint64_t number = accumulation_ ? accumulation_->updates(iteration) : iteration + 1;
+    update(magnitude, learning_rate, number, where);
+  }
+  if (accumulation_) accumulation_->keep(completes);
+  finish();
+}
+
+template <class T>
+std::vector<std::pair<const char*, T*>> Plan<T>::state() {
+  std::vector<std::pair<const char*, T*>> vectors;
+  if (optimizer_) {
+    for (const auto& state : optimizer_->state())
+      vectors.emplace_back(state.what.name, state.numbers.data());
+  }
+  if (average_) vectors.emplace_back("weight_average", average_->numbers());
+  if (accumulation_) vectors.emplace_back("gradient_sum", accumulation_->numbers());
+  return vectors;
 }
 
 template <class T>
@@ -295,15 +344,19 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     magnitude = check_gradients();
     if (magnitude == Magnitude::not_finite) explain(data, batch, batch.rows, run);
   }
-  magnitude = process_gradients(magnitude, where);
-  const Use::Changing changing(graph_->use);
-  update(magnitude, learning_rate, where);
-  commit(run);
-  if (tally) {
+  if (regularization_) {
+    const double penalty = regularization_->add_gradients();
+    magnitude = regularization_->magnitude_after(magnitude, penalty);
+    loss += penalty;
+    totals[0] += penalty * static_cast<double>(batch.rows);
+  }
+  learn(magnitude, learning_rate, where, [&] {
+    commit(run);
+    if (!tally) return;
     tally[0] += sums_[0];
     objective_->merge(tally + 1, totals);
     std::copy(sums_.begin(), sums_.end(), tally + sums_.size());
-  }
+  });
   return loss;
 }
 
@@ -374,6 +427,7 @@ void Plan<T>::evaluate(const Dataset<T>& data, double* totals) {
     objective_->loss(batch.rows, batch.rows, false);
     objective_->add_to(totals, batch.rows, batch.rows);
   }
+  if (regularization_) totals[0] += regularization_->value() * static_cast<double>(data.size);
 }
 
 // ---- by hand ---------------------------------------------------------------------------------------
@@ -407,6 +461,7 @@ double Plan<T>::loss_and_gradients(const Dataset<T>& data, bool training) {
     forward(run);
     loss = objective_->loss(data.size, data.size, true);
     backward(run);
+    if (regularization_) loss += regularization_->add_gradients();
   });
   return loss;
 }
@@ -444,10 +499,7 @@ void Plan<T>::apply_gradients(double learning_rate) {
   require_optimizer("apply_gradients");
   require_steps_left();
   const auto where = [] { return std::string("the given gradients"); };
-  const Magnitude magnitude = process_gradients(pipeline_->measure(), where);
-  const Use::Changing changing(graph_->use);
-  update(magnitude, learning_rate, where);
-  ++iteration;
+  learn(pipeline_->measure(), learning_rate, where, [this] { ++iteration; });
 }
 
 template class Plan<float>;

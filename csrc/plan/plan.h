@@ -6,9 +6,13 @@
 #include <atomic>
 
 #include "plan/inputs.h"
+#include "plan/train/accumulation.h"
+#include "plan/train/constraints.h"
 #include "plan/train/gradient_pipeline.h"
 #include "plan/train/gradient_sum.h"
 #include "plan/train/objective.h"
+#include "plan/train/regularization.h"
+#include "plan/train/weight_average.h"
 
 namespace nnfast::plan {
 
@@ -72,6 +76,8 @@ class Plan {
   const GraphLayout& layout() const { return graph_->layout; }
   index_t rows_of_last_run() const { return last_run_.rows; }
   std::optional<Optimizer<T>>& optimizer() { return optimizer_; }
+  // The vectors, flat like the parameters, from which training continues, by name.
+  std::vector<std::pair<const char*, T*>> state();
   uint64_t iteration = 0;
 
  private:
@@ -88,7 +94,9 @@ class Plan {
   template <class Where>
   Magnitude process_gradients(Magnitude magnitude, const Where& where);
   template <class Where>
-  void update(Magnitude magnitude, double learning_rate, const Where& where);
+  void update(Magnitude magnitude, double learning_rate, uint64_t number, const Where& where);
+  template <class Where, class Finish>
+  void learn(Magnitude magnitude, double learning_rate, const Where& where, const Finish& finish);
   void commit(const Run& run);
   template <class Pass>
   void by_hand(const char* what, bool training, const Pass& pass);
@@ -108,9 +116,13 @@ class Plan {
   Program<T> program_;
   std::optional<Inputs<T>> inputs_;
   std::optional<Objective<T>> objective_;  // none: for predictions, or vector-Jacobian products
+  std::optional<Regularization<T>> regularization_;
+  std::optional<Accumulation<T>> accumulation_;
   std::optional<GradientPipeline<T>> pipeline_;
   std::optional<GradientSum<T>> sum_;  // if batches are computed in parts
   std::optional<Optimizer<T>> optimizer_;
+  std::optional<Constraints<T>> constraints_;
+  std::optional<WeightAverage<T>> average_;
 
   std::vector<double> sums_, part_sums_;  // of a step and of a part of it: 1, and its totals
   Run last_run_;

@@ -29,7 +29,9 @@ struct PlanOptions {
       penalties;         // nodes whose means are added to the loss; no other reads them
   bool by_hand = false;  // gradients follow from those that the caller gives at the outputs
   std::optional<NodeSpec> optimizer;
-  std::optional<NodeSpec> gradients;                  // what GradientPipeline does
+  std::optional<NodeSpec> gradients;                // what GradientPipeline does
+  std::map<std::string, Regularizer> regularizers;  // by full names of parameters
+  UpdateOptions update;
   index_t shards = 1, micro_batch = 0;                // see for_parts_of_batch()
   std::optional<NodeSpec> augmentation;               // of the images read by train_batches
   std::optional<std::vector<std::string>> trainable;  // full names; if absent, all
@@ -103,6 +105,8 @@ struct Program {
   // Later uses of parameters: the same values, with separate gradients.
   std::vector<std::unique_ptr<Parameter<T>>> further_uses;
   std::vector<Parameter<T>*> summed;  // parameters whose gradients are sums over several uses
+  std::vector<Parameter<T>*>
+      unreached;  // trained, but no loss depends on them: their gradient is 0
   std::vector<std::unique_ptr<Op<T>>> ops;
   std::vector<BackwardStep<T>> backward;
   std::map<std::string, T*> gradients_of;          // of tensors, by name

@@ -37,6 +37,7 @@ __all__ = [
     "activations",
     "callbacks",
     "check_gradients",
+    "constraints",
     "data",
     "get_num_threads",
     "initializers",
@@ -47,13 +48,14 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "schedules",
     "set_num_threads",
     "show_config",
     "training",
 ]
 
-_ON_DEMAND = ("data", "kernels", "models", "ops")
+_ON_DEMAND = ("constraints", "data", "kernels", "models", "ops", "regularizers")
 """Modules imported on first use, to keep the import of nnfast fast."""
 
 

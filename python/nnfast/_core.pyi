@@ -73,6 +73,8 @@ class Plan:
         by_hand: bool = False,
         optimizer: Node | None = None,
         gradients: Node | None = None,
+        regularizers: Mapping[str, tuple[float, float]] = ...,
+        update: Mapping[str, Any] = ...,
         shards: int = 1,
         micro_batch: int = 0,
         augmentation: Node | None = None,

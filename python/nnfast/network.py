@@ -134,8 +134,7 @@ class Network(Trainables):
         self.architecture = architecture
         self._ends = None
         self._losses = ()
-        self._penalties = expansion.losses
-        self._callbacks = expansion.callbacks
+        self._expansion = expansion
         self._input_shapes = [shapes[name] for name in architecture.inputs.names]
         self._output_shapes = [shapes[name] for name in architecture.outputs.names]
         masks = architecture.masks(shapes)
@@ -156,7 +155,7 @@ class Network(Trainables):
         self._make_predictor()
 
     def _make_predictor(self) -> None:
-        self._predictor = _core.Predictor(self._graph, {"layers": self._callbacks}, self.seed)
+        self._predictor = _core.Predictor(self._graph, {"layers": self._expansion.callbacks}, self.seed)
         single = self.architecture.outputs.single
         self._predict_if_fits = self._predictor.predict_if_fits if single else self._predict_several_if_fits
 
@@ -372,26 +371,24 @@ class Network(Trainables):
     def heads(self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = ()) -> Heads:
         """The outputs with the losses and metrics given for them. For nnfast's own modules."""
         ends = self.architecture.outputs
-        penalized = bool(self._penalties)
+        penalized = bool(self._expansion.penalties(self._frozen))
         return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics, penalized)
 
     def plan(
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
     ) -> _core.Plan:
         """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
-        functions = {"layers": self._callbacks} | ({} if heads is None else heads.functions())
+        made = self._expansion
+        functions = {"layers": made.callbacks} | ({} if heads is None else heads.functions())
         if gradient_callback is not None:
             functions["gradients"] = gradient_callback
-        return _core.Plan(
-            self._graph,
-            capacity,
-            heads=() if heads is None else heads.specs(),
-            penalties=[] if heads is None else self._penalties,
-            trainable=[name for name in self.parameters if name not in self._frozen],
-            functions=functions,
-            seed=self.seed,
-            **options,
-        )
+        if heads is not None:
+            penalties = made.penalties(self._frozen)
+            options |= {"heads": heads.specs(), "penalties": penalties, "regularizers": made.regularizers}
+        if made.constraints:
+            options["update"] = {**options.get("update", {}), "constraints": made.constraints}
+        trainable = [name for name in self.parameters if name not in self._frozen]
+        return _core.Plan(self._graph, capacity, trainable=trainable, functions=functions, seed=self.seed, **options)
 
     def add_loss(self, loss: Tensor) -> None:
         """Add a term to the loss that is minimized in training; the mean of the tensor over rows and elements.

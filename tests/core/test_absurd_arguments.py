@@ -15,7 +15,19 @@ import pytest
 from layer_table import ROWS, network
 
 import nnfast as nf
-from nnfast import callbacks, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from nnfast import (
+    callbacks,
+    constraints,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from nnfast.core.options import _arguments
 
 # Sizes are so large that no machine has the memory, or small.
 ABSURD: tuple[Any, ...] = (
@@ -192,7 +204,7 @@ def complaint(call: Callable[..., Any], arguments: dict[str, Any], *, plain: boo
         call(**arguments)
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         text = str(error)
-        own = re.search(r"\bexpected|unknown|did you mean", text) is not None
+        own = re.search(r"\bexpected|unknown|did you mean|has no length yet", text) is not None
         foreign = any(words in text for words in ("incompatible function", "Unable to cast", "argument types are"))
         return f"{type(error).__name__}: {text[:200]}" if foreign or (plain and not own) else ""
     except Exception as error:
@@ -228,7 +240,7 @@ NAME = {"name": "a"}
 
 def layer_arguments(layer: layers.Layer) -> dict[str, Any]:
     """Those of its constructor, as they were given."""
-    return {name: getattr(layer, name) for name in inspect.signature(type(layer)).parameters} | NAME
+    return {name: getattr(layer, name) for name in _arguments(type(layer))} | NAME
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in ("Input", "CustomLayer")])
@@ -253,7 +265,28 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "SGD": (optimizers.SGD, {**RATE, "momentum": 0.9, "nesterov": True}),
     "Adam": (optimizers.Adam, {**RATE, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}),
     "RMSprop": (optimizers.RMSprop, {**RATE, "rho": 0.9, "momentum": 0.9, "epsilon": 1e-7, "centered": True}),
+    "options of optimizers": (
+        optimizers.Adam,
+        {
+            "weight_decay": 0.1,
+            "weight_decay_exclude": (),
+            "learning_rate_multipliers": {"bias": 1.0},
+            "use_ema": True,
+            "ema_momentum": 0.9,
+            "ema_overwrite_frequency": 2,
+            "gradient_accumulation_steps": 2,
+        },
+    ),
     "optimizers.get": (optimizers.get, {"optimizer": "adam"}),
+    "L1": (regularizers.L1, {"l1": 0.1}),
+    "L2": (regularizers.L2, {"l2": 0.1}),
+    "L1L2": (regularizers.L1L2, {"l1": 0.1, "l2": 0.1}),
+    "OrthogonalRegularizer": (regularizers.OrthogonalRegularizer, {"factor": 0.1, "mode": "rows"}),
+    "regularizers.get": (regularizers.get, {"regularizer": "l1"}),
+    "MaxNorm": (constraints.MaxNorm, {"max_value": 2.0, "axis": 0}),
+    "UnitNorm": (constraints.UnitNorm, {"axis": (0, 1)}),
+    "MinMaxNorm": (constraints.MinMaxNorm, {"min_value": 0.5, "max_value": 1.0, "rate": 0.5, "axis": 0}),
+    "constraints.get": (constraints.get, {"constraint": "max_norm"}),
     "initializers.get": (initializers.get, {"initializer": "ones"}),
     "initializers.Constant": (initializers.Constant, {"value": 1.0}),
     "RandomUniform": (initializers.RandomUniform, {"minval": -1.0, "maxval": 1.0}),

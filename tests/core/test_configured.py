@@ -185,6 +185,6 @@ def test_every_layer_keeps_its_name() -> None:
         given = {
             name: required[name]
             for name, parameter in inspect.signature(make).parameters.items()
-            if parameter.default is parameter.empty
+            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         }
         assert make(**given, name="own").name == "own", make

@@ -310,6 +310,33 @@ uint64_t test_augmented_steps() {
       options, side * side);
 }
 
+// Everything that a step can do to gradients and parameters.
+uint64_t test_steps_with_all_options() {
+  const index_t features = 300, hidden = 400;
+  PlanOptions options = training_options(200);
+  options.shards = 2;
+  options.micro_batch = 200;
+  options.gradients = node("gradients", "", {},
+                           {{"l2", 0.01},
+                            {"decaying", std::vector<std::string>{"hidden.kernel"}},
+                            {"global_clipnorm", 0.5}});
+  options.regularizers = {{"hidden.kernel", {1e-4, 1e-3}}, {"out.bias", {0, 1e-2}}};
+  options.update.batches = 2;
+  options.update.learning_rates = {{"out.kernel", 0.5}};
+  options.update.weight_decays = {{"hidden.kernel", 0.1}, {"out.kernel", 0.2}};
+  options.update.constraints = {
+      {"hidden.kernel",
+       node("norm", "", {},
+            {{"min", 0.0}, {"max", 0.5}, {"rate", 1.0}, {"axes", std::vector<int64_t>{0}}})},
+      {"out.bias", node("non_neg", "", {}, {})}};
+  options.update.average =
+      node("average", "", {}, {{"momentum", 0.9}, {"overwrite_frequency", int64_t{2}}});
+  return bits_of_steps(
+      {node("input", "x", {}, {{"shape", std::vector<int64_t>{features}}}),
+       dense("hidden", "x", hidden, "tanh"), dense("out", "hidden", kClasses, "softmax")},
+      options, features);
+}
+
 uint64_t test_steps_of_tensor_operations() {
   using Integers = std::vector<int64_t>;
   const auto elementwise = [](const char* name, const char* function,
@@ -475,7 +502,7 @@ int main() {
     test_bad_data_changes_nothing();
     return test_bits_for_any_number_of_threads<float>() ^
            test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps() ^
-           test_steps_of_tensor_operations();
+           test_steps_of_tensor_operations() ^ test_steps_with_all_options();
   });
   return nnfast_test::report("plan_test");
 }

@@ -124,7 +124,7 @@ def test_every_family_is_listed() -> None:
 PARTS = [
     ("_core",),
     ("core",),
-    ("activations", "initializers", "schedules", "data"),
+    ("activations", "constraints", "initializers", "regularizers", "schedules", "data"),
     ("layers", "losses", "optimizers"),
     ("metrics", "ops"),
     ("graph",),

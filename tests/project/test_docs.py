@@ -65,6 +65,7 @@ INTERNAL = {
     "set_state",
     "spec",
     "take_name",
+    "update_spec",
 }
 
 

@@ -71,6 +71,10 @@ class BackwardSchedule {
     int time = loss_time;
     for (const OpId op : path) schedule_op(op, ++time);
     if (draft_.options.by_hand) keep_inputs(time);
+    for (const auto& parameter : draft_.program.parameters) {
+      if (parameter->gradient && written_.count(parameter.get()) == 0)
+        draft_.program.unreached.push_back(parameter.get());
+    }
   }
 
  private:

@@ -4,13 +4,14 @@
 #include <cstring>
 
 #include "ops/reduce.h"
+#include "ops/weights.h"
 
 namespace nnfast::plan {
 
 template <class T>
 Optimizer<T>::Optimizer(const NodeSpec& spec,
                         const std::vector<std::unique_ptr<Parameter<T>>>& parameters, T* values,
-                        const T* gradients, index_t flat_size)
+                        const T* gradients, index_t flat_size, const UpdateOptions& options)
     : parameters_(parameters),
       values_(values),
       gradients_(gradients),
@@ -23,7 +24,27 @@ Optimizer<T>::Optimizer(const NodeSpec& spec,
   }
   require(state_.size() <= kMaxStateVectors, spec.op, ": expected at most ", kMaxStateVectors,
           " state vectors, got ", state_.size());
+  for (const auto& parameter : parameters) {
+    rates_.push_back(value_or(options.learning_rates, parameter->name, 1));
+    largest_rate_ = std::max(largest_rate_, rates_.back());
+    const double decay = value_or(options.weight_decays, parameter->name, 0) * rates_.back();
+    if (parameter->gradient && decay > 0) add_decay(*parameter, decay);
+  }
   set_steps(std::vector<uint64_t>(parameters.size(), 0));
+}
+
+// Adjacent parameters with the same decay become one range.
+template <class T>
+void Optimizer<T>::add_decay(const Parameter<T>& parameter, double amount) {
+  constexpr index_t gap = static_cast<index_t>(kAlignment / sizeof(T));
+  const index_t begin = parameter.value - values_, end = begin + parameter.size;
+  largest_decay_ = std::max(largest_decay_, amount);
+  if (!decays_.empty() && decays_.back().amount == amount &&
+      begin - (decays_.back().begin + decays_.back().size) < gap) {
+    decays_.back().size = end - decays_.back().begin;
+  } else {
+    decays_.push_back({begin, parameter.size, amount});
+  }
 }
 
 template <class T>
@@ -53,10 +74,10 @@ void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
       continue;
     }
     const index_t begin = parameter.value - values_;
-    if (continues && ranges_.back().steps == steps_[i]) {
+    if (continues && ranges_.back().steps == steps_[i] && ranges_.back().rate == rates_[i]) {
       ranges_.back().size = begin + parameter.size - ranges_.back().begin;
     } else {
-      ranges_.push_back({begin, parameter.size, steps_[i]});
+      ranges_.push_back({begin, parameter.size, steps_[i], rates_[i]});
     }
     continues = true;
   }
@@ -64,12 +85,14 @@ void Optimizer<T>::set_steps(std::vector<uint64_t> steps) {
 
 template <class T>
 void Optimizer<T>::apply(double learning_rate) {
-  for (const Range& range : ranges_) {
+  for (const Decay& each : decays_)
+    decay(values_ + each.begin, each.size, learning_rate * each.amount);
+  for (const TrainedRange& range : ranges_) {
     T* state[kMaxStateVectors];
     for (size_t i = 0; i < state_.size(); ++i) state[i] = state_[i].numbers.data() + range.begin;
     rule_->update(
         {values_ + range.begin, gradients_ + range.begin, state, range.size, range.steps + 1},
-        learning_rate);
+        learning_rate * range.rate);
   }
 }
 
@@ -85,12 +108,13 @@ bool Optimizer<T>::state_is_moderate() const {
 // Whether moderate gradients leave all finite parameters and the state finite. Adding less than
 // half a unit of the largest number keeps finite numbers finite. Means of gradients and of squares
 // never exceed the largest of them. A vector of moves grows in each step, so a move must be small
-// enough for all steps of a plan.
+// enough for all steps of a plan. Decay makes numbers smaller, unless it is more than twice of them.
 template <class T>
 bool Optimizer<T>::cannot_overflow(double learning_rate) const {
   constexpr double half_unit = sizeof(T) == 4 ? 0x1p103 : 0x1p970, slack = 4;
-  return state_is_known_moderate_ &&
-         rule_->gain(learning_rate) * steps_that_add_up_ * slack * kModerate<T> < half_unit;
+  return state_is_known_moderate_ && learning_rate * largest_decay_ <= 2 &&
+         rule_->gain(learning_rate * largest_rate_) * steps_that_add_up_ * slack * kModerate<T> <
+             half_unit;
 }
 
 template <class T>
@@ -103,7 +127,7 @@ typename Optimizer<T>::Overflow Optimizer<T>::update(double learning_rate, bool 
     const Overflow found = apply_carefully(learning_rate);
     if (found.parameter) return found;
   }
-  for (Range& range : ranges_) ++range.steps;
+  for (TrainedRange& range : ranges_) ++range.steps;
   return {};
 }
 

@@ -6,9 +6,17 @@
 
 #include "base/aligned.h"
 #include "plan/op.h"
+#include "plan/train/update_options.h"
 #include "plan/train/update_rule.h"
 
 namespace nnfast::plan {
+
+// A range of the flat vector that is trained, of parameters with the same number of steps.
+struct TrainedRange {
+  index_t begin, size;
+  uint64_t steps;
+  double rate;  // factor of the learning rate
+};
 
 template <class T>
 class Optimizer {
@@ -16,7 +24,7 @@ class Optimizer {
   // For the parameters of a network, flat_size elements starting at `values`, with gradients
   // starting at `gradients`.
   Optimizer(const NodeSpec& spec, const std::vector<std::unique_ptr<Parameter<T>>>& parameters,
-            T* values, const T* gradients, index_t flat_size);
+            T* values, const T* gradients, index_t flat_size, const UpdateOptions& options);
 
   // A value that an update would make non-finite: the "value" of a parameter, or a state vector.
   struct Overflow {
@@ -39,14 +47,16 @@ class Optimizer {
   // separately for parameters that were frozen for some time.
   std::vector<uint64_t> steps() const;
   void set_steps(std::vector<uint64_t> steps);
+  const std::vector<TrainedRange>& ranges() const { return ranges_; }
 
  private:
-  // A range of the flat vector that is trained, of parameters with the same number of steps.
-  struct Range {
+  // A range with decoupled decay: values -= learning rate * amount * values, before the update.
+  struct Decay {
     index_t begin, size;
-    uint64_t steps;
+    double amount;
   };
 
+  void add_decay(const Parameter<T>& parameter, double amount);
   void apply(double learning_rate);
   Overflow apply_carefully(double learning_rate);
   Overflow find_overflow() const;
@@ -61,7 +71,10 @@ class Optimizer {
   std::vector<State> state_;
   double steps_that_add_up_ = 1;  // number of moves whose sum a state vector must hold
   std::vector<uint64_t> steps_;   // by parameter; for trained ones, their ranges have it
-  std::vector<Range> ranges_;
+  std::vector<double> rates_;     // factors of the learning rate, by parameter
+  std::vector<TrainedRange> ranges_;
+  std::vector<Decay> decays_;
+  double largest_rate_ = 1, largest_decay_ = 0;
   bool state_is_known_moderate_ = false;
 };
 

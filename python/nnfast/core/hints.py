@@ -3,6 +3,9 @@
 __all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "TRAINER"]
 
 ARGUMENTS = {
+    "activity_regularizer": "put layers.ActivityRegularization(l1, l2) after the layer",
+    "depthwise_constraint": "write kernel_constraint=...",
+    "depthwise_regularizer": "write kernel_regularizer=...",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",

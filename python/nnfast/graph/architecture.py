@@ -251,7 +251,6 @@ class Architecture:
             raise ValueError("architecture: expected a list of layers")
         _require_few(len(entries))
         classes: dict[str, type[Layer]] = CLASSES | custom_classes(custom_objects, Layer)
-        own_initializers = custom_classes(custom_objects, Initializer)
         nodes: dict[str, Node] = {}
         for entry in entries:
             name, inputs = _checked_entry(entry, nodes)
@@ -260,7 +259,7 @@ class Architecture:
                 if name.partition(":")[0] != layer.place:
                     raise ValueError(f"architecture: expected {layer.place}:<number> for a further call, got {name!r}")
             else:
-                own = _with_function(_with_initializers(entry, own_initializers), custom_objects)
+                own = _with_function(_with_own_parts(entry, custom_objects), custom_objects)
                 layer = from_config("layer class", own, classes)
                 layer.take_name(name)
             nodes[name] = Node(name, layer, inputs)
@@ -323,16 +322,26 @@ def _require_few(layers: int) -> None:
         raise ValueError(f"Network: expected at most {_MAX_LAYERS} layers, got {layers}")
 
 
-def _with_initializers(entry: dict[str, Any], own: Mapping[str, type[Initializer]]) -> dict[str, Any]:
-    """The description of a layer with user-defined initializers constructed; the layer constructs nnfast's own."""
+def _with_own_parts(entry: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The description of a layer with user-defined initializers and regularizers constructed.
+
+    The layer constructs nnfast's own.
+    """
     config = entry.get("config")
-    if not own or not isinstance(config, Mapping):
+    if not custom_objects or not isinstance(config, Mapping):
         return entry
-    made = {
-        key: from_config("initializer", value, own)
-        for key, value in config.items()
-        if isinstance(value, Mapping) and value.get("class") in own
-    }
+    initializers_of_user = custom_classes(custom_objects, Initializer)
+    made: dict[str, Any] = {}
+    for key, value in config.items():
+        if not isinstance(value, Mapping):
+            continue
+        if value.get("class") in initializers_of_user:
+            made[key] = from_config("initializer", value, initializers_of_user)
+        elif key.endswith("_regularizer"):
+            # Imported here, because most networks have none.
+            from nnfast import regularizers
+
+            made[key] = regularizers.get(value, custom_objects)
     return {**entry, "config": {**config, **made}}
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from nnfast.core.options import choose
+from nnfast.core.options import choose, function_name
 from nnfast.core.tensor import Tensor, call_names, output_name
 from nnfast.core.typing import Shape, Spec
-from nnfast.layers import CustomLayer, Layer
+from nnfast.layers import CustomLayer, Layer, Operation
 from nnfast.layers.base import Weight
+from nnfast.layers.composition import Trace
+from nnfast.layers.weight_options import option_of
 
 __all__ = ["Expansion"]
 
@@ -27,7 +29,13 @@ class Expansion:
         self.owners: dict[int, str] = {}
         """Where the parameters of layers belong, by the layer's id."""
         self.losses: list[str] = []
-        """The nodes whose means are added to the loss."""
+        """The nodes whose means are added to the loss, besides regularizers."""
+        self.regularizers: dict[str, tuple[float, float]] = {}
+        """The factors l1 and l2 of the penalties that the core computes by itself, by parameter."""
+        self.other_regularizers: dict[str, str] = {}
+        """The nodes with other penalties, by parameter."""
+        self.constraints: dict[str, Spec] = {}
+        """Descriptions of the constraints, by parameter."""
 
     def add(self, name: str, layer: Layer, inputs: Sequence[str], owner: str | None = None) -> None:
         """Add a call of a layer.
@@ -62,11 +70,57 @@ class Expansion:
             spec["shared"] = shared
         self.nodes.append(spec)
         self.shapes |= {output_name(name, i): shape for i, shape in enumerate(inferred["shapes"])}
-        self.parameters |= {
-            own[parameter]: tuple(shape) for parameter, shape in inferred["parameters"] if parameter not in shared
-        }
+        new = {parameter: tuple(shape) for parameter, shape in inferred["parameters"] if parameter not in shared}
+        self.parameters |= {own[parameter]: shape for parameter, shape in new.items()}
+        for parameter, shape in new.items():
+            self._add_options(layer, parameter, own[parameter], shape)
         if isinstance(layer, CustomLayer):
             self.callbacks[name] = (layer.forward, layer.backward)
+
+    def _add_options(self, layer: Layer, parameter: str, full: str, shape: Shape) -> None:
+        """Add the regularizer and the constraint of a parameter."""
+        constraint = option_of("constraint", layer.constraint(parameter))
+        if constraint is not None:
+            self.constraints[full] = constraint.spec(full, shape)
+        regularizer = option_of("regularizer", layer.regularizer(parameter))
+        if regularizer is None:
+            return
+        factors = regularizer.factors()
+        if factors is None:
+            self._add_penalty(regularizer, full, shape)
+        else:
+            self.regularizers[full] = factors
+
+    def _add_penalty(self, regularizer: Any, full: str, shape: Shape) -> None:
+        """Add the graph of a penalty that is written as a function of tensors."""
+        weights = Weight(shape, "zeros", True, name="weights")._outputs(())[0]
+        value = regularizer(weights)
+        where = f"{full}: {function_name(getattr(regularizer, 'function', type(regularizer)))}"
+        if not isinstance(value, Tensor) or value.batched or value.shape not in ((), (1,)):
+            raise ValueError(
+                f"{where}: expected a penalty of one number, computed from the weights with nf.ops, got {value!r}; "
+                "add the elements up with nf.ops.sum"
+            )
+        trace = Trace.of(where, [weights], [value], [])
+        name = f"{full}:regularizer"  # which no layer is called
+        names = {id(weights): name}
+        shared = {"weights": full}
+        self.nodes.append({**weights.layer.node(()), "name": name, "owner": name, "shared": shared})
+        self.shapes[name] = weights.shape
+
+        def name_of(tensor: Tensor) -> str:
+            return output_name(names[id(tensor.first)], tensor.index)
+
+        for tensor, call in zip(trace.calls, call_names(trace.calls), strict=True):
+            if not isinstance(tensor.layer, Operation):
+                raise ValueError(
+                    f"{where}: expected a function of the weights and of numbers, written with nf.ops, got one with "
+                    f"{tensor.layer!r}; write a layer with add_weight and add_loss"
+                )
+            names[id(tensor)] = f"{name}.{call}"
+            self.add(names[id(tensor)], tensor.layer, [name_of(source) for source in tensor.inputs])
+        self.add_loss(name_of(value))
+        self.other_regularizers[full] = self.losses.pop()
 
     def _require_one_owner(self, layer: Layer, owner: str) -> None:
         if self.owners.setdefault(id(layer), owner) != owner:
@@ -102,6 +156,10 @@ class Expansion:
             parts = [name.removeprefix(f"{owner}.") for name in self.parameters if name.startswith(f"{owner}.")]
             for chosen in layer.trainable:
                 choose(f"parameter of {owner} in trainable", chosen, parts)
+
+    def penalties(self, frozen: Collection[str]) -> list[str]:
+        """The nodes whose means are added to the loss; frozen parameters have no regularizers."""
+        return [*self.losses, *(node for name, node in self.other_regularizers.items() if name not in frozen)]
 
     def add_loss(self, source: str) -> None:
         """Add a tensor whose mean is added to the loss."""

@@ -181,4 +181,5 @@ def optimizer_update(
     vectors = {} if state is None else state
     if not isinstance(vectors, Mapping):
         raise TypeError(f"optimizer_update: expected state as a dict of arrays by name, got {short_repr(state)}")
-    _core.optimizer_update(chosen.spec(), parameters, gradients, dict(vectors), chosen.rate(number - 1), number)
+    rate = chosen.rate((number - 1) * (chosen.gradient_accumulation_steps or 1))
+    _core.optimizer_update(chosen.spec(), parameters, gradients, dict(vectors), rate, number)

@@ -27,6 +27,10 @@ use_bias : bool, default True
 kernel_initializer, bias_initializer, gamma_initializer, beta_initializer : Initializer, str, float or array_like
     Initial values; see `nnfast.initializers`. By default kernels are Glorot uniform, gamma is 1, and bias and beta
     are 0.
+**weights : kernel_regularizer, bias_regularizer, gamma_regularizer, beta_regularizer, embeddings_regularizer, ...
+    For each weight that the layer has, a penalty that is added to the loss; see `nnfast.regularizers`.
+**weights : kernel_constraint, bias_constraint, gamma_constraint, beta_constraint, embeddings_constraint, ...
+    For each weight that the layer has, a condition that is restored after each update; see `nnfast.constraints`.
 """
 
 from nnfast.core.hints import LAYERS

@@ -8,13 +8,14 @@ training also gelu, gelu_tanh, silu and softsign.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from nnfast import activations, initializers
 from nnfast.core.options import flag, real, shape_of
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.weight_options import AlphaOptions
 
 __all__ = [
     "ELU",
@@ -360,6 +361,8 @@ class PReLU(Layer):
     shared_axes : int or sequence of int, optional
         Axes along which the slope is shared; as in Keras, axis 0 is the batch axis, which always shares. For images,
         ``(1, 2)`` gives one slope per channel. By default every element of a row has its own.
+    **weights
+        alpha_regularizer and alpha_constraint, see `nnfast.layers`.
 
     Notes
     -----
@@ -380,6 +383,7 @@ class PReLU(Layer):
     """
 
     op = "prelu"
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(AlphaOptions.__annotations__)
     passes_mask = True
 
     def __init__(
@@ -389,9 +393,11 @@ class PReLU(Layer):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[AlphaOptions],
     ) -> None:
         super().__init__(name=name)
         self._declare_trainable(trainable)
+        self._declare_weights(weights)
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.shared_axes = None if shared_axes is None else shape_of("PReLU", "shared_axes", shared_axes)
 

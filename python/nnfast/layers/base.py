@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakSet
 
@@ -18,6 +18,7 @@ from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec, Unbatched
 from nnfast.initializers import fans
 from nnfast.layers.composition import Composition, Trace
+from nnfast.layers.weight_options import option_of
 
 if TYPE_CHECKING:
     from nnfast.network import Network
@@ -215,6 +216,11 @@ class Layer(Configured):
             kind = type(self).__name__
             raise TypeError(f"{kind}: expected trainable as True, False or names of parameters, got {trainable!r}")
 
+    def _declare_weights(self, given: Mapping[str, Any]) -> None:
+        """Set the regularizers and constraints of the layer's weights, which `shared_arguments` lists."""
+        for name in self.shared_arguments:
+            setattr(self, name, option_of(name, given.get(name)))
+
     def trains(self, parameter: str) -> bool:
         """Whether a parameter is trained initially; `Network.trainable` lists those that are trained now.
 
@@ -267,6 +273,40 @@ class Layer(Configured):
         if own:
             return self.composition.layers[place].initializer(own)
         return self.composition.weights[place].initial_value
+
+    def regularizer(self, parameter: str) -> Any:
+        """Penalty on a parameter: anything that `nnfast.regularizers.get` accepts, by default
+        the attribute ``<parameter>_regularizer``, if there is one.
+
+        Parameters
+        ----------
+        parameter : str
+            Name within the layer, for example "kernel".
+
+        Examples
+        --------
+        >>> from nnfast import layers
+        >>> layers.Dense(2, kernel_regularizer="l2").regularizer("kernel")
+        L2()
+        """
+        return vars(self).get(f"{parameter}_regularizer")
+
+    def constraint(self, parameter: str) -> Any:
+        """Constraint of a parameter: anything that `nnfast.constraints.get` accepts, by default
+        the attribute ``<parameter>_constraint``, if there is one.
+
+        Parameters
+        ----------
+        parameter : str
+            Name within the layer, for example "kernel".
+
+        Examples
+        --------
+        >>> from nnfast import layers
+        >>> layers.Dense(2, bias_constraint="non_neg").constraint("bias")
+        NonNeg()
+        """
+        return vars(self).get(f"{parameter}_constraint")
 
     def fans(self, parameter: str, shape: Shape) -> tuple[int, int]:
         """Fan-in and fan-out of a parameter; see `nnfast.initializers`.
@@ -370,6 +410,8 @@ class Layer(Configured):
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         *,
+        regularizer: Any = None,
+        constraint: Any = None,
         name: str | None = None,
     ) -> Tensor:
         """Declare a weight of a user-defined layer, in `build`.
@@ -382,6 +424,10 @@ class Layer(Configured):
             Initial values; see `nnfast.initializers`.
         trainable : bool, default True
             Whether the weight is trained initially.
+        regularizer : Regularizer, str or callable, optional
+            Penalty that is added to the loss; see `nnfast.regularizers`.
+        constraint : Constraint or str, optional
+            What holds after each update; see `nnfast.constraints`.
         name : str, optional
             Name within the layer; by default "weight", "weight_1", ...
 
@@ -401,6 +447,8 @@ class Layer(Configured):
             raise ValueError(f"{self.place}: expected a new identifier as name of a weight, got {short_repr(name)}")
         sizes = shape_of(self.place, f"the shape of {name}", shape) if shape != () else ()
         made = weights[name] = Weight(sizes, initializer, trainable, name=name)
+        made.weight_regularizer = option_of("weight_regularizer", regularizer)
+        made.weight_constraint = option_of("weight_constraint", constraint)
         return made._outputs(())[0]
 
     def add_loss(self, loss: Tensor) -> None:
@@ -498,6 +546,14 @@ class Weight(Layer):
         self.shape = shape
         self.initial_value = initial_value
         self.is_trained = is_trained
+        self.weight_regularizer: Any = None
+        self.weight_constraint: Any = None
+
+    def regularizer(self, parameter: str) -> Any:
+        return self.weight_regularizer
+
+    def constraint(self, parameter: str) -> Any:
+        return self.weight_constraint
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "shape": list(self.shape), "parameter": self.place}

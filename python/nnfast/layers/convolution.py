@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from nnfast import activations, initializers
 from nnfast.core.options import flag, integer
@@ -12,6 +12,7 @@ from nnfast.core.typing import Shape, Spec
 from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.weight_options import KernelOptions
 
 __all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
 
@@ -20,6 +21,7 @@ class _Convolution(Layer):
     """A window that slides over `axes` axes, with a bias and an activation function."""
 
     axes: ClassVar[int]
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(KernelOptions.__annotations__)
 
     def __init__(
         self,
@@ -96,11 +98,13 @@ class _Forward(_Convolution):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[KernelOptions],
     ) -> None:
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
             *(kernel_initializer, bias_initializer, trainable, name),
         )
+        self._declare_weights(weights)
         self.filters = integer(type(self).__name__, "filters", filters)
         self.groups = integer(type(self).__name__, "groups", groups)
 
@@ -128,11 +132,13 @@ class _Transposed(_Convolution):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[KernelOptions],
     ) -> None:
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
             *(kernel_initializer, bias_initializer, trainable, name),
         )
+        self._declare_weights(weights)
         self.filters = integer(type(self).__name__, "filters", filters)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -159,7 +165,7 @@ class Conv2D(_Forward):
         Spacing between the elements of a window.
     groups : int, default 1
         Number of groups that channels and filters are divided into; a filter sees only the channels of its group.
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     Raises
@@ -197,7 +203,7 @@ class Conv1D(_Forward):
     ----------
     filters, kernel_size, strides, padding, dilation_rate, groups
         See `Conv2D`; explicit padding is an int or ((before, after),).
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     Notes
@@ -229,7 +235,7 @@ class DepthwiseConv2D(_Convolution):
         See `Conv2D`.
     depth_multiplier : int, default 1
         Number of filters per channel.
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     Notes
@@ -266,11 +272,13 @@ class DepthwiseConv2D(_Convolution):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[KernelOptions],
     ) -> None:
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
             *(kernel_initializer, bias_initializer, trainable, name),
         )
+        self._declare_weights(weights)
         self.depth_multiplier = integer("DepthwiseConv2D", "depth_multiplier", depth_multiplier)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -292,7 +300,7 @@ class Conv2DTranspose(_Transposed):
     padding : {"valid", "same"}, int, (int, int) or ((top, bottom), (left, right)), default "valid"
         Rows and columns removed from the output, i.e. the padding of the convolution of which this is the transpose:
         none, as many as make the output `strides` times the input's size, or the given numbers.
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     Notes
@@ -327,7 +335,7 @@ class Conv1DTranspose(_Transposed):
     ----------
     filters, kernel_size, strides, padding, dilation_rate
         See `Conv2DTranspose`; explicit padding is an int or ((before, after),).
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     Notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.weight_options import KernelOptions
 
 __all__ = ["Dense", "Input", "Rescaling"]
 
@@ -128,7 +129,7 @@ class Dense(Layer):
     ----------
     units : int
         Number O of outputs.
-    activation, use_bias, kernel_initializer, bias_initializer, trainable, name
+    activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
     tied_to : Dense or str, optional
         Another dense layer of the network, or its name. W is then the transposed kernel of that layer, one parameter
@@ -153,6 +154,7 @@ class Dense(Layer):
 
     passes_mask = True
     op = "dense"
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(KernelOptions.__annotations__)
 
     def __init__(
         self,
@@ -165,13 +167,18 @@ class Dense(Layer):
         tied_to: Dense | str | None = None,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[KernelOptions],
     ) -> None:
         super().__init__(name=name)
         self._declare_trainable(trainable)
+        self._declare_weights(weights)
         self.units = integer("Dense", "units", units)
         if not isinstance(tied_to, Dense | str | None):
             raise TypeError(f"Dense: expected tied_to as a layers.Dense or the name of one, got {tied_to!r}")
         self.tied_to = tied_to
+        for option in ("kernel_regularizer", "kernel_constraint"):
+            if tied_to is not None and weights.get(option) is not None:
+                raise ValueError(f"Dense: expected no {option} with tied_to; give it to the layer that has the kernel")
         self.function = activations.get(activation)
         self.use_bias = flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 from nnfast import initializers
 from nnfast.core.options import integer
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.weight_options import EmbeddingOptions
 
 __all__ = ["Embedding"]
 
@@ -25,7 +26,7 @@ class Embedding(Layer):
         Number D of elements of a vector.
     embeddings_initializer : Initializer, str, float or array_like, default "random_uniform"
         First values of E; see `nnfast.initializers`. By default uniform from -.05 to .05.
-    trainable, name
+    trainable, name, **weights
         See `nnfast.layers`.
 
     Notes
@@ -50,6 +51,7 @@ class Embedding(Layer):
     """
 
     op = "embedding"
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(EmbeddingOptions.__annotations__)
 
     def __init__(
         self,
@@ -59,9 +61,11 @@ class Embedding(Layer):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[EmbeddingOptions],
     ) -> None:
         super().__init__(name=name)
         self._declare_trainable(trainable)
+        self._declare_weights(weights)
         self.input_dim = integer("Embedding", "input_dim", input_dim)
         self.output_dim = integer("Embedding", "output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)

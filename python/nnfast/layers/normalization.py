@@ -7,19 +7,22 @@ parameters gamma (C,) and beta (C,).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 from nnfast import initializers
 from nnfast.core.options import flag, integer, real
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.weight_options import NormOptions
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
 
 
 class _Normalization(Layer):
     """The options shared by all normalization layers."""
+
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(NormOptions.__annotations__)
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class BatchNormalization(_Normalization):
         Added to the variance; larger than 0.
     center, scale : bool, default True
         Whether to add beta, and to multiply by gamma.
-    beta_initializer, gamma_initializer, name
+    beta_initializer, gamma_initializer, name, **weights
         See `nnfast.layers`.
     moving_mean_initializer, moving_variance_initializer : Initializer, str, float or array_like
         Initial moving averages; zeros and ones by default.
@@ -114,8 +117,10 @@ class BatchNormalization(_Normalization):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[NormOptions],
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name)
+        self._declare_weights(weights)
         self.momentum = real("BatchNormalization", "momentum", momentum, minimum=0.0, upper_bound=1.0)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
@@ -141,7 +146,7 @@ class LayerNormalization(_Normalization):
     ----------
     epsilon, center, scale
         See `BatchNormalization`.
-    beta_initializer, gamma_initializer, trainable, name
+    beta_initializer, gamma_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     References
@@ -170,8 +175,10 @@ class LayerNormalization(_Normalization):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[NormOptions],
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name)
+        self._declare_weights(weights)
 
 
 class GroupNormalization(_Normalization):
@@ -187,7 +194,7 @@ class GroupNormalization(_Normalization):
         normalization).
     epsilon, center, scale
         See `BatchNormalization`.
-    beta_initializer, gamma_initializer, trainable, name
+    beta_initializer, gamma_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
     References
@@ -216,8 +223,10 @@ class GroupNormalization(_Normalization):
         *,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
+        **weights: Unpack[NormOptions],
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name)
+        self._declare_weights(weights)
         self.groups = integer("GroupNormalization", "groups", groups)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:

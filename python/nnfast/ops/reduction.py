@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nnfast.core.options import integer, real
+from nnfast.core.tensor import Tensor
 from nnfast.layers.operation import constant
 from nnfast.ops.axes import axes_of, axis_of, full_sizes, is_batched, sizes_of
 from nnfast.ops.core import apply, domain_of, is_symbolic
@@ -403,3 +404,6 @@ def broadcast_to(x: Any, shape: tuple[int | None, ...]) -> Any:
     sizes, batched = full_sizes("broadcast_to", shape)
     tensor = constant(x) if batched and not is_symbolic(x) else x
     return apply("broadcast_to", [tensor], domain_of(x), shape=sizes)
+
+
+Tensor.operators["sum"] = sum

@@ -578,3 +578,6 @@ def _pad_pairs(x: Any, pad_width: Any) -> list[tuple[int, int]]:
     if is_batched(x) and one_for_all:
         pairs[0] = [0, 0]
     return [(whole("pad", "pad_width", first), whole("pad", "pad_width", last)) for first, last in pairs]
+
+
+Tensor.operators["transpose"] = transpose

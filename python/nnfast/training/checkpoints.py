@@ -10,7 +10,6 @@ from typing import Any
 from nnfast import losses, metrics, optimizers
 from nnfast.core.options import custom_function, description_of, function_name, integer
 from nnfast.core.text import short_repr
-from nnfast.core.typing import Array
 from nnfast.graph.heads import Head
 from nnfast.io.custom_objects import names_to_keep, require_custom_objects
 from nnfast.io.network_file import (
@@ -27,7 +26,9 @@ from nnfast.io.network_file import (
     write,
 )
 from nnfast.network import Network
+from nnfast.training.averages import with_own_weights
 from nnfast.training.fit_loop import Position
+from nnfast.training.plans import parts_of
 from nnfast.training.trainer import Trainer
 
 __all__ = ["load_trainer", "save_trainer"]
@@ -52,7 +53,8 @@ def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
     network, position = trainer.network, trainer.position
     tensors = dict(network.parameters)
     for kind, vector in trainer.plan.state().items():
-        tensors |= {f"{STATE}{kind}/{name}": part for name, part in _parts(network, vector).items()}
+        tensors |= {f"{STATE}{kind}/{name}": part for name, part in parts_of(network, vector).items()}
+    tensors = with_own_weights(tensors, trainer.exchanged, STATE)
     training = {
         "heads": [_description_of_head(head) for head in trainer.heads.all],
         "optimizer": optimizers.describe(trainer.optimizer),
@@ -152,7 +154,7 @@ def _read_state(file: File, trainer: Trainer) -> None:
     parts = {
         f"{STATE}{kind}/{name}": (kind, part)
         for kind, vector in trainer.plan.state().items()
-        for name, part in _parts(trainer.network, vector).items()
+        for name, part in parts_of(trainer.network, vector).items()
     }
     stored = {name for name in file.tensors.tensors if name.startswith(STATE)}
     if stored != set(parts):
@@ -195,13 +197,3 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
         raise ValueError(f"expected a position that fits the trainer, got {short_repr(stored)}")
     fields = {"epoch": epoch, "rows": rows, "batch_size": size, "start": start, "totals": totals}
     return Position.restore(fields, trainer.iteration)
-
-
-def _parts(network: Network, vector: Array) -> dict[str, Array]:
-    """Views of a vector with the layout of the parameters, by parameter."""
-    flat = network.flat()
-    parts = {}
-    for name, view in network.parameters.items():
-        first = (view.ctypes.data - flat.ctypes.data) // flat.itemsize
-        parts[name] = vector[first : first + view.size].reshape(view.shape)
-    return parts

@@ -177,7 +177,8 @@ class FitLoop:
             if calls.by_batch:
                 calls("on_train_batch_begin", before, {})
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
-            trainer.require_plan(part.size, part.data)  # a callback may have frozen parameters
+            trainer.require_own_weights("fit")  # a callback may have exchanged them
+            trainer.require_plan(part.size, part.data)  # or frozen parameters
             failed = False
             try:
                 trainer.plan.train_batches(

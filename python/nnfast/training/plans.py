@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnfast import _core
+from nnfast.core.typing import Array
 from nnfast.network import Network
 
 if TYPE_CHECKING:
     from nnfast.training.trainer import Trainer
 
-__all__ = ["continue_from", "progress_of", "smallest_capacity", "take_over"]
+__all__ = ["AVERAGE", "continue_from", "parts_of", "progress_of", "smallest_capacity", "take_over"]
+
+AVERAGE = "weight_average"
+"""The state vector with the moving average of the parameters."""
 
 _SMALLEST_CAPACITY = 32
 """Minimum capacity of a plan in rows, so that evaluation is fast even when training uses tiny batches ..."""
@@ -48,3 +52,13 @@ def smallest_capacity(network: Network) -> int:
     _, shapes, _ = network.architecture.infer()
     row = sum(math.prod(shape) for shape in shapes.values()) * network.flat().itemsize
     return max(1, min(_SMALLEST_CAPACITY, _SMALLEST_BYTES // row))
+
+
+def parts_of(network: Network, vector: Array) -> dict[str, Array]:
+    """Views of a vector with the layout of the parameters, by parameter."""
+    flat = network.flat()
+    parts = {}
+    for name, view in network.parameters.items():
+        first = (view.ctypes.data - flat.ctypes.data) // flat.itemsize
+        parts[name] = vector[first : first + view.size].reshape(view.shape)
+    return parts

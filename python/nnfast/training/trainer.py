@@ -16,6 +16,7 @@ from nnfast.core.hints import TRAINER
 from nnfast.core.options import integer, named_arguments, real, with_hints
 from nnfast.core.typing import Array
 from nnfast.network import Network
+from nnfast.training.averages import AveragedWeights
 from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.checkpointing import Checkpoints
 from nnfast.training.dataset import ArrayDataset
@@ -34,12 +35,12 @@ _MAX_SHARDS = 2**16
 """The core looks at each shard in every step, also at those that are empty."""
 _FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
 """Attributes that are built into the plan: assigning to them would have no effect."""
-_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "callbacks")
+_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "_kept", "callbacks")
 """Attributes that are not copied. The augmentation is passed to each `fit`."""
 
 
 @with_hints(TRAINER)
-class Trainer(Checkpoints):
+class Trainer(AveragedWeights, Checkpoints):
     """Trains a network with losses, an optimizer and its state, and metrics.
 
     Parameters
@@ -152,6 +153,7 @@ class Trainer(Checkpoints):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
+        self.require_own_weights("pickle")
         with self.network.parameters.reading("pickle"):
             fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self.position is not None:
@@ -194,6 +196,7 @@ class Trainer(Checkpoints):
             heads=self.heads,
             optimizer=self.optimizer.spec(),
             gradients=self.optimizer.gradient_spec(self.network.trainable, self.network.parameters),
+            update=self.optimizer.update_spec(self.network.trainable, self.network.parameters),
             gradient_callback=self.gradient_callback,
             shards=self.shards,
             micro_batch=self.micro_batch_size or 0,
@@ -203,10 +206,15 @@ class Trainer(Checkpoints):
             continue_from(plan, progress)
         self._version = None
         self.plan = plan
-        self._train_step_if_fits = _does_not_fit if self.heads.depend_on_targets else plan.train_step_if_fits
+        self.choose_fast_step()
         self._capacity = capacity
         self._augmentation = augmentation
         self._version = version
+
+    def choose_fast_step(self) -> None:
+        """Set what `train_on_batch` calls first."""
+        takes_arrays = not self.heads.depend_on_targets and not self.exchanged
+        self._train_step_if_fits = self.plan.train_step_if_fits if takes_arrays else _does_not_fit
 
     def require_plan(self, rows: int, data: ArrayDataset | None = None) -> None:
         """Make a new plan, with the optimizer's state, if the current one is too small or outdated.
@@ -264,6 +272,7 @@ class Trainer(Checkpoints):
             loss = self._train_step_if_fits(x, y, sample_weight, self.optimizer.learning_rate)
             if loss is not None:
                 return loss
+        self.require_own_weights("train_on_batch")
         batch = ArrayDataset.of(self.network, self.heads, x, y, sample_weight)
         with self.network.parameters.training("train_on_batch"):
             self.require_plan(len(batch), batch)
@@ -295,6 +304,7 @@ class Trainer(Checkpoints):
         >>> net.predict([[1.0]])
         array([[0.]], dtype=float32)
         """
+        self.require_own_weights("apply_gradients")
         with self.network.parameters.training("apply_gradients"):
             self.require_plan(1)
             self.network.parameters.write_gradients(gradients, self.plan.gradients())
@@ -402,6 +412,7 @@ class Trainer(Checkpoints):
         """
         count, first = integer("fit", "epochs", epochs), integer("fit", "initial_epoch", initial_epoch, minimum=0)
         share = real("fit", "validation_split", validation_split, minimum=0.0, upper_bound=1.0)
+        self.require_own_weights("fit")
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
         data = as_dataset("fit", self.network, self.heads, x, y, sample_weight, class_weight)
@@ -428,7 +439,10 @@ class Trainer(Checkpoints):
         with self.network.parameters.training("fit"), lock:
             self._require(feed.batch_size, augmentation)
             loop = FitLoop(self, feed, validation, callbacks=called, progress=progress)
-            return loop.run(first, count)
+            try:
+                return loop.run(first, count)
+            finally:
+                self.restore_weights()  # if a callback has exchanged them
 
     def _lock(self) -> threading.Lock:
         """Held by a running `fit`. A process forked by another thread in the meantime has its own lock."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nnfast.training.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
     from nnfast.training.callbacks.loggers import CSVLogger, JSONLogger, Logger
     from nnfast.training.callbacks.pruning import OptunaPruning, TrialPruned
+    from nnfast.training.callbacks.swap_ema_weights import SwapEMAWeights
     from nnfast.training.callbacks.tensorboard import TensorBoard
     from nnfast.training.callbacks.terminate import TerminateOnCondition, TerminateOnNaN
     from nnfast.training.callbacks.timing import Timing
@@ -28,6 +29,7 @@ __all__ = [
     "Logger",
     "OptunaPruning",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnCondition",
     "TerminateOnNaN",
@@ -44,6 +46,7 @@ _MODULES = {
     "Logger": "loggers",
     "OptunaPruning": "pruning",
     "ReduceLROnPlateau": "learning_rate",
+    "SwapEMAWeights": "swap_ema_weights",
     "TensorBoard": "tensorboard",
     "TerminateOnCondition": "terminate",
     "TerminateOnNaN": "terminate",

@@ -1,0 +1,49 @@
+"""Arguments of layers that concern each weight by itself: regularizers and constraints."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+__all__ = ["AlphaOptions", "EmbeddingOptions", "KernelOptions", "NormOptions", "option_of"]
+
+
+class KernelOptions(TypedDict, total=False):
+    """Of layers with a kernel and a bias."""
+
+    kernel_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    bias_constraint: Any
+
+
+class NormOptions(TypedDict, total=False):
+    """Of layers with gamma and beta."""
+
+    beta_regularizer: Any
+    gamma_regularizer: Any
+    beta_constraint: Any
+    gamma_constraint: Any
+
+
+class EmbeddingOptions(TypedDict, total=False):
+    """Of layers with a table of vectors."""
+
+    embeddings_regularizer: Any
+    embeddings_constraint: Any
+
+
+class AlphaOptions(TypedDict, total=False):
+    """Of layers with slopes."""
+
+    alpha_regularizer: Any
+    alpha_constraint: Any
+
+
+def option_of(name: str, value: Any) -> Any:
+    """The object that the argument `name`, ``<weight>_regularizer`` or ``<weight>_constraint``, stands for."""
+    if value is None:
+        return None
+    # Imported here, because most networks have none.
+    from nnfast import constraints, regularizers
+
+    return regularizers.get(value) if name.endswith("regularizer") else constraints.get(value)
