@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnfast.training.history import History
+    from nnfast.training.learning_rate_finder import LearningRateCurve
 
-__all__ = ["new_axes", "plot_history"]
+__all__ = ["new_axes", "plot_history", "plot_learning_rates"]
 
 _NO_METRICS = ("learning_rate", "seconds", "samples_per_second")
 """Figures that callbacks add, on scales of their own."""
@@ -51,3 +52,20 @@ def plot_history(history: History, axes: Any) -> list[Any]:
         place.xaxis.get_major_locator().set_params(integer=True)
         place.legend()
     return chosen
+
+
+def plot_learning_rates(curve: LearningRateCurve, axes: Any) -> Any:
+    """See `LearningRateCurve.plot`."""
+    place = new_axes("LearningRateCurve.plot", 1)[0] if axes is None else axes
+    place.plot(curve.rates, curve.losses, color="C0", alpha=0.3, label="loss of the batch")
+    place.plot(curve.rates, curve.smoothed, color="C0", label="smoothed")
+    if curve.suggestion is not None:
+        place.axvline(curve.suggestion, color="C1", linestyle="--", label=f"suggestion {curve.suggestion:.2g}")
+    # The last batches of a diverging run would press the rest flat.
+    span = curve.smoothed.max() - curve.smoothed.min()
+    place.set_ylim(min(curve.losses.min(), curve.smoothed.min()) - 0.05 * span, curve.smoothed.max() + 0.05 * span)
+    place.set_xscale("log")
+    place.set_xlabel("learning rate")
+    place.set_ylabel("loss")
+    place.legend()
+    return place
