@@ -38,6 +38,20 @@ OPTIMIZERS = {
         lambda p: torch.optim.SGD(p, RATE, momentum=0.9, nesterov=True),
     ),
     "adam": (lambda: nf.optimizers.Adam(RATE, epsilon=1e-8), lambda p: torch.optim.Adam(p, RATE, eps=1e-8)),
+    "adam with decoupled decay": (
+        lambda: nf.optimizers.Adam(RATE, epsilon=1e-8, weight_decay=0.2, weight_decay_exclude=()),
+        lambda p: torch.optim.AdamW(p, RATE, eps=1e-8, weight_decay=0.2),
+    ),
+    "coupled decay": (
+        lambda: nf.optimizers.SGD(RATE, momentum=0.9, l2=0.2, l2_exclude=()),
+        lambda p: torch.optim.SGD(p, RATE, momentum=0.9, weight_decay=0.2),
+    ),
+    "rates by parameter": (
+        lambda: nf.optimizers.SGD(RATE, learning_rate_multipliers={"first": 0.5, "bias": 2.0}),
+        lambda p: torch.optim.SGD(
+            [{"params": p[:2], "lr": RATE / 2}, {"params": p[2::2]}, {"params": p[3::2], "lr": 2 * RATE}], RATE
+        ),
+    ),
 }
 
 LOSSES = {
@@ -104,6 +118,30 @@ def test_optimizers(name: str) -> None:
     here, there = OPTIMIZERS[name]
     trainer = nf.Trainer(net, loss="mse", optimizer=here())
     assert_same_training(net, trainer, data()[1], LOSSES["mse"], there, "tanh")
+
+
+def test_accumulated_gradients_and_averaged_weights() -> None:
+    net = network("tanh")
+    x, y, _ = data()
+    options = {"use_ema": True, "ema_momentum": 0.8, "gradient_accumulation_steps": 2}
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(RATE, **options))
+    there = {name: torch.nn.Parameter(torch.tensor(value.copy())) for name, value in net.parameters.items()}
+    steps = torch.optim.SGD(list(there.values()), RATE)
+    module = torch.nn.ParameterList(there.values())
+    averaged = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.8))
+    for part in [slice(0, 6), slice(6, 13)] * STEPS:
+        trainer.train_on_batch(x[part], y[part])
+        loss = LOSSES["mse"](logits_in_torch(there, torch.tensor(x[part]), "tanh"), torch.tensor(y[part])) / 2
+        loss.backward()
+        if part.start:
+            steps.step()
+            steps.zero_grad()
+            averaged.update_parameters(module)
+    for name, wanted in there.items():
+        np.testing.assert_allclose(net.parameters[name], wanted.detach().numpy(), rtol=0, atol=TOLERANCE)
+    with trainer.averaged_weights():
+        for value, wanted in zip(net.parameters.values(), averaged.module, strict=True):
+            np.testing.assert_allclose(value, wanted.detach().numpy(), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", LOSSES)
