@@ -215,6 +215,50 @@ def test_weights_of_user_defined_layers_and_nested_networks() -> None:
     np.testing.assert_allclose(factor, np.full(3, 3**-0.5), rtol=1e-6)
 
 
+def test_layers_written_in_numpy() -> None:
+    net = nf.Network([layers.Input((3,)), Factors(0.5)], dtype="float64")
+    rows = np.ones((2, 3))
+    y = net.predict(rows)
+    assert net.loss_and_gradients(rows, y, "mse")[0] == 0.5 * 3
+    nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.0)).train_on_batch(rows, y)
+    np.testing.assert_allclose(net.parameters["factors.factor"], np.full(3, 0.5), rtol=1e-6)
+
+
+class Factors(layers.CustomLayer):
+    """y = factor * x."""
+
+    def __init__(self, l1: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.l1 = l1
+
+    def parameter_shapes(self, input_shape: Any) -> dict[str, tuple[int, ...]]:
+        return {"factor": input_shape}
+
+    def initializer(self, parameter: str) -> Any:
+        return "ones"
+
+    def regularizer(self, parameter: str) -> Any:
+        return regularizers.L1(self.l1)
+
+    def constraint(self, parameter: str) -> Any:
+        return {"class": "MaxNorm", "config": {"max_value": 0.75**0.5}}
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = parameters["factor"] * inputs[0]
+
+    def backward(
+        self,
+        d_output: Array,
+        d_inputs: list[Array],
+        inputs: list[Array],
+        output: Array,
+        parameters: dict[str, Array],
+        d_parameters: dict[str, Array],
+    ) -> None:
+        d_inputs[0][...] = parameters["factor"] * d_output
+        d_parameters["factor"] += (d_output * inputs[0]).sum(axis=0)
+
+
 def test_penalties_do_not_add_up_where_no_loss_leads() -> None:
     """The backward pass does not write that gradient, so each step starts it at 0."""
     x = layers.Input((3,))

@@ -308,7 +308,7 @@ class Network(Trainables):
         ----------
         x, y : array_like (N, *input_shape) and (N, ...), or lists or dicts of them
         loss : str or Loss, or list or dict of them
-            See `Trainer`.
+            See `Trainer`. Regularizers of layers are added.
         sample_weight : array_like (N,), or list or dict of them, optional
         training : bool, default False
             Compute them as a training step does, with batch statistics, dropout and noise; each such call draws new

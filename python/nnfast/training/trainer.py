@@ -66,8 +66,8 @@ class Trainer(AveragedWeights, Checkpoints):
         Process each batch, or each shard, in parts of at most this many rows and add their gradients: this needs the
         memory of a small batch and gives, up to rounding and batch statistics, the gradient of a large one.
     gradient_callback : callable, optional
-        Called in each step with a dict of gradients by parameter name, before decay and clipping; may change the arrays
-        in place.
+        Called for each update with a dict of gradients by parameter name, before decay and clipping; may change the
+        arrays in place.
 
     Attributes
     ----------
