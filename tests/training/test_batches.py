@@ -1,10 +1,15 @@
 """Iterables and generators of batches: the bits of arrays, errors that name the batch, and threads that end."""
 
+import _thread
+import inspect
+import linecache
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,6 +19,7 @@ from small_networks import classifier, same
 import nnfast as nf
 from nnfast import callbacks
 from nnfast.core.typing import Array
+from nnfast.training import feeds, fit_loop, prefetch, sources
 from nnfast.training.prefetch import Prefetch
 
 OPTIONS: dict[str, Any] = {"shuffle": False}
@@ -50,7 +56,7 @@ def trained(data: Any, *more: Any, **options: Any) -> tuple[nf.Network, nf.Histo
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
+def no_thread_is_left(in_foreground: None) -> Iterator[None]:
     before = threading.active_count()
     yield
     for _ in range(100):  # a thread that makes an item ends after it
@@ -215,6 +221,100 @@ def test_stop_training_ends_the_thread_of_an_endless_generator(blobs: tuple[Arra
     wanted = trained(endless(*blobs), epochs=1, steps_per_epoch=4)
     assert same(net, wanted[0])
     assert history.history == wanted[1].history
+
+
+FILES = {inspect.getsourcefile(module) for module in (fit_loop, feeds, sources, prefetch)}
+
+
+def interrupt_at(line: int) -> None:
+    """Ctrl-C before the n-th line that runs in these files from here on."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if event == "call":
+            # Python ignores an exception in __del__, and says so.
+            callers = {frame.f_code.co_name, frame.f_back.f_code.co_name if frame.f_back else ""}
+            return trace if frame.f_code.co_filename in FILES and "__del__" not in callers else None
+        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
+        if event == "line" and not source.startswith("with "):
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+
+
+@pytest.mark.parametrize("kind", ["loader", "dataset"])
+def test_an_interruption_before_any_line_loses_nothing_and_ends_the_thread(
+    kind: str, blobs: tuple[Array, Array]
+) -> None:
+    x, y = blobs[0][:12], blobs[1][:12]
+
+    def fit(trainer: nf.Trainer, **options: Any) -> nf.History:
+        data = Loader(x, y) if kind == "loader" else nf.data.Dataset(x, y).map(lambda x, y: (x, y))
+        return trainer.fit(data, epochs=2, batch_size=8, progress=False, **options)
+
+    def made() -> nf.Trainer:
+        net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3, "softmax")], seed=0)
+        return nf.Trainer(net, loss="cross_entropy")
+
+    right = made()
+    whole = fit(right)
+    before, threads = sys.gettrace(), threading.active_count()
+    lines = 0 if kind == "loader" else 1
+    while True:
+        lines += 4
+        trainer = made()
+        try:
+            interrupt_at(lines)
+            fit(trainer)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(before)
+        rest = fit(trainer, initial_epoch=trainer.epoch)
+        assert same(trainer.network, right.network), lines
+        assert list(rest.history.get("loss", [])) == whole["loss"][len(whole["loss"]) - len(rest.epoch) :], lines
+    assert lines > 100
+    assert threading.active_count() <= threads + 3  # the fixture sees that these end
+
+
+def test_ctrl_c_while_a_generator_waits(blobs: tuple[Array, Array]) -> None:
+    """The call ends, although the thread cannot; this ends with the item that it makes."""
+    wake = threading.Event()
+
+    def waiting() -> Iterator[Any]:
+        yield blobs
+        _thread.interrupt_main()
+        wake.wait(60)
+        yield blobs
+
+    trainer = nf.Trainer(classifier(), loss="cross_entropy")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(waiting(), epochs=1)
+    assert not wake.is_set()
+    assert trainer.iteration <= 1
+    trainer.fit(*blobs, epochs=1)
+    wake.set()
+
+
+def test_generators_may_predict_in_the_calling_thread(blobs: tuple[Array, Array]) -> None:
+    """As in reinforcement learning, where the network chooses what it is trained on."""
+    net = classifier()
+    trainer = nf.Trainer(net, loss="cross_entropy")
+
+    def hardest() -> Iterator[Any]:
+        for _ in range(3):
+            sure = net.predict(blobs[0]).max(axis=1)
+            rows = np.argsort(sure)[:16]
+            yield blobs[0][rows], blobs[1][rows]
+
+    trainer.fit(hardest(), epochs=1, prefetch=0)
+    assert trainer.iteration == 3
 
 
 # ---- errors ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import nnfast as nf
 from nnfast import callbacks
 from nnfast.core import slices
 from nnfast.core.typing import Array
-from nnfast.training import feeds, sources
+from nnfast.training import ensemble, feeds, sources
 
 
 class Slices:
@@ -287,3 +287,17 @@ def test_results_of_computations_with_memory_maps_are_arrays(tmp_path: Path) -> 
     assert not slices.is_sliced(x.copy())
     assert not slices.is_sliced(np.asarray(x))
     assert line().predict(x).shape == (5, 2)
+
+
+@pytest.mark.usefixtures("small")
+def test_arrays_that_joblib_makes_to_memory_maps_stay_arrays(tmp_path: Path, blobs: tuple[Array, Array]) -> None:
+    """Otherwise the order of their rows, and so the bits, would depend on the number of processes."""
+    x, y = (opened("memmap", tmp_path, name, array) for name, array in zip("xy", blobs, strict=True))
+    options = {"epochs": 2, "batch_size": 8, "validation_data": (x, y), "callbacks": []}
+    trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["accuracy"])
+    trained_here, history = ensemble._fit_in_worker(1, trainer, x, y, options, True)
+    one, wanted = trained(*blobs, epochs=2, validation_data=blobs)
+    assert same(one, trained_here.network)
+    assert history.history == wanted.history
+    assert slices.without_maps([[1.0], [2.0]]) == [[1.0], [2.0]]
+    assert type(slices.without_maps({"a": [x]})["a"][0]) is np.ndarray

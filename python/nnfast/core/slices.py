@@ -12,7 +12,17 @@ import numpy as np
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 
-__all__ = ["MEMORY", "any_sliced", "in_parts", "is_sliced", "map_parts", "parts_of", "row_bytes", "take_rows"]
+__all__ = [
+    "MEMORY",
+    "any_sliced",
+    "in_parts",
+    "is_sliced",
+    "map_parts",
+    "parts_of",
+    "row_bytes",
+    "take_rows",
+    "without_maps",
+]
 
 MEMORY = 1 << 26
 """Bytes: more of an array than this is not read at once."""
@@ -55,6 +65,14 @@ def any_sliced(*columns: Any) -> bool:
     if len(columns) == 1 and hasattr(columns[0], "parts"):
         return True
     return any(is_sliced(part) for column in columns for part in parts_of(column)[:_MOST_INPUTS])
+
+
+def without_maps(value: Any) -> Any:
+    """The same arrays, also in lists, tuples and dicts, with memory maps as plain arrays."""
+    are_rows = isinstance(value, list) and value and not isinstance(value[0], np.ndarray)
+    if isinstance(value, list | tuple | Mapping) and not are_rows:
+        return map_parts(without_maps, value)
+    return np.asarray(value) if isinstance(value, np.memmap) else value
 
 
 def parts_of(value: Any) -> list[Any]:

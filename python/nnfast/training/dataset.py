@@ -22,11 +22,12 @@ __all__ = ["ArrayDataset", "Dataset", "ProducedDataset", "is_dataset"]
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Accepted by `Trainer.fit` and `Trainer.evaluate` in place of arrays: produces rows on demand.
+    """Protocol of what `Trainer.fit` and `Trainer.evaluate` accept in place of arrays: produces rows on demand.
 
     Any class with these two methods is a Dataset. It chooses how many rows to return at a time, for example as many as
     fit into memory; the result of training does not depend on this choice and equals that of training on arrays, bit
-    for bit.
+    for bit. `nnfast.data.Dataset` is such a class, for arrays in memory and in files; it also takes any other one, to
+    map, filter and split it.
 
     Notes
     -----

@@ -14,6 +14,7 @@ from nnfast.core.arrays import as_numbers
 from nnfast.core.digest import sha256
 from nnfast.core.machine import get_num_threads
 from nnfast.core.options import integer, named_arguments
+from nnfast.core.slices import any_sliced, without_maps
 from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
@@ -217,7 +218,9 @@ class Ensemble:
 
         threads = max(1, get_num_threads() // jobs)
         options = {**options, "progress": options.get("progress") or False}
-        calls = [delayed(_fit_in_worker)(threads, trainer, x, y, options) for trainer in trainers]
+        # joblib makes memory maps of large arrays, but these are to be trained on as arrays are.
+        in_memory = not any_sliced(x, y)
+        calls = [delayed(_fit_in_worker)(threads, trainer, x, y, options, in_memory) for trainer in trainers]
         results = Parallel(n_jobs=jobs)(calls)
         for trainer, (trained, _) in zip(trainers, results, strict=True):
             take_over(trainer, trained)
@@ -428,8 +431,10 @@ def _fit(trainer: Trainer, x: Any, y: Any, options: Mapping[str, Any]) -> Histor
 
 
 def _fit_in_worker(
-    threads: int, trainer: Trainer, x: Any, y: Any, options: Mapping[str, Any]
+    threads: int, trainer: Trainer, x: Any, y: Any, options: Mapping[str, Any], in_memory: bool
 ) -> tuple[Trainer, History]:
+    if in_memory:
+        x, y, options = without_maps(x), without_maps(y), without_maps(options)
     before = _core.get_num_threads()
     _core.set_num_threads(threads)
     try:

@@ -34,9 +34,10 @@ class Prefetch(Generic[T]):
     ['a', 'b', 'c']
     """
 
+    _made: _Made[T] | None = None
+
     def __init__(self, items: Iterator[T], ahead: int) -> None:
         self._items = items
-        self._made: _Made[T] | None = None
         if ahead:
             self._made = _Made(items, ahead)
             self._thread = threading.Thread(target=self._made.run, name="nnfast-prefetch", daemon=True)
