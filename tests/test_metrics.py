@@ -166,20 +166,18 @@ def test_merged_totals_are_those_of_one_pass(
     np.testing.assert_allclose(first, whole, rtol=tolerance)
     wanted = trainer.evaluate(x, y, weight)
     assert list(wanted) == ["loss", *names]
-    assert plan.results_of(whole, 50) == list(wanted.values())
-    np.testing.assert_allclose(plan.results_of(first, 50), list(wanted.values()), rtol=tolerance)
+    assert trainer.core_logs(whole, 50) == wanted
+    np.testing.assert_allclose(list(trainer.core_logs(first, 50).values()), list(wanted.values()), rtol=tolerance)
 
 
 def test_totals_of_another_plan_are_refused() -> None:
     plan = nf.Trainer(outputs((3,)), loss="mse", metrics=["accuracy"]).plan
-    assert plan.totals_size == 2
-    for wrong in (np.zeros(1), np.zeros(3), np.zeros((1, 2))):
-        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
-            plan.merge_totals(np.zeros(2), wrong)
-        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
-            plan.merge_totals(wrong, np.zeros(2))
-        with pytest.raises(ValueError, match=r"totals: expected shape \(2,\), got"):
-            plan.results_of(wrong, 1)
+    assert plan.totals_size == 3
+    for wrong in (np.zeros(2), np.zeros(4), np.zeros((1, 2))):
+        with pytest.raises(ValueError, match=r"totals: expected shape \(3,\), got"):
+            plan.merge_totals(np.zeros(3), wrong)
+        with pytest.raises(ValueError, match=r"totals: expected shape \(3,\), got"):
+            plan.merge_totals(wrong, np.zeros(3))
 
 
 # ---- losses among the metrics --------------------------------------------------------------------

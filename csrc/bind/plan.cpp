@@ -62,7 +62,7 @@ class PyPlan {
   virtual py::dict state(const py::handle& self) = 0;
   virtual std::vector<std::string> squares() = 0;
   virtual void merge_totals(const py::object& totals, const py::object& other) const = 0;
-  virtual std::vector<double> results_of(const py::object& totals, index_t rows) const = 0;
+  virtual std::vector<size_t> metric_sizes() const = 0;
   virtual py::dict steps() = 0;
   virtual void set_steps(const py::dict& steps) = 0;
   virtual py::list describe() = 0;
@@ -266,13 +266,6 @@ class PyPlanOf final : public PyPlan {
     plan_.objective().merge(mutable_data_of<double>(into), data_of<double>(from));
   }
 
-  std::vector<double> results_of(const py::object& totals, index_t rows) const override {
-    std::vector<double> results(plan_.objective().result_count());
-    const py::array from = totals_of(totals);
-    plan_.objective().results(results.data(), data_of<double>(from), rows);
-    return results;
-  }
-
   py::dict steps() override {
     py::dict out;
     if (!plan_.optimizer()) return out;
@@ -323,6 +316,7 @@ class PyPlanOf final : public PyPlan {
   index_t totals_size() const override {
     return static_cast<index_t>(plan_.objective().totals_size());
   }
+  std::vector<size_t> metric_sizes() const override { return plan_.objective().metric_sizes(); }
   uint64_t iteration() const override { return plan_.iteration; }
   void set_iteration(uint64_t value) override {
     require(value < UINT32_MAX, "iteration: expected less than 2^32 - 1 steps, got ", value);
@@ -399,6 +393,10 @@ plan::HeadOptions head_of(const py::handle& object) {
     head.mask = dict["mask"].cast<std::string>();
   if (dict.contains("targets")) head.targets = dict["targets"].cast<std::vector<Shape>>();
   for (const auto& metric : dict["metrics"]) head.metrics.push_back(node_of(metric));
+  if (dict.contains("weighted_metrics")) {
+    for (const auto& metric : dict["weighted_metrics"])
+      head.weighted_metrics.push_back(node_of(metric));
+  }
   return head;
 }
 
@@ -505,6 +503,7 @@ void add_plan(py::module_& module) {
       .def_property_readonly("capacity", &PyPlan::capacity)
       .def_property_readonly("arena_bytes", &PyPlan::arena_bytes)
       .def_property_readonly("totals_size", &PyPlan::totals_size)
+      .def_property_readonly("metric_sizes", &PyPlan::metric_sizes)
       .def_property("iteration", &PyPlan::iteration, &PyPlan::set_iteration)
       .def("rows_of_part", &PyPlan::rows_of_part, py::arg("rows"))
       .def("predict", &PyPlan::predict, py::arg("x"))
@@ -517,7 +516,6 @@ void add_plan(py::module_& module) {
            py::arg("learning_rates"), py::arg("seconds"), py::arg("tally"), py::arg("skipped") = 0)
       .def("evaluate", &PyPlan::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"))
       .def("merge_totals", &PyPlan::merge_totals, py::arg("totals"), py::arg("other"))
-      .def("results_of", &PyPlan::results_of, py::arg("totals"), py::arg("rows"))
       .def("loss_and_gradients", &PyPlan::loss_and_gradients, py::arg("x"), py::arg("y"),
            py::arg("sample_weight"), py::arg("training"))
       .def("pull_back", &PyPlan::pull_back, py::arg("d_outputs"))

@@ -17,8 +17,9 @@ struct HeadOptions {
   size_t output = 0;
   NodeSpec loss;  // op = the loss's name, or "callback", or "expression"
   double weight = 1;
-  std::vector<NodeSpec> metrics;
-  std::string mask;                 // the node that says which positions count, or none
+  std::vector<NodeSpec> metrics;           // without sample weights
+  std::vector<NodeSpec> weighted_metrics;  // with them
+  std::string mask;                        // the node that says which positions count, or none
   std::vector<Shape> targets = {};  // of an expression: the shapes of its target arrays, by row
 };
 

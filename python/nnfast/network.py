@@ -368,11 +368,15 @@ class Network(Trainables):
         self.training_calls += advances
         return pullback.outputs, pullback
 
-    def heads(self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = ()) -> Heads:
+    def heads(
+        self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = (), weighted_metrics: Any = ()
+    ) -> Heads:
         """The outputs with the losses and metrics given for them. For nnfast's own modules."""
         ends = self.architecture.outputs
         penalized = bool(self._expansion.penalties(self._frozen))
-        return Heads(where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics, penalized)
+        return Heads(
+            where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics, weighted_metrics, penalized
+        )
 
     def plan(
         self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any

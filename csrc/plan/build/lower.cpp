@@ -283,9 +283,11 @@ class Lowering {
   }
 
   static bool metrics_need_probabilities(const HeadOptions& head) {
-    return std::any_of(head.metrics.begin(), head.metrics.end(), [&head](const NodeSpec& metric) {
+    const auto needs = [&head](const NodeSpec& metric) {
       return needs_probabilities(metric, head.loss);
-    });
+    };
+    return std::any_of(head.metrics.begin(), head.metrics.end(), needs) ||
+           std::any_of(head.weighted_metrics.begin(), head.weighted_metrics.end(), needs);
   }
 
   Draft<T>& draft_;

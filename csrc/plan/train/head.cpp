@@ -30,7 +30,7 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
     loss_ = loss_options(loss, on_logits);
   }
   positions_ = output.prediction->size / classes_;
-  metrics_ = Metrics<T>(options.metrics,
+  metrics_ = Metrics<T>(options.metrics, options.weighted_metrics,
                         {loss, on_logits, output.is_logits, capacity, positions_, classes_});
   const size_t rows = static_cast<size_t>(capacity);
   labels_ = AlignedBuffer<int32_t>(rows * static_cast<size_t>(positions_));
@@ -166,7 +166,8 @@ Answers<T> Head<T>::answers(index_t rows) const {
   return {{output_.prediction->value, has_labels_ ? labels_.data() : nullptr, targets_.data(), rows,
            positions_, classes_},
           output_.tensor->value,
-          output_.mask ? shares_.data() : nullptr};
+          output_.mask ? shares_.data() : nullptr,
+          is_weighted_ ? weights_.data() : nullptr};
 }
 
 template <class T>

@@ -1,5 +1,7 @@
 #include "plan/train/metrics.h"
 
+#include "ops/reduce.h"
+
 namespace nnfast::plan {
 namespace {
 
@@ -32,23 +34,37 @@ void Metric<T>::merge(double* state, const double* other) const {
 }
 
 template <class T>
-double Metric<T>::result(const double* state, index_t rows) const {
-  return state[0] / static_cast<double>(rows);
+void Metric<T>::add_to_mean(double* state, T* values, const Answers<T>& answers) {
+  const index_t rows = answers.to_loss.rows;
+  if (answers.weights) weigh_rows(values, answers.weights, rows);
+  state[0] += sum_all(values, rows);
+  state[1] += answers.weights ? sum_all(answers.weights, rows) : static_cast<double>(rows);
 }
 
 template <class T>
-Metrics<T>::Metrics(const std::vector<NodeSpec>& specs, const MetricSetting& setting) {
-  for (const NodeSpec& spec : specs) {
-    metrics_.push_back(make_metric<T>(spec, setting));
-    state_size_ += metrics_.back()->state_size();
+Metrics<T>::Metrics(const std::vector<NodeSpec>& plain, const std::vector<NodeSpec>& weighted,
+                    const MetricSetting& setting)
+    : plain_(plain.size()) {
+  for (const std::vector<NodeSpec>* specs : {&plain, &weighted}) {
+    for (const NodeSpec& spec : *specs) {
+      metrics_.push_back(make_metric<T>(spec, setting));
+      state_size_ += metrics_.back()->state_size();
+    }
   }
 }
 
 template <class T>
+void Metrics<T>::add_sizes(std::vector<size_t>& sizes) const {
+  for (const auto& metric : metrics_) sizes.push_back(metric->state_size());
+}
+
+template <class T>
 void Metrics<T>::update(double* state, const Answers<T>& answers) {
-  for (const auto& metric : metrics_) {
-    metric->update(state, answers);
-    state += metric->state_size();
+  Answers<T> plain = answers;
+  plain.weights = nullptr;
+  for (size_t i = 0; i < metrics_.size(); ++i) {
+    metrics_[i]->update(state, i < plain_ ? plain : answers);
+    state += metrics_[i]->state_size();
   }
 }
 
@@ -58,14 +74,6 @@ void Metrics<T>::merge(double* state, const double* other) const {
     metric->merge(state, other);
     state += metric->state_size();
     other += metric->state_size();
-  }
-}
-
-template <class T>
-void Metrics<T>::results(double* results, const double* state, index_t rows) const {
-  for (const auto& metric : metrics_) {
-    *results++ = metric->result(state, rows);
-    state += metric->state_size();
   }
 }
 

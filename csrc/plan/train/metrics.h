@@ -1,5 +1,6 @@
 // Metrics, reported along with the loss. The file of a metric in metrics/ defines its state, the
-// contribution of a batch, how to merge the states of two passes, and the result.
+// contribution of a batch, and how to merge the states of two passes. Python computes the result
+// from the state.
 #pragma once
 
 #include <memory>
@@ -27,19 +28,24 @@ struct Answers {
   const T* output;        // of the network, with the same shape
   // What each position counts in its row, where there is a mask: (rows, positions), of sum 1 or 0; or null.
   const T* shares;
+  const T* weights;  // (rows), or null: all 1; rows of weight 0 are ignored
 };
 
-// The state of a metric is a list of numbers, 0 before the first row. By default it is one number,
-// a sum over rows, and the result is its mean.
+// The state of a metric is a list of numbers, 0 before the first row. By default it is that of a
+// weighted mean over rows: the sum of weight * value, and the sum of the weights.
 template <class T>
 class Metric {
  public:
   virtual ~Metric() = default;
 
-  virtual size_t state_size() const { return 1; }
+  virtual size_t state_size() const { return 2; }
   virtual void update(double* state, const Answers<T>& answers) = 0;
+  // By default adds all numbers.
   virtual void merge(double* state, const double* other) const;
-  virtual double result(const double* state, index_t rows) const;
+
+ protected:
+  // To the state of a mean. Changes values (rows of answers).
+  static void add_to_mean(double* state, T* values, const Answers<T>& answers);
 };
 
 struct MetricKind {
@@ -70,22 +76,24 @@ MetricKind metric_kind(const char* name, const char* attributes,
 // the loss.
 bool needs_probabilities(const NodeSpec& metric, const NodeSpec& loss);
 
-// The metrics of a plan; their states are stored one after the other.
+// The metrics of a head; their states are stored one after the other, first those without weights.
 template <class T>
 class Metrics {
  public:
   Metrics() = default;
-  Metrics(const std::vector<NodeSpec>& specs, const MetricSetting& setting);
+  Metrics(const std::vector<NodeSpec>& plain, const std::vector<NodeSpec>& weighted,
+          const MetricSetting& setting);
 
   size_t count() const { return metrics_.size(); }
   size_t state_size() const { return state_size_; }
+  // The size of the state of each metric, appended to `sizes`.
+  void add_sizes(std::vector<size_t>& sizes) const;
   void update(double* state, const Answers<T>& answers);
   void merge(double* state, const double* other) const;
-  // results (count)
-  void results(double* results, const double* state, index_t rows) const;
 
  private:
   std::vector<std::unique_ptr<Metric<T>>> metrics_;
+  size_t plain_ = 0;  // how many have no weights
   size_t state_size_ = 0;
 };
 

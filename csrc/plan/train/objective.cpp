@@ -22,7 +22,6 @@ Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
                         callback == callbacks.end() ? nullptr : callback->second,
                         expression == expressions.end() ? nullptr : expression->second);
     state_size_ += heads_.back().metrics().state_size();
-    metrics_ += heads_.back().metrics().count();
   }
   losses_ = heads_.size() == 1 ? 1 : 1 + heads_.size();
   last_.resize(losses_);
@@ -85,13 +84,10 @@ void Objective<T>::merge(double* totals, const double* other) const {
 }
 
 template <class T>
-void Objective<T>::results(double* results, const double* totals, index_t rows) const {
-  for (size_t i = 0; i < losses_; ++i) *results++ = *totals++ / static_cast<double>(rows);
-  for (const Head<T>& head : heads_) {
-    head.metrics().results(results, totals, rows);
-    results += head.metrics().count();
-    totals += head.metrics().state_size();
-  }
+std::vector<size_t> Objective<T>::metric_sizes() const {
+  std::vector<size_t> sizes;
+  for (const Head<T>& head : heads_) head.metrics().add_sizes(sizes);
+  return sizes;
 }
 
 template class Objective<float>;

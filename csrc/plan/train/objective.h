@@ -30,9 +30,8 @@ class Objective {
   // Adds the rows of the last loss().
   void add_to(double* totals, index_t rows, index_t rows_of_batch);
   void merge(double* totals, const double* other) const;
-  // In the order of the totals: the losses, then the metrics of all heads.
-  size_t result_count() const { return losses_ + metrics_; }
-  void results(double* results, const double* totals, index_t rows) const;
+  // The sizes of the states of the metrics, which follow the losses in the totals.
+  std::vector<size_t> metric_sizes() const;
 
  private:
   double penalty(const ProgramPenalty<T>& term, index_t rows, index_t rows_of_batch,
@@ -41,7 +40,7 @@ class Objective {
   const std::vector<ProgramPenalty<T>>& penalties_;
   std::vector<Head<T>> heads_;
   std::vector<double> last_;  // losses in the order of the totals, which begin with the sum
-  size_t losses_ = 0, state_size_ = 0, metrics_ = 0;
+  size_t losses_ = 0, state_size_ = 0;
 };
 
 }  // namespace nnfast::plan

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nnfast import losses, metrics
 from nnfast.core.arrays import as_targets, as_weights
 from nnfast.core.options import function_name, real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
 from nnfast.graph.loss_expression import LossExpression, Parts, TargetForm, parts_of
+from nnfast.graph.measurements import Measurements
 from nnfast.metrics import Metric
 
 __all__ = ["Head", "Heads"]
@@ -32,20 +31,16 @@ class Head:
     loss: losses.Loss
     weight: float = 1.0
     metrics: tuple[Metric, ...] = ()
+    weighted_metrics: tuple[Metric, ...] = ()
     mask: str | None = None
     """The core's node that says which positions count."""
 
     @property
-    def core_metrics(self) -> list[tuple[str, Spec]]:
-        """Names and descriptions of the metrics computed by the core."""
-        return [(metric.name, spec) for metric in self.metrics if (spec := metric.spec()) is not None]
+    def all_metrics(self) -> tuple[Metric, ...]:
+        """Those without sample weights and those with them."""
+        return self.metrics + self.weighted_metrics
 
-    @property
-    def python_metrics(self) -> list[Metric]:
-        """The metrics that run in Python, in evaluation only."""
-        return [metric for metric in self.metrics if metric.spec() is None]
-
-    def spec(self, expression: LossExpression | None) -> Spec:
+    def spec(self, expression: LossExpression | None, measured: Mapping[str, Any]) -> Spec:
         """Description of this head for the core, with the traced loss if that is a function of tensors."""
         is_unbound = isinstance(self.loss, losses.FunctionLoss) and expression is None
         return {
@@ -53,8 +48,8 @@ class Head:
             "loss": losses.MeanSquaredError().spec() if is_unbound else self.loss.spec(),
             "targets": [] if expression is None else [list(shape) for shape in expression.form.shapes],
             "weight": self.weight,
-            "metrics": [spec for _, spec in self.core_metrics],
             "mask": self.mask,
+            **measured,
         }
 
 
@@ -75,6 +70,8 @@ class Heads:
     loss_weights : list or dict of float, optional
     measured : list or dict, optional
         With one output a list of metrics, with several a list or dict of metrics or lists of them.
+    measured_weighted : list or dict, optional
+        Likewise, of the metrics to which sample weights apply.
     penalized : bool, default False
         Whether the network adds terms to the loss, so that outputs need none.
     """
@@ -88,15 +85,17 @@ class Heads:
         loss: Any,
         loss_weights: Any = None,
         measured: Any = (),
+        measured_weighted: Any = (),
         penalized: bool = False,
     ) -> None:
         self._outputs = outputs
         names = outputs.names if outputs.keys is None else outputs.keys
         chosen = self._losses(where, loss)
         weights = self._weights(where, loss_weights, chosen)
-        lists = self._metrics(where, measured, chosen)
+        lists = self._metrics(where, "metrics", measured, chosen)
+        weighted = self._metrics(where, "weighted_metrics", measured_weighted, chosen)
         self.all = tuple(
-            Head(i, names[i], outputs.names[i], shapes[i], own, weights[i], lists[i], masks[i])
+            Head(i, names[i], outputs.names[i], shapes[i], own, weights[i], lists[i], weighted[i], masks[i])
             for i, own in enumerate(chosen)
             if own is not None
         )
@@ -105,18 +104,13 @@ class Heads:
         self.single = outputs.single
         self._ends = outputs.among({head.node for head in self.all})
         own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
-        self.log_names = [
-            "loss",
-            *own,
-            *(self._log_name(head, name) for head in self.all for name, _ in head.core_metrics),
-        ]
-        """Names of the values reported by the core: the loss, with several heads that of each, and metrics."""
+        self.loss_names = ["loss", *own]
+        """Names of the losses reported by the core: the sum, and with several heads that of each."""
+        self.measurements = Measurements(self.all, self._log_name)
         self._expressions: dict[int, LossExpression] = {}  # of heads whose loss is a function, for the current targets
         self._traced: dict[tuple[int, TargetForm, str], LossExpression] = {}
         self.version = 0
         """Counts changes of the form of targets; plans are made for one."""
-        self.run_in_python = any(head.python_metrics for head in self.all)
-        """Whether there are metrics that run in Python."""
         self._require_distinct_logs(where)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -155,25 +149,23 @@ class Heads:
                 weights[i] = real(where, "loss_weights", weight)
         return weights
 
-    def _metrics(self, where: str, given: Any, chosen: Sequence[Any]) -> list[tuple[Metric, ...]]:
+    def _metrics(self, where: str, name: str, given: Any, chosen: Sequence[Any]) -> list[tuple[Metric, ...]]:
         if given is None or (isinstance(given, list | tuple) and not given):
             return [()] * len(chosen)
         if isinstance(given, str):
-            raise TypeError(f"{where}: expected a list of metrics, got {given!r}; write metrics=[{given!r}]")
+            raise TypeError(f"{where}: expected a list of metrics, got {given!r}; write {name}=[{given!r}]")
         if self._outputs.single and not isinstance(given, Mapping):
             return [_metric_list(where, given)]
         lists = []
-        for item, loss, name in zip(self._by_output(given, "metrics"), chosen, self._outputs.names, strict=True):
+        for item, loss, output in zip(self._by_output(given, name), chosen, self._outputs.names, strict=True):
             own = () if item is None else item if isinstance(item, list | tuple) else (item,)
             if own and loss is None:
-                raise ValueError(f"{where}: expected metrics of outputs with a loss, got some of {name}")
+                raise ValueError(f"{where}: expected {name} of outputs with a loss, got some of {output}")
             lists.append(_metric_list(where, own))
         return lists
 
     def _require_distinct_logs(self, where: str) -> None:
-        names = self.log_names + [
-            self._log_name(head, metric.name) for head in self.all for metric in head.python_metrics
-        ]
+        names = self.loss_names + [each.name for each in self.measurements.all]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{where}: expected different names of metrics, got {name!r} twice")
@@ -188,14 +180,14 @@ class Heads:
     def _log_name(self, head: Head, name: str) -> str:
         return name if self.single else f"{head.name}_{name}"
 
-    def evaluate_in_python(self, targets: Sequence[Any], predictions: Sequence[Array]) -> dict[str, float]:
-        """The metrics that run in Python, by name; targets by head, predictions by output."""
-        given: list[Any] = [y if isinstance(y, Mapping | tuple) else np.asarray(y) for y in targets]
-        return {
-            self._log_name(head, metric.name): metric.evaluate(y, predictions[head.output])
-            for head, y in zip(self.all, given, strict=True)
-            for metric in head.python_metrics
-        }
+    def logs(self, totals: Array, rows: int, sizes: Sequence[int]) -> dict[str, Any]:
+        """Losses and the core's metrics by name, from the core's totals over the given number of rows.
+
+        `sizes` are those of the states of the metrics, which follow the losses.
+        """
+        count = len(self.loss_names)
+        losses = dict(zip(self.loss_names, (totals[:count] / rows).tolist(), strict=True))
+        return losses | self.measurements.values(totals[count:], sizes)
 
     # ---- for the core --------------------------------------------------------
 
@@ -212,7 +204,9 @@ class Heads:
 
     def specs(self) -> list[Spec]:
         """Descriptions for the core."""
-        return [head.spec(self._expressions.get(head.output)) for head in self.all]
+        return [
+            head.spec(self._expressions.get(head.output), self.measurements.specs(i)) for i, head in enumerate(self.all)
+        ]
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """The NumPy functions of custom losses and the graphs of others, by the name of the output's node."""
@@ -231,9 +225,10 @@ class Heads:
             return
         assert isinstance(head.loss, losses.FunctionLoss)
         are_labels = form.domains[0] == "integer" and form.shapes[0] == head.shape[:-1] and head.shape[-1] > 1
-        if head.core_metrics and (form.keys is not None or not (are_labels or form.shapes[0] == head.shape)):
+        in_core = self.measurements.names_in_core(self.all.index(head))
+        if in_core and (form.keys is not None or not (are_labels or form.shapes[0] == head.shape)):
             raise ValueError(
-                f"{head.core_metrics[0][0]}: expected one array of targets, of the output's shape or of class numbers, "
+                f"{in_core[0]}: expected one array of targets, of the output's shape or of class numbers, "
                 "got others; leave the metric out, or write it as a function of y_true and y_pred"
             )
         key = (head.output, form, dtype)

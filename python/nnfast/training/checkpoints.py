@@ -103,7 +103,11 @@ def load_trainer(
 
 def _parts_of(trainer: Trainer) -> list[Any]:
     heads = trainer.heads.all
-    return [*(head.loss for head in heads), trainer.optimizer, *(metric for head in heads for metric in head.metrics)]
+    return [
+        *(head.loss for head in heads),
+        trainer.optimizer,
+        *(metric for head in heads for metric in head.all_metrics),
+    ]
 
 
 def _description_of_head(head: Head) -> dict[str, Any]:
@@ -112,14 +116,15 @@ def _description_of_head(head: Head) -> dict[str, Any]:
         "loss": description_of(head.loss),
         "weight": head.weight,
         "metrics": [metrics.describe(metric) for metric in head.metrics],
+        "weighted_metrics": [metrics.describe(metric) for metric in head.weighted_metrics],
     }
 
 
 def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of the trainer. Files of earlier versions have a single loss."""
     if "heads" not in training:
-        measured = [metrics.from_description(item, own) for item in training.get("metrics", [])]
-        return {"loss": losses.get(mapping(training, "loss"), own), "metrics": measured}
+        named = [metrics.from_description(item, own) for item in training.get("metrics", [])]
+        return {"loss": losses.get(mapping(training, "loss"), own), "metrics": named}
     stored, outputs = training["heads"], network.architecture.outputs
     count = len(outputs.names)
     if not isinstance(stored, list) or not all(isinstance(head, dict) for head in stored):
@@ -128,11 +133,14 @@ def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, A
     for head in stored:
         by_output[integer("heads", "output", head.get("output"), minimum=0, upper_bound=count)] = head
     chosen = [losses.get(mapping(head, "loss"), own) if head else None for head in by_output]
-    lists = [[metrics.from_description(item, own) for item in head.get("metrics", [])] for head in by_output]
+    measured = {
+        kind: [[metrics.from_description(item, own) for item in head.get(kind, [])] for head in by_output]
+        for kind in ("metrics", "weighted_metrics")
+    }
     weights = [head.get("weight", 1.0) if head else None for head in by_output]
     if outputs.single:
-        return {"loss": chosen[0], "loss_weights": weights, "metrics": lists[0]}
-    return {"loss": chosen, "loss_weights": weights, "metrics": lists}
+        return {"loss": chosen[0], "loss_weights": weights, **{kind: lists[0] for kind, lists in measured.items()}}
+    return {"loss": chosen, "loss_weights": weights, **measured}
 
 
 def _gradient_callback(name: Any, own: Mapping[str, Any]) -> Any:

@@ -104,7 +104,7 @@ class ArrayDataset:
         given = heads.split_targets(y)
         targets = heads.as_targets(given, count, network.dtype)
         for head, own in zip(heads.all, targets, strict=True):
-            for metric in head.metrics:
+            for metric in head.all_metrics:
                 metric.check_targets(own[0] if isinstance(own, tuple) else own, head.shape, head.loss)
         weights = heads.as_weights(sample_weight, count, network.dtype)
         if class_weight is not None:

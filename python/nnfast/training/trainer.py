@@ -33,7 +33,10 @@ __all__ = ["Trainer"]
 
 _MAX_SHARDS = 2**16
 """The core looks at each shard in every step, also at those that are empty."""
-_FIXED = ("network", "loss", "loss_weights", "optimizer", "metrics", "shards", "micro_batch_size", "gradient_callback")
+_FIXED = (
+    *("network", "loss", "loss_weights", "optimizer", "metrics", "weighted_metrics"),
+    *("shards", "micro_batch_size", "gradient_callback"),
+)
 """Attributes that are built into the plan: assigning to them would have no effect."""
 _MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "_kept", "callbacks")
 """Attributes that are not copied. The augmentation is passed to each `fit`."""
@@ -57,7 +60,10 @@ class Trainer(AveragedWeights, Checkpoints):
         A name or an object from `nnfast.optimizers`.
     metrics : sequence of str, Loss or callable, optional
         "accuracy", losses, or functions (y_true, y_pred) -> float, which only evaluation and validation call; see
-        `nnfast.metrics`. With several outputs, a list with the metrics of each, or a dict by name.
+        `nnfast.metrics`. With several outputs, a list with the metrics of each, or a dict by name. Sample and class
+        weights do not apply to them.
+    weighted_metrics : sequence of str, Loss or callable, optional
+        Likewise, with sample and class weights. A metric that is in both lists has the prefix "weighted_" in the logs.
     shards : int, default 1
         Number of parts, at most 65536, into which each batch is divided. The gradient is the sum of those of the shards
         in a fixed binary tree, so the bits do not depend on where and when a shard is computed. Batch normalization
@@ -121,6 +127,7 @@ class Trainer(AveragedWeights, Checkpoints):
         loss_weights: Any = None,
         optimizer: Any = "adam",
         metrics: Any = (),
+        weighted_metrics: Any = (),
         shards: int = 1,
         micro_batch_size: int | None = None,
         gradient_callback: Callable[[dict[str, Array]], object] | None = None,
@@ -128,10 +135,11 @@ class Trainer(AveragedWeights, Checkpoints):
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: expected a Network, got {type(network).__name__}")
         self.network = network
-        self.heads = network.heads("Trainer", loss, loss_weights, metrics)
+        self.heads = network.heads("Trainer", loss, loss_weights, metrics, weighted_metrics)
         self.loss = self.heads.arrange([head.loss for head in self.heads.all])
         self.loss_weights = self.heads.arrange([head.weight for head in self.heads.all])
         self.metrics = self.heads.arrange([list(head.metrics) for head in self.heads.all], [])
+        self.weighted_metrics = self.heads.arrange([list(head.weighted_metrics) for head in self.heads.all], [])
         self.optimizer = optimizers.get(optimizer)
         self.shards = integer("Trainer", "shards", shards, upper_bound=_MAX_SHARDS + 1)
         self.micro_batch_size = (
@@ -453,7 +461,7 @@ class Trainer(AveragedWeights, Checkpoints):
     # ---- evaluation ------------------------------------------------------------
 
     @named_arguments
-    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any]:
         """Loss and metrics on data, without dropout and with the moving averages of batch normalization.
 
         Parameters
@@ -462,12 +470,12 @@ class Trainer(AveragedWeights, Checkpoints):
         y : array_like (N, ...), or list or dict of them
             Not with a Dataset or an iterable, which contain targets and weights.
         sample_weight : array_like (N,), or list or dict of them, optional
-            Weights for the loss, as in `train_on_batch`, but not for the metrics.
+            Weights for the loss, as in `train_on_batch`, and for `weighted_metrics`, but not for `metrics`.
 
         Returns
         -------
         dict of str to float
-            "loss" and the metrics by name. They are infinity or NaN if the outputs are.
+            "loss" and the metrics by name; of a few metrics an array. They are infinity or NaN if the outputs are.
 
         Examples
         --------
@@ -481,32 +489,26 @@ class Trainer(AveragedWeights, Checkpoints):
         """
         return self.evaluate_dataset(as_dataset("evaluate", self.network, self.heads, x, y, sample_weight))
 
-    def evaluate_dataset(self, data: AnyDataset) -> dict[str, float]:
+    def evaluate_dataset(self, data: AnyDataset) -> dict[str, Any]:
         """`evaluate` on data that have been checked."""
         done = 0
         totals = np.zeros(self.plan.totals_size)
-        in_python: list[tuple[int, dict[str, float]]] = []
+        measurements = self.heads.measurements
+        measurements.start()
         for part in data.parts():
             with self.network.parameters.reading("evaluate"):
                 self.require_plan(1, part)
                 own = self.plan.evaluate(*part.core)
             self.plan.merge_totals(totals, own)
-            if self.heads.run_in_python:
-                in_python.append((len(part), self._evaluate_in_python(part)))
+            if measurements.run_in_python:
+                predictions = self.network.architecture.outputs.split(self.network.predict(part.x), "y")
+                measurements.update(part.y_given, predictions, part.weight)
             done += len(part)
-        logs = self.core_logs(totals, done)
-        for name in in_python[0][1] if in_python else ():
-            logs[name] = sum(count * values[name] for count, values in in_python) / done
-        return logs
+        return self.core_logs(totals, done) | measurements.results()
 
-    def _evaluate_in_python(self, data: ArrayDataset) -> dict[str, float]:
-        prediction = self.network.predict(data.x)
-        predictions = self.network.architecture.outputs.split(prediction, "y")
-        return self.heads.evaluate_in_python(data.y_given, predictions)
-
-    def core_logs(self, totals: Array, rows: int) -> dict[str, float]:
+    def core_logs(self, totals: Array, rows: int) -> dict[str, Any]:
         """Losses and the core's metrics by name, from their totals over the given number of rows."""
-        return dict(zip(self.heads.log_names, self.plan.results_of(totals, rows), strict=True))
+        return self.heads.logs(totals, rows, self.plan.metric_sizes)
 
 
 def _does_not_fit(x: Any, y: Any, sample_weight: Any, learning_rate: Any) -> None:

@@ -2,7 +2,6 @@
 #include "plan/train/loss.h"
 
 #include "base/aligned.h"
-#include "ops/reduce.h"
 #include "plan/train/metrics.h"
 
 namespace nnfast::plan {
@@ -32,23 +31,29 @@ class LossMetric final : public Metric<T> {
             ": expected y of the output's shape for this metric, got labels; use one-hot rows");
     if (!reads_prediction_) in.prediction = answers.output;
     if (answers.shares) {
-      state[0] += masked(in, answers.shares);
+      masked(state, in, answers);
       return;
     }
     loss_values<T>(values_.data(), nullptr, in, nullptr, 1, loss_);
-    state[0] += sum_all(values_.data(), in.rows);
+    this->add_to_mean(state, values_.data(), answers);
   }
 
  private:
-  double masked(const LossInputs<T>& in, const T* shares) {
+  void masked(double* state, const LossInputs<T>& in, const Answers<T>& answers) {
     const LossInputs<T> positions = positions_as_rows(in);
     loss_values<T>(values_.data(), nullptr, positions, nullptr, 1, loss_);
+    const T* value = values_.data();
+    const T* share = answers.shares;
     double total = 0;
-    for (index_t i = 0; i < positions.rows; ++i) {
-      const double weight = static_cast<double>(weight_of_position(loss_, shares[i]));
-      if (weight != 0) total += static_cast<double>(values_.data()[i]) * weight;
+    for (index_t r = 0; r < in.rows; ++r) {
+      const double of_row = answers.weights ? static_cast<double>(answers.weights[r]) : 1;
+      state[1] += of_row;
+      for (index_t i = 0; i < in.positions; ++i, ++value, ++share) {
+        const double weight = of_row * static_cast<double>(weight_of_position(loss_, *share));
+        if (weight != 0) total += static_cast<double>(*value) * weight;
+      }
     }
-    return total;
+    state[0] += total;
   }
 
   std::string name_;
