@@ -14,6 +14,7 @@ void add_augment_kernels(pybind11::module_& module);
 void add_elementwise_kernels(pybind11::module_& module);
 void add_update_kernels(pybind11::module_& module);
 void add_evaluate(pybind11::module_& module);
+void add_metrics(pybind11::module_& module);
 void add_graph(pybind11::module_& module);
 void add_plan(pybind11::module_& module);
 void add_predictor(pybind11::module_& module);

@@ -30,6 +30,7 @@ PYBIND11_MODULE(_core_of_main, module, py::mod_gil_not_used()) {
   nnfast::bind::add_elementwise_kernels(module);
   nnfast::bind::add_update_kernels(module);
   nnfast::bind::add_evaluate(module);
+  nnfast::bind::add_metrics(module);
   nnfast::bind::add_graph(module);
   nnfast::bind::add_plan(module);
   nnfast::bind::add_predictor(module);

@@ -48,7 +48,7 @@ class Measurements:
         self.all = [
             _Measurement(log_name(head, name), metric, i, output, weighted, self._state(i, weighted, metric, output))
             for i, head in enumerate(heads)
-            for output in [Measured(head.shape, head.loss)]
+            for output in [Measured(head.shape, head.loss, head.mask is not None)]
             for name, metric, weighted in _named(head)
         ]
         self._of_core = [each for each in self.all if each.state is not None]
@@ -98,10 +98,11 @@ class Measurements:
         for each in self._in_python:
             prediction = predictions[self._heads[each.head].output]
             weight = weights[each.head] if each.is_weighted else None
+            own = each.metric.arguments(given[each.head], prediction, each.output)
             if weight is None:
-                each.metric.update_state(given[each.head], prediction)
+                each.metric.update_state(*own)
             else:
-                each.metric.update_state(given[each.head], prediction, weight)
+                each.metric.update_state(*own, weight)
 
     def results(self) -> dict[str, Any]:
         """The metrics that run in Python, by name, of the rows since `start`."""

@@ -1,11 +1,15 @@
-"""The base class of all metrics."""
+"""The base class of all metrics, and what it knows of the output that it is of."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
-from nnfast import losses
-from nnfast.core.options import Configured
+import numpy as np
+
+from nnfast import _core, losses
+from nnfast.core.arrays import as_numbers, as_rows, as_targets, as_weights
+from nnfast.core.options import Configured, real
 from nnfast.core.typing import Array, Shape, Spec
 
 __all__ = ["Metric"]
@@ -17,6 +21,18 @@ class Measured(NamedTuple):
     shape: Shape
     """Of a row."""
     loss: losses.Loss | None
+    """None outside of a trainer."""
+    is_masked: bool = False
+
+    @property
+    def classes(self) -> int:
+        """Size of the last axis."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def answers_apart(self) -> bool:
+        """Whether each output is a yes-or-no answer of its own, rather than one of several classes."""
+        return self.classes == 1 or isinstance(self.loss, losses.BinaryCrossEntropy)
 
 
 class Metric(Configured):
@@ -31,7 +47,7 @@ class Metric(Configured):
     name : str
         Name in the logs.
     higher_is_better : bool or None
-        Which way the callbacks look with ``mode="auto"``; None if neither is better.
+        Which way callbacks look with ``mode="auto"``; None if neither is better.
 
     Examples
     --------
@@ -44,16 +60,19 @@ class Metric(Configured):
     The largest error, however the rows are divided into parts:
 
     >>> import numpy as np
+    >>> import nnfast as nf
     >>> class LargestError(metrics.Metric):
     ...     name = "largest_error"
     ...     higher_is_better = False
+    ...
     ...     def reset_state(self):
     ...         self.largest = 0.0
+    ...
     ...     def update_state(self, y_true, y_pred, sample_weight=None):
-    ...         self.largest = max(self.largest, np.abs(y_true - y_pred).max())
+    ...         self.largest = max(self.largest, float(np.abs(y_true - y_pred).max()))
+    ...
     ...     def result(self):
     ...         return self.largest
-    >>> import nnfast as nf
     >>> net = nf.Network([nf.layers.Input((1,)), nf.layers.Activation("identity")])
     >>> nf.Trainer(net, loss="mse", metrics=[LargestError()]).evaluate([[1.0], [5.0]], [[2.0], [3.0]])
     {'loss': 2.5, 'largest_error': 2.0}
@@ -67,44 +86,73 @@ class Metric(Configured):
     # ---- in the core ---------------------------------------------------------
 
     def spec(self, output: Measured) -> Spec | None:
-        """Description for the core of the state that it collects; None if the metric runs in Python."""
+        """Description for the core of the state that it collects; None if the metric runs in Python.
+
+        Raises an error if the metric is not defined for such an output.
+        """
         return None
 
     def value_of(self, state: Array, output: Measured) -> Any:
         """The value of the metric from the state that the core has collected: by default, of a weighted mean."""
-        return _ratio(float(state[0]), float(state[1]))
+        return float(state[0] / state[1]) if state[1] else math.nan
 
     def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
         """Refuse targets, in the core's form, for which the metric is undefined. For nnfast's own metrics."""
 
-    # ---- in Python -----------------------------------------------------------
+    # ---- on arrays -----------------------------------------------------------
 
-    def evaluate(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Any:
+    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The value of the metric on arrays.
 
         Parameters
         ----------
         y_true : array_like (N, ...)
-            Targets as passed by the caller.
+            Targets: of the shape of `y_pred`, or class numbers. A user-defined metric gets them as the caller has
+            passed them.
         y_pred : array_like (N, ...)
-            Predictions.
+            Predictions; a single axis stands for (N, 1). Those of several columns are of classes, unless the metric has
+            an option that says something else.
         sample_weight : array_like (N,), optional
-            Passed only to a user-defined metric that is listed in ``weighted_metrics``, if there are weights.
+            0 or larger. Passed only to a user-defined metric that is among the ``weighted_metrics`` of a trainer, and
+            only if there are weights.
 
         Returns
         -------
-        float
+        float or ndarray
+
+        Examples
+        --------
+        >>> from nnfast import metrics
+        >>> metrics.Recall().evaluate([1, 1, 0, 0], [0.9, 0.2, 0.7, 0.1])
+        0.5
         """
-        raise NotImplementedError(
-            f"{type(self).__name__}: expected a method evaluate, or reset_state, update_state and result"
+        prediction = np.asarray(as_numbers(y_pred, "y_pred", "y_pred"))
+        prediction = prediction[:, None] if prediction.ndim == 1 else prediction
+        prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
+        output = Measured(prediction.shape[1:], None)
+        spec = self.spec(output)
+        if spec is None:
+            raise NotImplementedError(
+                f"{type(self).__name__}: expected a method evaluate, or reset_state, update_state and result"
+            )
+        target = as_targets(
+            y_true, len(prediction), output.shape, "float64", "classes" if output.classes > 1 else "real"
         )
+        weight = as_weights(sample_weight, len(prediction), "float64")
+        return self.value_of(_core.metric_state(spec, prediction, target, weight), output)
+
+    # ---- on parts of the data ------------------------------------------------
+
+    def arguments(self, y_true: Any, y_pred: Array, output: Measured) -> tuple[Any, Any]:
+        """Targets and predictions for `update_state`. For nnfast's own metrics."""
+        return y_true, y_pred
 
     def reset_state(self) -> None:
         """Forget what `update_state` has collected. Called before each evaluation."""
         self._sum, self._weight = 0.0, 0.0
 
-    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
-        """Add rows. By default, the value of `evaluate`, of which `result` is the mean over rows.
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add rows. By default, `result` is the mean over rows of the values of `evaluate`.
 
         Parameters
         ----------
@@ -114,7 +162,7 @@ class Metric(Configured):
         if sample_weight is None:
             weight, value = float(len(y_pred)), self.evaluate(y_true, y_pred)
         else:
-            weight, value = float(sample_weight.sum()), self.evaluate(y_true, y_pred, sample_weight)
+            weight, value = float(np.sum(sample_weight)), self.evaluate(y_true, y_pred, sample_weight)
         if weight:
             self._sum, self._weight = self._sum + weight * value, self._weight + weight
 
@@ -125,8 +173,20 @@ class Metric(Configured):
         -------
         float or ndarray
         """
-        return self._sum / self._weight if self._weight else float("nan")
+        return self._sum / self._weight if self._weight else math.nan
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else float("nan")
+def reading(output: Measured, threshold: float | None) -> Spec:
+    """How the core reads yes-or-no answers, or classes if there is no threshold."""
+    if threshold is None and not output.answers_apart:
+        return {"apart": 0}
+    limit = 0.5 if threshold is None else threshold
+    odds = 0.0 if limit <= 0 else np.inf if limit >= 1 else limit / (1 - limit)
+    with np.errstate(divide="ignore"):
+        logit = 0.0 if odds == 1 else float(_core.math_forward("log", np.array([odds]))[0])
+    return {"apart": 1, "threshold": limit, "logit_threshold": logit}
+
+
+def limit_of(where: str, threshold: float | None) -> float | None:
+    """A threshold as a float."""
+    return None if threshold is None else real(where, "threshold", threshold)

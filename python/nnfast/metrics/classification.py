@@ -1,14 +1,20 @@
-"""Metrics of classifiers."""
+"""Shares of correct answers.
+
+Of several outputs, either the largest is the predicted class, or each is a yes-or-no answer of its own: with the loss
+"binary_cross_entropy", for a single output, and with an explicit threshold. An answer is yes if the output is larger
+than 0.5, or the logit larger than 0. NaN among the outputs makes a metric NaN.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nnfast import losses
+from nnfast.core.options import integer
 from nnfast.core.typing import Array, Shape, Spec
-from nnfast.metrics.base import Measured, Metric
+from nnfast.metrics.base import Measured, Metric, limit_of, reading
 
-__all__ = ["Accuracy"]
+__all__ = ["Accuracy", "BinaryAccuracy", "ExactMatch", "TopKCategoricalAccuracy"]
 
 
 class Accuracy(Metric):
@@ -19,6 +25,10 @@ class Accuracy(Metric):
     (``from_logits=True``), and a target above 0.5 means class 1. With "binary_cross_entropy", several outputs are as
     many such answers, and the fraction of correct ones counts (binary accuracy in Keras). Several positions per row, as
     in (N, T, K), are averaged.
+
+    Parameters
+    ----------
+    name : str, default "accuracy"
 
     Raises
     ------
@@ -39,8 +49,11 @@ class Accuracy(Metric):
     name = "accuracy"
     higher_is_better = True
 
+    def __init__(self, name: str = name) -> None:
+        self.name = name
+
     def spec(self, output: Measured) -> Spec | None:
-        return {"name": "accuracy"}
+        return {"name": "accuracy", **reading(output, None)}
 
     def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
         if loss.targets != "real" or _are_classes(targets, output_shape[-1]):
@@ -48,7 +61,7 @@ class Accuracy(Metric):
         minimum, maximum = targets.min(), targets.max()
         other = targets[(targets != minimum) & (targets != maximum)][0]
         raise ValueError(
-            f"accuracy: expected classes, as one-hot rows or as 0 and 1, got targets such as {minimum:.6g}, "
+            f"{self.name}: expected classes, as one-hot rows or as 0 and 1, got targets such as {minimum:.6g}, "
             f'{other:.6g} and {maximum:.6g}; for a regression pass metrics=["mae"] instead'
         )
 
@@ -59,3 +72,95 @@ def _are_classes(targets: Array, outputs: int) -> bool:
     if ((targets == minimum) | (targets == maximum)).all():
         return True
     return outputs > 1 and bool(minimum >= 0 and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))
+
+
+class BinaryAccuracy(Accuracy):
+    """Fraction of correct yes-or-no answers, of which each output is one.
+
+    Parameters
+    ----------
+    threshold : float, default 0.5
+        An answer is yes if the output, or the sigmoid of a logit, is larger.
+    name : str, default "binary_accuracy"
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.BinaryAccuracy(threshold=0.4).evaluate([[1, 0], [1, 0]], [[0.45, 0.1], [0.3, 0.9]])
+    0.5
+    """
+
+    name = "binary_accuracy"
+
+    def __init__(self, threshold: float = 0.5, name: str = name) -> None:
+        super().__init__(name)
+        self.threshold = limit_of(type(self).__name__, threshold)
+
+    def spec(self, output: Measured) -> Spec | None:
+        return {"name": "accuracy", **reading(output, self.threshold)}
+
+
+class ExactMatch(BinaryAccuracy):
+    """Fraction of rows, or of positions, all of whose yes-or-no answers are correct.
+
+    It is the accuracy of several labels in scikit-learn.
+
+    Parameters
+    ----------
+    threshold : float, default 0.5
+        An answer is yes if the output, or the sigmoid of a logit, is larger.
+    name : str, default "exact_match"
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.ExactMatch().evaluate([[1, 0], [1, 0]], [[0.9, 0.1], [0.9, 0.9]])
+    0.5
+    """
+
+    name = "exact_match"
+
+    def __init__(self, threshold: float = 0.5, name: str = name) -> None:
+        super().__init__(threshold, name)
+
+    def spec(self, output: Measured) -> Spec | None:
+        return {"name": "accuracy", **reading(output, self.threshold), "exact": 1}
+
+
+class TopKCategoricalAccuracy(Metric):
+    """Fraction of rows whose class is among those with the k largest outputs.
+
+    Of equal outputs, that of the smaller class number counts as larger, so that k = 1 is the accuracy and the same
+    outputs for all classes are not all right. Several positions per row are averaged.
+
+    Parameters
+    ----------
+    k : int, default 5
+    name : str, default "top_k_categorical_accuracy"
+
+    Examples
+    --------
+    >>> from nnfast import metrics
+    >>> metrics.TopKCategoricalAccuracy(k=2).evaluate([2, 2], [[0.5, 0.3, 0.2], [0.5, 0.2, 0.3]])
+    0.5
+    >>> metrics.get("top_3_accuracy")
+    TopKCategoricalAccuracy(k=3, name='top_3_accuracy')
+    """
+
+    name = "top_k_categorical_accuracy"
+    higher_is_better = True
+
+    def __init__(self, k: int = 5, name: str = name) -> None:
+        self.k = integer("TopKCategoricalAccuracy", "k", k)
+        self.name = name
+
+    def spec(self, output: Measured) -> Spec | None:
+        require_classes(self, output)
+        return {"name": "top_k", "k": self.k}
+
+
+def require_classes(metric: Metric, output: Measured) -> None:
+    """Refuse outputs that are not of classes."""
+    if output.answers_apart:
+        got = "a single one" if output.classes == 1 else f"{output.classes} yes-or-no answers"
+        raise ValueError(f"{metric.name}: expected an output with one number for each class, got {got}")

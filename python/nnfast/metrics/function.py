@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnfast.core.options import function_name
 from nnfast.core.typing import Array
-from nnfast.metrics.base import Metric
+from nnfast.metrics.base import Measured, Metric
 
 __all__ = ["FunctionMetric"]
 
@@ -17,14 +19,18 @@ __all__ = ["FunctionMetric"]
 class FunctionMetric(Metric):
     """A Python function (y_true, y_pred) -> float, or one value per row, called by evaluation and validation only.
 
-    It may be written with NumPy, with `nnfast.ops`, or be one of scikit-learn's.
+    It may be written with NumPy or with `nnfast.ops`. Functions of scikit-learn may be passed as they are, see
+    `nnfast.metrics`.
 
-    Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`.
+    Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`. As in scikit-learn,
+    higher values are better if the name ends in "_score" or "accuracy", lower ones if it ends in "_loss", "_error" or
+    "_deviance".
 
     Parameters
     ----------
     function : callable
-        Called with the targets as passed by the caller, as an array, and the predictions (N, ...).
+        Called with the targets as passed by the caller, as an array, and the predictions (N, ...). Among
+        ``weighted_metrics``, it must return one value per row, whose weighted mean is reported.
 
     Examples
     --------
@@ -41,9 +47,16 @@ class FunctionMetric(Metric):
         if not callable(function):
             raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
         self.function = function
-        self.name = function_name(function)
+        self.name = function_name(_inner(function))
 
-    def evaluate(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
+        """Which way callbacks look with ``mode="auto"``; None if the name does not say."""
+        if self.name.endswith(("_score", "accuracy")):
+            return True
+        return False if self.name.endswith(("_loss", "_error", "_deviance")) else None
+
+    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         values = np.asarray(self.function(y_true, y_pred))
         if sample_weight is None:
             return float(np.mean(values))
@@ -53,3 +66,97 @@ class FunctionMetric(Metric):
                 "into metrics, or return the values before their mean"
             )
         return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
+
+
+def _inner(function: Any) -> Any:
+    """The function within `functools.partial`."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def is_of_scikit_learn(function: Any) -> bool:
+    """Whether the function, or that within `functools.partial`, is one of ``sklearn.metrics``."""
+    return str(getattr(_inner(function), "__module__", "")).startswith("sklearn.metrics")
+
+
+_SCORES = re.compile(
+    r"(\w+_auc|average_precision|top_k_accuracy|(n?dcg)|d2_(log_loss|brier)|label_ranking_average_precision)_score"
+    r"|log_loss|brier_score_loss|hinge_loss|coverage_error|label_ranking_loss"
+)
+"""The functions of scikit-learn that want probabilities or other scores."""
+_VALUES = re.compile(
+    r"(mean|median|root_mean)_\w+|max_error|r2_score|explained_variance_score|d2_(tweedie|pinball|absolute_error)_score"
+)
+"""Those of regressions; the others want class numbers."""
+
+
+class SklearnMetric(FunctionMetric):
+    """One of scikit-learn's functions, called once with all rows of an evaluation."""
+
+    def arguments(self, y_true: Any, y_pred: Array, output: Measured) -> tuple[Any, Any]:
+        if _VALUES.fullmatch(self.name):
+            return _columns(y_true), _columns(y_pred)
+        if output.is_masked:
+            raise ValueError(
+                f"{self.name}: expected an output without a mask, of which scikit-learn does not know; use the metrics "
+                "of nnfast"
+            )
+        scores = _probabilities(np.asarray(y_pred, "float64").reshape(-1, output.classes), output)
+        truth = np.asarray(y_true)
+        if output.answers_apart:
+            answers = truth.reshape(-1, output.classes) > 0.5
+            return _columns(answers.astype(int)), _columns(scores if self._wants_scores else (scores > 0.5).astype(int))
+        one_hot = truth.size == scores.size
+        classes = truth.reshape(scores.shape).argmax(axis=1) if one_hot else truth.reshape(-1)
+        if not self._wants_scores:
+            return classes, scores.argmax(axis=1)
+        return classes, scores[:, 1] if output.classes == 2 else scores
+
+    @property
+    def _wants_scores(self) -> bool:
+        return _SCORES.fullmatch(self.name) is not None
+
+    def reset_state(self) -> None:
+        self._true: list[Array] = []
+        self._pred: list[Array] = []
+        self._weights: list[Array] = []
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self._true.append(y_true)
+        self._pred.append(y_pred)
+        if sample_weight is not None:
+            self._weights.append(np.repeat(sample_weight, len(y_pred) // len(sample_weight)))
+
+    def result(self) -> Any:
+        y_true, y_pred = np.concatenate(self._true), np.concatenate(self._pred)
+        weights = np.concatenate(self._weights) if self._weights else None
+        self.reset_state()
+        return self.evaluate(y_true, y_pred, weights)
+
+    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        options: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
+        given = getattr(self.function, "keywords", {})
+        if self._wants_scores and np.ndim(y_true) == 1 and np.ndim(y_pred) == 2:
+            if self.name == "roc_auc_score":
+                options["multi_class"] = "ovr"
+            if self.name in ("roc_auc_score", "log_loss", "top_k_accuracy_score"):
+                options["labels"] = np.arange(y_pred.shape[1])
+        value = self.function(y_true, y_pred, **{key: own for key, own in options.items() if key not in given})
+        return float(value) if np.ndim(value) == 0 else np.asarray(value)
+
+
+def _columns(array: Any) -> Array:
+    """Rows of numbers, or one number for each row."""
+    rows = np.asarray(array)
+    rows = rows.reshape(len(rows), -1)
+    return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+def _probabilities(outputs: Array, output: Measured) -> Array:
+    if not getattr(output.loss, "from_logits", False):
+        return outputs
+    if output.answers_apart:
+        return 0.5 + 0.5 * np.tanh(outputs / 2)
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
