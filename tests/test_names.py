@@ -32,7 +32,7 @@ from nnfast import activations, initializers, layers, losses, metrics, optimizer
         (optimizers.get, ["SGD", "Sgd", "sgd"], optimizers.SGD),
         (optimizers.get, ["Adam", "ADAM"], optimizers.Adam),
         (optimizers.get, ["RMSprop", "RMSProp", "rms_prop"], optimizers.RMSprop),
-        (metrics.get, ["acc", "Accuracy", "binary_accuracy", "sparse_categorical_accuracy"], metrics.Accuracy),
+        (metrics.get, ["acc", "Accuracy", "sparse_categorical_accuracy"], metrics.Accuracy),
         (initializers.get, ["GlorotUniform", "xavier_uniform"], initializers.GlorotUniform),
         (initializers.get, ["he_normal", "HeNormal", "kaiming_normal"], initializers.HeNormal),
         (initializers.get, ["zero", "Zeros"], initializers.Zeros),

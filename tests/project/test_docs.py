@@ -44,6 +44,7 @@ def test_public_names_are_documented(name: str) -> None:
 PUBLIC = [nf, *(value for name in nf.__all__ if inspect.ismodule(value := getattr(nf, name)))]
 # Methods through which the library's own modules speak with each other.
 INTERNAL = {
+    "arguments",
     "as_rows",
     "callbacks",
     "check_targets",
@@ -66,6 +67,7 @@ INTERNAL = {
     "spec",
     "take_name",
     "update_spec",
+    "value_of",
 }
 
 

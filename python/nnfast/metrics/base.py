@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from nnfast import _core, losses
-from nnfast.core.arrays import as_numbers, as_rows, as_targets, as_weights
+from nnfast.core.arrays import TargetKind, as_numbers, as_rows, as_targets, as_weights
 from nnfast.core.options import Configured, real
 from nnfast.core.typing import Array, Shape, Spec
 
@@ -126,18 +126,16 @@ class Metric(Configured):
         >>> metrics.Recall().evaluate([1, 1, 0, 0], [0.9, 0.2, 0.7, 0.1])
         0.5
         """
-        prediction = np.asarray(as_numbers(y_pred, "y_pred", "y_pred"))
-        prediction = prediction[:, None] if prediction.ndim == 1 else prediction
-        prediction = as_rows(prediction, prediction.shape[1:], "float64", "y_pred").astype("float64")
+        prediction = predictions(y_pred)
         output = Measured(prediction.shape[1:], None)
         spec = self.spec(output)
         if spec is None:
             raise NotImplementedError(
                 f"{type(self).__name__}: expected a method evaluate, or reset_state, update_state and result"
             )
-        target = as_targets(
-            y_true, len(prediction), output.shape, "float64", "classes" if output.classes > 1 else "real"
-        )
+        kind: TargetKind = "classes" if output.classes > 1 else "real"
+        target = as_targets(y_true, len(prediction), output.shape, "float64", kind)
+        target = target.reshape(prediction.shape) if target.dtype.kind == "f" else target
         weight = as_weights(sample_weight, len(prediction), "float64")
         return self.value_of(_core.metric_state(spec, prediction, target, weight), output)
 
@@ -176,10 +174,22 @@ class Metric(Configured):
         return self._sum / self._weight if self._weight else math.nan
 
 
+def predictions(y_pred: Any) -> Array:
+    """Predictions of a caller (N, ...), at least two axes, as float64."""
+    array = np.asarray(as_numbers(y_pred, "y_pred", "y_pred"))
+    array = array[:, None] if array.ndim == 1 else array
+    return as_rows(array, array.shape[1:], "float64", "y_pred").astype("float64")
+
+
 def reading(output: Measured, threshold: float | None) -> Spec:
     """How the core reads yes-or-no answers, or classes if there is no threshold."""
     if threshold is None and not output.answers_apart:
         return {"apart": 0}
+    if not output.answers_apart and isinstance(output.loss, losses.CrossEntropy) and output.loss.from_logits:
+        raise ValueError(
+            f"threshold: expected probabilities, of a network that ends in a softmax, got {output.classes} logits; use "
+            "cross_entropy with from_logits=False"
+        )
     limit = 0.5 if threshold is None else threshold
     odds = 0.0 if limit <= 0 else np.inf if limit >= 1 else limit / (1 - limit)
     with np.errstate(divide="ignore"):

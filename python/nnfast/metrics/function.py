@@ -47,7 +47,7 @@ class FunctionMetric(Metric):
         if not callable(function):
             raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
         self.function = function
-        self.name = function_name(_inner(function))
+        self.name = str(getattr(function, "__name__", None) or function_name(_inner(function)))
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
@@ -95,7 +95,7 @@ class SklearnMetric(FunctionMetric):
     """One of scikit-learn's functions, called once with all rows of an evaluation."""
 
     def arguments(self, y_true: Any, y_pred: Array, output: Measured) -> tuple[Any, Any]:
-        if _VALUES.fullmatch(self.name):
+        if _VALUES.fullmatch(self._kind):
             return _columns(y_true), _columns(y_pred)
         if output.is_masked:
             raise ValueError(
@@ -114,8 +114,12 @@ class SklearnMetric(FunctionMetric):
         return classes, scores[:, 1] if output.classes == 2 else scores
 
     @property
+    def _kind(self) -> str:
+        return function_name(_inner(self.function))
+
+    @property
     def _wants_scores(self) -> bool:
-        return _SCORES.fullmatch(self.name) is not None
+        return _SCORES.fullmatch(self._kind) is not None
 
     def reset_state(self) -> None:
         self._true: list[Array] = []
@@ -138,9 +142,9 @@ class SklearnMetric(FunctionMetric):
         options: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
         given = getattr(self.function, "keywords", {})
         if self._wants_scores and np.ndim(y_true) == 1 and np.ndim(y_pred) == 2:
-            if self.name == "roc_auc_score":
+            if self._kind == "roc_auc_score":
                 options["multi_class"] = "ovr"
-            if self.name in ("roc_auc_score", "log_loss", "top_k_accuracy_score"):
+            if self._kind in ("roc_auc_score", "log_loss", "top_k_accuracy_score"):
                 options["labels"] = np.arange(y_pred.shape[1])
         value = self.function(y_true, y_pred, **{key: own for key, own in options.items() if key not in given})
         return float(value) if np.ndim(value) == 0 else np.asarray(value)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnfast import losses
 from nnfast.core.typing import Array, Shape, Spec
-from nnfast.metrics.base import Measured, Metric
+from nnfast.metrics.base import Measured, Metric, predictions
 
 __all__ = ["LogLoss", "LossMetric"]
 
@@ -47,8 +47,10 @@ class LossMetric(Metric):
         if self.loss.targets != "classes":
             require_values(self.name, targets, output_shape)
 
-    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        return _mean(self.loss, y_true, y_pred, sample_weight)
+    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if self.loss.spec().get("from_logits") == 0:
+            return _mean(self.loss, y_true, y_pred, sample_weight)
+        return super().evaluate(y_true, y_pred, sample_weight)
 
 
 class LogLoss(Metric):
@@ -78,9 +80,7 @@ class LogLoss(Metric):
         return _in_core(_log_loss(output), output)
 
     def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        prediction = np.asarray(y_pred)
-        prediction = prediction[:, None] if prediction.ndim == 1 else prediction
-        return _mean(_log_loss(Measured(prediction.shape[1:], None)), y_true, prediction, sample_weight)
+        return _mean(_log_loss(Measured(predictions(y_pred).shape[1:], None)), y_true, y_pred, sample_weight)
 
 
 def _log_loss(output: Measured) -> losses.Loss:
@@ -98,7 +98,7 @@ def _in_core(loss: losses.Loss, output: Measured) -> Spec | None:
 
 
 def _mean(loss: losses.Loss, y_true: Any, y_pred: Any, sample_weight: Any) -> float:
-    value = loss(y_true, y_pred, sample_weight)
+    value = loss(y_true, predictions(y_pred), sample_weight)
     if sample_weight is None:
         return value
     total = float(np.sum(sample_weight))

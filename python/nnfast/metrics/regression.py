@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +171,7 @@ class R2Score(_OfValues):
 
     def __init__(
         self,
-        class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average",
+        class_aggregation: str | None = "uniform_average",
         name: str = name,
     ) -> None:
         if class_aggregation not in ("uniform_average", "variance_weighted_average", None):

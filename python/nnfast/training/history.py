@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from nnfast.core.options import choose
 from nnfast.core.table import format_table
 from nnfast.core.text import short_repr
-from nnfast.training.callbacks.base import direction
+from nnfast.training.callbacks.base import direction, numbers
 
 __all__ = ["Best", "History"]
 
@@ -31,7 +33,8 @@ class History(Mapping[str, list[float]]):
     Attributes
     ----------
     history : dict of str to list of float
-        "loss", the metrics by name, and all of them with the prefix "val_" for validation data.
+        "loss", the metrics by name, of which a few are arrays, and all of them with the prefix "val_" for validation
+        data.
     epoch : list of int
         Indices of the epochs, from 0.
     seconds : list of float
@@ -192,7 +195,7 @@ class History(Mapping[str, list[float]]):
             record.seconds = [float(value) for value in description["seconds"]]
             record.learning_rate = [float(value) for value in description["learning_rate"]]
             record.history = {
-                str(name): [float(value) for value in values] for name, values in description["history"].items()
+                str(name): [_figure(value) for value in values] for name, values in description["history"].items()
             }
             known = description.get("higher_is_better", {})
             record.higher_is_better = {str(name): bool(higher) for name, higher in known.items()}
@@ -255,16 +258,24 @@ class History(Mapping[str, list[float]]):
         """Columns and rows; of a long history the first and last epochs."""
         count = len(self.epoch)
         shown = range(count) if count <= _MOST_ROWS else [*range(_FIRST_ROWS), None, *range(count - _LAST_ROWS, count)]
-        figures = list(self.history.values())
+        names = list(numbers({name: values[-1] for name, values in self.history.items()}))
+        figures = [self.history[name] for name in names]
         rows = [
             ["..."] * (1 + len(figures))
             if i is None
             else [str(self.epoch[i]), *(f"{values[i]:.4g}" for values in figures)]
             for i in shown
         ]
-        return ["epoch", *self.history], rows
+        return ["epoch", *names], rows
 
 
-def _as_json(values: list[float]) -> list[Any]:
-    """Numbers as they are, except those that JSON does not have: "nan", "inf" and "-inf"."""
-    return [value if math.isfinite(value) else str(value) for value in values]
+def _as_json(value: Any) -> Any:
+    """Numbers as they are, except those that JSON does not have: "nan", "inf" and "-inf"; arrays as lists."""
+    if isinstance(value, list | np.ndarray):
+        return [_as_json(item) for item in value]
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def _figure(value: Any) -> Any:
+    """A number or an array, from the output of `_as_json`."""
+    return np.array(value, "float64") if isinstance(value, list) else float(value)

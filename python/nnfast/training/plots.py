@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from nnfast.training.callbacks.base import numbers
+
 if TYPE_CHECKING:
     from nnfast.training.history import History
     from nnfast.training.learning_rate_finder import LearningRateCurve
@@ -29,7 +31,8 @@ def new_axes(where: str, count: int) -> list[Any]:
 
 def plot_history(history: History, axes: Any) -> list[Any]:
     """See `History.plot`."""
-    names = [name for name in dict.fromkeys(name.removeprefix("val_") for name in history) if name not in _NO_METRICS]
+    shown = numbers({name: values[-1] for name, values in history.items()})
+    names = [name for name in dict.fromkeys(name.removeprefix("val_") for name in shown) if name not in _NO_METRICS]
     losses = [name for name in names if name.endswith("loss")]
     parts = [part for part in (losses, [name for name in names if name not in losses]) if part]
     if not parts:

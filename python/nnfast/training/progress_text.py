@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nnfast.training.callbacks.base import numbers
+
 __all__ = ["bar_text", "line_text"]
 
 _SHORTER = (
@@ -49,7 +51,8 @@ def bar_text(title: str, batches: int | None, logs: Mapping[str, float], columns
 def _figures(logs: Mapping[str, float], short: bool = False) -> list[Item]:
     digits = 3 if short else 4
     return [
-        (_priority(name), f"{_short_name(name) if short else name} {value:.{digits}g}") for name, value in logs.items()
+        (_priority(name), f"{_short_name(name) if short else name} {value:.{digits}g}")
+        for name, value in numbers(logs).items()
     ]
 
 

@@ -73,9 +73,9 @@ class Accuracy final : public Metric<T> {
   Classes<T> classes_;
 };
 
-const Registered<MetricKind> registered(
-    metric_kind<Accuracy>("accuracy", NNF_READING_ATTRIBUTES " exact",
-                          [](const NodeSpec&, const NodeSpec&) { return true; }));
+const Registered<MetricKind> registered(metric_kind<Accuracy>("accuracy",
+                                                              NNF_READING_ATTRIBUTES " exact",
+                                                              can_read_logits));
 
 }  // namespace
 }  // namespace nnfast::plan

@@ -82,4 +82,10 @@ struct Reading {
 };
 #define NNF_READING_ATTRIBUTES "apart threshold logit_threshold"
 
+// The largest logit is the largest probability, and the logit of a sigmoid has a threshold too; but
+// logits of a softmax have none.
+inline bool can_read_logits(const NodeSpec& metric, const NodeSpec& loss) {
+  return metric.integer_or("apart", 0) == 0 || loss.op != "cross_entropy";
+}
+
 }  // namespace nnfast::plan

@@ -46,9 +46,7 @@ class Counts final : public Metric<T> {
 };
 
 const Registered<MetricKind> registered(metric_kind<Counts>("counts", NNF_READING_ATTRIBUTES,
-                                                            [](const NodeSpec&, const NodeSpec&) {
-                                                              return true;
-                                                            }));
+                                                            can_read_logits));
 
 }  // namespace
 }  // namespace nnfast::plan

@@ -4,10 +4,10 @@
 namespace nnfast::plan {
 namespace {
 
-// Bins in ascending order of the score. Most of them divide [0, 1], more finely near the ends, where
-// the outputs of a trained network are: the i-th of n ends at 2 (i / n)^2 below 1/2, and mirrored
-// above. The others are for scores that are not probabilities. A square root and divisions are exact
-// to the last bit everywhere.
+// Bins in ascending order of the score. Most of them divide [0, 1], by octaves of the distance from
+// the nearer end, because the outputs of a trained network crowd there: 1e-5 and 1e-10 must not be
+// the same. The others are for scores that are not probabilities. All operations are exact or
+// rounded in one way only, so the bins are the same on every machine.
 class Bins {
  public:
   explicit Bins(index_t count) : outside_(count / 16), inside_(count - 2 * (count / 16)) {}
@@ -15,11 +15,28 @@ class Bins {
   index_t of(double score) const {
     if (score < 0) return part(1 / (1 - score), outside_);
     if (score > 1) return outside_ + inside_ + part(1 - 1 / score, outside_);
-    const double place = score <= 0.5 ? std::sqrt(score / 2) : 1 - std::sqrt((1 - score) / 2);
-    return outside_ + part(place, inside_);
+    const bool is_low = score <= 0.5;
+    const double half = squashed(octaves(is_low ? score : 1 - score)) / 2;
+    return outside_ + part(is_low ? 0.5 - half : 0.5 + half, inside_);
+  }
+  index_t of_logit(double logit) const {
+    const double half = squashed(std::abs(logit)) / 2;
+    return outside_ + part(logit < 0 ? 0.5 - half : 0.5 + half, inside_);
   }
 
  private:
+  // How often 1/2 was halved to reach x in [0, 1/2], linearly between the powers of 2.
+  static double octaves(double x) {
+    if (x == 0) return HUGE_VAL;
+    int exponent;
+    const double fraction = std::frexp(x, &exponent);
+    return 1 - exponent - 2 * fraction;
+  }
+  // x >= 0 as a number in [0, 1].
+  static double squashed(double x) {
+    constexpr double kMiddle = 4;
+    return std::isinf(x) ? 1 : x / (kMiddle + x);
+  }
   // Of a place in [0, 1].
   static index_t part(double place, index_t n) {
     return std::min(static_cast<index_t>(place * static_cast<double>(n)), n - 1);
@@ -27,12 +44,6 @@ class Bins {
 
   index_t outside_, inside_;
 };
-
-// A rising function of a logit with values in [0, 1].
-double between_0_and_1(double logit) {
-  if (std::isinf(logit)) return logit > 0 ? 1 : 0;
-  return 0.5 + 0.5 * logit / (1 + std::abs(logit));
-}
 
 // State: the number of positions, NaN if an output is NaN; for each class, or yes-or-no answer, the
 // number of its positions, and the weights of those in each bin, and likewise of the other positions.
@@ -74,10 +85,10 @@ class Scores final : public Metric<T> {
       double* own = state + 1;
       for (index_t j = 0; j < n_; ++j, own += 1 + 2 * count_) {
         const bool yes = apart_ ? is_yes(in, i, j) : classes_.truth(i) == j;
-        double score = static_cast<double>(scores[i * n_ + j]);
-        if (apart_ && logits_) score = between_0_and_1(score);
+        const double score = static_cast<double>(scores[i * n_ + j]);
+        const index_t bin = apart_ && logits_ ? bins_.of_logit(score) : bins_.of(score);
         if (yes) own[0] += 1;
-        own[1 + (yes ? 0 : count_) + bins_.of(score)] += weight;
+        own[1 + (yes ? 0 : count_) + bin] += weight;
       }
     });
   }

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnfast import losses
 from nnfast.core.options import choose
 
@@ -338,6 +340,11 @@ def direction(where: str, monitor: str, known: Mapping[str, bool] | None = None)
             "accuracy nor a metric of this trainer that says whether less or more is better"
         )
     return found
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The figures that are numbers: those of a few metrics are arrays."""
+    return {name: value for name, value in logs.items() if np.ndim(value) == 0}
 
 
 def monitored(callback: Callback, name: str, logs: Logs) -> float:

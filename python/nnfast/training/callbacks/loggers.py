@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nnfast.core.options import Configured, flag
-from nnfast.training.callbacks.base import Callback, Logs
+from nnfast.training.callbacks.base import Callback, Logs, numbers
 
 __all__ = ["CSVLogger", "JSONLogger", "Logger", "figures_of"]
 
 
 def figures_of(callback: Callback, logs: Logs) -> dict[str, float]:
-    """What loggers write of an epoch."""
-    return {**logs, "learning_rate": callback.trainer.history.learning_rate[-1]}
+    """What loggers write of an epoch: numbers, and no arrays."""
+    return {**numbers(logs), "learning_rate": callback.trainer.history.learning_rate[-1]}
 
 
 class Logger(Callback):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnfast.core.options import integer, named_arguments
-from nnfast.training.callbacks.base import Callback, Logs
+from nnfast.training.callbacks.base import Callback, Logs, numbers
 from nnfast.training.callbacks.event_file import EventFile
 from nnfast.training.callbacks.loggers import figures_of
 
@@ -71,7 +71,7 @@ class TensorBoard(Callback):
     def _batch_end(self, batch: int, logs: Logs) -> None:
         step = self.trainer.iteration
         if step % self._every == 0:
-            self._writer.write("batch_", logs, step)
+            self._writer.write("batch_", numbers(logs), step)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         self._writer.write("epoch_", figures_of(self, logs), epoch)
