@@ -107,7 +107,7 @@ def test_a_mean_of_gradients_may_be_negative(tmp_path: Path) -> None:
         resumed.train_on_batch(np.ones((3, 2)), np.zeros((3, 1)))
 
 
-POSITION = {"epoch": 2, "rows": 7, "batch_size": 2, "start": 10, "totals": [0.5, 0.25]}
+POSITION = {"epoch": 2, "rows": 7, "batch_size": 2, "start": 10, "totals": [0.5, 0.25, 4.0]}
 
 
 def with_position(path: Path, **changes: Any) -> None:
@@ -127,10 +127,10 @@ def test_a_position_in_an_epoch(tmp_path: Path) -> None:
     "changes",
     [
         {"totals": [0.5]},
-        {"totals": [0.5, 0.25, 0.0]},
-        {"totals": [0.5, 1]},
-        {"totals": {"0": 0.5, "1": 0.25}},
-        {"totals": "ab"},
+        {"totals": [0.5, 0.25, 0.0, 0.0]},
+        {"totals": [0.5, 1, 4.0]},
+        {"totals": {"0": 0.5, "1": 0.25, "2": 4.0}},
+        {"totals": "abc"},
         {"epoch": 1},
         {"epoch": 3},
         {"epoch": -1},

@@ -58,7 +58,7 @@ __all__ += regression.__all__
 
 __getattr__, __dir__ = module_names(__name__, __all__)
 
-CLASSES = public_classes(Metric, FunctionMetric)
+CLASSES = public_classes(Metric, FunctionMetric, SklearnMetric)
 _MAKERS: dict[str, Callable[[], Metric]] = {
     **{c.name: c for c in CLASSES.values() if "name" in vars(c)},
     "pr_auc": lambda: AUC("PR", name="pr_auc"),

@@ -133,7 +133,7 @@ class Metric(Configured):
             raise NotImplementedError(
                 f"{type(self).__name__}: expected a method evaluate, or reset_state, update_state and result"
             )
-        kind: TargetKind = "classes" if output.classes > 1 else "real"
+        kind: TargetKind = "classes" if output.classes > 1 and np.ndim(y_true) < prediction.ndim else "real"
         target = as_targets(y_true, len(prediction), output.shape, "float64", kind)
         target = target.reshape(prediction.shape) if target.dtype.kind == "f" else target
         weight = as_weights(sample_weight, len(prediction), "float64")

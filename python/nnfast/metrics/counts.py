@@ -340,7 +340,8 @@ class _OfClasses(Metric):
         return {"name": "counts", **reading(output, self.threshold)}
 
     def value_of(self, state: Array, output: Measured) -> Any:
-        return self._value(_Counts.of(state).by_class())
+        counts = _Counts.of(state).by_class()
+        return self._value(counts) if counts.total else math.nan
 
     def _value(self, counts: _Counts) -> float:
         raise NotImplementedError

@@ -30,8 +30,9 @@ class AUC(Metric):
     Parameters
     ----------
     curve : {"ROC", "PR"}, default "ROC"
-    num_thresholds : int, default 1024
-        Number of bins, from 32 to 65536. In training, each step takes time proportional to it and to the classes.
+    num_thresholds : int, optional
+        Number of bins, from 32 to 65536; by default 8192 for a single output, and with K outputs 8192 / K, but at least
+        256. In training, each step takes time proportional to it and to K.
     average : {"auto", "binary", "macro", "micro", "weighted"} or None, default "auto"
         As in `FBetaScore`; "micro" ranks all pairs of a row and a class together.
     class_id : int, optional
@@ -43,10 +44,10 @@ class AUC(Metric):
     Notes
     -----
     Pairs of rows in the same bin count half, as ties do. So the area under the ROC curve differs from the exact one at
-    most by half the fraction of pairs (a row of the class, another row) that share a bin. If no two rows with different
-    scores do, it is exact; on 10,000 rows with smooth scores, it differs by about 1e-6 with 1024 bins. Of the rows in a
-    bin, the average precision takes those of the class as evenly spread among the others, which on such data differs
-    from the exact value by about 1e-5.
+    most by half the fraction of pairs (a row of the class, another row) that share a bin, and is exact if no two rows
+    with different scores do. Of the rows in a bin, the average precision takes those of the class as evenly spread
+    among the others. With 8192 bins, both differ from scikit-learn's figures by up to 2e-4 on 1000 rows, 5e-5 on 10,000
+    and 4e-5 on 100,000, whether the scores are concentrated near 1/2 or near 0 and 1.
 
     Without rows of a class, or without others, its area is NaN and left out of averages.
 
@@ -69,7 +70,7 @@ class AUC(Metric):
     def __init__(
         self,
         curve: Literal["ROC", "PR"] = "ROC",
-        num_thresholds: int = 1024,
+        num_thresholds: int | None = None,
         average: Average | None = "auto",
         class_id: int | None = None,
         multi_label: bool | None = None,
@@ -78,7 +79,11 @@ class AUC(Metric):
         if not isinstance(curve, str) or curve.upper() not in ("ROC", "PR"):
             raise ValueError(f'AUC: expected curve as "ROC" or "PR", got {curve!r}')
         self.curve = curve.upper()
-        self.num_thresholds = integer("AUC", "num_thresholds", num_thresholds, minimum=32, upper_bound=2**16 + 1)
+        self.num_thresholds = (
+            None
+            if num_thresholds is None
+            else integer("AUC", "num_thresholds", num_thresholds, minimum=32, upper_bound=2**16 + 1)
+        )
         self._over = AverageOver("AUC", average, class_id)
         self.average, self.class_id = average, self._over.class_id
         self.multi_label = None if multi_label is None else flag("AUC", "multi_label", multi_label)
@@ -90,11 +95,14 @@ class AUC(Metric):
     def spec(self, output: Measured) -> Spec | None:
         apart = self._reads_apart(output)
         self._over.check(self.name, output, apart)
-        return {"name": "scores", "apart": int(apart), "bins": self.num_thresholds}
+        return {"name": "scores", "apart": int(apart), "bins": self._bins(output)}
+
+    def _bins(self, output: Measured) -> int:
+        return max(256, 8192 // output.classes) if self.num_thresholds is None else self.num_thresholds
 
     def value_of(self, state: Array, output: Measured) -> Any:
         average, only = self._over.chosen(output, self._reads_apart(output))
-        parts = state[1:].reshape(output.classes, 1 + 2 * self.num_thresholds)
+        parts = state[1:].reshape(output.classes, 1 + 2 * self._bins(output))
         if only is not None:
             parts = parts[only : only + 1]
         elif average == "micro":
@@ -122,14 +130,20 @@ def _roc(yes: Array, no: Array) -> float:
 
 
 def _precision(count: float, yes: Array, no: Array) -> float:
-    """The mean precision at each row of the class, of which those in a bin are evenly spread among the others."""
-    yes, no = yes[::-1], no[::-1]
+    """The mean precision at each row of the class, of which those in a bin are evenly spread among the others.
+
+    Exactly 0 and exactly 1 have bins of their own, whose rows are ties: their precision is that of all of them.
+    """
+    outside = len(yes) // 16
+    is_tie = np.zeros(len(yes), bool)
+    is_tie[[outside, -outside - 1]] = True
+    yes, no = yes[::-1], no[::-1]  # is_tie is the same in both directions
     above_yes, above_no = np.cumsum(yes) - yes, np.cumsum(no) - no
     bins = yes > 0
-    yes, no, above_yes, above_no = (part[bins, None] for part in (yes, no, above_yes, above_no))
+    yes, no, above_yes, above_no, is_tie = (part[bins, None] for part in (yes, no, above_yes, above_no, is_tie))
     rows = np.maximum(np.rint(yes * (count / yes.sum())), 1)  # of the class in a bin
     parts = np.minimum(rows, _PARTS)
     place = (np.arange(_PARTS) + 0.5) / parts  # in the bin; those above 1 do not count
-    hits = above_yes + yes * (place + 0.5 / rows)
-    precision = hits / (hits + above_no + no * place)
+    hits = above_yes + yes * np.where(is_tie, 1, place + 0.5 / rows)
+    precision = hits / (hits + above_no + no * np.where(is_tie, 1, place))
     return float((yes / parts * precision * (place < 1)).sum() / yes.sum())

@@ -310,13 +310,11 @@ def monitor_name(where: str, monitor: object) -> str:
 
 def directions_of(trainer: Trainer) -> dict[str, bool]:
     """Whether more is better, for the metrics of a trainer that say so, by their names in the logs."""
-    known = {}
-    for head in trainer.heads.all:
-        for metric in head.metrics:
-            higher = getattr(metric, "higher_is_better", None)
-            if higher is not None:
-                known[metric.name] = known[f"{head.name}_{metric.name}"] = bool(higher)
-    return known
+    return {
+        each.name: each.metric.higher_is_better
+        for each in trainer.heads.measurements.all
+        if each.metric.higher_is_better is not None
+    }
 
 
 def find_direction(monitor: str, known: Mapping[str, bool]) -> str | None:
