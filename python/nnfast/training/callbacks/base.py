@@ -24,6 +24,7 @@ __all__ = [
     "find_direction",
     "monitor_name",
     "monitored",
+    "numbers",
     "say",
 ]
 
