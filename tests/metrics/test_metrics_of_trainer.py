@@ -202,6 +202,8 @@ def test_arrays_in_the_history(rng: np.random.Generator, capsys: pytest.CaptureF
     assert matrix.trace() / 100 == pytest.approx(history["val_accuracy"][1], rel=1e-6)
     again = type(history).from_dict(history.to_dict())
     np.testing.assert_array_equal(again["val_confusion_matrix"][1], matrix)
+    with pytest.raises(ValueError, match="expected a number to monitor, got 'confusion_matrix', which is an array"):
+        trainer.fit(x, y, epochs=1, callbacks=[nf.callbacks.EarlyStopping("confusion_matrix", mode="min")])
 
 
 # ---- user-defined metrics ------------------------------------------------------------------------

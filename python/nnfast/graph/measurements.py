@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,8 +83,14 @@ class Measurements:
 
     def values(self, states: Array, sizes: Sequence[int]) -> dict[str, Any]:
         """The metrics of the core by name, from their states, one after the other."""
-        parts = np.split(states, np.cumsum(sizes)[:-1])
-        return {each.name: each.metric.value_of(parts[each.state or 0], each.output) for each in self._of_core}
+        ends = list(accumulate(sizes))
+        return {
+            each.name: each.metric.value_of(
+                states[ends[each.state] - sizes[each.state] : ends[each.state]], each.output
+            )
+            for each in self._of_core
+            if each.state is not None
+        }
 
     # ---- in Python -----------------------------------------------------------
 

@@ -28,6 +28,9 @@ __all__ = [
     "Recall",
 ]
 
+_MOST_CLASSES = 4096
+"""Of a confusion matrix, which then has 128 MiB."""
+
 Average = Literal["auto", "binary", "macro", "micro", "weighted"]
 _AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
@@ -492,6 +495,8 @@ class ConfusionMatrix(Metric):
     def spec(self, output: Measured) -> Spec | None:
         if self._reads_apart(output):
             return {"name": "counts", **reading(output, self.threshold)}
+        if output.classes > _MOST_CLASSES:
+            raise ValueError(f"{self.name}: expected at most {_MOST_CLASSES} classes, got {output.classes}")
         return {"name": "confusion"}
 
     def value_of(self, state: Array, output: Measured) -> Any:

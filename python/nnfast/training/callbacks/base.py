@@ -348,9 +348,11 @@ def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 def monitored(callback: Callback, name: str, logs: Logs) -> float:
     """The value of the quantity that a callback monitors."""
-    if name in logs:
-        return logs[name]
     where = type(callback).__name__
+    if name in logs:
+        if np.ndim(logs[name]) != 0:
+            raise ValueError(f"{where}: expected a number to monitor, got {name!r}, which is an array")
+        return logs[name]
     if name.startswith("val_") and not any(known.startswith("val_") for known in logs):
         raise ValueError(
             f"{where}: expected one of {sorted(logs)} to monitor, got {name!r}; pass validation data to fit"
