@@ -332,3 +332,17 @@ def test_a_file_cannot_ask_for_any_depth() -> None:
         description = {"class": "Warmup", "config": {"schedule": description, "steps": 1, "initial": None}}
     with pytest.raises(ValueError, match="at most 16 schedules within each other"):
         schedules.from_description(description, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("StepLR", "Exponential"),
+        ("MultiStepLR", "Piecewise"),
+        ("OneCycleLR", "OneCycle"),
+        ("CosineAnnealingWarmRestarts", "CosineRestarts"),
+    ],
+)
+def test_names_of_pytorch_are_answered(name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; write schedules\.{hint}\("):
+        getattr(schedules, name)

@@ -1,6 +1,7 @@
 """Callbacks: what runs between the epochs and batches of a training run."""
 
 import copy
+import pickle
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -465,3 +466,32 @@ def test_the_learning_rate_is_part_of_the_history(by_batch: bool, rng: np.random
     assert history.learning_rate == history["learning_rate"] == [0.1 / 3, 0.1 / 6]
     assert list(history) == ["loss"]
     assert sorted(set(steps)) == list(range(6))
+
+
+def test_names_of_keras_are_answered() -> None:
+    with pytest.raises(
+        AttributeError, match=r"nnfast\.callbacks has no attribute 'RemoteMonitor'; write callbacks.Log"
+    ):
+        callbacks.RemoteMonitor  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'EarlyStoping'; did you mean 'EarlyStopping'\?"):
+        callbacks.EarlyStoping  # type: ignore[attr-defined]  # noqa: B018
+    assert set(callbacks.__all__) <= set(dir(callbacks))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: callbacks.EarlyStopping(),
+        lambda folder: callbacks.ReduceLROnPlateau(),
+        lambda folder: callbacks.CSVLogger(folder / "run.csv"),
+        lambda folder: callbacks.TensorBoard(folder, update_freq="batch"),
+        lambda folder: callbacks.TerminateOnNaN(),
+        lambda folder: callbacks.Timing(),
+    ],
+)
+def test_callbacks_can_be_copied(make: Any, blobs: tuple[Array, Array], tmp_path: Path) -> None:
+    """As ensembles do, whose members have a copy each."""
+    for duplicate in (copy.deepcopy(make(tmp_path)), pickle.loads(pickle.dumps(make(tmp_path)))):
+        trainer = nf.Trainer(classifier(), loss="cross_entropy")
+        assert trainer.fit(*blobs, epochs=1, validation_split=0.5, callbacks=duplicate).epoch == [0]
+        assert duplicate.trainer is trainer

@@ -9,7 +9,7 @@ import pytest
 from small_networks import line, same
 
 import nnfast as nf
-from nnfast import callbacks
+from nnfast import callbacks, layers, schedules
 
 
 @pytest.mark.parametrize("batch", [0, 2])
@@ -43,13 +43,32 @@ def test_a_diverging_run_ends_with_the_last_good_weights(
     assert terminate.error is None
 
 
+@pytest.mark.parametrize("schedule", [False, True])
+def test_a_diverging_run_says_where_and_what_to_try(schedule: bool, rng: np.random.Generator) -> None:
+    """Layer and batch in the message; step, rate and remedies in a note below it."""
+    x, t = rng.normal(size=(200, 3)).astype("float32"), rng.normal(size=(200, 1)).astype("float32")
+    chain = [layers.Input((3,)), layers.Dense(8, "relu"), layers.Dense(1)]
+    rate = schedules.Exponential(1e5, 1, 10.0) if schedule else 1e6
+    trainer = nf.Trainer(nf.Network(chain, seed=0), loss="mse", optimizer=nf.optimizers.SGD(rate))
+    with pytest.raises(RuntimeError, match=r"^dense(_1)?: expected .*, got NaN or infinity, in batch \d+ ") as caught:
+        trainer.fit(x, t, epochs=100, batch_size=80, progress=False)
+    step = trainer.iteration
+    note = "\n".join(caught.value.__notes__)
+    assert note.startswith(f"In step {step} of the trainer, with a learning rate of ")
+    used = float(note.removeprefix(f"In step {step} of the trainer, with a learning rate of ").split(". ")[0])
+    assert used == pytest.approx(1e5 * 10.0**step if schedule else 1e6)
+    for remedy in ("smaller learning rate", "global_clipnorm=1.0", "from_logits=True", "find_learning_rate"):
+        assert remedy in note
+
+
 def test_other_errors_are_no_end(rng: np.random.Generator) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("mine")
 
     trainer = nf.Trainer(line(), loss="mse", gradient_callback=fail)
-    with pytest.raises(RuntimeError, match="mine"):
+    with pytest.raises(RuntimeError, match="mine") as caught:
         trainer.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, callbacks=callbacks.TerminateOnNaN())
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_functions_as_a_callback(rng: np.random.Generator) -> None:

@@ -1,6 +1,6 @@
 """Names of Keras and PyTorch that nnfast does not have, with the hints that error messages give instead."""
 
-__all__ = ["ARGUMENTS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "TRAINER"]
+__all__ = ["ARGUMENTS", "CALLBACKS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "SCHEDULES", "TRAINER"]
 
 ARGUMENTS = {
     "activity_regularizer": "put layers.ActivityRegularization(l1, l2) after the layer",
@@ -32,6 +32,29 @@ LAYERS = {
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
     "Sequential": "write nnfast.Network([...])",
+}
+
+CALLBACKS = {
+    "BackupAndRestore": "write callbacks.ModelCheckpoint(path), and continue with Trainer.resume(path)",
+    "CallbackList": "pass a list of callbacks to fit",
+    "History": "fit returns it, and trainer.history is that of the last fit",
+    "ProgbarLogger": "use the argument progress= of fit",
+    "RemoteMonitor": "write callbacks.Logger(log) with a function log(figures, step)",
+}
+
+SCHEDULES = {
+    "ConstantLR": "write schedules.Piecewise(boundaries, values)",
+    "CosineAnnealingLR": "write schedules.Cosine(initial, steps, final=...)",
+    "CosineAnnealingWarmRestarts": "write schedules.CosineRestarts(initial, steps, period_factor=..., final=...)",
+    "ExponentialLR": "write schedules.Exponential(initial, steps, factor)",
+    "LambdaLR": "pass the function of the step to the optimizer as learning_rate",
+    "LearningRateSchedule": "derive from schedules.Schedule",
+    "LinearLR": "write schedules.Warmup(schedule, steps), or schedules.Polynomial(initial, steps, final=...)",
+    "MultiStepLR": "write schedules.Piecewise(boundaries, values)",
+    "OneCycleLR": "write schedules.OneCycle(peak, steps)",
+    "PolynomialLR": "write schedules.Polynomial(initial, steps, power=...)",
+    "ReduceLROnPlateau": "write callbacks.ReduceLROnPlateau(monitor)",
+    "StepLR": "write schedules.Exponential(initial, steps, factor, staircase=True)",
 }
 
 OPS = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nnfast.core.hints import SCHEDULES
 from nnfast.core.options import custom_classes, from_config, module_names, public_classes
 from nnfast.schedules.base import Constant, Schedule
 from nnfast.schedules.cosine import Cosine, CosineRestarts, OneCycle
@@ -46,7 +47,7 @@ __all__ = [
     "Warmup",
 ]
 
-__getattr__, __dir__ = module_names(__name__, __all__)
+__getattr__, __dir__ = module_names(__name__, __all__, SCHEDULES)
 
 _CLASSES = public_classes(Schedule)
 _DEEPEST = 16

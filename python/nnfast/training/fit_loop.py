@@ -12,6 +12,7 @@ import numpy as np
 from nnfast.core.typing import Array
 from nnfast.training.callbacks.base import Callback, directions_of
 from nnfast.training.callbacks.calls import Calls
+from nnfast.training.divergence import explain
 from nnfast.training.history import History
 from nnfast.training.progress import Progress
 
@@ -93,6 +94,7 @@ class FitLoop:
             patience = _PATIENCE
             raise
         finally:
+            self.trainer.restore_weights()  # if a callback has exchanged them
             self.feed.close(patience)
 
     def _run(self, initial_epoch: int, epochs: int) -> History:
@@ -192,6 +194,7 @@ class FitLoop:
                     first * part.size,
                 )
             except RuntimeError as error:
+                explain(error, trainer.iteration, rates[min(position.batches - before, len(rates) - 1)])
                 failed = calls.absorb(error)
                 if not failed:
                     raise

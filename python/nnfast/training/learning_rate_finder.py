@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnfast.core.options import integer, named_arguments, real
 from nnfast.training.callbacks.base import Callback, Logs
+from nnfast.training.divergence import is_divergence
 
 if TYPE_CHECKING:
     from nnfast.training.trainer import Trainer
@@ -184,7 +185,7 @@ class _Probe(Callback):
 
     def absorbs(self, error: RuntimeError) -> bool:
         self.error = error
-        return "got NaN or infinity" in str(error)
+        return is_divergence(error)
 
 
 def _smooth(losses: Numbers, decay: float) -> Numbers:

@@ -447,10 +447,7 @@ class Trainer(AveragedWeights, Checkpoints):
         with self.network.parameters.training("fit"), lock:
             self._require(feed.batch_size, augmentation)
             loop = FitLoop(self, feed, validation, callbacks=called, progress=progress)
-            try:
-                return loop.run(first, count)
-            finally:
-                self.restore_weights()  # if a callback has exchanged them
+            return loop.run(first, count)
 
     def _lock(self) -> threading.Lock:
         """Held by a running `fit`. A process forked by another thread in the meantime has its own lock."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nnfast.core.hints import CALLBACKS
 from nnfast.core.options import unknown_attribute
 from nnfast.training.callbacks.base import Callback
 
@@ -58,7 +59,7 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
-        raise unknown_attribute("nnfast.callbacks", name, __all__)
+        raise unknown_attribute("nnfast.callbacks", name, __all__, CALLBACKS)
     value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     return value
 

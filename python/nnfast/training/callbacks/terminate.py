@@ -6,6 +6,7 @@ import math
 
 from nnfast.core.options import real
 from nnfast.training.callbacks.base import Callback, Logs, monitor_name, monitored, say
+from nnfast.training.divergence import is_divergence
 
 __all__ = ["TerminateOnCondition", "TerminateOnNaN"]
 
@@ -63,7 +64,7 @@ class TerminateOnNaN(Callback):
     Attributes
     ----------
     error : RuntimeError or None
-        What happened.
+        What happened; its notes say in which step, with which learning rate, and what to try.
 
     Examples
     --------
@@ -84,7 +85,7 @@ class TerminateOnNaN(Callback):
         self.error = None
 
     def absorbs(self, error: RuntimeError) -> bool:
-        if "got NaN or infinity" not in str(error):
+        if not is_divergence(error):
             return False
         self.error = error
         say(f"TerminateOnNaN: {error}")
