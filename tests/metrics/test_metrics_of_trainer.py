@@ -77,6 +77,7 @@ def test_the_same_metric_in_both_lists() -> None:
     trainer = nf.Trainer(classifier(), loss="cross_entropy", metrics=["acc", "f1"], weighted_metrics=["f1", "auc"])
     logs = trainer.evaluate(np.zeros((2, 5)), [0, 1])
     assert list(logs) == ["loss", "accuracy", "f1_score", "weighted_f1_score", "auc"]
+    assert repr(trainer).endswith("metrics=['accuracy', 'f1_score'], weighted_metrics=['f1_score', 'auc'])")
     with pytest.raises(ValueError, match="expected different names of metrics, got 'f1_score' twice"):
         nf.Trainer(classifier(), loss="cross_entropy", metrics=["f1", metrics.F1Score("micro")])
     with pytest.raises(TypeError, match=r"write weighted_metrics=\['acc'\]"):

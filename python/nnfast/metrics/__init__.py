@@ -58,6 +58,10 @@ __all__ += regression.__all__
 
 __getattr__, __dir__ = module_names(__name__, __all__)
 
+# Keras's names.
+CategoricalAccuracy = SparseCategoricalAccuracy = Accuracy
+SparseTopKCategoricalAccuracy = TopKCategoricalAccuracy
+
 CLASSES = public_classes(Metric, FunctionMetric, SklearnMetric)
 _MAKERS: dict[str, Callable[[], Metric]] = {
     **{c.name: c for c in CLASSES.values() if "name" in vars(c)},
@@ -84,7 +88,7 @@ _ALIASES = {
     "precision_score": "precision",
     "recall_score": "recall",
 }
-_TOP_K = re.compile(r"top_?(\d{1,9})(_categorical)?(_accuracy)?")
+_TOP_K = r"top_?(\d{1,9})(_categorical)?(_accuracy)?"
 
 
 def get(metric: Any) -> Metric:
@@ -112,7 +116,7 @@ def get(metric: Any) -> Metric:
         raise TypeError(f"metric: expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
     if callable(metric):
         return SklearnMetric(metric) if is_of_scikit_learn(metric) else FunctionMetric(metric)
-    top_k = _TOP_K.fullmatch(metric) if isinstance(metric, str) else None
+    top_k = re.fullmatch(_TOP_K, metric) if isinstance(metric, str) else None
     if top_k is not None:
         return TopKCategoricalAccuracy(int(top_k[1]), metric)
     name = choose("metric", metric, {**losses.NAMES, **_MAKERS}, _ALIASES)

@@ -80,12 +80,13 @@ def is_of_scikit_learn(function: Any) -> bool:
     return str(getattr(_inner(function), "__module__", "")).startswith("sklearn.metrics")
 
 
-_SCORES = re.compile(
+# Compiled with their first use, because most programs have none of these functions.
+_SCORES = (
     r"(\w+_auc|average_precision|top_k_accuracy|(n?dcg)|d2_(log_loss|brier)|label_ranking_average_precision)_score"
     r"|log_loss|brier_score_loss|hinge_loss|coverage_error|label_ranking_loss"
 )
 """The functions of scikit-learn that want probabilities or other scores."""
-_VALUES = re.compile(
+_VALUES = (
     r"(mean|median|root_mean)_\w+|max_error|r2_score|explained_variance_score|d2_(tweedie|pinball|absolute_error)_score"
 )
 """Those of regressions; the others want class numbers."""
@@ -95,7 +96,7 @@ class SklearnMetric(FunctionMetric):
     """One of scikit-learn's functions, called once with all rows of an evaluation."""
 
     def arguments(self, y_true: Any, y_pred: Array, output: Measured) -> tuple[Any, Any]:
-        if _VALUES.fullmatch(self._kind):
+        if re.fullmatch(_VALUES, self._kind):
             return _columns(y_true), _columns(y_pred)
         if output.is_masked:
             raise ValueError(
@@ -119,7 +120,7 @@ class SklearnMetric(FunctionMetric):
 
     @property
     def _wants_scores(self) -> bool:
-        return _SCORES.fullmatch(self._kind) is not None
+        return re.fullmatch(_SCORES, self._kind) is not None
 
     def reset_state(self) -> None:
         self._true: list[Array] = []

@@ -108,7 +108,7 @@ class AUC(Metric):
         elif average == "micro":
             parts = parts.sum(axis=0, keepdims=True)
         count, yes, no = parts[:, 0], *np.split(parts[:, 1:], 2, axis=1)
-        values = np.array([self._area(*own) for own in zip(count, yes, no, strict=True)])
+        values = self._areas(count, yes, no)
         if math.isnan(state[0]):
             values[:] = math.nan
         if len(values) == 1 and (only is not None or average == "micro"):
@@ -117,16 +117,17 @@ class AUC(Metric):
             return values
         return mean_of(values, ~np.isnan(values), yes.sum(axis=1) if average == "weighted" else None, math.nan)
 
-    def _area(self, count: float, yes: Array, no: Array) -> float:
-        """Of one class, from the weights in bins of its rows, whose number is `count`, and of the others."""
-        if not yes.any() or not no.any():
-            return math.nan
-        return _roc(yes, no) if self.curve == "ROC" else _precision(count, yes, no)
-
-
-def _roc(yes: Array, no: Array) -> float:
-    below = np.cumsum(no) - no / 2
-    return float((yes * below).sum() / (yes.sum() * no.sum()))
+    def _areas(self, count: Array, yes: Array, no: Array) -> Array:
+        """Of each class, from the weights in bins (J, B) of its rows, of which there are `count` (J,), and of others."""
+        pairs = yes.sum(axis=1) * no.sum(axis=1)
+        values = np.full(len(pairs), math.nan)
+        known = pairs > 0
+        if self.curve == "ROC":
+            below = np.cumsum(no, axis=1) - no / 2
+            np.divide(np.einsum("jb,jb->j", yes, below), pairs, out=values, where=known)
+        else:
+            values[known] = [_precision(*own) for own in zip(count[known], yes[known], no[known], strict=True)]
+        return values
 
 
 def _precision(count: float, yes: Array, no: Array) -> float:

@@ -177,10 +177,11 @@ class Trainer(AveragedWeights, Checkpoints):
         self._make_plan(self._capacity, None, state["progress"])
 
     def __repr__(self) -> str:
-        return (
-            f"Trainer({self.network!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, "
-            f"metrics={self.heads.arrange([[metric.name for metric in head.metrics] for head in self.heads.all], [])})"
-        )
+        heads = self.heads.all
+        plain = self.heads.arrange([[metric.name for metric in head.metrics] for head in heads], [])
+        weighted = self.heads.arrange([[metric.name for metric in head.weighted_metrics] for head in heads], [])
+        more = f", weighted_metrics={weighted}" if any(head.weighted_metrics for head in heads) else ""
+        return f"Trainer({self.network!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, metrics={plain}{more})"
 
     # ---- the plan ------------------------------------------------------------
 
