@@ -118,7 +118,7 @@ class AUC(Metric):
         return mean_of(values, ~np.isnan(values), yes.sum(axis=1) if average == "weighted" else None, math.nan)
 
     def _areas(self, count: Array, yes: Array, no: Array) -> Array:
-        """Of each class, from the weights in bins (J, B) of its rows, of which there are `count` (J,), and of others."""
+        """Of each class, from the weights in bins (J, B) of its rows, whose number is `count` (J,), and of others."""
         pairs = yes.sum(axis=1) * no.sum(axis=1)
         values = np.full(len(pairs), math.nan)
         known = pairs > 0

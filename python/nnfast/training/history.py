@@ -278,4 +278,9 @@ def _as_json(value: Any) -> Any:
 
 def _figure(value: Any) -> Any:
     """A number or an array, from the output of `_as_json`."""
-    return np.array(value, "float64") if isinstance(value, list) else float(value)
+    if not isinstance(value, list):
+        return float(value)
+    array = np.array(value, "float64")
+    if array.size == 0:
+        raise ValueError("expected numbers, got none")
+    return array
