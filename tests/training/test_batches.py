@@ -95,7 +95,9 @@ def test_a_generator_goes_on_from_epoch_to_epoch(blobs: tuple[Array, Array]) -> 
 
 def test_no_more_batches_are_taken_than_are_trained(blobs: tuple[Array, Array]) -> None:
     stream = endless(*blobs)
-    trained(stream, epochs=2, steps_per_epoch=5)
+    slow = callbacks.Callback()
+    slow.on_epoch_end = lambda epoch, logs: time.sleep(0.02)  # type: ignore[method-assign]
+    trained(stream, epochs=2, steps_per_epoch=5, prefetch=50, callbacks=slow)
     assert np.array_equal(next(stream)[0], blobs[0][80:88])
 
 
