@@ -14,7 +14,7 @@ from small_networks import classifier, line, same
 import nnfast as nf
 from nnfast import callbacks
 from nnfast.core.typing import Array
-from nnfast.training.callbacks.calls import states_of
+from nnfast.training.resumed import Resumed
 
 # ---- callbacks -----------------------------------------------------------------------
 
@@ -415,18 +415,18 @@ def test_a_resumed_run_gives_the_states_back_once(rng: np.random.Generator) -> N
 
     class Stop(callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any) -> None:
-            self.states = states_of(self.trainer.callbacks)
+            self.run = Resumed.of(self.trainer)
 
     data = rng.normal(size=(4, 3)), np.ones((4, 2))
     trainer, count, stop = nf.Trainer(line(), loss="mse"), Count(), Stop()
     trainer.fit(*data, epochs=2, callbacks=[count, stop])
-    assert stop.states == [("Count", {"epochs": 2}), ("Stop", {})]
+    assert stop.run == Resumed(2, False, [("Count", {"epochs": 2}), ("Stop", {})])
     assert trainer.callbacks == ()
-    trainer.callback_states = stop.states
+    trainer.resumed = stop.run
     for expected in (5, 3):
         trainer.fit(*data, epochs=3, callbacks=[count])
         assert count.epochs == expected
-    trainer.callback_states = [("Other", {"epochs": 9}), *stop.states]
+    trainer.resumed = Resumed(2, False, [("Other", {"epochs": 9}), *stop.run.callbacks])
     trainer.fit(*data, epochs=3, callbacks=[count])
     assert count.epochs == 3
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["atomic_writer", "open_regular"]
+__all__ = ["atomic_writer", "open_regular", "require_writable"]
 
 _PREFIX: Final = ".nnfast-"
 _SUFFIX: Final = ".tmp"
@@ -124,6 +124,14 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the error that `atomic_writer` would raise for this path, as far as it can be known without writing."""
+    target = Path(os.path.realpath(path))
+    _replaceable(target)
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "expected a folder that may be written to", str(target.parent))
 
 
 def _replaceable(target: Path) -> os.stat_result | None:

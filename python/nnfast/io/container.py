@@ -136,11 +136,20 @@ class TensorFile:
                 f"{name}: expected shape {tuple(shape)} {_NAMES[dtype]}, got {stored.shape} {stored.dtype}"
             )
 
+    def all_beginning_with(self, prefix: str) -> dict[str, Array]:
+        """The tensors whose names begin so, as new arrays."""
+        found = {}
+        for name, stored in self.tensors.items():
+            if name.startswith(prefix):
+                found[name] = np.empty(stored.shape, _DTYPES[stored.dtype].newbyteorder("="))
+                self.read_into(name, found[name])
+        return found
+
     def read_into(self, name: str, array: Array) -> None:
         """Read a tensor into a C-contiguous array, after checking it; its values must be finite."""
         self.check(name, array.shape, array.dtype.name)
         self._file.seek(self.tensors[name].start)
-        data = array.data.cast("B")
+        data = array.reshape(-1).view("u1")  # a view, since the array is contiguous
         if self._file.readinto(data) < len(data):  # type: ignore[attr-defined]
             raise ValueError("expected more bytes, but the file was truncated while it was read")
         if not np.isfinite(array).all():

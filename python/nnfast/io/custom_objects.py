@@ -7,7 +7,7 @@ from typing import Any
 from nnfast.core.options import Configured, argument_values, function_name
 from nnfast.core.text import short_repr
 
-__all__ = ["names_to_keep", "require_custom_objects"]
+__all__ = ["custom_objects_of", "names_to_keep", "require_custom_objects"]
 
 
 def names_to_keep(roots: Iterable[Any]) -> list[str]:
@@ -33,6 +33,11 @@ def names_to_keep(roots: Iterable[Any]) -> list[str]:
                 stacklevel=4,
             )
     return own
+
+
+def custom_objects_of(roots: Iterable[Any]) -> dict[str, Any]:
+    """The user-defined classes and functions in these objects by name."""
+    return {name: value for name, value in _named(roots) if not _is_of_nnfast(value)}
 
 
 def _named(values: Iterable[Any]) -> Iterator[tuple[str, Any]]:

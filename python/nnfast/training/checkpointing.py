@@ -18,7 +18,8 @@ class Checkpoints:
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write network, loss, optimizer with its state, and progress to a safetensors file, atomically.
 
-        Resumed training gives the bits of an uninterrupted run, even from the middle of an epoch.
+        Resumed training gives the bits of an uninterrupted run, even from the middle of an epoch. The history, and
+        during `fit` the states of the callbacks, are part of the file.
 
         Parameters
         ----------
@@ -35,7 +36,10 @@ class Checkpoints:
         Notes
         -----
         Functions (learning rates, metrics) and user-defined classes are stored by name only, and `resume` needs them.
-        Functions without a usable name, such as lambdas, cause a warning.
+        Functions without a usable name, such as lambdas, cause a warning. The file contains a SHA-256 of its content,
+        so that files that were damaged or changed are refused.
+
+        `callbacks.ModelCheckpoint` saves during training.
 
         Examples
         --------
@@ -53,6 +57,41 @@ class Checkpoints:
 
         save_trainer(cast("Trainer", self), path)
 
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Read a checkpoint into this trainer and its network, which continue from there; see also `resume`.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or of a network with other layers or a trainer with other settings, with the first
+            difference; nothing is then changed.
+
+        Notes
+        -----
+        Parameters, seed and frozen parameters of the network, the optimizer's state and its learning rate, the progress
+        of training and the history are those of the file afterwards.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> trainer = nf.Trainer(nf.Network([layers.Input((1,)), layers.Dense(1)], seed=0), loss="mse")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer.save_checkpoint(os.path.join(folder, "run.safetensors"))
+        ...     loss = trainer.train_on_batch([[1.0]], [[2.0]])
+        ...     trainer.load_checkpoint(os.path.join(folder, "run.safetensors"))
+        >>> trainer.iteration, trainer.train_on_batch([[1.0]], [[2.0]]) == loss
+        (0, True)
+        """
+        from nnfast.training.checkpoints import restore_trainer
+
+        restore_trainer(cast("Trainer", self), path)
+
     @classmethod
     def resume(
         cls,
@@ -62,6 +101,10 @@ class Checkpoints:
         max_bytes: int | None = None,
     ) -> Trainer:
         """Read a trainer and its network from a checkpoint written by `save_checkpoint`.
+
+        If `fit` was running when it was written, the next `fit` gives their states back to callbacks of the same
+        classes at the same positions, and ``initial_epoch=trainer.epoch`` continues its epochs. A script that calls
+        `fit` with a `callbacks.BackupAndRestore` does both by itself.
 
         Parameters
         ----------

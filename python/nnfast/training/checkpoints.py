@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -11,8 +12,10 @@ from nnfast import losses, metrics, optimizers
 from nnfast.core.options import custom_function, description_of, function_name, integer
 from nnfast.core.text import short_repr
 from nnfast.graph.heads import Head
-from nnfast.io.custom_objects import names_to_keep, require_custom_objects
+from nnfast.io.custom_objects import custom_objects_of, names_to_keep, require_custom_objects
+from nnfast.io.differences import first_difference
 from nnfast.io.network_file import (
+    CALLBACKS,
     CUSTOM,
     STATE,
     File,
@@ -28,10 +31,12 @@ from nnfast.io.network_file import (
 from nnfast.network import Network
 from nnfast.training.averages import with_own_weights
 from nnfast.training.fit_loop import Position
-from nnfast.training.plans import parts_of
+from nnfast.training.history import History
+from nnfast.training.plans import parts_of, take_over
+from nnfast.training.resumed import Resumed
 from nnfast.training.trainer import Trainer
 
-__all__ = ["load_trainer", "save_trainer"]
+__all__ = ["load_trainer", "restore_trainer", "save_trainer"]
 
 _FREE_BYTES = 2**28
 _BYTES_OF_A_BYTE = 64
@@ -55,12 +60,14 @@ def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
     for kind, vector in trainer.plan.state().items():
         tensors |= {f"{STATE}{kind}/{name}": part for name, part in parts_of(network, vector).items()}
     tensors = with_own_weights(tensors, trainer.exchanged, STATE)
+    fit = Resumed.of(trainer)
+    described, states = (None, {}) if fit is None else fit.describe(CALLBACKS)
+    tensors |= states
     training = {
-        "heads": [_description_of_head(head) for head in trainer.heads.all],
-        "optimizer": optimizers.describe(trainer.optimizer),
-        "shards": trainer.shards,
-        "micro_batch_size": trainer.micro_batch_size,
-        "gradient_callback": None if trainer.gradient_callback is None else function_name(trainer.gradient_callback),
+        **_settings(trainer),
+        "fit": described,
+        "history": _description_of_history(trainer.history),
+        "training_calls": network.training_calls,
         "iteration": trainer.iteration,
         "steps": trainer.plan.steps,
         "epoch": trainer.epoch,
@@ -70,6 +77,44 @@ def _checkpoint(trainer: Trainer, of_network: Any, of_all: Any) -> bytes:
         **({CUSTOM: of_all} if of_all else {}),
     }
     return content_of(tensors, {"network": describe(network, of_network), "training": training})
+
+
+def _settings(trainer: Trainer) -> dict[str, Any]:
+    """What two trainers must have in common for one to go on where the other was."""
+    return {
+        "heads": [_description_of_head(head) for head in trainer.heads.all],
+        "optimizer": optimizers.describe(trainer.optimizer),
+        "shards": trainer.shards,
+        "micro_batch_size": trainer.micro_batch_size,
+        "gradient_callback": None if trainer.gradient_callback is None else function_name(trainer.gradient_callback),
+    }
+
+
+def restore_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Read a checkpoint into a trainer; see `Trainer.load_checkpoint`."""
+    trainer.require_own_weights("load_checkpoint")
+    roots = [*trainer.network.layers, *_parts_of(trainer), trainer.gradient_callback]
+    other = load_trainer(path, custom_objects_of(roots), 2**62)
+    difference = first_difference(_comparable(trainer), _comparable(other))
+    if difference is not None:
+        raise ValueError(
+            f"{os.fspath(path)}: cannot be restored: expected a checkpoint of the same network and trainer, got "
+            f"another {difference}; make a trainer of it with Trainer.resume(path), or remove the file to begin anew"
+        )
+    with trainer.network.parameters.training("load_checkpoint"):
+        take_over(trainer, other)
+    trainer.history, trainer.resumed = other.history, other.resumed
+
+
+def _comparable(trainer: Trainer) -> dict[str, Any]:
+    """Everything about network and trainer that `load_checkpoint` does not change, as JSON."""
+    network = describe(trainer.network, [])
+    settings = _settings(trainer)
+    settings["optimizer"]["config"].pop("learning_rate", None)
+    for fact in ("name", "seed", "frozen"):
+        del network[fact]
+    compared: dict[str, Any] = json.loads(json.dumps({"network": network, **settings}))
+    return compared
 
 
 def load_trainer(
@@ -97,6 +142,11 @@ def load_trainer(
         trainer.plan.steps = _steps(training.get("steps"), trainer)
         trainer.epoch = integer("checkpoint", "epoch", training.get("epoch"), minimum=0, upper_bound=_MAX_EPOCHS)
         trainer.position = _position(training.get("position"), trainer)
+        network.training_calls = integer("checkpoint", "training_calls", training.get("training_calls", 0), minimum=0)
+        if "history" in training:
+            trainer.history = _history(mapping(training, "history"))
+        if training.get("fit") is not None:
+            trainer.resumed = Resumed.from_description(training["fit"], file.tensors.all_beginning_with(CALLBACKS))
         _read_state(file, trainer)
         return trainer
 
@@ -118,6 +168,19 @@ def _description_of_head(head: Head) -> dict[str, Any]:
         "metrics": [metrics.describe(metric) for metric in head.metrics],
         "weighted_metrics": [metrics.describe(metric) for metric in head.weighted_metrics],
     }
+
+
+def _description_of_history(history: History) -> dict[str, Any]:
+    """As `History.to_dict`, with the figures as a list of pairs, because files sort keys."""
+    described = history.to_dict()
+    return {**described, "history": list(described["history"].items())}
+
+
+def _history(description: Mapping[str, Any]) -> History:
+    pairs = description.get("history")
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"expected names and figures of a history, got {short_repr(pairs)}")
+    return History.from_dict({**description, "history": dict(pairs)})
 
 
 def _heads_in(network: Network, training: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

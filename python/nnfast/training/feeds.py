@@ -67,6 +67,10 @@ class Feed(Protocol):
     samples: int | None
     """Rows of an epoch, if known."""
 
+    def resume(self, seed: int, epochs: int) -> None:
+        """Before the first `start`: go on with a run of this seed, of which so many epochs have been trained."""
+        ...
+
     def start(self, epoch: int, batches: int) -> None:
         """Begin an epoch, of which so many batches have been trained."""
         ...
@@ -99,6 +103,9 @@ class _KnownFeed:
         self._used = rows - rows % self.batch_size if options.drop_last else rows
         self.samples: int | None = self._used
         self.count: int | None = -(-self._used // self.batch_size)
+
+    def resume(self, seed: int, epochs: int) -> None:
+        self._options = self._options._replace(seed=seed)
 
     def rows_in(self, batches: int) -> int:
         return min(batches * self.batch_size, self._used)
@@ -135,7 +142,7 @@ class _Windows:
 
     def __init__(self, source: Source, options: FeedOptions, memory: int) -> None:
         size = source.row_bytes()
-        self._options = options
+        self.options = options
         self._rows = len(source)
         self.rows = max(1, memory // (size * options.batch_size)) * options.batch_size
         """Of a window: a multiple of the batch size."""
@@ -150,7 +157,7 @@ class _Windows:
     def window(self, epoch: int, number: int) -> tuple[Array, Array]:
         """Numbers of the rows, and their positions among these in the order of training."""
         begin, end = number * self.rows, min((number + 1) * self.rows, self._rows)
-        if not self._options.shuffle:
+        if not self.options.shuffle:
             return np.arange(begin, end), np.arange(end - begin)
         if self._epoch != epoch:
             self._shuffle(epoch)
@@ -163,10 +170,10 @@ class _Windows:
         starts[0] += max(0, begin - (ends[0] - self._sizes[first]))
         order = np.argsort(starts)
         rows = np.concatenate([np.arange(starts[i], starts[i] + counts[i]) for i in order])
-        return rows, permutation(end - begin, self._options.seed, epoch, number)
+        return rows, permutation(end - begin, self.options.seed, epoch, number)
 
     def _shuffle(self, epoch: int) -> None:
-        self._epoch, seed = epoch, self._options.seed
+        self._epoch, seed = epoch, self.options.seed
         if not self._is_sliced:
             self._order = permutation(self._rows, seed, epoch)
             return
@@ -187,6 +194,10 @@ class ChunkFeed(_KnownFeed):
         self._next: tuple[int, int] | None = None  # epoch and window of what comes next
         self._last: int | None = None
         self._epoch = 0
+
+    def resume(self, seed: int, epochs: int) -> None:
+        super().resume(seed, epochs)
+        self._windows.options = self._options
 
     def start(self, epoch: int, batches: int) -> None:
         if self._last is None:
@@ -237,7 +248,10 @@ class BatchFeed:
         self.samples: int | None = None
         self._ahead: Prefetch[ArrayDataset] | None = None
         self._ends = [0]
-        self._epoch = 0
+        self._epoch = self._done = 0
+
+    def resume(self, seed: int, epochs: int) -> None:
+        self._done = epochs
 
     def start(self, epoch: int, batches: int) -> None:
         self._epoch = epoch
@@ -245,6 +259,10 @@ class BatchFeed:
         if self._ahead is None or not self._data.is_iterator:
             self.close()
             self._ahead = Prefetch(self._items(), self._options.prefetch)
+        if self._data.is_iterator:  # it has begun anew, as the script has
+            for _ in range(self._done * (self._options.steps or 0)):
+                next(self._ahead, None)
+            self._done = 0
         for batch in range(batches):  # of an interrupted epoch
             self._take(batch)
 

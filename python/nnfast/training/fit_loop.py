@@ -99,14 +99,11 @@ class FitLoop:
 
     def _run(self, initial_epoch: int, epochs: int) -> History:
         trainer, calls = self.trainer, self.calls
-        trainer.history = history = History()
+        due = self._begin(initial_epoch, epochs)
+        history = trainer.history
         history.higher_is_better = directions_of(trainer)
-        trainer.callbacks = calls.callbacks
-        trainer.stop_training = False
-        states, trainer.callback_states = trainer.callback_states, ()
-        calls.begin(trainer, self._params(epochs), states)
         logs: dict[str, float] | None = {}
-        for epoch in range(initial_epoch, epochs):
+        for epoch in due:
             started = time.perf_counter()
             calls("on_epoch_begin", epoch, {})
             logs = self._epoch(f"epoch {epoch + 1}/{epochs}")
@@ -118,8 +115,32 @@ class FitLoop:
             if trainer.stop_training:
                 break
         calls("on_train_end", logs or {})
-        trainer.callbacks = ()
+        history.fingerprint = trainer.network.fingerprint()
+        trainer.callbacks, trainer.first_epoch = (), None
         return history
+
+    def _begin(self, initial_epoch: int, epochs: int) -> range:
+        """Begin the run, and return the indices of its epochs.
+
+        If a callback reads a checkpoint in `on_train_begin`, the run that the checkpoint is of goes on; after
+        `Trainer.resume`, callbacks continue, but the caller decides which epochs are run.
+        """
+        trainer, calls = self.trainer, self.calls
+        trainer.history = History()
+        trainer.callbacks, trainer.first_epoch = calls.callbacks, None
+        trainer.stop_training = False
+        before = trainer.resumed
+        calls.begin(trainer, self._params(epochs))
+        resumed, trainer.resumed = trainer.resumed, None
+        continues = resumed is not None and resumed is not before
+        if resumed is not None and (continues or not resumed.stopped):
+            resumed.hand_over(calls.callbacks)
+        first = initial_epoch
+        if resumed is not None and continues:
+            first, trainer.stop_training = resumed.epoch, resumed.stopped
+            self.feed.resume(trainer.network.seed, max(0, first - initial_epoch))
+        trainer.first_epoch = first - trainer.epoch
+        return range(first, first if trainer.stop_training and continues else epochs)
 
     def _params(self, epochs: int) -> dict[str, Any]:
         feed = self.feed
@@ -188,7 +209,7 @@ class FitLoop:
                     part.rows,
                     (before - first) * part.size,
                     part.size,
-                    rates,
+                    rates[: calls.steps_to_save(trainer.iteration)],
                     _CHUNK_SECONDS,
                     position.tally,
                     first * part.size,
@@ -210,6 +231,8 @@ class FitLoop:
                 calls("on_train_batch_end", before, own)
                 if trainer.stop_training:
                     return
+            for saver in calls.savers:
+                saver.between_batches(done, position.batches, lambda: self._logs(position))
 
     def _logs(self, position: Position) -> dict[str, float]:
         return self.trainer.core_logs(position.tally[0, 1:], self.feed.rows_in(position.batches))

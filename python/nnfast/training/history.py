@@ -42,6 +42,8 @@ class History(Mapping[str, list[float]]):
     learning_rate : list of float
         Rate of the last step of each epoch. ``history["learning_rate"]`` works too; among the names it is, as in Keras,
         only if a callback puts it into the logs, as `callbacks.ReduceLROnPlateau` does.
+    fingerprint : str or None
+        `Network.fingerprint` at the end of the run; None before its end.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class History(Mapping[str, list[float]]):
         self.learning_rate: list[float] = []
         self.higher_is_better: dict[str, bool] = {}
         """What the metrics of the trainer say; see `best`."""
+        self.fingerprint: str | None = None
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float, learning_rate: float = math.nan) -> None:
         """Append an epoch; called by `Trainer.fit`.
@@ -174,6 +177,7 @@ class History(Mapping[str, list[float]]):
             "learning_rate": _as_json(self.learning_rate),
             "history": {name: _as_json(values) for name, values in self.history.items()},
             **({"higher_is_better": dict(self.higher_is_better)} if self.higher_is_better else {}),
+            **({} if self.fingerprint is None else {"fingerprint": self.fingerprint}),
         }
 
     @classmethod
@@ -199,6 +203,7 @@ class History(Mapping[str, list[float]]):
             }
             known = description.get("higher_is_better", {})
             record.higher_is_better = {str(name): bool(higher) for name, higher in known.items()}
+            record.fingerprint = None if description.get("fingerprint") is None else str(description["fingerprint"])
             lists = [record.seconds, record.learning_rate, *record.history.values()]
             fits = all(len(values) == len(record.epoch) for values in lists)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -242,7 +247,8 @@ class History(Mapping[str, list[float]]):
         return len(self.history)
 
     def __repr__(self) -> str:
-        count = f"<History of {len(self.epoch)} epoch{'s' * (len(self.epoch) != 1)}>"
+        hashed = "" if self.fingerprint is None else f", fingerprint {self.fingerprint}"
+        count = f"<History of {len(self.epoch)} epoch{'s' * (len(self.epoch) != 1)}{hashed}>"
         if not self.epoch:
             return count
         columns, rows = self._table()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from nnfast.training.feeds import FeedOptions
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
 from nnfast.training.plans import continue_from, progress_of, smallest_capacity
+from nnfast.training.resumed import Resumed
 from nnfast.training.sources import AnyDataset, ChunkedDataset, as_dataset, feed_of, validation_of
 
 if TYPE_CHECKING:
@@ -38,7 +40,10 @@ _FIXED = (
     *("shards", "micro_batch_size", "gradient_callback"),
 )
 """Attributes that are built into the plan: assigning to them would have no effect."""
-_MADE_ANEW = ("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "_kept", "callbacks")
+_MADE_ANEW = (
+    *("plan", "_train_step_if_fits", "_version", "_augmentation", "_fitting", "_kept"),
+    *("callbacks", "first_epoch"),
+)
 """Attributes that are not copied. The augmentation is passed to each `fit`."""
 
 
@@ -86,7 +91,7 @@ class Trainer(AveragedWeights, Checkpoints):
     stop_training : bool
         Set by callbacks to end `fit`.
     history : History
-        That of the last `fit`, also while it runs and if it ended with an exception or Ctrl-C.
+        That of the last `fit`, also while it runs and if it ended with an exception or Ctrl-C. Checkpoints contain it.
 
     Notes
     -----
@@ -115,8 +120,10 @@ class Trainer(AveragedWeights, Checkpoints):
     _heads_version: int
     callbacks: Sequence[Callback] = ()
     """Those of the running `fit`, or of one that ended with an exception, for checkpoints."""
-    callback_states: Sequence[tuple[str, dict[str, Any]]] = ()
-    """Classes and states of callbacks from a checkpoint, for the next `fit`."""
+    first_epoch: int | None = None
+    """Index of the epoch of that `fit` that began with `epoch` = 0, or would have; None after a normal end."""
+    resumed: Resumed | None = None
+    """An unfinished `fit` from a checkpoint, for the next one."""
 
     @named_arguments
     def __init__(
@@ -166,6 +173,7 @@ class Trainer(AveragedWeights, Checkpoints):
             fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self.position is not None:
                 fields["position"] = replace(self.position, tally=self.position.tally.copy())
+            fields["history"] = copy.deepcopy(self.history)
             progress = progress_of(self.plan)
             state = {name: vector.copy() for name, vector in progress["state"].items()}
         return {"fields": fields, "progress": {**progress, "state": state}}

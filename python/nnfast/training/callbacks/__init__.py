@@ -10,10 +10,12 @@ from nnfast.core.options import unknown_attribute
 from nnfast.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
+    from nnfast.training.callbacks.backup import BackupAndRestore
     from nnfast.training.callbacks.early_stopping import EarlyStopping
     from nnfast.training.callbacks.function import LambdaCallback
     from nnfast.training.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
     from nnfast.training.callbacks.loggers import CSVLogger, JSONLogger, Logger
+    from nnfast.training.callbacks.model_checkpoint import ModelCheckpoint
     from nnfast.training.callbacks.pruning import OptunaPruning, TrialPruned
     from nnfast.training.callbacks.swap_ema_weights import SwapEMAWeights
     from nnfast.training.callbacks.tensorboard import TensorBoard
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from nnfast.training.callbacks.timing import Timing
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "EarlyStopping",
@@ -28,6 +31,7 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "Logger",
+    "ModelCheckpoint",
     "OptunaPruning",
     "ReduceLROnPlateau",
     "SwapEMAWeights",
@@ -39,12 +43,14 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BackupAndRestore": "backup",
     "CSVLogger": "loggers",
     "EarlyStopping": "early_stopping",
     "JSONLogger": "loggers",
     "LambdaCallback": "function",
     "LearningRateScheduler": "learning_rate",
     "Logger": "loggers",
+    "ModelCheckpoint": "model_checkpoint",
     "OptunaPruning": "pruning",
     "ReduceLROnPlateau": "learning_rate",
     "SwapEMAWeights": "swap_ema_weights",

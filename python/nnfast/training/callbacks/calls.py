@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnfast.training.callbacks.base import Callback
+from nnfast.training.callbacks.saving import Saving
 
 if TYPE_CHECKING:
     from nnfast.training.trainer import Trainer
 
-__all__ = ["Calls", "states_of"]
+__all__ = ["Calls"]
 
 _ARGUMENTS = {
     "on_train_begin": ("logs",),
@@ -26,11 +27,6 @@ _ARGUMENTS = {
 _OTHER_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
-def states_of(callbacks: Sequence[Callback]) -> list[tuple[str, dict[str, Any]]]:
-    """Class and state of each callback, for checkpoints."""
-    return [(type(callback).__name__, callback.get_state()) for callback in callbacks]
-
-
 class Calls:
     """The overridden methods of the callbacks of a run, by name.
 
@@ -38,7 +34,9 @@ class Calls:
     """
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
-        self.callbacks = callbacks
+        self.savers = [callback for callback in callbacks if isinstance(callback, Saving)]
+        # What they save includes the states of the others, which must know of the epoch.
+        self.callbacks = [*(callback for callback in callbacks if not isinstance(callback, Saving)), *self.savers]
         self._methods = {name: list(self._overridden(name)) for name in _ARGUMENTS}
         self.by_batch = bool(self._methods["on_train_batch_begin"] or self._methods["on_train_batch_end"])
 
@@ -51,16 +49,17 @@ class Calls:
         """The methods of this name that `__call__` calls."""
         return self._methods[name]
 
-    def begin(self, trainer: Trainer, params: dict[str, Any], states: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Begin a run, with the states of those callbacks whose class stood at the same position in a checkpoint."""
+    def begin(self, trainer: Trainer, params: dict[str, Any]) -> None:
+        """Call what comes before the first epoch."""
         for callback in self.callbacks:
             callback.trainer = trainer
             callback.set_params(params)
             callback.set_model(callback.model)
         self("on_train_begin", {})
-        for callback, (name, state) in zip(self.callbacks, states, strict=False):
-            if state and type(callback).__name__ == name:
-                callback.set_state(state)
+
+    def steps_to_save(self, iteration: int) -> int | None:
+        """Number of steps after which a callback is to save, at the latest; None if none counts steps."""
+        return min((saver.steps_left(iteration) for saver in self.savers if saver.steps), default=None)
 
     def absorb(self, error: RuntimeError) -> bool:
         """Whether a callback makes a normal end of this error."""
