@@ -165,10 +165,8 @@ class ModelCheckpoint(Saving):
     def set_state(self, state: dict[str, Any]) -> None:
         self.best = float(state["best"])
         # A checkpoint is not trusted: it must not name other files to remove than those that this callback writes.
-        pattern = "".join(
-            re.escape(text) + ("" if field is None else r"[^/\\]*")
-            for text, field, _, _ in Formatter().parse(self.path)
-        )
+        parts = Formatter().parse(self.path)
+        pattern = "".join(re.escape(text) + ("" if field is None else _ANY_NAME) for text, field, _, _ in parts)
         self._files = [str(file) for file in state["files"] if re.fullmatch(pattern, str(file))]
 
 

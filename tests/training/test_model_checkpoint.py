@@ -1,0 +1,273 @@
+"""ModelCheckpoint: when it saves, which files it keeps, and what is left after an error."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnfast as nf
+from nnfast import callbacks, layers
+from nnfast.callbacks import ModelCheckpoint
+from nnfast.core import files
+from nnfast.training.callbacks import saving
+
+X, Y = np.random.default_rng(0).normal(size=(20, 3)), np.random.default_rng(1).normal(size=(20, 2))
+
+
+def make_trainer() -> nf.Trainer:
+    return nf.Trainer(nf.Network([layers.Input((3,)), layers.Dense(2)], seed=0), loss="mse")
+
+
+def fit(save: Any, epochs: int = 4, trainer: nf.Trainer | None = None, more: Any = (), **options: Any) -> nf.Trainer:
+    """Five steps an epoch."""
+    trainer = make_trainer() if trainer is None else trainer
+    called = [save, *more]
+    trainer.fit(X, Y, epochs=epochs, batch_size=4, callbacks=called, progress=False, **options)
+    return trainer
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class Figures(callbacks.Callback):
+    """Logs of its own."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        logs["own"] = self.values[epoch]
+
+
+# ---- when ------------------------------------------------------------------------------
+
+
+def test_after_every_epoch_from_which_training_goes_on(tmp_path: Path) -> None:
+    whole = fit(ModelCheckpoint(tmp_path / "{epoch}"), validation_split=0.2)
+    assert names(tmp_path) == ["1", "2", "3", "4"]
+    for epoch in (1, 2, 3):
+        resumed = nf.Trainer.resume(tmp_path / f"{epoch}")
+        assert (resumed.epoch, resumed.history.epoch) == (epoch, list(range(epoch)))
+        fit(callbacks.Callback(), trainer=resumed, initial_epoch=epoch, validation_split=0.2)
+        assert resumed.network.fingerprint() == whole.network.fingerprint()
+
+
+@pytest.mark.parametrize("by_batch", [False, True])
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 7, 19, 20, 21])
+def test_after_every_number_of_steps(steps: int, by_batch: bool, tmp_path: Path) -> None:
+    class ByBatch(callbacks.Callback):
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            pass
+
+    path = tmp_path / "{step:02d}-{epoch}-{batch}"
+    fit(ModelCheckpoint(path, save_freq=steps), more=[ByBatch()] if by_batch else [])
+    expected = [(step, (step - 1) // 5 + 1, (step - 1) % 5 + 1) for step in range(steps, 21, steps)]
+    assert names(tmp_path) == [f"{step:02d}-{epoch}-{batch}" for step, epoch, batch in expected]
+    for name in names(tmp_path):
+        assert nf.Trainer.resume(tmp_path / name).iteration == int(name[:2])
+
+
+def test_after_every_nth_epoch(tmp_path: Path) -> None:
+    fit(ModelCheckpoint(tmp_path / "{epoch}", every_n_epochs=3), epochs=7)
+    assert names(tmp_path) == ["3", "6"]
+
+
+def test_after_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that advances one second each time it is looked at, that is, after each batch and each save."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr(saving.time, "monotonic", lambda: next(ticks))
+    step = callbacks.LambdaCallback(on_batch_end=lambda batch, logs: None)
+    fit(ModelCheckpoint(tmp_path / "{step}", every_n_epochs=100, every_seconds=3), epochs=2, more=[step])
+    assert sorted(map(int, names(tmp_path))) == [3, 6, 9]
+
+
+def test_the_core_returns_only_when_a_save_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stretches: list[int] = []
+    original = saving.Saving.between_batches
+
+    def counted(self: saving.Saving, done: int, *rest: Any) -> None:
+        stretches.append(done)
+        original(self, done, *rest)
+
+    monkeypatch.setattr(saving.Saving, "between_batches", counted)
+    fit(ModelCheckpoint(tmp_path / "x", save_freq=3), epochs=1)
+    assert sum(stretches) == 5
+    assert len(stretches) < 5 or max(stretches) > 1  # unless the machine is so slow that each step takes 0.1 s
+
+
+# ---- which -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "threshold", "expected"),
+    [
+        ("min", None, ["1", "3", "6"]),
+        ("max", None, ["1", "2", "5"]),
+        ("min", 1.5, ["3", "6"]),
+        ("max", 4.0, ["5"]),
+    ],
+)
+def test_only_the_best(mode: Any, threshold: float | None, expected: list[str], tmp_path: Path) -> None:
+    """An equal value is no better, and NaN never is."""
+    values = (2.0, 3.0, 1.0, float("nan"), 5.0, 0.5, 0.5)
+    save = ModelCheckpoint(tmp_path / "{epoch}", "own", True, mode, initial_value_threshold=threshold)
+    fit(save, epochs=7, more=[Figures(*values)])
+    assert names(tmp_path) == expected
+    assert save.best == values[int(expected[-1]) - 1]
+
+
+def test_the_best_is_remembered_after_a_resume(tmp_path: Path) -> None:
+    fit(ModelCheckpoint(tmp_path / "run", "own", True, "min"), epochs=2, more=[Figures(3.0, 1.0)])
+    resumed, save = nf.Trainer.resume(tmp_path / "run"), ModelCheckpoint(tmp_path / "run", "own", True, "min")
+    fit(save, 4, resumed, [Figures(0, 0, 2.0, 1.5)], initial_epoch=2)
+    assert save.best == 1.0
+    assert nf.Trainer.resume(tmp_path / "run").epoch == 2  # no later file
+
+
+def test_formats_and_folders(tmp_path: Path) -> None:
+    trainer = fit(
+        ModelCheckpoint(tmp_path / "a" / "{epoch:03d}" / "{loss:.3f}-{val_loss:.2e}"), epochs=2, validation_split=0.2
+    )
+    history = trainer.history
+    for epoch in (0, 1):
+        name = f"{history['loss'][epoch]:.3f}-{history['val_loss'][epoch]:.2e}"
+        assert (tmp_path / "a" / f"{epoch + 1:03d}" / name).is_file()
+
+
+def test_the_network_alone(tmp_path: Path) -> None:
+    trainer = fit(ModelCheckpoint(str(tmp_path / "net"), save_weights_only=True))
+    assert nf.Network.load(tmp_path / "net").fingerprint() == trainer.network.fingerprint()
+    with pytest.raises(ValueError, match="network alone"):
+        nf.Trainer.resume(tmp_path / "net")
+
+
+def test_the_last_files_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "0").write_bytes(b"someone else's")
+    fit(ModelCheckpoint(tmp_path / "{epoch}", keep=2), epochs=5)
+    assert names(tmp_path) == ["0", "4", "5"]
+    fit(ModelCheckpoint(tmp_path / "one", keep=1), epochs=3)
+    assert names(tmp_path) == ["0", "4", "5", "one"]
+
+
+def test_the_last_files_are_kept_after_a_resume(tmp_path: Path) -> None:
+    fit(ModelCheckpoint(tmp_path / "{epoch}", keep=2), epochs=3)
+    resumed = nf.Trainer.resume(tmp_path / "3")
+    fit(ModelCheckpoint(tmp_path / "{epoch}", keep=2), 4, resumed, initial_epoch=3)
+    assert names(tmp_path) == ["3", "4"]
+
+
+def test_a_checkpoint_cannot_name_other_files_to_remove(tmp_path: Path) -> None:
+    """Whoever wrote it: only what the path of this callback can have become is removed."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"1")
+    save = ModelCheckpoint(tmp_path / "runs" / "{epoch}.run", keep=1)
+    others = [precious, tmp_path / "runs" / ".." / "precious", tmp_path / "runs" / "a" / "1.run"]
+    inside = [tmp_path / "runs" / "1.run", tmp_path / "runs" / "best.run"]
+    save.set_state({"best": 1.0, "files": [str(path) for path in (*others, *inside)]})
+    assert save.get_state()["files"] == [str(path) for path in inside]
+    nested = ModelCheckpoint(tmp_path / "{epoch}" / "run", keep=1)
+    nested.set_state({"best": 1.0, "files": [str(tmp_path / ".." / "run"), str(tmp_path / "2" / "run")]})
+    assert nested.get_state()["files"] == [str(tmp_path / "2" / "run")]
+
+
+def test_other_callbacks_are_called_before_it(tmp_path: Path) -> None:
+    """Their states in the file are those after the epoch, wherever they stand in the list."""
+
+    class Count(callbacks.Callback):
+        def __init__(self) -> None:
+            self.epochs = 0
+
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            self.epochs += 1
+
+        def get_state(self) -> dict[str, Any]:
+            return {"epochs": self.epochs}
+
+        def set_state(self, state: dict[str, Any]) -> None:
+            self.epochs = state["epochs"]
+
+    fit(ModelCheckpoint(tmp_path / "run"), epochs=3, more=[Count()])
+    count = Count()
+    nf.Trainer.resume(tmp_path / "run").fit(X, Y, epochs=4, initial_epoch=3, callbacks=[count], progress=False)
+    assert count.epochs == 4
+
+
+# ---- failures --------------------------------------------------------------------------
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The n-th file cannot be written to the disk."""
+    left, sync = iter(range(after)), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_full_disk_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file before is intact, and the trainer goes on from where it is."""
+    save = ModelCheckpoint(tmp_path / "run", "own", True, "min", keep=1)
+    trainer, figures = make_trainer(), Figures(4.0, 3.0, 2.0, 1.0)
+    with monkeypatch.context() as patch:
+        full_disk(patch, 2)
+        with pytest.raises(OSError, match="No space left"):
+            fit(save, 4, trainer, [figures])
+    assert names(tmp_path) == ["run"]
+    assert nf.Trainer.resume(tmp_path / "run").epoch == 2
+    assert (trainer.epoch, save.best) == (3, 3.0)
+    fit(save, 4, trainer, [figures], initial_epoch=3)
+    assert nf.Trainer.resume(tmp_path / "run").network.fingerprint() == trainer.network.fingerprint()
+    assert trainer.network.fingerprint() == fit(callbacks.Callback()).network.fingerprint()
+
+
+def test_what_can_be_known_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "file" / "run", tmp_path / "file" / "{epoch}"):
+        trainer = make_trainer()
+        with pytest.raises((IsADirectoryError, FileExistsError, NotADirectoryError), match=r"file|folder"):
+            fit(ModelCheckpoint(path), trainer=trainer)
+        assert trainer.iteration == 0
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)  # a superuser may write everywhere
+    with pytest.raises(PermissionError, match="may be written to"):
+        fit(ModelCheckpoint(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: ModelCheckpoint(3), TypeError, "path of a file"),  # type: ignore[arg-type]
+        (lambda: ModelCheckpoint(""), TypeError, "path of a file"),
+        (lambda: ModelCheckpoint("{epoch"), ValueError, "pairs of braces"),
+        (lambda: ModelCheckpoint("x", save_freq="batch"), ValueError, "save_freq"),  # type: ignore[arg-type]
+        (lambda: ModelCheckpoint("x", save_freq=0), ValueError, "save_freq"),
+        (lambda: ModelCheckpoint("x", every_n_epochs=0), ValueError, "every_n_epochs"),
+        (lambda: ModelCheckpoint("x", every_seconds=-1), ValueError, "every_seconds"),
+        (lambda: ModelCheckpoint("x", keep=0), ValueError, "keep"),
+        (lambda: ModelCheckpoint("x", mode="best"), ValueError, "mode"),  # type: ignore[arg-type]
+        (lambda: ModelCheckpoint("x", "own", True), ValueError, "mode="),
+        (lambda: ModelCheckpoint("x", save_best_only=True, save_freq=3), ValueError, "not known between"),
+        (lambda: ModelCheckpoint("x", save_best_only=True, every_seconds=3), ValueError, "not known between"),
+        (lambda: fit(ModelCheckpoint("x", save_best_only=True)), ValueError, "pass validation data"),
+    ],
+)
+def test_mistakes_are_named(
+    make: Any, error: type[Exception], match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=match):
+        make()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["{epochs}", "{}", "{loss:d}", "{loss.real.x}"])
+def test_names_that_are_not_known_are_refused(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a path with the names loss, epoch, batch, step"):
+        fit(ModelCheckpoint(tmp_path / path))
