@@ -268,7 +268,7 @@ class Ensemble:
 
     __call__ = predict
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Loss and metrics of the combined output, with the settings of the first network.
 
         Parameters
@@ -295,7 +295,11 @@ class Ensemble:
         """
         (first, *_) = self._required_trainers("evaluate")
         scored = Trainer(
-            _identity(self.networks[0]), loss=first.loss, loss_weights=first.loss_weights, metrics=first.metrics
+            _identity(self.networks[0]),
+            loss=first.loss,
+            loss_weights=first.loss_weights,
+            metrics=first.metrics,
+            weighted_metrics=first.weighted_metrics,
         )
         return scored.evaluate(self.predict(x), y, sample_weight)
 
