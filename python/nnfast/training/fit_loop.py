@@ -96,7 +96,6 @@ class FitLoop:
         finally:
             self.trainer.restore_weights()  # if a callback has exchanged them
             self.feed.close(patience)
-            self.trainer.restore_weights()  # if a callback has exchanged them
 
     def _run(self, initial_epoch: int, epochs: int) -> History:
         trainer, calls = self.trainer, self.calls
