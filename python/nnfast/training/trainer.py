@@ -195,7 +195,7 @@ class Trainer(AveragedWeights, Checkpoints):
 
     @property
     def iteration(self) -> int:
-        """Number of steps made."""
+        """Number of steps made: of batches, also where several make one update (`gradient_accumulation_steps`)."""
         return self.plan.iteration
 
     def _make_plan(
