@@ -302,5 +302,7 @@ def test_an_infinite_penalty_is_named() -> None:
     net = dense("float32", kernel_regularizer="l2")
     net.parameters["dense.kernel"][1, 2] = 1e20
     x, y = np.zeros((6, 5), "float32"), np.zeros((6, 7), "float32")
+    trainer = nf.Trainer(net, loss="mse")
     with pytest.raises(RuntimeError, match=r"dense\.kernel: expected a finite penalty"):
-        nf.Trainer(net, loss="mse").train_on_batch(x, y)
+        trainer.train_on_batch(x, y)
+    assert trainer.evaluate(x, y) == {"loss": np.inf}

@@ -31,7 +31,7 @@ double Regularization<T>::sum(bool with_gradients) const {
     const Parameter<T>& p = *term.parameter;
     const double penalty = regularize(with_gradients ? p.gradient : nullptr, p.value, p.size,
                                       term.regularizer.l1, term.regularizer.l2);
-    if (!std::isfinite(penalty)) {
+    if (with_gradients && !std::isfinite(penalty)) {
       throw StateError(text(p.name,
                             ": expected a finite penalty of the regularizer, got NaN or infinity; "
                             "load parameters that were saved before, and lower the learning rate"));

@@ -17,9 +17,10 @@ class Regularization {
   Regularization(const std::map<std::string, Regularizer>& regularizers,
                  const std::vector<std::unique_ptr<Parameter<T>>>& parameters);
 
-  // The sum of the penalties; an error if it is not finite.
+  // The sum of the penalties.
   double value() const { return sum(false); }
-  // Likewise; adds the gradients to those of the parameters. After a backward pass, once a batch.
+  // Likewise, or an error if it is not finite; adds the gradients to those of the parameters. After
+  // a backward pass, once a batch.
   double add_gradients() const { return sum(true); }
   // The magnitude of gradients after that, from that before.
   Magnitude magnitude_after(Magnitude before, double penalty) const;
