@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from small_networks import classifier
 
@@ -95,6 +96,14 @@ def test_what_has_no_best_epoch() -> None:
         nf.History().best()
 
 
+def test_an_array_has_no_best_epoch() -> None:
+    history = nf.History()
+    history.add(0, {"loss": 1.0, "of_classes": np.ones(3)}, seconds=0.1)  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=r"History\.best: expected a quantity that is a number, got 'of_classes'"):
+        history.best("of_classes", "max")
+    assert history.best("loss").figures["of_classes"].tolist() == [1.0] * 3  # type: ignore[attr-defined]
+
+
 class Own(nf.metrics.Metric):
     name = "own"
     higher_is_better = True
@@ -131,7 +140,7 @@ def test_a_history_is_json() -> None:
         {"seconds": None},
         {"history": []},
         {"history": {"loss": [1.0]}},
-        {"history": {"loss": [1.0, []]}},
+        {"history": {"loss": [1.0, "x"]}},
         {"learning_rate": [1.0, 2.0, 3.0]},
         {"higher_is_better": [1]},
     ],

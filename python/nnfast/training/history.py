@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -124,11 +123,13 @@ class History(Mapping[str, list[float]]):
         if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(f'History.best: expected mode "auto", "min" or "max", got {mode!r}')
         values = self[choose("name in the history", name, self.history)]
+        if any(np.ndim(value) != 0 for value in values):
+            raise ValueError(f"History.best: expected a quantity that is a number, got {name!r}, which is an array")
         found = direction("History.best", name, self.higher_is_better) if mode == "auto" else mode
-        numbers = [(value if found == "min" else -value, i) for i, value in enumerate(values) if not math.isnan(value)]
-        if not numbers:
+        ranked = [(value if found == "min" else -value, i) for i, value in enumerate(values) if not math.isnan(value)]
+        if not ranked:
             raise ValueError(f"History.best: expected an epoch with a number as {name!r}, got {short_repr(values)}")
-        i = min(numbers)[1]
+        i = min(ranked)[1]
         return Best(self.epoch[i], values[i], {key: figures[i] for key, figures in self.history.items()})
 
     def plot(self, axes: Any = None) -> Any:
@@ -255,6 +256,8 @@ class History(Mapping[str, list[float]]):
         return f"{count}\n{format_table(columns, rows, range(len(columns)))}"
 
     def _repr_html_(self) -> str:
+        from html import escape  # with a table of all entities, which takes longer to import than this module
+
         columns, rows = self._table()
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
         body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
