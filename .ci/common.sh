@@ -134,11 +134,13 @@ default_isa() {
   python -c "from nnfast import _core; print(_core.isa_name())"
 }
 
-# build_and_try_wheel <python> <label>: in a new environment.
+# build_and_try_wheel <python> <label>: in a new environment, and in the folder of the first build, where only the bindings
+# depend on the version of Python.
 build_and_try_wheel() {
-  local environment=$scratch/venv-$2 wheels=$scratch/wheels-$2 size
+  local environment=$scratch/venv-$2 wheels=$scratch/wheels-$2 size builds=(build/cp*)
+  local in_folder=(--config-settings "build-dir=${builds[0]}")
   "$1" -m venv "$environment"
-  "$environment/bin/python" -m pip wheel --no-deps --wheel-dir "$wheels" .
+  "$environment/bin/python" -m pip wheel --no-deps --wheel-dir "$wheels" "${in_folder[@]}" .
   "$environment/bin/python" -m pip install "$wheels"/*.whl
   "$environment/bin/python" .ci/smoke.py
   size=$(stat -c %s "$wheels"/*.whl)

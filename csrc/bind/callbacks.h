@@ -4,7 +4,7 @@
 #include "bind/gil.h"
 #include "bind/graph.h"
 #include "bind/results.h"
-#include "plan/loss_expression.h"
+#include "plan/row_expression.h"
 
 namespace nnfast::bind {
 
@@ -156,8 +156,17 @@ plan::GradientCallback<T> gradient_callback(const py::object& function) {
   };
 }
 
+// From a graph and the targets that it reads.
+template <class T>
+plan::RowExpression<T> row_expression(const py::handle& pair, index_t capacity) {
+  const py::sequence items = py::reinterpret_borrow<py::sequence>(pair);
+  const auto* graph = dynamic_cast<const PyGraphOf<T>*>(&items[0].cast<const PyGraph&>());
+  require(graph != nullptr, "expression: expected a graph of the network's dtype");
+  return plan::make_row_expression<T>(graph->graph, items[1].cast<std::vector<size_t>>(), capacity);
+}
+
 // From a dict of what there is of "layers" (pairs of functions by name), "losses" (by the name of the output),
-// "expressions" (likewise: graphs, and the targets that they read) and "gradients" (one function).
+// "expressions" (likewise: that of the "loss", or None, and those of "metrics") and "gradients" (one function).
 template <class T>
 plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLayout& layout,
                                       index_t capacity) {
@@ -176,12 +185,13 @@ plan::UserFunctions<T> user_functions(const py::dict& given, const plan::GraphLa
         functions.losses[name] = loss_callback<T>(function, layout.output_shape(i));
     }
   });
-  each("expressions", [&](const std::string& name, const py::object& pair) {
-    const py::sequence items = py::reinterpret_borrow<py::sequence>(pair);
-    const auto* loss = dynamic_cast<const PyGraphOf<T>*>(&items[0].cast<const PyGraph&>());
-    require(loss != nullptr, "loss: expected a graph of the network's dtype");
-    functions.expressions[name] =
-        plan::make_loss_expression<T>(loss->graph, items[1].cast<std::vector<size_t>>(), capacity);
+  each("expressions", [&](const std::string& name, const py::object& of_head) {
+    plan::HeadExpressions<T>& expressions = functions.expressions[name];
+    const py::dict given_here = py::reinterpret_borrow<py::dict>(of_head);
+    const py::object loss = given_here["loss"];
+    if (!loss.is_none()) expressions.loss = row_expression<T>(loss, capacity);
+    for (const auto& metric : given_here["metrics"])
+      expressions.metrics.push_back(row_expression<T>(metric, capacity));
   });
   if (given.contains("gradients"))
     functions.gradients = gradient_callback<T>(py::object(given["gradients"]));

@@ -447,7 +447,7 @@ std::unique_ptr<PyPlan> make_plan_of(const PyGraphOf<T>& graph, PlanOptions opti
     const std::string name = graph.layout().output_name(head.output);
     require((head.loss.op == "callback") == (user.losses.count(name) != 0),
             "loss: expected a function with the loss \"callback\", and only then");
-    require((head.loss.op == "expression") == (user.expressions.count(name) != 0),
+    require((head.loss.op == "expression") == (user.expressions[name].loss != nullptr),
             "loss: expected a graph with the loss \"expression\", and only then");
     require((head.loss.op == "expression") == !head.targets.empty(),
             "loss: expected the shapes of targets with the loss \"expression\", and only then");

@@ -21,7 +21,7 @@ template <class T>
 struct UserFunctions {
   Callbacks<T> layers;
   LossCallbacks<T> losses;
-  LossExpressions<T> expressions;
+  Expressions<T> expressions;
   GradientCallback<T> gradients;  // or none
 };
 

@@ -13,12 +13,12 @@ namespace nnfast::plan {
 template <class T>
 Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
               index_t capacity, std::string label, LossCallback<T> callback,
-              LossExpression<T> expression)
+              HeadExpressions<T> expressions)
     : output_(output),
       weight_(options.weight),
       label_(std::move(label)),
       callback_(std::move(callback)),
-      expression_(std::move(expression)),
+      expressions_(std::move(expressions)),
       classes_(output.prediction->shape.empty()
                    ? 1
                    : static_cast<index_t>(output.prediction->shape.back())) {
@@ -31,7 +31,8 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
   }
   positions_ = output.prediction->size / classes_;
   metrics_ = Metrics<T>(options.metrics, options.weighted_metrics,
-                        {loss, on_logits, output.is_logits, capacity, positions_, classes_});
+                        {loss, on_logits, output.is_logits, capacity, positions_, classes_},
+                        expressions_.metrics);
   const size_t rows = static_cast<size_t>(capacity);
   labels_ = AlignedBuffer<int32_t>(rows * static_cast<size_t>(positions_));
   targets_ = AlignedBuffer<T>(rows * static_cast<size_t>(output.prediction->size));
@@ -42,8 +43,9 @@ Head<T>::Head(const HeadOptions& options, const GraphNode& node, const ProgramOu
     parts_.push_back({size, AlignedBuffer<T>(rows * static_cast<size_t>(size))});
     part_values_.push_back(parts_.back().values.data());
   }
+  if (parts_.empty()) part_values_.push_back(targets_.data());
   if (!output.mask) return;
-  require(!callback_ && !expression_, label_,
+  require(!callback_ && !expressions_.loss, label_,
           ": expected a loss of nnfast for an output with a mask, got a custom one; "
           "pass sample_weight, or drop the layer that makes the mask");
   shares_ = AlignedBuffer<T>(labels_.size());
@@ -54,14 +56,16 @@ template <class T>
 void Head<T>::load(const OneOrMore<Targets<T>>& all, size_t first, const Batch& batch) {
   const Targets<T>& y = all[first];
   has_labels_ = y.are_labels;
-  if (expression_) {
+  if (expressions_.loss) {
     for (size_t i = 0; i < parts_.size(); ++i) load_part(all[first + i], batch, i);
-    if (metrics_.count() > 0) load_for_metrics(y, batch);
+    if (metrics_.count() > expressions_.metrics.size()) load_for_metrics(y, batch);
   } else if (y.integers) {
     load_integers(y, batch);
   } else {
     load_values(y, batch);
   }
+  if (!expressions_.loss && !expressions_.metrics.empty() && has_labels_)
+    std::copy_n(labels_.data(), batch.rows * positions_, targets_.data());
   is_weighted_ = y.weights != nullptr;
   if (is_weighted_) load_weights(y.weights, batch);
 }
@@ -167,7 +171,8 @@ Answers<T> Head<T>::answers(index_t rows) const {
            positions_, classes_},
           output_.tensor->value,
           output_.mask ? shares_.data() : nullptr,
-          is_weighted_ ? weights_.data() : nullptr};
+          is_weighted_ ? weights_.data() : nullptr,
+          part_values_.data()};
 }
 
 template <class T>
@@ -178,9 +183,9 @@ double Head<T>::loss(index_t rows, index_t rows_of_batch, bool with_gradient) {
   const T* weights = is_weighted_ ? weights_.data() : nullptr;
   const double scale = 1 / static_cast<double>(rows_of_batch);
   if (output_.mask) return masked_loss(rows, scale, gradient);
-  if (callback_ || expression_) {
-    if (expression_) {
-      expression_(inputs.prediction, part_values_.data(), rows, value, gradient);
+  if (callback_ || expressions_.loss) {
+    if (expressions_.loss) {
+      expressions_.loss(inputs.prediction, part_values_.data(), rows, value, gradient);
     } else {
       callback_(inputs, value, gradient);
     }

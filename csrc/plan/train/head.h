@@ -13,20 +13,23 @@ namespace nnfast::plan {
 template <class T>
 using LossCallback = std::function<void(const LossInputs<T>& inputs, T* value, T* d_prediction)>;
 
-// A loss written as an expression of the prediction and of target arrays: likewise.
+// What users write as expressions of the prediction and of target arrays.
 template <class T>
-using LossExpression = std::function<void(const T* prediction, const T* const* targets,
-                                          index_t rows, T* value, T* d_prediction)>;
+struct HeadExpressions {
+  RowExpression<T> loss;                  // or none
+  std::vector<RowExpression<T>> metrics;  // in the order of the metrics "expression"
+};
 
 template <class T>
 class Head {
  public:
   // label: how errors call its targets.
   Head(const HeadOptions& options, const GraphNode& node, const ProgramOutput<T>& output,
-       index_t capacity, std::string label, LossCallback<T> callback, LossExpression<T> expression);
+       index_t capacity, std::string label, LossCallback<T> callback,
+       HeadExpressions<T> expressions);
 
   // How many targets load() takes.
-  size_t target_count() const { return expression_ ? parts_.size() : 1; }
+  size_t target_count() const { return expressions_.loss ? parts_.size() : 1; }
   // Those of `all` from number `first` on.
   void load(const OneOrMore<Targets<T>>& all, size_t first, const Batch& batch);
 
@@ -57,7 +60,7 @@ class Head {
   std::string label_;
   LossOptions loss_;
   LossCallback<T> callback_;
-  LossExpression<T> expression_;
+  HeadExpressions<T> expressions_;
   index_t positions_, classes_;  // of the prediction: the axes before the last, and the last
   Metrics<T> metrics_;
   AlignedBuffer<int32_t> labels_;

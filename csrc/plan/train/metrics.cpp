@@ -1,5 +1,6 @@
 #include "plan/train/metrics.h"
 
+#include "base/aligned.h"
 #include "ops/reduce.h"
 
 namespace nnfast::plan {
@@ -22,10 +23,40 @@ std::unique_ptr<Metric<T>> make_metric(const NodeSpec& spec, const MetricSetting
   }
 }
 
+// The mean of the values of an expression.
+template <class T>
+class ExpressionMetric final : public Metric<T> {
+ public:
+  ExpressionMetric(RowExpression<T> expression, index_t capacity)
+      : expression_(std::move(expression)), values_(static_cast<size_t>(capacity)) {}
+
+  void update(double* state, const Answers<T>& answers) override {
+    expression_(answers.output, answers.arrays, answers.to_loss.rows, values_.data(), nullptr);
+    this->add_to_mean(state, values_.data(), answers);
+  }
+
+ private:
+  RowExpression<T> expression_;
+  AlignedBuffer<T> values_;
+};
+
+bool is_expression(const NodeSpec& metric) { return metric.op == "expression"; }
+
+template <class T>
+std::unique_ptr<Metric<T>> make_expression_metric(const NodeSpec& spec,
+                                                  const std::vector<RowExpression<T>>& expressions,
+                                                  index_t capacity) {
+  require_known(spec, "number");
+  const int64_t number = spec.integer("number");
+  require(number >= 0 && static_cast<size_t>(number) < expressions.size(),
+          "metrics: expected a graph for the expression ", number);
+  return std::make_unique<ExpressionMetric<T>>(expressions[static_cast<size_t>(number)], capacity);
+}
+
 }  // namespace
 
 bool needs_probabilities(const NodeSpec& metric, const NodeSpec& loss) {
-  return !kind_of(metric).takes_logits(metric, loss);
+  return is_expression(metric) || !kind_of(metric).takes_logits(metric, loss);
 }
 
 template <class T>
@@ -43,11 +74,13 @@ void Metric<T>::add_to_mean(double* state, T* values, const Answers<T>& answers)
 
 template <class T>
 Metrics<T>::Metrics(const std::vector<NodeSpec>& plain, const std::vector<NodeSpec>& weighted,
-                    const MetricSetting& setting)
+                    const MetricSetting& setting, const std::vector<RowExpression<T>>& expressions)
     : plain_(plain.size()) {
   for (const std::vector<NodeSpec>* specs : {&plain, &weighted}) {
     for (const NodeSpec& spec : *specs) {
-      metrics_.push_back(make_metric<T>(spec, setting));
+      metrics_.push_back(is_expression(spec)
+                             ? make_expression_metric(spec, expressions, setting.capacity)
+                             : make_metric<T>(spec, setting));
       state_size_ += metrics_.back()->state_size();
     }
   }

@@ -3,6 +3,7 @@
 // from the state.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -11,6 +12,12 @@
 #include "plan/graph/spec.h"
 
 namespace nnfast::plan {
+
+// A value per row and, unless null, its gradient by the prediction (rows, ...), computed by an
+// expression that users write, from the prediction and arrays of targets.
+template <class T>
+using RowExpression = std::function<void(const T* prediction, const T* const* targets, index_t rows,
+                                         T* value, T* d_prediction)>;
 
 // The plan for which a metric is made.
 struct MetricSetting {
@@ -28,7 +35,8 @@ struct Answers {
   const T* output;        // of the network, with the same shape
   // What each position counts in its row, where there is a mask: (rows, positions), of sum 1 or 0; or null.
   const T* shares;
-  const T* weights;  // (rows), or null: all 1; rows of weight 0 are ignored
+  const T* weights;        // (rows), or null: all 1; rows of weight 0 are ignored
+  const T* const* arrays;  // of targets as numbers, for expressions
 };
 
 // The state of a metric is a list of numbers, 0 before the first row. By default it is that of a
@@ -81,8 +89,9 @@ template <class T>
 class Metrics {
  public:
   Metrics() = default;
+  // expressions: of the metrics "expression", which have their numbers.
   Metrics(const std::vector<NodeSpec>& plain, const std::vector<NodeSpec>& weighted,
-          const MetricSetting& setting);
+          const MetricSetting& setting, const std::vector<RowExpression<T>>& expressions = {});
 
   size_t count() const { return metrics_.size(); }
   size_t state_size() const { return state_size_; }

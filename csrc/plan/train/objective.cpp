@@ -9,7 +9,7 @@ namespace nnfast::plan {
 template <class T>
 Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
                         const PlanOptions& options, const LossCallbacks<T>& callbacks,
-                        const LossExpressions<T>& expressions)
+                        const Expressions<T>& expressions)
     : penalties_(program.penalties) {
   const bool single = layout.outputs().size() == 1;
   for (const HeadOptions& head : options.heads) {
@@ -17,10 +17,11 @@ Objective<T>::Objective(const GraphLayout& layout, const Program<T>& program,
     const std::string name = layout.output_name(head.output);
     const auto callback = callbacks.find(name);
     const auto expression = expressions.find(name);
-    heads_.emplace_back(head, node, program.outputs[head.output], options.capacity,
-                        single ? "y" : text("y of ", name),
-                        callback == callbacks.end() ? nullptr : callback->second,
-                        expression == expressions.end() ? nullptr : expression->second);
+    heads_.emplace_back(
+        head, node, program.outputs[head.output], options.capacity,
+        single ? "y" : text("y of ", name),
+        callback == callbacks.end() ? nullptr : callback->second,
+        expression == expressions.end() ? HeadExpressions<T>() : expression->second);
     state_size_ += heads_.back().metrics().state_size();
   }
   losses_ = heads_.size() == 1 ? 1 : 1 + heads_.size();

@@ -11,13 +11,13 @@ template <class T>
 using LossCallbacks = std::map<std::string, LossCallback<T>>;
 
 template <class T>
-using LossExpressions = std::map<std::string, LossExpression<T>>;
+using Expressions = std::map<std::string, HeadExpressions<T>>;
 
 template <class T>
 class Objective {
  public:
   Objective(const GraphLayout& layout, const Program<T>& program, const PlanOptions& options,
-            const LossCallbacks<T>& callbacks, const LossExpressions<T>& expressions);
+            const LossCallbacks<T>& callbacks, const Expressions<T>& expressions);
 
   void load(const OneOrMore<Targets<T>>& y, const Batch& batch);
   // For the loaded rows, which may be part of a batch of `rows_of_batch`: the sum over heads of

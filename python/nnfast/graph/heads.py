@@ -8,12 +8,12 @@ from typing import Any
 
 from nnfast import losses, metrics
 from nnfast.core.arrays import as_targets, as_weights
-from nnfast.core.options import function_name, real
+from nnfast.core.options import real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.graph.ends import Ends
-from nnfast.graph.loss_expression import LossExpression, Parts, TargetForm, parts_of
 from nnfast.graph.measurements import Measurements
-from nnfast.metrics import Metric
+from nnfast.graph.row_expression import NOTHING_TRACED, HeadExpressions, Parts, TargetForm, form_of, parts_of
+from nnfast.metrics import FunctionMetric, Metric
 
 __all__ = ["Head", "Heads"]
 
@@ -40,13 +40,20 @@ class Head:
         """Those without sample weights and those with them."""
         return self.metrics + self.weighted_metrics
 
-    def spec(self, expression: LossExpression | None, measured: Mapping[str, Any]) -> Spec:
+    @property
+    def functions(self) -> list[FunctionMetric]:
+        """Metrics that may be functions of tensors; not of a masked output, of which they would count all positions."""
+        if self.mask is not None:
+            return []
+        return [each for each in self.all_metrics if type(each) is FunctionMetric]
+
+    def spec(self, traced: HeadExpressions, measured: Mapping[str, Any]) -> Spec:
         """Description of this head for the core, with the traced loss if that is a function of tensors."""
-        is_unbound = isinstance(self.loss, losses.FunctionLoss) and expression is None
+        is_unbound = isinstance(self.loss, losses.FunctionLoss) and traced.loss is None
         return {
             "output": self.output,
             "loss": losses.MeanSquaredError().spec() if is_unbound else self.loss.spec(),
-            "targets": [] if expression is None else [list(shape) for shape in expression.form.shapes],
+            "targets": [] if traced.loss is None else [list(shape) for shape in traced.loss.form.shapes],
             "weight": self.weight,
             "mask": self.mask,
             **measured,
@@ -106,16 +113,25 @@ class Heads:
         own = [] if len(self.all) == 1 else [self._log_name(head, "loss") for head in self.all]
         self.loss_names = ["loss", *own]
         """Names of the losses reported by the core: the sum, and with several heads that of each."""
-        self.measurements = Measurements(self.all, self._log_name)
-        self._expressions: dict[int, LossExpression] = {}  # of heads whose loss is a function, for the current targets
-        self._traced: dict[tuple[int, TargetForm, str], LossExpression] = {}
+        self._known: dict[tuple[int, TargetForm, str], HeadExpressions] = {}
+        self._trace([NOTHING_TRACED] * len(self.all))
         self.version = 0
         """Counts changes of the form of targets; plans are made for one."""
         self._require_distinct_logs(where)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the graphs of losses, which are made again."""
-        return {**vars(self), "_expressions": {}, "_traced": {}}
+        """Everything but the graphs of functions, which are made again."""
+        return {name: value for name, value in vars(self).items() if name not in ("_known", "_traced", "measurements")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._known = {}
+        self._trace([NOTHING_TRACED] * len(self.all))
+
+    def _trace(self, traced: list[HeadExpressions]) -> None:
+        """Take these functions of tensors for the current targets, by head."""
+        self._traced = traced
+        self.measurements = Measurements(self.all, traced, self._log_name)
 
     def _by_output(self, value: Any, name: str) -> list[Any]:
         """One value per output, from a list or a dict; None where a dict has no entry."""
@@ -197,46 +213,46 @@ class Heads:
         return any(isinstance(head.loss, losses.FunctionLoss) for head in self.all)
 
     def bind(self, targets: Sequence[Any], dtype: str) -> None:
-        """Trace losses that are functions for targets of this form, unless that is done; before a plan is used."""
+        """Trace functions for targets of this form, unless that is done; before a plan is used."""
+        traced = []
         for head, own in zip(self.all, targets, strict=True):
-            if isinstance(own, Parts):
-                self._bind(head, own.form, dtype)
+            form = own.form if isinstance(own, Parts) else form_of(own, head.shape)
+            key = (head.output, form, dtype)
+            if key not in self._known:
+                self._known[key] = HeadExpressions.trace(head.loss, head.functions, form, head.shape, dtype)
+            traced.append(self._known[key])
+        if any(new is not old for new, old in zip(traced, self._traced, strict=True)):
+            self._trace(traced)
+            self.version += 1
+            for i, own in enumerate(targets):
+                self._require_targets(i, own)
+
+    @property
+    def most_traced_totals(self) -> int:
+        """By how much the core's totals may grow when functions are traced: metrics that only Python could compute."""
+        return 2 * sum(len(head.functions) for head in self.all)
 
     def specs(self) -> list[Spec]:
         """Descriptions for the core."""
-        return [
-            head.spec(self._expressions.get(head.output), self.measurements.specs(i)) for i, head in enumerate(self.all)
-        ]
+        return [head.spec(self._traced[i], self.measurements.specs(i)) for i, head in enumerate(self.all)]
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """The NumPy functions of custom losses and the graphs of others, by the name of the output's node."""
-        graphs = {}
-        for head in self.all:
-            if head.output in self._expressions:
-                expression = self._expressions[head.output]
-                graphs[head.node] = (expression.graph, expression.used)
+        """The NumPy functions of custom losses and the graphs of functions, by the name of the output's node."""
+        graphs = {head.node: traced.for_core() for head, traced in zip(self.all, self._traced, strict=True)}
         callbacks = {head.node: function for head in self.all for function in head.loss.callbacks().values()}
         return {"losses": callbacks, "expressions": graphs}
 
-    def _bind(self, head: Head, form: TargetForm, dtype: str) -> None:
-        """Trace the loss of a head for targets of this form."""
-        known = self._expressions.get(head.output)
-        if known is not None and known.form == form and known.graph.dtype == dtype:
+    def _require_targets(self, i: int, targets: Any) -> None:
+        """Refuse metrics of the core where the loss is a function of other targets than they read."""
+        if not isinstance(targets, Parts):
             return
-        assert isinstance(head.loss, losses.FunctionLoss)
+        head, form, in_core = self.all[i], targets.form, self.measurements.names_in_core(i)
         are_labels = form.domains[0] == "integer" and form.shapes[0] == head.shape[:-1] and head.shape[-1] > 1
-        in_core = self.measurements.names_in_core(self.all.index(head))
         if in_core and (form.keys is not None or not (are_labels or form.shapes[0] == head.shape)):
             raise ValueError(
-                f"{in_core[0]}: expected one array of targets, of the output's shape or of class numbers, "
-                "got others; leave the metric out, or write it as a function of y_true and y_pred"
+                f"{in_core[0]}: expected one array of targets, of the output's shape or of class numbers, got others; "
+                "leave the metric out, or write it as a function of y_true and y_pred"
             )
-        key = (head.output, form, dtype)
-        if key not in self._traced:
-            name = function_name(head.loss.function)
-            self._traced[key] = LossExpression.trace(head.loss.function, name, form, head.shape, dtype)
-        self._expressions[head.output] = self._traced[key]
-        self.version += 1
 
     # ---- targets -------------------------------------------------------------
 

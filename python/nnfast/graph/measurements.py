@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nnfast.core.typing import Array, Spec
+from nnfast.graph.row_expression import HeadExpressions
 from nnfast.metrics import Metric
 from nnfast.metrics.base import Measured
 
@@ -39,12 +40,17 @@ class Measurements:
     Parameters
     ----------
     heads : sequence of Head
+    traced : sequence of HeadExpressions
+        Of each head, what of its metrics is a function of tensors that the core computes.
     log_name : callable
         The name in the logs of a figure of a head.
     """
 
-    def __init__(self, heads: Sequence[Head], log_name: Callable[[Head, str], str]) -> None:
+    def __init__(
+        self, heads: Sequence[Head], traced: Sequence[HeadExpressions], log_name: Callable[[Head, str], str]
+    ) -> None:
         self._heads = heads
+        self._traced = traced
         self._states: list[tuple[int, bool, Spec]] = []
         self.all = [
             _Measurement(log_name(head, name), metric, i, output, weighted, self._state(i, weighted, metric, output))
@@ -56,7 +62,11 @@ class Measurements:
         self._in_python = [each for each in self.all if each.state is None]
 
     def _state(self, head: int, is_weighted: bool, metric: Metric, output: Measured) -> int | None:
-        spec = metric.spec(output)
+        functions = list(self._traced[head].metrics)
+        if metric in functions:
+            spec: Spec | None = {"name": "expression", "number": functions.index(metric)}
+        else:
+            spec = metric.spec(output)
         if spec is None:
             return None
         state = (head, is_weighted, spec)
@@ -78,8 +88,9 @@ class Measurements:
         }
 
     def names_in_core(self, head: int) -> list[str]:
-        """Names of the metrics of a head whose states the core collects."""
-        return [each.metric.name for each in self._of_core if each.head == head]
+        """Names of the metrics of a head whose states the core collects, but for functions of tensors."""
+        own = [each.metric for each in self._of_core if each.head == head]
+        return [metric.name for metric in own if metric not in self._traced[head].metrics]
 
     def values(self, states: Array, sizes: Sequence[int]) -> dict[str, Any]:
         """The metrics of the core by name, from their states, one after the other."""

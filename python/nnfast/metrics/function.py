@@ -17,10 +17,12 @@ __all__ = ["FunctionMetric"]
 
 
 class FunctionMetric(Metric):
-    """A Python function (y_true, y_pred) -> float, or one value per row, called by evaluation and validation only.
+    """A function (y_true, y_pred) of tensors or arrays.
 
-    It may be written with NumPy or with `nnfast.ops`. Functions of scikit-learn may be passed as they are, see
-    `nnfast.metrics`.
+    If it consists of operators and functions of `nnfast.ops` and returns one value per row, or one per element, which
+    are averaged, it is compiled: the core computes it in training as well, as it does a `losses.FunctionLoss`. Any
+    other function is called with arrays, in evaluation and validation only, and so are all functions of an output with
+    a mask. Functions of scikit-learn may be passed as they are, see `nnfast.metrics`.
 
     Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`. As in scikit-learn,
     higher values are better if the name ends in "_score" or "accuracy", lower ones if it ends in "_loss", "_error" or
@@ -29,8 +31,10 @@ class FunctionMetric(Metric):
     Parameters
     ----------
     function : callable
-        Called with the targets as passed by the caller, as an array, and the predictions (N, ...). Among
-        ``weighted_metrics``, it must return one value per row, whose weighted mean is reported.
+        Called once for each form of targets with symbolic tensors: `y_true` of the output's shape, or class numbers.
+        If it fails or does not return a tensor with a row for each of the batch, it is called with arrays: the targets
+        as passed by the caller, and the predictions (N, ...). Among ``weighted_metrics``, it must return one value per
+        row, whose weighted mean is reported.
 
     Examples
     --------

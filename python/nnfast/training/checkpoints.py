@@ -260,7 +260,7 @@ def _position(stored: Any, trainer: Trainer) -> Position | None:
     numbers = isinstance(totals, list) and all(isinstance(total, float) for total in totals)
     fits = (
         numbers
-        and len(totals) == trainer.plan.totals_size
+        and 0 <= len(totals) - trainer.plan.totals_size <= trainer.heads.most_traced_totals
         and epoch == trainer.epoch
         and 0 <= trainer.iteration - start <= -(-rows // size)
     )

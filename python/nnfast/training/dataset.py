@@ -12,7 +12,7 @@ from nnfast.core.arrays import are_several, as_class_weights, as_weights
 from nnfast.core.typing import Array
 from nnfast.graph.ends import number_of_rows
 from nnfast.graph.heads import Heads
-from nnfast.graph.loss_expression import Parts
+from nnfast.graph.row_expression import Parts
 
 if TYPE_CHECKING:
     from nnfast.network import Network

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,8 +157,23 @@ class FitLoop:
         wanted = trainer.epoch, self.feed.rows, self.feed.batch_size
         if old is not None and (old.epoch, old.rows, old.batch_size) == wanted:
             return old
-        trainer.position = Position(*wanted, np.zeros((2, 1 + trainer.plan.totals_size)))
+        return self._start(*wanted)
+
+    def _start(self, epoch: int, rows: int, batch_size: int) -> Position:
+        trainer = self.trainer
+        trainer.position = Position(epoch, rows, batch_size, np.zeros((2, 1 + trainer.plan.totals_size)))
         return trainer.position
+
+    def _fitting(self, position: Position) -> Position:
+        """The position with a tally as the plan writes it, which depends on the data if metrics are functions."""
+        if position.tally.shape[1] == 1 + self.trainer.plan.totals_size:
+            return position
+        if position.batches:
+            raise ValueError(
+                f"fit: expected targets of the form in which the first {position.batches} batches of the epoch had "
+                "them, got others, for which other metrics are computed; set trainer.epoch += 1 to give the epoch up"
+            )
+        return self._start(position.epoch, position.rows, position.batch_size)
 
     def _epoch(self, title: str) -> dict[str, float] | None:
         """Train and validate; None if not even the first batch could be trained, and a callback absorbed the error."""
@@ -167,7 +183,7 @@ class FitLoop:
         with self.progress.epoch(title, self.feed.count) as shown:
             shown.update(position.batches, {})
             started, before = time.perf_counter(), self.feed.rows_in(position.batches)
-            self._batches(position, shown)
+            position = self._batches(position, shown)
             seconds = time.perf_counter() - started
             if not position.batches:
                 return None
@@ -181,7 +197,7 @@ class FitLoop:
             shown.finish(logs, self.feed.rows_in(position.batches) - before, seconds)
         return logs
 
-    def _batches(self, position: Position, shown: Progress) -> None:
+    def _batches(self, position: Position, shown: Progress) -> Position:
         trainer, feed, calls = self.trainer, self.feed, self.calls
         begun = first = end = position.batches  # the part's first batch, and the one after its last
         part: Part | None = None
@@ -193,7 +209,7 @@ class FitLoop:
                 if part is None:
                     if before == begun:  # interrupted before the epoch was counted
                         self.rate = trainer.optimizer.rate(trainer.iteration - 1)
-                    return
+                    return position
                 first, end = before, before + part.batches
                 rates = trainer.optimizer.rates(trainer.iteration, end - before)
             assert part is not None
@@ -202,6 +218,7 @@ class FitLoop:
                 rates = trainer.optimizer.rates(trainer.iteration, 1)
             trainer.require_own_weights("fit")  # a callback may have exchanged them
             trainer.require_plan(part.size, part.data)  # or frozen parameters
+            position = self._fitting(position)
             failed = False
             try:
                 trainer.plan.train_batches(
@@ -225,14 +242,14 @@ class FitLoop:
                 shown.update(done, self._logs(position))
             if failed:
                 trainer.stop_training = True
-                return
+                return position
             if calls.by_batch:
                 own = trainer.core_logs(position.tally[1, 1:], feed.rows_in(before + 1) - feed.rows_in(before))
                 calls("on_train_batch_end", before, own)
                 if trainer.stop_training:
-                    return
+                    return position
             for saver in calls.savers:
-                saver.between_batches(done, position.batches, lambda: self._logs(position))
+                saver.between_batches(done, position.batches, partial(self._logs, position))
 
     def _logs(self, position: Position) -> dict[str, float]:
         return self.trainer.core_logs(position.tally[0, 1:], self.feed.rows_in(position.batches))

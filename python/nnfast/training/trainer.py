@@ -498,18 +498,22 @@ class Trainer(AveragedWeights, Checkpoints):
     def evaluate_dataset(self, data: AnyDataset) -> dict[str, Any]:
         """`evaluate` on data that have been checked."""
         done = 0
-        totals = np.zeros(self.plan.totals_size)
-        measurements = self.heads.measurements
-        measurements.start()
+        totals: Array | None = None  # whose size depends on the data if metrics are functions
         for part in data.parts():
             with self.network.parameters.reading("evaluate"):
                 self.require_plan(1, part)
                 own = self.plan.evaluate(*part.core)
-            self.plan.merge_totals(totals, own)
+            if totals is None:
+                totals = own
+                measurements = self.heads.measurements
+                measurements.start()
+            else:
+                self.plan.merge_totals(totals, own)
             if measurements.run_in_python:
                 predictions = self.network.architecture.outputs.split(self.network.predict(part.x), "y")
                 measurements.update(part.y_given, predictions, part.weight)
             done += len(part)
+        assert totals is not None
         return self.core_logs(totals, done) | measurements.results()
 
     def core_logs(self, totals: Array, rows: int) -> dict[str, Any]:

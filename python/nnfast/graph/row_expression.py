@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnfast import _core
+from nnfast import _core, losses
 from nnfast.core.arrays import are_several, as_numbers, require_finite
+from nnfast.core.options import function_name
 from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape
 from nnfast.graph.architecture import Architecture
 from nnfast.layers import Activation, Constant, Flatten, Input, Operation, Reshape
+from nnfast.metrics import FunctionMetric, Metric
 
-__all__ = ["LossExpression", "Parts", "TargetForm", "parts_of"]
+__all__ = ["NOTHING_TRACED", "HeadExpressions", "Parts", "TargetForm", "form_of", "parts_of"]
 
 
 class TargetForm(NamedTuple):
@@ -82,6 +86,13 @@ def parts_of(y: Any, rows: int, dtype: str) -> Parts:
     return Parts.of(TargetForm(keys, tuple(array.shape[1:] for array in arrays), domains), arrays)
 
 
+def form_of(targets: Array, output: Shape) -> TargetForm:
+    """The form of targets of a loss of the core: class numbers, or numbers of the output's shape."""
+    are_labels = targets.dtype.kind != "f" and output[-1] > 1 and math.prod(targets.shape[1:]) == math.prod(output[:-1])
+    domain = "real" if targets.dtype.kind == "f" else "integer"
+    return TargetForm(None, (output[:-1] if are_labels else output,), (domain,))
+
+
 _OF_FUNCTIONS = (Input, Operation, Constant, Activation, Reshape, Flatten)
 """Layers that a loss may use."""
 _RANDOM = ("random_normal", "random_uniform")
@@ -95,7 +106,7 @@ class _Argument(Input):
         self.shape = shape
 
 
-class LossExpression(NamedTuple):
+class RowExpression(NamedTuple):
     """A function of targets and predictions, traced for one form of targets."""
 
     form: TargetForm
@@ -106,7 +117,7 @@ class LossExpression(NamedTuple):
     @classmethod
     def trace(
         cls, function: Callable[[Any, Any], Any], name: str, form: TargetForm, output: Shape, dtype: str
-    ) -> LossExpression:
+    ) -> RowExpression:
         """Call the function on symbolic tensors."""
         prediction = _Argument(output, dtype=None, name="y_pred")
         # Integers have no gradient, which is not wanted either.
@@ -141,3 +152,33 @@ class LossExpression(NamedTuple):
             layer, own = architecture.layer_of(key)
             view[...] = layer.initializer(own)
         return cls(form, graph, tuple(used))
+
+
+class HeadExpressions(NamedTuple):
+    """The functions of tensors of a head, traced for one form of targets."""
+
+    loss: RowExpression | None
+    metrics: Mapping[Metric, RowExpression]
+
+    @classmethod
+    def trace(
+        cls, loss: losses.Loss, measured: Iterable[FunctionMetric], form: TargetForm, output: Shape, dtype: str
+    ) -> HeadExpressions:
+        """Trace a loss that is a function, and those metrics for which this succeeds."""
+        own = None
+        if isinstance(loss, losses.FunctionLoss):
+            own = RowExpression.trace(loss.function, function_name(loss.function), form, output, dtype)
+        found: dict[Metric, RowExpression] = {}
+        for metric in measured:
+            # Functions that take arrays only fail in their own ways, and are called with arrays later.
+            with contextlib.suppress(Exception):
+                found[metric] = RowExpression.trace(metric.function, metric.name, form, output, dtype)
+        return cls(own, found)
+
+    def for_core(self) -> dict[str, Any]:
+        """Graphs with the targets that they read, in the order in which the core computes them."""
+        own = None if self.loss is None else (self.loss.graph, self.loss.used)
+        return {"loss": own, "metrics": [(each.graph, each.used) for each in self.metrics.values()]}
+
+
+NOTHING_TRACED = HeadExpressions(None, {})

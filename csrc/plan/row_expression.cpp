@@ -1,4 +1,4 @@
-#include "plan/loss_expression.h"
+#include "plan/row_expression.h"
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ class Evaluator {
     const GraphLayout& layout = plan_.layout();
     require(layout.inputs().size() == rows_.size() && layout.outputs().size() == 1 &&
                 layout.output_shape(0).empty(),
-            "loss: expected a graph with one number per row as its only output");
+            "expression: expected a graph with one number per row as its only output");
     std::fill_n(ones_.data(), ones_.size(), T(1));
     d_value_[0] = ones_.data();
   }
@@ -55,17 +55,17 @@ class Evaluator {
 }  // namespace
 
 template <class T>
-LossExpression<T> make_loss_expression(std::shared_ptr<Graph<T>> graph,
-                                       const std::vector<size_t>& targets, index_t capacity) {
+RowExpression<T> make_row_expression(std::shared_ptr<Graph<T>> graph,
+                                     const std::vector<size_t>& targets, index_t capacity) {
   auto evaluator = std::make_shared<Evaluator<T>>(std::move(graph), targets, capacity);
   return
       [evaluator](const T* prediction, const T* const* all, index_t rows, T* value,
                   T* d_prediction) { evaluator->run(prediction, all, rows, value, d_prediction); };
 }
 
-template LossExpression<float> make_loss_expression(std::shared_ptr<Graph<float>>,
-                                                    const std::vector<size_t>&, index_t);
-template LossExpression<double> make_loss_expression(std::shared_ptr<Graph<double>>,
-                                                     const std::vector<size_t>&, index_t);
+template RowExpression<float> make_row_expression(std::shared_ptr<Graph<float>>,
+                                                  const std::vector<size_t>&, index_t);
+template RowExpression<double> make_row_expression(std::shared_ptr<Graph<double>>,
+                                                   const std::vector<size_t>&, index_t);
 
 }  // namespace nnfast::plan
