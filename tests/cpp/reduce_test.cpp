@@ -236,14 +236,20 @@ void test_cumulative_sum(const Dims& dims, int axis) {
       CumulativeSum{axis, reverse, exclusive}.backward(dx.data(), x.data(), dims);
       std::vector<Exact> exact(x.size(), 0), size(x.size(), 0), exact_dx(x.size(), 0);
       for (size_t i = 0; i < x.size(); ++i) {
-        const size_t place = i / inner % n, line = i - place * inner;
-        for (size_t k = 0; k < n; ++k) {
-          const bool before = reverse ? k > place : k < place;
-          if (before || (k == place && !exclusive)) exact[i] += x[line + k * inner];
-          const bool behind = reverse ? k < place : k > place;
-          if (behind || (k == place && !exclusive)) exact_dx[i] += x[line + k * inner];
-          size[i] += std::fabs(x[line + k * inner]);
-        }
+        if (i / inner % n != 0) continue;
+        const auto run = [&](std::vector<Exact>& to, bool backwards) {
+          Exact sum = 0;
+          for (size_t k = 0; k < n; ++k) {
+            const size_t at = i + (backwards ? n - 1 - k : k) * inner;
+            to[at] = exclusive ? sum : sum + x[at];
+            sum += x[at];
+          }
+        };
+        run(exact, reverse);
+        run(exact_dx, !reverse);
+        Exact whole = 0;
+        for (size_t k = 0; k < n; ++k) whole += std::fabs(x[i + k * inner]);
+        for (size_t k = 0; k < n; ++k) size[i + k * inner] = whole;
       }
       // float: a chain in double, rounded once.
       for (size_t i = 0; i < x.size(); ++i)
