@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,13 @@ APART = (
     "transfer_learning",
 )
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
+SMALLER: dict[str, dict[str, Any]] = {
+    "batch_sizes": {"epochs": 2},
+    "hyperparameters": {"trials": 8, "epochs": 2},
+    "optimizers_compared": {"rates": np.array([0.01, 0.1])},
+    "overfitting": {"epochs": 6},
+}
+"""Arguments of `main` for examples that otherwise take many seconds."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
 
 
@@ -41,7 +49,7 @@ def example(name: str) -> ModuleType:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_main_prints_and_saves_pictures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example(name).main(tmp_path)
+    example(name).main(tmp_path, **SMALLER.get(name, {}))
     printed = capsys.readouterr().out
     pictures = list(tmp_path.iterdir())
     assert pictures
