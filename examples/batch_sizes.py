@@ -17,6 +17,7 @@ through the data, as here, have somewhat less.
 
 `learn_digits` trains a network on handwritten digits. Each batch size sees the same number of examples; by then, one
 example at a time has made the most updates and taken the most time, and all at once have hardly begun to learn.
+All have the same rate here; larger batches, whose gradients are less noisy, bear larger ones.
 """
 
 import time

@@ -186,7 +186,7 @@ def animate(folder: Path, found: list[Paths], frames: int = 100) -> Path:
 
     def show(frame: int) -> list[Any]:
         for line, visited in tails:
-            line.set_data(*visited[: 2 * frame + 1].T)
+            line.set_data(*visited[: 3 * frame + 1].T)
         return [line for line, _ in tails]
 
     film = FuncAnimation(figure, show, frames=frames, blit=False)
