@@ -26,6 +26,7 @@ TABLES = {
     "steps": ("test_steps", "Training steps"),
     "inference": ("test_inference", "Prediction"),
     "elementwise": ("test_elementwise", "Elementwise, 2.77 million numbers"),
+    "updates": ("test_updates", "Updates of 1.05 million parameters"),
     "reduction": ("test_reduction", "Reductions of 4096 rows of 1024 numbers"),
     "tensor": ("test_tensor_ops", "Operations on tensors"),
     "convolution": ("test_convolution", "Convolutions"),

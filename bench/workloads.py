@@ -232,6 +232,48 @@ class Elementwise(Task):
         return aligned(np.random.default_rng(6).standard_normal(self.shape, dtype=np.float32))
 
 
+UPDATES = {
+    "sgd": 3,
+    "adam": 7,
+    "amsgrad": 9,
+    "adamw": 7,
+    "nadam": 7,
+    "adamax": 7,
+    "adagrad": 5,
+    "adadelta": 7,
+    "muon": 5,
+}
+"""Rules of optimizers, and the arrays that an update reads and writes at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Task):
+    """One update of a matrix of 1024 x 1024 parameters."""
+
+    rule: str
+
+    kind = "update"
+    unit = "GB/s"
+    shape = (1024, 1024)
+
+    @property
+    def name(self) -> str:
+        return self.rule
+
+    @property
+    def amount(self) -> float:
+        return 4.0 * UPDATES[self.rule] * self.shape[0] * self.shape[1]
+
+    def tolerances(self) -> dict[str, float]:
+        # PyTorch's Muon iterates in bfloat16.
+        return {"change 0": 0.05} if self.rule == "muon" else {}
+
+    def arrays(self) -> tuple[Array, Array]:
+        """Parameters and gradients."""
+        rng = np.random.default_rng(8)
+        return tuple(aligned(rng.standard_normal(self.shape, dtype=np.float32)) for _ in range(2))  # type: ignore[return-value]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reduction(Task):
     """The sum, mean or maximum of 4096 rows of 1024 numbers over an axis, or of all of them."""

@@ -114,6 +114,11 @@ ADAPTERS: dict[str, dict[str, str]] = {
     "step": _STEPS,
     "prediction": _PREDICTIONS,
     "elementwise": _ELEMENTWISE,
+    "update": {
+        "nnfast": "nnfast_updates:update",
+        "PyTorch, foreach": "torch_updates:update_foreach",
+        "PyTorch, fused": "torch_updates:update_fused",
+    },
     "reduction": _REDUCTIONS,
     "batched product": _BATCHED_PRODUCTS,
     "chain": _CHAINS,

@@ -63,8 +63,8 @@ void adam(const py::object& parameters, const py::object& gradients, const py::o
     require_apart(p, "parameters", {{g, "gradients"}});
     require_apart(m, "m", {{g, "gradients"}, {p, "parameters"}});
     require_apart(v, "v", {{g, "gradients"}, {p, "parameters"}, {m, "m"}});
-    adam_update(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), data_of<T>(g),
-                g.size(), learning_rate, beta_1, beta_2, epsilon, step);
+    adam_update<T>(mutable_data_of<T>(p), mutable_data_of<T>(m), mutable_data_of<T>(v), nullptr,
+                   data_of<T>(g), g.size(), learning_rate, beta_1, beta_2, epsilon, step);
   });
 }
 
@@ -77,6 +77,12 @@ void optimizer_update(const py::dict& optimizer, const py::object& parameters,
   with_type(g, "gradients", [&](auto t) {
     using T = decltype(t);
     const auto rule = plan::make_update_rule<T>(spec);
+    if (rule->searches()) rule->update({}, learning_rate);  // which raises an error
+    plan::Parameter<T> parameter;
+    parameter.name = "parameters";
+    parameter.shape.assign(g.shape(), g.shape() + g.ndim());
+    parameter.size = g.size();
+    rule->prepare({&parameter});
     py::array p = writable_like(parameters, g, "parameters");
     require_apart(p, "parameters", {{g, "gradients"}});
     const std::vector<plan::StateVector> vectors = rule->state();
@@ -95,7 +101,8 @@ void optimizer_update(const py::dict& optimizer, const py::object& parameters,
     }
     require(state.size() == vectors.size(), "state: expected ",
             wanted.empty() ? "no vectors" : "no vectors but " + wanted, ", got ", state.size());
-    rule->update({mutable_data_of<T>(p), data_of<T>(g), pointers, g.size(), step}, learning_rate);
+    rule->update({mutable_data_of<T>(p), data_of<T>(g), pointers, g.size(), step, &parameter},
+                 learning_rate);
   });
 }
 

@@ -255,7 +255,8 @@ class PyPlanOf final : public PyPlan {
     std::vector<std::string> names;
     if (!plan_.optimizer()) return names;
     for (const auto& state : plan_.optimizer()->state()) {
-      if (state.what.holds == plan::Holds::squares) names.emplace_back(state.what.name);
+      if (state.what.holds == plan::Holds::squares || state.what.holds == plan::Holds::sizes)
+        names.emplace_back(state.what.name);
     }
     return names;
   }

@@ -254,6 +254,27 @@ struct AdamParams {
   double rate, second, beta_1, beta_2, epsilon;
 };
 
+// momentum and gradient: factors of the new m and of g in the step.
+struct NadamParams {
+  double momentum, gradient, second, beta_1, beta_2, epsilon;
+};
+
+struct AdamaxParams {
+  double rate, beta_1, beta_2, epsilon;
+};
+
+struct LionParams {
+  double learning_rate, beta_1, beta_2;
+};
+
+struct AdagradParams {
+  double learning_rate, epsilon;
+};
+
+struct AdadeltaParams {
+  double learning_rate, rho, epsilon;
+};
+
 struct RmspropParams {
   double learning_rate, rho, momentum, epsilon;
 };

@@ -39,6 +39,33 @@ double sum_of_squares(const T* x, index_t n) {
 }
 
 template <class T>
+double dot(const T* a, const T* b, index_t n) {
+  constexpr index_t tile = 1 << 14, lanes = 8;
+  constexpr double cost = 0.4;
+  const index_t tiles = (n + tile - 1) / tile;
+  double* sums = scratch_of<double>(tiles);
+  parallel_ranges(tiles, 1, cost * static_cast<double>(n), [&](index_t begin, index_t end) {
+    for (index_t i = begin; i < end; ++i) {
+      const index_t first = i * tile, size = std::min(tile, n - first);
+      double lane[lanes] = {};
+      for (index_t j = 0; j < size; j += lanes) {
+        const index_t count = std::min(lanes, size - j);
+        const T *x = a + first + j, *y = b + first + j;
+        for (index_t k = 0; k < count; ++k)
+          lane[k] += static_cast<double>(x[k]) * static_cast<double>(y[k]);
+      }
+      for (index_t half = lanes / 2; half > 0; half /= 2) {
+        for (index_t k = 0; k < half; ++k) lane[k] += lane[k + half];
+      }
+      sums[i] = lane[0];
+    }
+  });
+  double total = 0;
+  for (index_t i = 0; i < tiles; ++i) total += sums[i];
+  return total;
+}
+
+template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n) {
   constexpr double cost = 0.1;
   parallel_ranges(n, 64, cost * static_cast<double>(rows * n), [&](index_t begin, index_t end) {
@@ -90,6 +117,8 @@ template double sum_all<double>(const double*, index_t);
 template double sum_of_squares<float>(const float*, index_t);
 template void sum_columns<float>(float*, const float*, index_t, index_t);
 template double sum_of_squares<double>(const double*, index_t);
+template double dot<float>(const float*, const float*, index_t);
+template double dot<double>(const double*, const double*, index_t);
 template void sum_columns<double>(double*, const double*, index_t, index_t);
 template void add_columns<float>(float*, const float*, index_t, index_t, index_t);
 template void add_columns<double>(double*, const double*, index_t, index_t, index_t);

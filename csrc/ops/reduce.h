@@ -11,6 +11,9 @@ double sum_all(const T* x, index_t n);
 // The sum of x_i^2 over x (n), in the same way; x is moderate.
 template <class T>
 double sum_of_squares(const T* x, index_t n);
+// The sum of a_i b_i over n elements, in float64.
+template <class T>
+double dot(const T* a, const T* b, index_t n);
 // out (n) = sum over rows of x (rows, n): chains over tiles of 256 rows, added up in order.
 template <class T>
 void sum_columns(T* out, const T* x, index_t rows, index_t n);

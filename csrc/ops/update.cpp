@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/reduce.h"
 
 namespace nnfast {
 namespace {
@@ -23,21 +24,38 @@ void sgd_update(T* parameters, T* velocity, const T* gradients, index_t n, const
 }
 
 template <class T>
-void adam_update(T* parameters, T* m, T* v, const T* gradients, index_t n, double learning_rate,
-                 double beta_1, double beta_2, double epsilon, uint64_t step) {
+void adam_update(T* parameters, T* m, T* v, T* largest, const T* gradients, index_t n,
+                 double learning_rate, double beta_1, double beta_2, double epsilon,
+                 uint64_t step) {
   const double t = static_cast<double>(step);
   const AdamParams p = {learning_rate / (1 - std::pow(beta_1, t)), 1 / (1 - std::pow(beta_2, t)),
                         beta_1, beta_2, epsilon};
   parallel_ranges(n, 64, kAdamCost * static_cast<double>(n), [&](index_t begin, index_t end) {
-    kernels<T>().adam(parameters + begin, m + begin, v + begin, gradients + begin, end - begin, p);
+    kernels<T>().adam(parameters + begin, m + begin, v + begin, largest ? largest + begin : nullptr,
+                      gradients + begin, end - begin, p);
   });
+}
+
+template <class T>
+double norm_of(const T* x, index_t n) {
+  const double sum = sum_of_squares(x, n);
+  if (std::isfinite(sum)) return std::sqrt(sum);
+  constexpr double tiny = 0x1p-540;  // so that squares of all finite numbers fit
+  double scaled = 0;
+  for (index_t i = 0; i < n; ++i) {
+    const double value = static_cast<double>(x[i]) * tiny;
+    scaled += value * value;
+  }
+  return std::sqrt(scaled) / tiny;
 }
 
 template void sgd_update<float>(float*, float*, const float*, index_t, const SgdParams&);
 template void sgd_update<double>(double*, double*, const double*, index_t, const SgdParams&);
-template void adam_update<float>(float*, float*, float*, const float*, index_t, double, double,
-                                 double, double, uint64_t);
-template void adam_update<double>(double*, double*, double*, const double*, index_t, double, double,
-                                  double, double, uint64_t);
+template void adam_update<float>(float*, float*, float*, float*, const float*, index_t, double,
+                                 double, double, double, uint64_t);
+template void adam_update<double>(double*, double*, double*, double*, const double*, index_t,
+                                  double, double, double, double, uint64_t);
+template double norm_of<float>(const float*, index_t);
+template double norm_of<double>(const double*, index_t);
 
 }  // namespace nnfast

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <limits>
 
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
@@ -49,6 +51,12 @@ Plan<T>::Plan(std::shared_ptr<Graph<T>> graph, PlanOptions options,
   const UpdateOptions& asked = options_.update;
   optimizer_.emplace(*options_.optimizer, program_.parameters, graph_->flat.data(),
                      program_.gradients.data(), layout().flat_size(), asked);
+  if (optimizer_->searches()) {
+    require(!functions.gradients && !options_.gradients,
+            "LBFGS: expected neither a gradient_callback nor decay or clipping of gradients, which "
+            "would no longer be those of the loss");
+    trial_sums_.resize(objective_->totals_size());
+  }
   pipeline_.emplace(options_, program_, functions.gradients);
   if (asked.batches > 1)
     accumulation_.emplace(asked.batches, program_.parameters, program_.gradients);
@@ -213,24 +221,26 @@ void Plan<T>::load(const Dataset<T>& data, const Batch& batch, const Run& run) {
   if (!batch.order) inputs_->template require_finite_batch<DataError>(data.x, batch);
 }
 
-// The loss of the rows, and its gradient; adds their losses and metrics to totals, unless it is
-// null.
+// The loss of the rows and, if it is finite, its gradient; adds their losses and metrics to totals,
+// unless it is null.
 template <class T>
 double Plan<T>::differentiate(const Dataset<T>& data, const Batch& batch, index_t rows_of_batch,
                               const Run& run, double* totals) {
   load(data, batch, run);
   forward(run);
   const double loss = objective_->loss(batch.rows, rows_of_batch, true);
-  if (!std::isfinite(loss)) explain(data, batch, rows_of_batch, run);
+  if (!std::isfinite(loss)) return loss;
   // Before the backward pass, which reuses the memory of the outputs.
   if (totals) objective_->add_to(totals, batch.rows, rows_of_batch);
   backward(run);
   return loss;
 }
 
-// Likewise for a batch that is divided into parts.
+// Likewise for a batch that is divided into parts. Unless this is a trial, numbers that are not
+// finite are an error.
 template <class T>
-double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals) {
+double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals,
+                                       bool is_trial) {
   constexpr uint64_t kSeedOfPart =
       0x9e3779b97f4a7c15;  // any odd number: parts have separate random numbers
   sum_->start(batch.rows);
@@ -239,8 +249,9 @@ double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batc
     Run run = new_run(part.rows, true);
     run.seed += part.number * kSeedOfPart;
     std::fill(part_sums_.begin(), part_sums_.end(), 0.0);
-    differentiate(data, rows, batch.rows, run, part_sums_.data());
-    if (check_gradients() == Magnitude::not_finite) explain(data, rows, batch.rows, run);
+    const double loss = differentiate(data, rows, batch.rows, run, part_sums_.data());
+    const bool is_finite = std::isfinite(loss) && check_gradients() != Magnitude::not_finite;
+    if (!is_finite && !is_trial) explain(data, rows, batch.rows, run);
     sum_->add(part, part_sums_.data());
   });
   sum_->finish(totals);
@@ -315,6 +326,34 @@ std::vector<std::pair<const char*, T*>> Plan<T>::state() {
   return vectors;
 }
 
+// Evaluates the batch of a step again, with other parameters: see Search.
+template <class T>
+double Plan<T>::evaluate_again(const Dataset<T>& data, const Batch& batch, const Run& run) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  // The squares of a penalty must be finite too.
+  const auto fits = regularization_ ? &all_moderate<T> : &all_finite<T>;
+  if (!fits(graph_->flat.data(), layout().flat_size())) return infinity;
+  double loss;
+  if (sum_) {
+    std::fill(trial_sums_.begin(), trial_sums_.end(), 0.0);
+    loss = differentiate_in_parts(data, batch, trial_sums_.data(), true);
+  } else {
+    loss = differentiate(data, batch, batch.rows, run, nullptr);
+  }
+  if (regularization_ && std::isfinite(loss)) loss += regularization_->add_gradients();
+  const bool is_finite = std::isfinite(loss) && pipeline_->measure() != Magnitude::not_finite;
+  return is_finite ? loss : infinity;
+}
+
+// A step of an optimizer that evaluates the loss several times, with the same random numbers. Only
+// the last evaluation counts for the statistics of batches.
+template <class T>
+void Plan<T>::search(const Dataset<T>& data, const Batch& batch, const Run& run, double loss,
+                     double learning_rate) {
+  const auto again = [&] { return evaluate_again(data, batch, run); };
+  optimizer_->search(learning_rate, loss, std::ref(again));
+}
+
 template <class T>
 double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning_rate,
                      double* tally) {
@@ -337,10 +376,11 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
   double loss;
   Magnitude magnitude;
   if (sum_) {
-    loss = differentiate_in_parts(data, batch, totals);
+    loss = differentiate_in_parts(data, batch, totals, false);
     magnitude = pipeline_->measure();
   } else {
     loss = differentiate(data, batch, batch.rows, run, tally ? totals : nullptr);
+    if (!std::isfinite(loss)) explain(data, batch, batch.rows, run);
     magnitude = check_gradients();
     if (magnitude == Magnitude::not_finite) explain(data, batch, batch.rows, run);
   }
@@ -350,13 +390,22 @@ double Plan<T>::step(const Dataset<T>& data, const Batch& batch, double learning
     loss += penalty;
     totals[0] += penalty * static_cast<double>(batch.rows);
   }
-  learn(magnitude, learning_rate, where, [&] {
+  const auto finish = [&] {
     commit(run);
     if (!tally) return;
     tally[0] += sums_[0];
     objective_->merge(tally + 1, totals);
     std::copy(sums_.begin(), sums_.end(), tally + sums_.size());
-  });
+  };
+  if (!optimizer_->searches()) {
+    learn(magnitude, learning_rate, where, finish);
+    return loss;
+  }
+  process_gradients(magnitude, where);
+  search(data, batch, run, loss, learning_rate);
+  const Use::Changing changing(graph_->use);
+  if (constraints_) constraints_->apply();
+  finish();
   return loss;
 }
 

@@ -89,7 +89,8 @@ class Plan {
   double step(const Dataset<T>& data, const Batch& batch, double learning_rate, double* tally);
   double differentiate(const Dataset<T>& data, const Batch& batch, index_t rows_of_batch,
                        const Run& run, double* totals);
-  double differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals);
+  double differentiate_in_parts(const Dataset<T>& data, const Batch& batch, double* totals,
+                                bool is_trial);
   Magnitude check_gradients() const;
   template <class Where>
   Magnitude process_gradients(Magnitude magnitude, const Where& where);
@@ -97,6 +98,9 @@ class Plan {
   void update(Magnitude magnitude, double learning_rate, uint64_t number, const Where& where);
   template <class Where, class Finish>
   void learn(Magnitude magnitude, double learning_rate, const Where& where, const Finish& finish);
+  double evaluate_again(const Dataset<T>& data, const Batch& batch, const Run& run);
+  void search(const Dataset<T>& data, const Batch& batch, const Run& run, double loss,
+              double learning_rate);
   void commit(const Run& run);
   template <class Pass>
   void by_hand(const char* what, bool training, const Pass& pass);
@@ -125,6 +129,7 @@ class Plan {
   std::optional<WeightAverage<T>> average_;
 
   std::vector<double> sums_, part_sums_;  // of a step and of a part of it: 1, and its totals
+  std::vector<double> trial_sums_;        // totals of an evaluation that is not reported
   Run last_run_;
   bool values_are_whole_ = false;  // no backward pass has overwritten values of the last run
   index_t row_bytes_ = 0;  // of a row's values, if predictions go through the ops in passes; else 0

@@ -254,6 +254,7 @@ def test_layers(name: str) -> None:
 
 
 RATE = {"learning_rate": 0.1}
+ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Input": (lambda **a: nf.Network([layers.Input(**a), layers.ReLU()]), {"shape": (2,), "dtype": "int32", **NAME}),
     "Huber": (losses.Huber, {"delta": 1.0}),
@@ -263,7 +264,30 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "metrics.get": (metrics.get, {"metric": "mse"}),
     "LossMetric": (metrics.LossMetric, {"loss": "mse"}),
     "SGD": (optimizers.SGD, {**RATE, "momentum": 0.9, "nesterov": True}),
-    "Adam": (optimizers.Adam, {**RATE, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}),
+    "Adam": (optimizers.Adam, {**RATE, **ADAM, "amsgrad": True}),
+    "AdamW": (optimizers.AdamW, {**RATE, **ADAM, "weight_decay": 0.1}),
+    "Nadam": (optimizers.Nadam, {**RATE, **ADAM, "momentum_decay": 0.004}),
+    "Adamax": (optimizers.Adamax, {**RATE, **ADAM}),
+    "Lamb": (optimizers.Lamb, {**RATE, **ADAM}),
+    "LBFGS": (optimizers.LBFGS, {**RATE, "history_size": 3}),
+    "Lion": (optimizers.Lion, {**RATE, "beta_1": 0.9, "beta_2": 0.99}),
+    "Adagrad": (optimizers.Adagrad, {**RATE, "initial_accumulator_value": 0.1, "epsilon": 1e-7}),
+    "Adadelta": (optimizers.Adadelta, {**RATE, "rho": 0.95, "epsilon": 1e-7}),
+    "Muon": (
+        optimizers.Muon,
+        {
+            **RATE,
+            "adam_beta_1": 0.9,
+            "adam_beta_2": 0.999,
+            "epsilon": 1e-7,
+            "adam_lr_ratio": 0.5,
+            "momentum": 0.9,
+            "ns_steps": 3,
+            "nesterov": False,
+            "rms_rate": 0.1,
+            "exclude": ["a"],
+        },
+    ),
     "RMSprop": (optimizers.RMSprop, {**RATE, "rho": 0.9, "momentum": 0.9, "epsilon": 1e-7, "centered": True}),
     "options of optimizers": (
         optimizers.Adam,

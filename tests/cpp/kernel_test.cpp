@@ -265,67 +265,6 @@ void test_softmax() {
 }
 
 template <class T>
-void test_optimizers() {
-  Numbers numbers;
-  for (const index_t n : kLengths) {
-    const auto start = numbers.vector<T>(n, -1, 1), g = numbers.vector<T>(n, -1, 1);
-    const auto m = numbers.vector<T>(n, -1, 1), v = numbers.vector<T>(n, 0, 1);
-    for (const bool nesterov : {false, true}) {
-      const SgdParams p{0.1, 0.9, nesterov};
-      auto w = start, velocity = m;
-      kernels<T>().sgd(w.data(), velocity.data(), g.data(), n, p);
-      bool good = true;
-      for (size_t i = 0; i < w.size(); ++i) {
-        const Exact v_new = 0.9L * m[i] - 0.1L * g[i];
-        const Exact move = nesterov ? 0.9L * v_new - 0.1L * g[i] : v_new;
-        good = good && close(velocity[i], v_new, 4, 1) && close(w[i], start[i] + move, 8, 2);
-      }
-      CHECK(good);
-      add_to_hash(w);
-      add_to_hash(velocity);
-    }
-    auto w = start;
-    kernels<T>().sgd(w.data(), nullptr, g.data(), n, {0.1, 0, false});
-    add_to_hash(w);
-    bool good = true;
-    for (size_t i = 0; i < w.size(); ++i) good = good && close(w[i], start[i] - 0.1L * g[i], 2, 2);
-
-    w = start;
-    auto m_new = m, v_new = v;
-    kernels<T>().adam(w.data(), m_new.data(), v_new.data(), g.data(), n,
-                      {0.02, 1.5, 0.9, 0.99, 1e-3});
-    for (size_t i = 0; i < w.size(); ++i) {
-      const Exact m_exact = 0.9L * m[i] + 0.1L * g[i];
-      const Exact v_exact = 0.99L * v[i] + 0.01L * g[i] * g[i];
-      const Exact move = 0.02L * m_exact / (std::sqrt(1.5L * v_exact) + 1e-3L);
-      good = good && close(m_new[i], m_exact, 4, 1) && close(v_new[i], v_exact, 4, 1) &&
-             close(w[i], start[i] - move, 8, 1 + std::fabs(move));
-    }
-    CHECK(good);
-    add_to_hash(w);
-    add_to_hash(m_new);
-    add_to_hash(v_new);
-
-    w = start;
-    m_new = m;
-    auto square = numbers.vector<T>(n, 2, 3), velocity = start;
-    const auto old_square = square;
-    kernels<T>().rmsprop(w.data(), square.data(), m_new.data(), velocity.data(), g.data(), n,
-                         {0.1, 0.9, 0.5, 1e-3});
-    for (size_t i = 0; i < w.size(); ++i) {
-      const Exact m_exact = 0.9L * m[i] + 0.1L * g[i];
-      const Exact v_exact = 0.9L * old_square[i] + 0.1L * g[i] * g[i];
-      const Exact move = -0.1L * g[i] / std::sqrt(v_exact - m_exact * m_exact + 1e-3L);
-      good = good && close(m_new[i], m_exact, 4, 1) && close(square[i], v_exact, 4, 3) &&
-             close(velocity[i], 0.5L * start[i] + move, 16, 1) &&
-             close(w[i], start[i] + 0.5L * start[i] + move, 16, 2);
-    }
-    CHECK(good);
-    for (const auto& made : {w, square, m_new, velocity}) add_to_hash(made);
-  }
-}
-
-template <class T>
 void test_reductions() {
   const index_t rows = 3;
   Numbers numbers;
@@ -547,7 +486,6 @@ void test_all() {
   test_activations<T>();
   test_losses<T>();
   test_softmax<T>();
-  test_optimizers<T>();
   test_reductions<T>();
   test_norms<T>();
   test_rows_and_random_numbers<T>();

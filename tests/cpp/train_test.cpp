@@ -87,7 +87,9 @@ void test_a_metric_of_its_own() {
 }
 
 void test_all_are_registered() {
-  CHECK((optimizer_names() == std::vector<std::string>{"adam", "rmsprop", "sgd"}));
+  CHECK((optimizer_names() == std::vector<std::string>{"adadelta", "adagrad", "adam", "adamax",
+                                                       "lamb", "lbfgs", "lion", "muon", "nadam",
+                                                       "rmsprop", "sgd"}));
   CHECK((Registered<MetricKind>::names() ==
          std::vector<std::string>{"accuracy", "loss", "spread_of_errors"}));
   CHECK(Registered<MetricKind>::find("los") == nullptr);

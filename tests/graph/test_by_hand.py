@@ -158,6 +158,7 @@ OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.1, momentum=0.9),
     "adam": lambda: optimizers.Adam(0.01, clipnorm=0.1, l2=0.01),
     "rmsprop": lambda: optimizers.RMSprop(0.01, centered=True),
+    "muon": optimizers.Muon,
 }
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import reference.activations as ref_activations
 import reference.losses as ref_losses
-import reference.optimizers as ref_optimizers
 import reference.philox as ref_philox
 import reference.reductions as ref_reductions
 import reference.softmax as ref_softmax
@@ -35,6 +34,7 @@ from kernel_table_conv import (
 )
 from kernel_table_elementwise import ELEMENTWISE_ROWS
 from kernel_table_norm import NORM_ROWS
+from kernel_table_optimizer import OPTIMIZER_ROWS
 from kernel_table_pool import POOL_ROWS
 from kernel_table_reduce import REDUCE_ROWS
 from kernel_table_tensor import TENSOR_ROWS
@@ -44,11 +44,11 @@ from reference.math_functions import FUNCTIONS
 from reference.matmul import matmul, matmul_error_bound
 
 import nnfast as nf
-from nnfast import _core, kernels, layers, optimizers
+from nnfast import _core, kernels, layers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **REDUCE_ROWS, **ELEMENTWISE_ROWS}
+ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **REDUCE_ROWS, **ELEMENTWISE_ROWS, **OPTIMIZER_ROWS}
 
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)
@@ -462,76 +462,6 @@ def _random_normal(bench: Workbench) -> Iterator[Check]:
     tolerance = 9 * 4 * bench.eps
     got = kernels.random_normal(n, seed, stream, dtype)
     yield Check("", got, ref_philox.random_normal(n, seed, stream, dtype), tolerance)
-
-
-@row("sgd")
-def _sgd(bench: Workbench) -> Iterator[Check]:
-    n = bench.size
-    for momentum, nesterov in ((0.0, False), (0.9, False), (0.9, True)):
-        p, g, v, lr = bench.rng.standard_normal(n), bench.normal(n), bench.rng.standard_normal(n), 0.1
-        parameters, velocity = bench.inout(p), bench.inout(v) if momentum else None
-        start, before = parameters.copy(), np.zeros(n) if velocity is None else velocity.copy()
-        kernels.sgd_update(parameters, g, velocity, lr, momentum, nesterov)
-        expected, v_expected = ref_optimizers.sgd(start, g, before, lr, momentum, nesterov)
-        moved = 4 * bench.eps * (np.abs(momentum * before) + np.abs(lr * g))
-        label = f"momentum {momentum}, Nesterov {nesterov}"
-        yield Check(label, parameters, expected, 2 * moved + bench.eps * np.abs(start))
-        if velocity is not None:
-            yield Check(label + ", velocity", velocity, v_expected, moved)
-
-
-@row("adam")
-def _adam(bench: Workbench) -> Iterator[Check]:
-    n, lr, beta_1, beta_2, epsilon = bench.size, 0.01, 0.9, 0.999, 1e-7
-    for step in (1, 2, 1000):
-        g = bench.normal(n)
-        start = [bench.rng.standard_normal(n), bench.rng.standard_normal(n), bench.rng.random(n)]
-        p, m, v = (bench.inout(values) for values in start)
-        before = [array.copy() for array in (p, m, v)]
-        kernels.adam_update(p, g, m, v, lr, beta_1, beta_2, epsilon, step)
-        truth = ref_optimizers.adam(before[0], g, before[1], before[2], lr, beta_1, beta_2, epsilon, step)
-        m_error = 4 * bench.eps * (np.abs(before[1]) + np.abs(g))
-        yield Check(f"m, step {step}", m, truth[1], m_error)
-        yield Check(f"v, step {step}", v, truth[2], 4 * bench.eps * truth[2])
-        root = np.sqrt(truth[2] / (1 - beta_2**step)) + epsilon
-        move_error = lr / (1 - beta_1**step) * (m_error + 8 * bench.eps * np.abs(truth[1])) / root
-        yield Check(f"p, step {step}", p, truth[0], move_error + bench.eps * np.abs(before[0]))
-
-
-@row("rmsprop")
-def _rmsprop(bench: Workbench) -> Iterator[Check]:
-    """The variance, rho (v - m^2) + rho (1 - rho) (m - g)^2, is at least .9 (.5 - .4^2)."""
-    n, lr, rho, epsilon = bench.size, 0.01, 0.9, 1e-7
-    for momentum, centered in ((0.0, False), (0.9, False), (0.0, True), (0.9, True)):
-        g, p = bench.normal(n), bench.inout(bench.rng.standard_normal(n))
-        state = {"v": bench.inout(bench.rng.uniform(0.5, 2.0, n))}
-        if centered:
-            state["m"] = bench.inout(bench.rng.uniform(-0.4, 0.4, n))
-        if momentum:
-            state["velocity"] = bench.inout(bench.rng.standard_normal(n))
-        start, before = p.copy(), {name: vector.copy() for name, vector in state.items()}
-        optimizer = optimizers.RMSprop(lr, rho, momentum, epsilon, centered)
-        kernels.optimizer_update(optimizer, p, g, state)
-        m, velocity = before.get("m"), before.get("velocity")
-        truth = ref_optimizers.rmsprop(start, g, before["v"], m, velocity, lr, rho, momentum, epsilon)
-        label = f"momentum {momentum}, centered {centered}"
-        yield Check(f"v, {label}", state["v"], truth[1], 4 * bench.eps * truth[1])
-        variance, error = truth[1] + epsilon, 5 * bench.eps * truth[1]
-        if m is not None:
-            assert truth[2] is not None
-            m_error = 4 * bench.eps * (np.abs(m) + np.abs(0.1 * g))
-            yield Check(f"m, {label}", state["m"], truth[2], m_error)
-            variance = variance - truth[2] ** 2
-            error = error + 2 * np.abs(truth[2]) * m_error + 2 * bench.eps * truth[1]
-        # The root halves the variance's relative error; the quotient, its operands and the sum after it add theirs.
-        move = lr * np.abs(g) / np.sqrt(variance)
-        move_error = move * (error / variance + 8 * bench.eps)
-        if velocity is not None:
-            assert truth[3] is not None
-            move_error = move_error + 2 * bench.eps * (np.abs(momentum * velocity) + move)
-            yield Check(f"velocity, {label}", state["velocity"], truth[3], move_error)
-            move = np.abs(truth[3])
-        yield Check(f"p, {label}", p, truth[0], move_error + bench.eps * (np.abs(start) + move))
 
 
 @row("fma_peak")

@@ -40,12 +40,12 @@ def moved(name: str, rate: float, dtype: str, steps: int = 1, **options: Any) ->
 
 
 @DTYPES
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "lamb"])  # it moves by the decayed norm
 def test_decay_is_a_separate_term(name: str, dtype: str) -> None:
     """After one step: p - rate decay p - move, where the move is that without decay."""
     rate, decay = 0.05, 0.25
     start = {key: view.astype("float64") for key, view in network(dtype).parameters.items()}
-    plain, decayed = moved(name, rate, dtype), moved(name, rate, dtype, weight_decay=decay)
+    plain, decayed = (moved(name, rate, dtype, weight_decay=amount) for amount in (0.0, decay))
     for parameter, p in start.items():
         share = rate * decay if parameter.endswith("kernel") else 0.0
         wanted = plain[parameter] - share * p

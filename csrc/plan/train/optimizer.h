@@ -4,19 +4,11 @@
 
 #include <utility>
 
-#include "base/aligned.h"
 #include "plan/op.h"
 #include "plan/train/update_options.h"
 #include "plan/train/update_rule.h"
 
 namespace nnfast::plan {
-
-// A range of the flat vector that is trained, of parameters with the same number of steps.
-struct TrainedRange {
-  index_t begin, size;
-  uint64_t steps;
-  double rate;  // factor of the learning rate
-};
 
 template <class T>
 class Optimizer {
@@ -37,11 +29,12 @@ class Optimizer {
   // Gradients are finite and, with `moderate`, moderate in the sense of all_moderate().
   Overflow update(double learning_rate, bool moderate);
 
-  struct State {
-    StateVector what;
-    AlignedBuffer<T> numbers;  // flat, like the parameters
-  };
-  const std::vector<State>& state() const { return state_; }
+  // Whether a step is a call of search() instead of update().
+  bool searches() const { return rule_->searches(); }
+  // One step from the given loss and the gradients; see Search.
+  void search(double learning_rate, double loss, const std::function<double()>& evaluate);
+
+  const std::vector<State<T>>& state() const { return state_; }
 
   // Number of steps of each parameter. Adam uses it for its bias correction, so it is counted
   // separately for parameters that were frozen for some time.
@@ -68,13 +61,15 @@ class Optimizer {
   const T* gradients_;
   index_t flat_size_;
   std::unique_ptr<UpdateRule<T>> rule_;
-  std::vector<State> state_;
+  std::vector<State<T>> state_;
   double steps_that_add_up_ = 1;  // number of moves whose sum a state vector must hold
   std::vector<uint64_t> steps_;   // by parameter; for trained ones, their ranges have it
   std::vector<double> rates_;     // factors of the learning rate, by parameter
   std::vector<TrainedRange> ranges_;
+  std::vector<const Parameter<T>*> first_;  // the first parameter of each range
   std::vector<Decay> decays_;
   double largest_rate_ = 1, largest_decay_ = 0;
+  bool grows_ = false;  // whether a state vector does
   bool state_is_known_moderate_ = false;
 };
 

@@ -1,5 +1,8 @@
 #include "plan/train/update_rule.h"
 
+#include <cfloat>
+#include <cmath>
+
 namespace nnfast::plan {
 namespace {
 
@@ -29,6 +32,13 @@ std::unique_ptr<UpdateRule<double>> make_update_rule<double>(const NodeSpec& spe
 double fraction(const NodeSpec& spec, const char* key, double otherwise) {
   const double value = spec.number_or(key, otherwise);
   require(value >= 0 && value < 1, spec.op, ": expected 0 <= ", key, " < 1, got ", value);
+  return value;
+}
+
+double positive_epsilon(const NodeSpec& spec) {
+  const double value = spec.number_or("epsilon", 1e-7);
+  require(value >= FLT_MIN && std::isfinite(value), spec.op,
+          ": expected a finite epsilon >= 2^-126, got ", value);
   return value;
 }
 

@@ -1,24 +1,31 @@
 // Interface of the files in optimizers/: the state of a parameter, and how a step changes both.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "base/aligned.h"
 #include "base/registry.h"
-#include "plan/graph/spec.h"
+#include "plan/op.h"
 
 namespace nnfast::plan {
 
 // The meaning of the numbers of a state vector, which determines their sign and size.
 enum class Holds {
   gradients,  // moving averages of gradients
-  squares,    // moving averages of their squares, non-negative
+  sizes,      // maxima of their absolute values, non-negative
+  squares,    // averages, maxima or sums of their squares, non-negative
   moves,      // added to parameters, proportional to the learning rate
 };
 
 struct StateVector {
   const char* name;
   Holds holds;
+  double initial = 0;  // before the first step
+  // Whether moderate gradients may take moderate numbers further, if not beyond the largest number,
+  // so that each step has to look at them.
+  bool grows = false;
 };
 
 // Maximum number of state vectors of an optimizer.
@@ -31,7 +38,35 @@ struct Stretch {
   const T* gradients;
   T* const* state;  // in the order of the rule's state()
   index_t size;
-  uint64_t step;  // the number of this step, from 1
+  uint64_t step;                            // the number of this step, from 1
+  const Parameter<T>* parameter = nullptr;  // the only one, if UpdateRule::by_parameter()
+};
+
+// A state vector, flat like the parameters.
+template <class T>
+struct State {
+  StateVector what;
+  AlignedBuffer<T> numbers;
+};
+
+// A range of the flat vector that is trained, of parameters with the same number of steps.
+struct TrainedRange {
+  index_t begin, size;
+  uint64_t steps;
+  double rate;  // factor of the learning rate
+};
+
+// The loss of a batch as a function of the parameters.
+template <class T>
+struct Search {
+  T* values;
+  const T* gradients;
+  index_t size;  // of the flat vectors
+  const std::vector<TrainedRange>& trained;
+  State<T>* state;  // in the order of the rule's state()
+  // Returns the loss for the current values and computes its gradients; infinity if values, loss or
+  // gradients are not finite.
+  const std::function<double()>& evaluate;
 };
 
 template <class T>
@@ -41,8 +76,22 @@ class UpdateRule {
 
   virtual std::vector<StateVector> state() const = 0;
   virtual void update(const Stretch<T>& of, double learning_rate) const = 0;
-  // Upper bound of how far a step moves a parameter, in units of the largest gradient so far.
+  // Upper bound of how far a step moves a parameter, in units of the largest gradient so far, or of
+  // 1 if that is more.
   virtual double gain(double learning_rate) const = 0;
+
+  // Whether an update depends on what is one parameter, so that each has a stretch of its own.
+  virtual bool by_parameter() const { return false; }
+  // Whether gain() holds for moderate parameters alone, so that each step has to look at them.
+  virtual bool reads_values() const { return false; }
+  // Whether steps are made by search(); update() then raises an error.
+  virtual bool searches() const { return false; }
+  // Changes values and state by a step; `loss` and the gradients are those of the values before.
+  // After an exception, both are as before.
+  virtual void search(const Search<T>&, double /*loss*/, double /*learning_rate*/) const {}
+  // Called once, with all parameters of the network: names are looked up and memory is allocated
+  // here.
+  virtual void prepare(const std::vector<const Parameter<T>*>&) {}
 };
 
 struct OptimizerKind {
@@ -72,5 +121,8 @@ std::unique_ptr<UpdateRule<T>> make_update_rule(const NodeSpec& spec);
 
 // The attribute, or an error unless it is in [0, 1).
 double fraction(const NodeSpec& spec, const char* key, double otherwise);
+// The attribute "epsilon", or an error unless it is a normal number in float32 too: otherwise 0 / 0
+// for gradients of 0.
+double positive_epsilon(const NodeSpec& spec);
 
 }  // namespace nnfast::plan

@@ -21,12 +21,31 @@ from nnfast.core.options import (
     module_names,
     public_classes,
 )
-from nnfast.optimizers.adam import Adam
+from nnfast.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from nnfast.optimizers.base import Optimizer
-from nnfast.optimizers.rmsprop import RMSprop
+from nnfast.optimizers.lamb import Lamb
+from nnfast.optimizers.lbfgs import LBFGS
+from nnfast.optimizers.lion import Lion
+from nnfast.optimizers.muon import Muon
+from nnfast.optimizers.rmsprop import Adadelta, Adagrad, RMSprop
 from nnfast.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lamb",
+    "Lion",
+    "Muon",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "get",
+]
 
 __getattr__, __dir__ = module_names(__name__, __all__)
 

@@ -12,9 +12,11 @@ from nnfast.core.options import Configured, choose, flag, integer, real
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Spec
 
-__all__ = ["GradientOptions", "LearningRate", "Optimizer"]
+__all__ = ["SMALLEST_EPSILON", "GradientOptions", "LearningRate", "Optimizer"]
 
 LearningRate = float | Callable[[int], float]
+SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
+"""Where a smaller number is added to a divisor, a gradient of 0 is divided by 0 in float32."""
 
 
 _EXCLUDED = ("bias", "gamma", "beta")
@@ -99,6 +101,8 @@ class Optimizer(Configured):
     """
 
     name: ClassVar[str]
+    needs_all_rows: ClassVar[bool] = False
+    """Whether each step has to see the same rows."""
     learning_rate: LearningRate
     shared_arguments: ClassVar[dict[str, Any]] = {
         "clipvalue": None,

@@ -20,7 +20,7 @@ from nnfast.training.averages import AveragedWeights
 from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.checkpointing import Checkpoints
 from nnfast.training.dataset import ArrayDataset
-from nnfast.training.feeds import FeedOptions
+from nnfast.training.feeds import BatchFeed, Feed, FeedOptions
 from nnfast.training.fit_loop import FitLoop, Position
 from nnfast.training.history import History
 from nnfast.training.plans import continue_from, progress_of, smallest_capacity
@@ -446,6 +446,7 @@ class Trainer(AveragedWeights, Checkpoints):
             None if steps_per_epoch is None else integer("fit", "steps_per_epoch", steps_per_epoch),
         )
         feed = feed_of(data, options)
+        _require_all_rows(self.optimizer, feed)
         lock = self._lock()
         if lock.locked():
             raise RuntimeError(
@@ -522,6 +523,15 @@ class Trainer(AveragedWeights, Checkpoints):
 
 def _does_not_fit(x: Any, y: Any, sample_weight: Any, learning_rate: Any) -> None:
     """Stand-in for the core's step where the targets decide what the loss is."""
+
+
+def _require_all_rows(optimizer: optimizers.Optimizer, feed: Feed) -> None:
+    if not optimizer.needs_all_rows or feed.batch_size >= feed.rows:
+        return
+    where = f"fit: expected all rows in one batch with {type(optimizer).__name__}"
+    if isinstance(feed, BatchFeed):
+        raise ValueError(f"{where}, got an iterable of batches; pass arrays, or steps_per_epoch=1")
+    raise ValueError(f"{where}, got batches of {feed.batch_size} of {feed.rows}; pass batch_size={feed.rows}")
 
 
 def _require_augmentation(augmentation: object) -> None:

@@ -1,6 +1,4 @@
 // Adam: bias-corrected moving averages of gradients and of their squares.
-#include <cmath>
-
 #include "ops/update.h"
 #include "plan/train/update_rule.h"
 
@@ -13,18 +11,18 @@ class Adam final : public UpdateRule<T> {
   explicit Adam(const NodeSpec& spec)
       : beta_1_(fraction(spec, "beta_1", 0.9)),
         beta_2_(fraction(spec, "beta_2", 0.999)),
-        epsilon_(spec.number_or("epsilon", 1e-7)) {
-    require(epsilon_ > 0 && std::isfinite(epsilon_), spec.op,
-            ": expected a finite epsilon above 0, got ", epsilon_);
-  }
+        epsilon_(positive_epsilon(spec)),
+        amsgrad_(spec.integer_or("amsgrad", 0) != 0) {}
 
   std::vector<StateVector> state() const override {
-    return {{"m", Holds::gradients}, {"v", Holds::squares}};
+    std::vector<StateVector> vectors = {{"m", Holds::gradients}, {"v", Holds::squares}};
+    if (amsgrad_) vectors.push_back({"largest_v", Holds::squares});
+    return vectors;
   }
 
   void update(const Stretch<T>& of, double learning_rate) const override {
-    adam_update(of.values, of.state[0], of.state[1], of.gradients, of.size, learning_rate, beta_1_,
-                beta_2_, epsilon_, of.step);
+    adam_update(of.values, of.state[0], of.state[1], amsgrad_ ? of.state[2] : nullptr, of.gradients,
+                of.size, learning_rate, beta_1_, beta_2_, epsilon_, of.step);
   }
 
   // The correction of m is largest in the first step.
@@ -34,9 +32,11 @@ class Adam final : public UpdateRule<T> {
 
  private:
   double beta_1_, beta_2_, epsilon_;
+  bool amsgrad_;
 };
 
-const Registered<OptimizerKind> registered(optimizer_kind<Adam>("adam", "beta_1 beta_2 epsilon"));
+const Registered<OptimizerKind> registered(optimizer_kind<Adam>("adam",
+                                                                "beta_1 beta_2 epsilon amsgrad"));
 
 }  // namespace
 }  // namespace nnfast::plan

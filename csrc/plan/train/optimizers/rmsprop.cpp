@@ -1,6 +1,5 @@
 // RMSprop: gradients divided by the root of a moving average of their squares, or of their
 // variance.
-#include <cfloat>
 #include <cmath>
 
 #include "base/thread_pool.h"
@@ -18,12 +17,8 @@ class Rmsprop final : public UpdateRule<T> {
   explicit Rmsprop(const NodeSpec& spec)
       : rho_(fraction(spec, "rho", 0.9)),
         momentum_(fraction(spec, "momentum", 0)),
-        epsilon_(spec.number_or("epsilon", 1e-7)),
-        centered_(spec.integer_or("centered", 0) != 0) {
-    // A normal number in float32 too: otherwise 0 / 0 for gradients of 0.
-    require(epsilon_ >= FLT_MIN && std::isfinite(epsilon_), spec.op,
-            ": expected a finite epsilon >= 2^-126, got ", epsilon_);
-  }
+        epsilon_(positive_epsilon(spec)),
+        centered_(spec.integer_or("centered", 0) != 0) {}
 
   std::vector<StateVector> state() const override {
     std::vector<StateVector> vectors = {{"v", Holds::squares}};
