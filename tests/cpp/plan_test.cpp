@@ -112,7 +112,9 @@ struct Problem {
 PlanOptions training_options(index_t capacity) {
   PlanOptions options;
   options.capacity = capacity;
-  options.heads = {{0, node("cross_entropy", "", {}, {}), 1, {node("accuracy", "", {}, {})}}};
+  options.heads.emplace_back();
+  options.heads[0].loss = node("cross_entropy", "", {}, {});
+  options.heads[0].metrics = {node("accuracy", "", {}, {})};
   options.optimizer = node("adam", "", {}, {});
   options.seed = 3;
   return options;
@@ -136,14 +138,14 @@ Trained<T> train(int epochs) {
   Plan<T> plan(result.graph, training_options(kBatch), {});
   const std::vector<double> rates(static_cast<size_t>(kSteps), 1e-3);
   for (int epoch = 0; epoch < epochs; ++epoch) {
-    double tally[6] = {};
+    double tally[8] = {};
     plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
                        tally);
     CHECK(tally[0] == kSteps);
     result.losses.push_back(tally[1] / kRows);
     result.training_accuracy = tally[2] / kRows;
   }
-  double totals[2] = {0, 0};
+  double totals[3] = {};
   plan.evaluate(data, totals);
   result.accuracy = totals[1] / kRows;
   PlanOptions options;
@@ -247,7 +249,7 @@ void test_steps_do_not_allocate() {
     set_num_threads(threads);
     Plan<float> plan(make_graph<float>(kFeatures, kHidden), training_options(kBatch), {});
     const auto epoch = [&] {
-      double tally[6] = {};
+      double tally[8] = {};
       plan.train_batches(data, problem.order.data(), kRows, 0, kBatch, rates.data(), kSteps, 1e9,
                          tally);
     };
@@ -277,7 +279,7 @@ uint64_t bits_of_steps(const std::vector<NodeSpec>& nodes, const PlanOptions& op
     for (size_t i = 0; i < graph->flat.size(); ++i)
       graph->flat.data()[i] = static_cast<float>(i % 7) / 64.0f;
     Plan<float> plan(graph, options, {});
-    double tally[6] = {};
+    double tally[8] = {};
     const auto step = [&] {
       plan.train_batches(problem.data(kRows), problem.order.data(), kRows, 0, kRows, rates.data(),
                          1, 1e9, tally);

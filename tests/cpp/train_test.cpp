@@ -1,5 +1,6 @@
 // Optimizers and metrics that register themselves: those of the engine are all there, and a metric that this file
 // adds works in a plan like any other, with a state of several numbers that do not add up.
+#include <algorithm>
 #include <cmath>
 
 #include "check.h"
@@ -14,7 +15,7 @@ using namespace nnfast_test;
 
 namespace {
 
-// The largest and the smallest error so far, and whether there was a row; the result is their difference.
+// The largest and the smallest error so far, and whether there was a row.
 template <class T>
 class SpreadOfErrors final : public Metric<T> {
  public:
@@ -35,7 +36,6 @@ class SpreadOfErrors final : public Metric<T> {
     state[1] = state[2] == 0 ? other[1] : std::fmin(state[1], other[1]);
     state[2] = 1;
   }
-  double result(const double* state, index_t) const override { return state[0] - state[1]; }
 };
 
 const Registered<MetricKind> registered(metric_kind<SpreadOfErrors>(
@@ -50,11 +50,10 @@ Plan<T> make_plan(index_t capacity) {
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"y"});
   PlanOptions options;
   options.capacity = capacity;
-  options.heads = {{0,
-                    NodeSpec{"mse", "", {}, {}},
-                    1,
-                    {NodeSpec{"mae", "", {}, {}}, NodeSpec{"spread_of_errors", "", {}, {}},
-                     NodeSpec{"mse", "", {}, {}}}}};
+  HeadOptions head;
+  head.loss = {"mse", "", {}, {}};
+  head.metrics = {{"mae", "", {}, {}}, {"spread_of_errors", "", {}, {}}, {"mse", "", {}, {}}};
+  options.heads = {head};
   return Plan<T>(graph, options, {});
 }
 
@@ -70,18 +69,16 @@ void test_a_metric_of_its_own() {
   };
   for (const index_t capacity : {1, 3, 4}) {
     Plan<T> plan = make_plan<T>(capacity);
-    CHECK(plan.objective().totals_size() == 1 + 1 + 3 + 1);
-    CHECK(plan.objective().result_count() == 4);
+    CHECK(plan.objective().totals_size() == 1 + 2 + 3 + 2);
+    CHECK((plan.objective().metric_sizes() == std::vector<size_t>{2, 3, 2}));
     for (const index_t cut : {0, 1, 3, 4}) {
-      double first[6] = {}, second[6] = {}, results[4];
+      double first[8] = {}, second[8] = {};
       if (cut > 0) plan.evaluate(rows(0, cut), first);
       if (cut < 4) plan.evaluate(rows(cut, 4 - cut), second);
       plan.objective().merge(first, second);
-      plan.objective().results(results, first, 4);
-      // All are sums of few binary digits.
-      CHECK(results[0] == 89.25 / 8 && results[3] == results[0]);
-      CHECK(results[1] == 21.5 / 8);
-      CHECK(results[2] == 11);
+      // All are sums of few binary digits: the loss, sums and weights of means, extremes.
+      const double wanted[8] = {89.25 / 2, 21.5 / 2, 4, 7, -4, 1, 89.25 / 2, 4};
+      CHECK(std::equal(first, first + 8, wanted));
     }
   }
 }
@@ -91,7 +88,8 @@ void test_all_are_registered() {
                                                        "lamb", "lbfgs", "lion", "muon", "nadam",
                                                        "rmsprop", "sgd"}));
   CHECK((Registered<MetricKind>::names() ==
-         std::vector<std::string>{"accuracy", "loss", "spread_of_errors"}));
+         std::vector<std::string>{"accuracy", "confusion", "cosine_similarity", "counts", "loss",
+                                  "mape", "moments", "scores", "spread_of_errors", "top_k"}));
   CHECK(Registered<MetricKind>::find("los") == nullptr);
   bool refused = false;
   try {
