@@ -276,7 +276,8 @@ def test_arguments_of_fit_that_there_are_not(options: dict[str, Any], hint: str)
 
 def test_arguments_of_a_trainer_that_there_are_not() -> None:
     net = nf.Network([layers.Input((2,)), layers.Dense(1)])
-    with pytest.raises(TypeError, match=r"Trainer: unknown argument 'lr'; write optimizers\.Adam\(learning_rate="):
+    match = r"Trainer: unknown argument 'lr'; write learning_rate=, an argument of optimizers such as optimizers\.Adam"
+    with pytest.raises(TypeError, match=match):
         nf.Trainer(net, loss="mse", lr=0.1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"Trainer\.evaluate: unknown argument 'verbose'; use progress="):
         nf.Trainer(net, loss="mse").evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)  # type: ignore[call-arg]

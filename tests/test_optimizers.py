@@ -529,3 +529,9 @@ def test_a_number_that_is_not_finite_is_found_wherever_it_lies(count: int) -> No
 def test_classes_are_no_optimizers() -> None:
     with pytest.raises(TypeError, match=r"optimizer: expected an optimizer, got a class; write Adam\(\)"):
         optimizers.get(optimizers.Adam)
+
+
+def test_a_schedule_that_is_not_made_is_refused() -> None:
+    for name in ("Cosine", "CosineDecay"):
+        with pytest.raises(TypeError, match=rf"expected a learning rate, got a .*; write {name}\(\.\.\.\)"):
+            optimizers.SGD(getattr(nf.schedules, name))

@@ -130,3 +130,22 @@ def test_the_plot(pyplot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         curve.plot()
+
+
+def test_the_rates_are_those_of_batches_whatever_the_optimizer_counts(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(256, 4))
+    y = x.sum(axis=1, keepdims=True)
+    net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(1)], seed=0)
+    trainer = nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(0.01, gradient_accumulation_steps=2))
+    curve = training.find_learning_rate(trainer, x, y, steps=40, end=100.0)
+    assert len(curve.losses) < 40  # it diverges at rates that it has seen
+    trainer.fit(x, y, epochs=3, progress=False)
+    assert training.find_learning_rate(trainer, x, y, steps=40, end=100.0).losses[0] < curve.losses[0]
+
+
+def test_an_iterator_of_batches(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(32, 4))
+    net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(1)], seed=0)
+    batches = ((x, x.sum(axis=1, keepdims=True)) for _ in range(1000))
+    curve = training.find_learning_rate(nf.Trainer(net, loss="mse", optimizer="sgd"), batches, steps=20, end=1e-3)
+    assert len(curve.losses) == 20

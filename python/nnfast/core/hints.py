@@ -3,12 +3,16 @@
 __all__ = ["ARGUMENTS", "CALLBACKS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "SCHEDULES", "TRAINER"]
 
 ARGUMENTS = {
+    "betas": "write beta_1= and beta_2=",
+    "decay": "pass a schedule for a learning rate that decays, such as learning_rate=schedules.InverseTime(...)",
     "activity_regularizer": "put layers.ActivityRegularization(l1, l2) after the layer",
     "depthwise_constraint": "write kernel_constraint=...",
     "depthwise_regularizer": "write kernel_regularizer=...",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
-    "lr": "write optimizers.Adam(learning_rate=...), or another optimizer with it",
+    "lr": "write learning_rate=, an argument of optimizers such as optimizers.Adam(learning_rate=...)",
+    "num_classes": "leave it out: there are as many classes as outputs",
+    "num_labels": "leave it out: there are as many labels as outputs",
     "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",
     "verbose": "use progress=: False shows nothing, True a progress bar",
     "weights": "set initial values with kernel_initializer= and bias_initializer=",

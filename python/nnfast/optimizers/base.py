@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
@@ -82,7 +83,7 @@ class Optimizer(Configured):
     finite; accumulation over batches; `Trainer.gradient_callback`; l2; clipping; decoupled decay; the optimizer's
     update; constraints of layers; moving average. Frozen parameters take part in none of it.
 
-        References
+    References
     ----------
     Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, arXiv:1211.5063.
     Loshchilov & Hutter (2019), Decoupled weight decay regularization, arXiv:1711.05101. Polyak & Juditsky (1992),
@@ -159,9 +160,10 @@ class Optimizer(Configured):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "learning_rate":
-            if isinstance(value, type):
+            if isinstance(value, type) or _makes_schedules(value):
+                kind = "class" if isinstance(value, type) else "function that makes one"
                 raise TypeError(
-                    f"{type(self).__name__}: expected a learning rate, got a class; write {value.__name__}(...)"
+                    f"{type(self).__name__}: expected a learning rate, got a {kind}; write {value.__name__}(...)"
                 )
             value = value if callable(value) else real(type(self).__name__, "learning_rate", value, minimum=0.0)
         elif hasattr(self, name):
@@ -238,6 +240,11 @@ class Optimizer(Configured):
         if not callable(self.learning_rate):
             return np.full(count, self.learning_rate)
         return np.array([self.rate(step + i) for i in range(count)])
+
+
+def _makes_schedules(value: Any) -> bool:
+    """Whether it is one of the functions with Keras's names in `nnfast.schedules`."""
+    return isinstance(value, FunctionType) and value.__module__.startswith("nnfast.schedules.")
 
 
 def _parts_of(name: str) -> list[str]:

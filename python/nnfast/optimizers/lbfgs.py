@@ -33,7 +33,8 @@ class LBFGS(Optimizer):
 
     Each step must see the same loss, so `Trainer.fit` takes no batches smaller than the data, and there is no decay or
     clipping of gradients. Within a step dropout and noise keep their random numbers; from step to step they change the
-    loss, and H is of little use. The loss that a step reports is that before the move.
+    loss, and H is of little use. Constraints of layers are applied after the line search, which does not know of them,
+    so the loss may rise. The loss that a step reports is that before the move.
 
     State: moves s_0, s_1, ..., the newest first, and changes of the gradient y_0, y_1, ... .
 

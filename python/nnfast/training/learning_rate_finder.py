@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,10 +157,10 @@ def find_learning_rate(
     rates = start * (end / start) ** (np.arange(steps) / (steps - 1))
     own = copy.deepcopy(trainer)
     own.position = None  # of an interrupted epoch
-    first = own.iteration
-    own.optimizer.learning_rate = lambda step: float(rates[min(step - first, steps - 1)])
-    probe = _Probe(steps, smoothing, divergence)
+    probe = _Probe(rates, smoothing, divergence)
     options = {"sample_weight": sample_weight, "class_weight": class_weight, "augmentation": augmentation}
+    if isinstance(x, Iterator):
+        options["steps_per_epoch"] = steps
     own.fit(x, y, epochs=steps, batch_size=batch_size, callbacks=probe, progress=False, **options)
     if not probe.losses:
         assert probe.error is not None
@@ -170,17 +171,21 @@ def find_learning_rate(
 class _Probe(Callback):
     """Collects the losses, and stops when there are enough of them or they are too large."""
 
-    def __init__(self, steps: int, smoothing: float, divergence: float) -> None:
+    def __init__(self, rates: Numbers, smoothing: float, divergence: float) -> None:
         self.losses: list[float] = []
         self.error: RuntimeError | None = None
-        self._steps, self._smoothing, self._divergence = steps, smoothing, divergence
+        self._rates, self._smoothing, self._divergence = rates, smoothing, divergence
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float]) -> None:
+        # Not a function of the step, which counts updates, of which there may be one for several batches.
+        self.trainer.optimizer.learning_rate = float(self._rates[len(self.losses)])
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         self.losses.append(logs["loss"])
         smoothed = _smooth(np.array(self.losses), self._smoothing)
         least = smoothed.min()
         diverges = smoothed[-1] > least + (self._divergence - 1) * abs(least)
-        if diverges or len(self.losses) == self._steps:
+        if diverges or len(self.losses) == len(self._rates):
             self.trainer.stop_training = True
 
     def absorbs(self, error: RuntimeError) -> bool:
