@@ -53,12 +53,56 @@ def test_votes_are_counted(blobs: tuple[Array, Array]) -> None:
     assert len(np.unique(expected)) > 3  # they differ
 
 
-def test_votes_with_one_output() -> None:
-    def constant(probability: float) -> nf.Network:
-        return nf.Network([layers.Input((1,)), layers.Dense(1, bias_initializer=[probability])])
+def constant(values: list[float], activation: str = "linear") -> nf.Network:
+    """Outputs that do not depend on the input."""
+    dense = layers.Dense(len(values), activation, kernel_initializer="zeros", bias_initializer=values)
+    return nf.Network([layers.Input((1,)), dense])
 
-    ensemble = nf.Ensemble([constant(0.5), constant(0.51), constant(0.9), constant(0.0)], combine="vote")
-    assert ensemble.predict([[0.0]]).tolist() == [[0.5]]
+
+def test_votes_with_one_output() -> None:
+    members = [constant([logit], "sigmoid") for logit in (0.0, 0.1, 2.0, -9.0)]
+    assert nf.Ensemble(members, combine="vote").predict([[0.0]]).tolist() == [[0.5]]
+
+
+def test_votes_of_logits() -> None:
+    """A logit of 0.1 is a vote for 1; what is evaluated is the fraction of votes."""
+    loss = nf.losses.BinaryCrossEntropy(from_logits=True)
+    members = [constant([logit]) for logit in (0.1, 0.3, 2.0, -0.1)]
+    ensemble = nf.Ensemble(members, combine="vote", loss=loss, metrics=["accuracy"])
+    assert ensemble.predict([[0.0]]).tolist() == [[0.75]]
+    scores = ensemble.evaluate([[0.0], [0.0]], [[1.0], [0.0]])
+    assert scores == pytest.approx({"loss": -(np.log(0.75) + np.log(0.25)) / 2, "accuracy": 0.5}, rel=1e-5)
+    minority = nf.Ensemble([constant([-1.0]), *members[2:]], combine="vote", loss=loss, metrics=["accuracy"])
+    assert minority.evaluate([[0.0]], [[0.0]]) == pytest.approx({"loss": -np.log(2 / 3), "accuracy": 1.0}, rel=1e-5)
+
+
+def test_votes_for_classes_with_logits() -> None:
+    members = [constant(logits) for logits in ([3.0, 1.0, 2.0], [0.0, -1.0, -2.0], [-3.0, -2.0, -4.0])]
+    ensemble = nf.Ensemble(members, combine="vote", loss=nf.losses.CrossEntropy(from_logits=True))
+    np.testing.assert_allclose(ensemble.predict([[0.0]]), [[2 / 3, 1 / 3, 0]], rtol=1e-6)
+    assert ensemble.evaluate([[0.0]], [1])["loss"] == pytest.approx(np.log(3), rel=1e-5)
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_votes_on_each_of_several_labels(from_logits: bool) -> None:
+    logits = [[1.0, 0.2, -1.0], [0.3, 2.0, -3.0], [-0.1, 0.1, -1.0]]
+    members = [constant(own, "linear" if from_logits else "sigmoid") for own in logits]
+    loss = nf.losses.BinaryCrossEntropy(from_logits=from_logits)
+    ensemble = nf.Ensemble(members, combine="vote", loss=loss)
+    expected = np.mean(np.array(logits) > 0, axis=0)
+    np.testing.assert_allclose(ensemble.predict([[0.0]])[0], expected, rtol=1e-6)
+    if not from_logits:  # known without a loss, too
+        assert ensemble.copy().predict([[0.0]]).tobytes() == ensemble.predict([[0.0]]).tobytes()
+
+
+def test_values_are_not_voted_on() -> None:
+    members = [constant([1.0]), constant([2.0])]
+    for loss in ("mse", "mae", "huber"):
+        with pytest.raises(ValueError, match=r"classes to vote on.*loss=.* and one output; use combine=\"mean\""):
+            nf.Ensemble(members, combine="vote", loss=loss)
+    with pytest.raises(ValueError, match=r"classes to vote on.*no loss.*or pass a loss"):
+        nf.Ensemble(members, combine="vote").predict([[0.0]])
+    assert nf.Ensemble([constant([3.0], "sigmoid")], combine="vote", loss="mse").predict([[0.0]]).tolist() == [[1.0]]
 
 
 def test_float64_members_give_float64() -> None:
@@ -101,6 +145,42 @@ def test_evaluation_is_of_the_combined_output(blobs: tuple[Array, Array]) -> Non
     weight = np.arange(len(y)) / 50
     weighted = (-np.log(mean[np.arange(len(y)), y]) * weight).mean()
     assert ensemble.evaluate(x, y, weight)["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+def test_evaluation_of_datasets_and_batches(blobs: tuple[Array, Array]) -> None:
+    x, y = blobs
+    weight = np.arange(len(y)) / 50
+    ensemble = committee(2)
+
+    class Rows:
+        def __len__(self) -> int:
+            return len(x)
+
+        def take(self, rows: Array) -> Any:
+            return x[rows[:7]], y[rows[:7]], weight[rows[:7]]
+
+    expected = ensemble.evaluate(x, y, weight)
+    batches = [(x[:9], y[:9], weight[:9]), (x[9:], y[9:], weight[9:])]
+    for data in (nf.data.Dataset(x, y, weight), Rows(), iter(batches)):
+        assert ensemble.evaluate(data) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="a Dataset alone"):
+        ensemble.evaluate(nf.data.Dataset(x, y), y)
+    with pytest.raises(ValueError, match="empty"):
+        ensemble.evaluate(iter([]))
+
+
+@pytest.mark.parametrize("form", [list, dict])
+def test_evaluation_of_datasets_with_several_outputs(form: type, rng: np.random.Generator) -> None:
+    def two(seed: int) -> nf.Network:
+        x = layers.Input((3,))
+        y, z = layers.Dense(2, "softmax", name="y")(x), layers.Dense(1, name="z")(x)
+        return nf.Network(inputs=x, outputs={"a": y, "b": z} if form is dict else [y, z], seed=seed)
+
+    x, labels, values = rng.normal(size=(8, 3)), rng.integers(0, 2, size=8), rng.normal(size=(8, 1))
+    loss: Any = {"a": "cross_entropy", "b": "mse"} if form is dict else ["cross_entropy", "mse"]
+    y: Any = {"a": labels, "b": values} if form is dict else [labels, values]
+    ensemble = nf.Ensemble.build(two, 2, loss=loss)
+    assert ensemble.evaluate(iter([(x, y)])) == pytest.approx(ensemble.evaluate(x, y), rel=1e-6)
 
 
 def test_binary_probabilities(rng: np.random.Generator) -> None:
@@ -172,6 +252,67 @@ def test_rates_are_not_shared() -> None:
     ensemble = committee(2, optimizer=nf.optimizers.SGD(0.1))
     ensemble.trainers[0].optimizer.learning_rate = 0.5
     assert ensemble.trainers[1].optimizer.learning_rate == 0.1
+
+
+def writers(folder: Path, number: str) -> list[callbacks.Callback]:
+    return [
+        callbacks.CSVLogger(folder / f"{number}.csv"),
+        callbacks.JSONLogger(folder / f"{number}.jsonl"),
+        callbacks.ModelCheckpoint(folder / number / "at-{epoch}.ckpt"),
+        callbacks.BackupAndRestore(folder / f"{number}.backup"),
+        callbacks.TensorBoard(folder / f"{number}-board"),
+    ]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_members_write_files_of_their_own(tmp_path: Path, blobs: tuple[Array, Array], n_jobs: int | None) -> None:
+    if n_jobs:
+        pytest.importorskip("joblib")
+    ensemble, alone = committee(2), committee(2)
+    given = writers(tmp_path, "{member}")
+    histories = ensemble.fit(*blobs, epochs=2, callbacks=given, progress=False, n_jobs=n_jobs)
+    assert [history["loss"] for history in histories] == [
+        history["loss"] for history in alone.fit(*blobs, epochs=2, progress=False)
+    ]
+    assert flats(ensemble) == flats(alone)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"{i}{end}" for i in (0, 1) for end in ("", ".csv", ".jsonl", "-board")}
+    for i, network in enumerate(ensemble.networks):
+        saved = nf.Trainer.resume(tmp_path / f"{i}" / "at-2.ckpt")
+        assert saved.network.flat().tobytes() == network.flat().tobytes()
+        assert str(histories[i]["loss"][-1]) in (tmp_path / f"{i}.csv").read_text()
+    assert given[0].filename == str(tmp_path / "{member}.csv")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_members_do_not_share_files(tmp_path: Path, blobs: tuple[Array, Array], which: int) -> None:
+    ensemble, callback = committee(2), writers(tmp_path, "one")[which]
+    before = flats(ensemble)
+    with pytest.raises(
+        ValueError, match=rf"{{member}}.* in {type(callback).__name__}, got .*one.*; write .*{{member}}"
+    ):
+        ensemble.fit(*blobs, epochs=1, callbacks=callback, progress=False)
+    assert flats(ensemble) == before
+    assert not list(tmp_path.iterdir())
+    assert len(committee(1).fit(*blobs, epochs=1, callbacks=callback, progress=False)) == 1
+
+
+def test_iterators_cannot_be_shared(blobs: tuple[Array, Array]) -> None:
+    ensemble = committee(2)
+    before = flats(ensemble)
+    with pytest.raises(TypeError, match=r"got an iterator \(generator\).*pass arrays, a Dataset, or an object"):
+        ensemble.fit((blobs for _ in range(4)), epochs=1, progress=False)
+    assert flats(ensemble) == before
+
+    class Batches:
+        def __iter__(self) -> Any:
+            return iter([blobs])
+
+    ensemble.fit(Batches(), epochs=1, progress=False)
+    arrays = committee(2)
+    arrays.fit(*blobs, epochs=1, batch_size=len(blobs[0]), shuffle=False, progress=False)
+    assert flats(ensemble) == flats(arrays)
+    assert len(committee(1).fit(iter([blobs]), epochs=1, progress=False)) == 1
 
 
 # ---- files and copies ------------------------------------------------------------------

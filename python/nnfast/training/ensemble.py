@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -17,16 +18,23 @@ from nnfast.core.options import integer, named_arguments
 from nnfast.core.slices import any_sliced, without_maps
 from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
-from nnfast.core.typing import Array
 from nnfast.layers import Activation, Input
+from nnfast.losses import BinaryCrossEntropy, CrossEntropy, CustomLoss, FunctionLoss, Loss
 from nnfast.network import Network
+from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.history import History
 from nnfast.training.plans import take_over
+from nnfast.training.sources import BatchDataset, as_dataset, is_alone
 from nnfast.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from nnfast.training.dataset import ArrayDataset
 
 __all__ = ["Ensemble"]
 
 _COMBINE = ("mean", "vote")
+_MEMBER = "{member}"
+"""Stands for the number of a member in the paths of callbacks."""
 _SMALLEST = 1e-37
 """Smallest probability of which the logarithm is taken."""
 
@@ -43,8 +51,9 @@ class Ensemble:
         One or more, with the same inputs and outputs. They may have different layers.
     combine : {"mean", "vote"}, default "mean"
         "mean" averages the outputs: probabilities, or the values of a regression. With "vote", the output is the
-        fraction of the votes for each class; a member votes for its most probable class, the first of several, or, with
-        a single output, for 1 if its probability is more than 0.5.
+        fraction of the votes for each class; a member votes for its most probable class, the first of several. With
+        `BinaryCrossEntropy`, and with outputs of a sigmoid and no loss, it votes on each label: for 1 if its
+        probability is more than 0.5, or the logit more than 0.
     weights : sequence of float, optional
         One for each network, 0 or larger, and not all 0.
     **settings
@@ -62,7 +71,7 @@ class Ensemble:
     Raises
     ------
     ValueError
-        If the networks have different inputs or outputs.
+        If the networks have different inputs or outputs, or are to vote on the values of a regression.
 
     Notes
     -----
@@ -164,6 +173,10 @@ class Ensemble:
             Trainer(network, **{**settings, "optimizer": copy.deepcopy(settings.get("optimizer", "adam"))})
             for network, settings in zip(self.networks, all_settings, strict=True)
         )
+        if self.combine == "vote":
+            for trainer in self.trainers:  # known before training
+                for output in {head.output for head in trainer.heads.all}:
+                    _ballot(trainer.network, trainer, output)
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -184,17 +197,25 @@ class Ensemble:
         Parameters
         ----------
         x, y
-            As in `Trainer.fit`.
+            As in `Trainer.fit`, but no iterator, which only the first network could read.
         n_jobs : int, optional
             Number of processes; -1 for one per processor. They share the threads of this process. The default, like 1,
             trains one network at a time with all threads. Requires joblib. The bits are the same for any number.
         **options
-            Arguments of `Trainer.fit`, such as `epochs`. Each member has a copy of the callbacks.
+            Arguments of `Trainer.fit`, such as `epochs`. Each member has a copy of the callbacks. In the paths of
+            callbacks that write files, ``{member}`` is the member's number, from 0.
 
         Returns
         -------
         list of History
             One for each network.
+
+        Raises
+        ------
+        TypeError
+            If several networks are to read the same iterator.
+        ValueError
+            If callbacks of several networks are to write the same file.
 
         Notes
         -----
@@ -212,15 +233,26 @@ class Ensemble:
         """
         trainers = self._required_trainers("fit")
         jobs = min(_number_of_jobs(n_jobs), len(trainers))
+        if len(trainers) > 1 and isinstance(x, Iterator):
+            raise TypeError(
+                f"fit: expected data that each of {len(trainers)} networks can read, got an iterator "
+                f"({type(x).__name__}), which can be read once; pass arrays, a Dataset, or an object whose __iter__ "
+                "begins anew"
+            )
+        callbacks = _callbacks_of_members(options.pop("callbacks", None), len(trainers))
         if jobs == 1:
-            return [_fit(trainer, x, y, options) for trainer in trainers]
+            fits = zip(trainers, callbacks, strict=True)
+            return [trainer.fit(x, y, callbacks=own, **options) for trainer, own in fits]
         from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
         threads = max(1, get_num_threads() // jobs)
         options = {**options, "progress": options.get("progress") or False}
         # joblib makes memory maps of large arrays, but these are to be trained on as arrays are.
         in_memory = not any_sliced(x, y)
-        calls = [delayed(_fit_in_worker)(threads, trainer, x, y, options, in_memory) for trainer in trainers]
+        calls = [
+            delayed(_fit_in_worker)(threads, trainer, x, y, {**options, "callbacks": own}, in_memory)
+            for trainer, own in zip(trainers, callbacks, strict=True)
+        ]
         results = Parallel(n_jobs=jobs)(calls)
         for trainer, (trained, _) in zip(trainers, results, strict=True):
             take_over(trainer, trained)
@@ -257,18 +289,24 @@ class Ensemble:
         array([[2.]], dtype=float32)
         """
         ends, total = self.networks[0].architecture.outputs, sum(self.weights)
-        counted = _votes if self.combine == "vote" else np.float64
         sums: list[Any] = [0.0] * len(ends.names)
         dtypes: list[Any] = ["float32"] * len(ends.names)
-        for network, weight in zip(self.networks, self.weights, strict=True):
+        for i, (network, weight) in enumerate(zip(self.networks, self.weights, strict=True)):
+            counted = self._ballots(i)
             own = network.architecture.outputs.split(network.predict(x, batch_size), "y")
-            sums = [both + weight / total * counted(part) for both, part in zip(sums, own, strict=True)]
+            sums = [both + weight / total * count(part) for both, count, part in zip(sums, counted, own, strict=True)]
             dtypes = list(map(np.result_type, dtypes, own))
         return ends.arrange([both.astype(dtype) for both, dtype in zip(sums, dtypes, strict=True)])
 
     __call__ = predict
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Any]:
+    def _ballots(self, member: int) -> list[Callable[[Any], Any]]:
+        """What is summed of each output of a member."""
+        network, trainer = self.networks[member], self.trainers[member] if self.trainers else None
+        outputs = range(len(network.architecture.outputs.names))
+        return [_ballot(network, trainer, i) if self.combine == "vote" else np.float64 for i in outputs]
+
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any]:
         """Loss and metrics of the combined output, with the settings of the first network.
 
         Parameters
@@ -283,7 +321,8 @@ class Ensemble:
         Notes
         -----
         Terms of `Network.add_loss` and of layers, which belong to single networks, are not part of the loss. For losses
-        with ``from_logits=True``, the combined output is the mean of the logits.
+        with ``from_logits=True``, the combined output is the mean of the logits; of votes, the logits are those of
+        their fractions.
 
         Examples
         --------
@@ -295,13 +334,25 @@ class Ensemble:
         """
         (first, *_) = self._required_trainers("evaluate")
         scored = Trainer(
-            _identity(self.networks[0]),
+            _identity(self.networks[0], _losses_of(first) if self.combine == "vote" else {}),
             loss=first.loss,
             loss_weights=first.loss_weights,
             metrics=first.metrics,
             weighted_metrics=first.weighted_metrics,
         )
-        return scored.evaluate(self.predict(x), y, sample_weight)
+        if not is_alone(x):
+            return scored.evaluate(self.predict(x), y, sample_weight)
+        heads = first.heads
+        data = as_dataset("evaluate", first.network, heads, x, y, sample_weight)
+        batches = (
+            (
+                self.predict(part.x),
+                heads.arrange(part.y_given),
+                None if all(own is None for own in part.weight) else heads.arrange(part.weight),
+            )
+            for part in data.parts()
+        )
+        return scored.evaluate_dataset(_InTurn("evaluate", scored.network, scored.heads, batches))
 
     # ---- copies and files ------------------------------------------------------
 
@@ -429,9 +480,29 @@ def _number_of_jobs(n_jobs: Any) -> int:
     return int(joblib.effective_n_jobs(jobs))
 
 
-def _fit(trainer: Trainer, x: Any, y: Any, options: Mapping[str, Any]) -> History:
-    own = {**options, "callbacks": copy.deepcopy(options["callbacks"])} if "callbacks" in options else options
-    return trainer.fit(x, y, **own)
+def _callbacks_of_members(given: Any, count: int) -> list[tuple[Callback, ...]]:
+    """Copies of the callbacks for each member, with its number in the paths of files."""
+    callbacks = as_callbacks(given)
+    for callback in callbacks:
+        for name, path in _paths_of(callback).items():
+            if count > 1 and _MEMBER not in path:
+                where, (stem, ending) = type(callback).__name__, os.path.splitext(path)
+                raise ValueError(
+                    f"fit: expected a path with {_MEMBER}, the number of the network, in {where}, got {name}={path!r}, "
+                    f"which all {count} networks would write; write {where}({stem + '-' + _MEMBER + ending!r})"
+                )
+    copies = [copy.deepcopy(callbacks) for _ in range(count)]
+    for number, own in enumerate(copies):
+        for callback in own:
+            for name, path in _paths_of(callback).items():
+                setattr(callback, name, path.replace(_MEMBER, str(number)))
+    return copies
+
+
+def _paths_of(callback: Callback) -> dict[str, str]:
+    """Paths of the files that a callback writes, by the names of its attributes."""
+    found = {name: vars(callback).get(name) for name in ("path", "filepath", "filename", "log_dir")}
+    return {name: os.fspath(path) for name, path in found.items() if isinstance(path, str | os.PathLike)}
 
 
 def _fit_in_worker(
@@ -442,33 +513,75 @@ def _fit_in_worker(
     before = _core.get_num_threads()
     _core.set_num_threads(threads)
     try:
-        history = _fit(trainer, x, y, options)
+        history = trainer.fit(x, y, **options)
     finally:
         _core.set_num_threads(before)  # the process is used again
     return trainer, history
 
 
-def _votes(prediction: Array) -> Array:
-    """1 where a member votes for the class, else 0."""
-    if prediction.shape[-1] == 1:
-        return (prediction > 0.5).astype("float64")
-    votes: Array = np.arange(prediction.shape[-1]) == prediction.argmax(axis=-1)[..., None]
-    return votes.astype("float64")
+class _InTurn(BatchDataset):
+    """Batches that are made where they are used: no second thread runs the networks meanwhile."""
+
+    def parts(self) -> Iterator[ArrayDataset]:
+        return self.checked(self.items())
 
 
-def _identity(network: Network) -> Network:
+def _losses_of(trainer: Trainer | None) -> dict[int, Loss | None]:
+    return {} if trainer is None else {head.output: head.loss for head in trainer.heads.all}
+
+
+def _activations(network: Network) -> list[str | None]:
+    """The function that makes each output, if it is that of a layer."""
+    found = {node["name"]: node.get("activation") for node in network.architecture.expand().nodes}
+    return [found.get(name) for name in network.architecture.outputs.names]
+
+
+def _ballot(network: Network, trainer: Trainer | None, output: int) -> Callable[[Any], Any]:
+    """The function that makes votes, 1 or 0, of an output of a member."""
+    loss, activation = _losses_of(trainer).get(output), _activations(network)[output]
+    classes = network.architecture.outputs.split(network.output_shape, "output_shape")[output][-1]
+    if isinstance(loss, CrossEntropy):
+        return _for_class
+    if isinstance(loss, BinaryCrossEntropy):
+        return partial(_for_labels, threshold=0.0 if loss.from_logits else 0.5)
+    unknown = loss is None or isinstance(loss, CustomLoss | FunctionLoss)
+    if activation == "sigmoid" and (unknown or classes == 1):
+        return partial(_for_labels, threshold=0.5)
+    if activation == "softmax" or (loss is not None and classes > 1):
+        return _for_class
+    got = "no loss" if loss is None else f"loss={loss!r} and one output"
+    raise ValueError(
+        f"Ensemble: expected classes to vote on, from a softmax or sigmoid or with a loss that says so, got {got}; "
+        'use combine="mean", or pass a loss such as loss="cross_entropy"'
+    )
+
+
+def _for_class(prediction: Any) -> Any:
+    return (np.arange(prediction.shape[-1]) == prediction.argmax(axis=-1)[..., None]).astype("float64")
+
+
+def _for_labels(prediction: Any, threshold: float) -> Any:
+    return (prediction > threshold).astype("float64")
+
+
+def _identity(network: Network, voted: Mapping[int, Loss | None]) -> Network:
     """A network from the outputs of another to the same outputs, which evaluates losses and metrics of them.
 
-    Some losses require probabilities to come from a softmax or sigmoid, and compute with its argument.
+    Some losses require probabilities to come from a softmax or sigmoid, and compute with its argument. Outputs that are
+    fractions of votes, with their losses in `voted`, become logits where losses expect these.
     """
-    ends = network.architecture.outputs
-    activations = {node["name"]: node.get("activation") for node in network.architecture.expand().nodes}
+    ends, activations = network.architecture.outputs, _activations(network)
     inputs = [
         Input(shape, name=f"output {i}") for i, shape in enumerate(ends.split(network.output_shape, "output_shape"))
     ]
     outputs = []
     for i, name in enumerate(ends.names):
-        tensor, activation = _argument_of(activations.get(name), inputs[i])
+        loss = voted.get(i)
+        if isinstance(loss, CrossEntropy | BinaryCrossEntropy) and loss.from_logits:
+            function = "softmax" if isinstance(loss, CrossEntropy) else "sigmoid"
+            tensor, activation = _argument_of(function, inputs[i])[0], "identity"
+        else:
+            tensor, activation = _argument_of(activations[i], inputs[i])
         outputs.append(Activation(activation, name=None if "#" in name or ":" in name else name)(tensor))
     return Network(inputs=ends.arrange(inputs), outputs=ends.arrange(outputs), seed=0, dtype=network.dtype)
 
