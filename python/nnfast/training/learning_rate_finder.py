@@ -176,7 +176,7 @@ class _Probe(Callback):
         self.error: RuntimeError | None = None
         self._rates, self._smoothing, self._divergence = rates, smoothing, divergence
 
-    def on_train_batch_begin(self, batch: int, logs: dict[str, float]) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         # Not a function of the step, which counts updates, of which there may be one for several batches.
         self.trainer.optimizer.learning_rate = float(self._rates[len(self.losses)])
 
