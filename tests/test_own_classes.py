@@ -261,7 +261,7 @@ def test_functions_without_a_name_of_their_own_are_told_when_saving(tmp_path: Pa
         net = nf.Network([layers.Input((2,)), layers.Dense(1)], seed=0)
         return nf.Trainer(net, loss="mse", optimizer=nf.optimizers.SGD(rate), metrics=metrics)
 
-    for rate, name in ((lambda step: 0.25, "<lambda>"), (functools.partial(pow, 0.5), "partial")):
+    for rate, name in ((lambda step: 0.25, "<lambda>"), (functools.partial(pow, 0.5), "pow")):
         with pytest.warns(
             UserWarning, match=rf"will need custom_objects=\{{'{name}': ...\}}.*nnfast.schedules"
         ) as told:

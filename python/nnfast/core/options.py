@@ -6,7 +6,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "flag",
     "from_config",
     "function_name",
+    "inner_function",
     "integer",
     "module_names",
     "named_arguments",
@@ -154,8 +155,16 @@ def argument_values(value: Configured) -> list[Any]:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """The name of a function in files and logs."""
-    return str(getattr(function, "__name__", type(function).__name__))
+    """The name of a function in files and logs; a `functools.partial` without one has that of its function."""
+    named = function if hasattr(function, "__name__") else inner_function(function)
+    return str(getattr(named, "__name__", type(named).__name__))
+
+
+def inner_function(function: Any) -> Any:
+    """The function within `functools.partial`."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
 
 
 def from_config(kind: str, description: Any, classes: Mapping[str, Callable[..., T]], **more: Any) -> T:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nnfast.core.options import function_name
+from nnfast.core.options import function_name, inner_function
 from nnfast.core.typing import Array
 from nnfast.metrics.base import Measured, Metric
 
@@ -51,7 +50,7 @@ class FunctionMetric(Metric):
         if not callable(function):
             raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
         self.function = function
-        self.name = str(getattr(function, "__name__", None) or function_name(_inner(function)))
+        self.name = function_name(function)
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
@@ -72,16 +71,9 @@ class FunctionMetric(Metric):
         return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
 
 
-def _inner(function: Any) -> Any:
-    """The function within `functools.partial`."""
-    while isinstance(function, partial):
-        function = function.func
-    return function
-
-
 def is_of_scikit_learn(function: Any) -> bool:
     """Whether the function, or that within `functools.partial`, is one of ``sklearn.metrics``."""
-    return str(getattr(_inner(function), "__module__", "")).startswith("sklearn.metrics")
+    return str(getattr(inner_function(function), "__module__", "")).startswith("sklearn.metrics")
 
 
 # Compiled with their first use, because most programs have none of these functions.
@@ -120,7 +112,7 @@ class SklearnMetric(FunctionMetric):
 
     @property
     def _kind(self) -> str:
-        return function_name(_inner(self.function))
+        return function_name(inner_function(self.function))
 
     @property
     def _wants_scores(self) -> bool:
