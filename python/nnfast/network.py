@@ -97,6 +97,8 @@ class Network(Trainables):
     """The tensors of which the network was made."""
     _losses: tuple[Tensor, ...]
     """Those of `add_loss`."""
+    seed_given = False
+    """Whether the caller gave the seed, which is otherwise random or that of a file."""
 
     @named_arguments
     def __init__(
@@ -113,6 +115,7 @@ class Network(Trainables):
             raise ValueError("Network: expected either a list of layers, or inputs= and outputs=")
         if not isinstance(name, str):
             raise TypeError(f"Network: expected a string as name, got {name!r}")
+        self.seed_given = seed is not None
         seed = int.from_bytes(os.urandom(4)) if seed is None else integer("Network", "seed", seed, minimum=0)
         with free_after_an_error(layers):
             made = Architecture.from_tensors(inputs, outputs) if layers is None else Architecture.from_chain(layers)
@@ -507,6 +510,7 @@ class Network(Trainables):
         """
         chosen = self.dtype if dtype is None else dtype_name(dtype)
         other = type(self).from_architecture(self.architecture.copy(), self.seed, chosen, self.name)
+        other.seed_given = self.seed_given
         with np.errstate(over="ignore"), self.parameters.reading("copy"):
             other.set_state(self.parameters, self._frozen)
         for parameter, view in other.parameters.items() if chosen != self.dtype else ():
@@ -544,12 +548,13 @@ class Network(Trainables):
         with self.parameters.reading("pickle"):
             values = {name: view.copy() for name, view in self.parameters.items()}
         made = self.architecture, self.seed, self.dtype, self.name
-        return {"made": made, "values": values, "frozen": sorted(self._frozen), "calls": self.training_calls}
+        state = {"made": made, "values": values, "frozen": sorted(self._frozen), "calls": self.training_calls}
+        return state | {"seed_given": self.seed_given}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(*state["made"])
         self.set_state(state["values"], state["frozen"])
-        self.training_calls = state["calls"]
+        self.training_calls, self.seed_given = state["calls"], state.get("seed_given", False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and parameters to a safetensors file; after an error, an existing file is unchanged.

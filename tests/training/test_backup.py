@@ -1,9 +1,11 @@
 """BackupAndRestore: a script that is interrupted and started again ends with the bits of one that ran through."""
 
 import copy
+import functools
 import itertools
 import json
 import os
+import pickle
 import random
 import signal
 import threading
@@ -17,6 +19,7 @@ from safetensors.numpy import load
 
 import nnfast as nf
 from nnfast import callbacks, layers
+from nnfast.core import hints
 from nnfast.core.typing import Array
 
 EPOCHS = 4
@@ -267,6 +270,59 @@ def test_a_checkpoint_of_another_trainer_is_refused_by_its_first_difference(
         with pytest.raises(ValueError, match=rf"run: cannot be restored: .* got another .*{match}.*Trainer\.resume"):
             read()
     assert (trainer.iteration, trainer.network.fingerprint()) == (0, before)
+
+
+def test_a_run_of_another_seed_is_refused_unless_the_network_has_none(tmp_path: Path) -> None:
+    whole, path = script(tmp_path / "whole"), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        script(path, more=[Interrupt(9)])
+    with pytest.raises(ValueError, match=r"run: cannot be restored: .* got another network\.seed: 0 instead of 1;"):
+        script(path, seed=1)
+    assert script(path, seed=None) == whole
+
+
+@pytest.mark.parametrize(
+    "again",
+    [nf.Network.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net)), lambda net: net.extract("dense")],
+)
+def test_copies_have_the_seed_that_was_given(again: Any) -> None:
+    for seed in (3, None):
+        net = nf.Network([layers.Input((3,)), layers.Dense(2)], seed=seed)
+        assert again(net).seed == net.seed
+        assert again(net).seed_given == net.seed_given == (seed is not None)
+
+
+def test_the_names_of_keras_are_explained() -> None:
+    assert not set(hints.CALLBACKS) & set(callbacks.__all__)  # a hint is for what does not exist
+    for option, match in (
+        ("backup_dir", "write path="),
+        ("double_checkpoint", "leave it out"),
+        ("save_frequency", "did you mean 'save_freq'"),
+    ):
+        with pytest.raises(TypeError, match=f"BackupAndRestore: unknown argument '{option}'; {match}"):
+            callbacks.BackupAndRestore(**{option: "x"})  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore:A file keeps functools.partial")
+def test_a_run_with_a_partial_as_a_metric(tmp_path: Path) -> None:
+    """It is known by the name of the function within."""
+    sk = pytest.importorskip("sklearn.metrics")
+    favour_recall = functools.partial(sk.fbeta_score, beta=2.0, average="macro")
+    x, y, path = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2, tmp_path / "run"
+
+    def run(*more: Any) -> Any:
+        net = nf.Network([layers.Input((3,)), layers.Dense(2, "softmax")], seed=0)
+        trainer = nf.Trainer(net, loss="cross_entropy", metrics=[favour_recall])
+        called = [callbacks.BackupAndRestore(path), *more]
+        history = trainer.fit(x, y, epochs=4, batch_size=4, validation_data=(x, y), callbacks=called, progress=False)
+        return history.history
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupt(9))
+    resumed = nf.Trainer.resume(path, custom_objects={"fbeta_score": favour_recall})
+    assert list(resumed.evaluate(x, y)) == ["loss", "fbeta_score"]
+    assert run() == whole
 
 
 def test_damage_is_found_and_changes_nothing(tmp_path: Path) -> None:

@@ -121,6 +121,70 @@ def test_only_the_best(mode: Any, threshold: float | None, expected: list[str], 
     assert save.best == values[int(expected[-1]) - 1]
 
 
+class Own(nf.metrics.Metric):
+    """Says itself whether more is better; its name would say the contrary."""
+
+    name = "own_loss"
+    higher_is_better = True
+
+    def evaluate(self, y_true: Any, y_pred: Any) -> float:
+        return 0.0
+
+
+class OwnLoss(callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        logs["val_own_loss"] = [0.5, 0.7, 0.6][epoch]
+
+
+def test_a_metric_says_what_is_better(tmp_path: Path) -> None:
+    trainer = nf.Trainer(make_trainer().network, loss="mse", metrics=[Own()])
+    save = ModelCheckpoint(tmp_path / "{epoch}", "val_own_loss", save_best_only=True, save_weights_only=True)
+    fit(save, 3, trainer, [OwnLoss()])
+    assert (names(tmp_path), save.best) == (["1", "2"], 0.7)
+
+
+def test_metrics_that_are_neither_losses_nor_accuracies(tmp_path: Path) -> None:
+    net = nf.Network([layers.Input((3,)), layers.Dense(1, "sigmoid")], seed=0)
+    trainer = nf.Trainer(net, loss="binary_cross_entropy", metrics=["auc"], optimizer=nf.optimizers.SGD(0.5))
+    save = ModelCheckpoint(tmp_path / "run", "val_auc", save_best_only=True)
+    data = X, (Y[:, :1] > 0).astype("float32")
+    history = trainer.fit(*data, epochs=5, batch_size=4, validation_data=data, callbacks=[save], progress=False)
+    assert save.best == max(history["val_auc"]) > min(history["val_auc"])
+
+
+def test_the_best_of_a_run_that_kept_all_files_is_not_resumed_as_infinite(tmp_path: Path) -> None:
+    """Its direction was not known."""
+    fit(ModelCheckpoint(tmp_path / "run", "own"), epochs=1, more=[Figures(3.0)])
+    resumed, save = nf.Trainer.resume(tmp_path / "run"), ModelCheckpoint(tmp_path / "run", "own", True, "max")
+    fit(save, 2, resumed, [Figures(0, 2.0)], initial_epoch=1)
+    assert save.best == 2.0
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_what_is_kept_of_weights_and_averages(swap_on_epoch: bool, before: bool, tmp_path: Path) -> None:
+    """As the docstrings of ModelCheckpoint and EarlyStopping say."""
+    trainer = nf.Trainer(make_trainer().network, loss="mse", optimizer=nf.optimizers.SGD(0.05, use_ema=True))
+    swap = callbacks.SwapEMAWeights(swap_on_epoch)
+    stop, save = callbacks.EarlyStopping(), ModelCheckpoint(tmp_path / "net", save_weights_only=True)
+    called = [swap, stop, save] if before else [stop, save, swap]
+    run = ModelCheckpoint(tmp_path / "run")
+    history = trainer.fit(
+        X, Y, epochs=2, batch_size=4, validation_data=(X, Y), callbacks=[*called, run], progress=False
+    )
+    assert history["val_loss"][1] < history["val_loss"][0]
+
+    def is_average(net: nf.Network) -> bool:
+        return nf.Trainer(net, loss="mse").evaluate(X, Y)["loss"] == history["val_loss"][-1]
+
+    assert is_average(nf.Network.load(tmp_path / "net")) == swap_on_epoch
+    assert is_average(trainer.network) == (swap_on_epoch and before)
+    resumed = nf.Trainer.resume(tmp_path / "run")
+    assert not is_average(resumed.network)
+    with resumed.averaged_weights():
+        assert resumed.evaluate(X, Y)["loss"] == history["val_loss"][-1]
+
+
 def test_the_best_is_remembered_after_a_resume(tmp_path: Path) -> None:
     fit(ModelCheckpoint(tmp_path / "run", "own", True, "min"), epochs=2, more=[Figures(3.0, 1.0)])
     resumed, save = nf.Trainer.resume(tmp_path / "run"), ModelCheckpoint(tmp_path / "run", "own", True, "min")
@@ -245,6 +309,9 @@ def test_what_can_be_known_is_said_before_training(tmp_path: Path, monkeypatch: 
     [
         (lambda: ModelCheckpoint(3), TypeError, "path of a file"),  # type: ignore[arg-type]
         (lambda: ModelCheckpoint(""), TypeError, "path of a file"),
+        (lambda: ModelCheckpoint(filepath="x"), TypeError, "'filepath'; write path="),  # type: ignore[call-arg]
+        (lambda: ModelCheckpoint("x", period=2), TypeError, "write every_n_epochs="),  # type: ignore[call-arg]
+        (lambda: ModelCheckpoint("x", moniter="loss"), TypeError, "did you mean 'monitor'"),  # type: ignore[call-arg]
         (lambda: ModelCheckpoint("{epoch"), ValueError, "pairs of braces"),
         (lambda: ModelCheckpoint("x", save_freq="batch"), ValueError, "save_freq"),  # type: ignore[arg-type]
         (lambda: ModelCheckpoint("x", save_freq=0), ValueError, "save_freq"),
@@ -252,7 +319,7 @@ def test_what_can_be_known_is_said_before_training(tmp_path: Path, monkeypatch: 
         (lambda: ModelCheckpoint("x", every_seconds=-1), ValueError, "every_seconds"),
         (lambda: ModelCheckpoint("x", keep=0), ValueError, "keep"),
         (lambda: ModelCheckpoint("x", mode="best"), ValueError, "mode"),  # type: ignore[arg-type]
-        (lambda: ModelCheckpoint("x", "own", True), ValueError, "mode="),
+        (lambda: fit(ModelCheckpoint("x", "own", True)), ValueError, "mode="),
         (lambda: ModelCheckpoint("x", save_best_only=True, save_freq=3), ValueError, "not known between"),
         (lambda: ModelCheckpoint("x", save_best_only=True, every_seconds=3), ValueError, "not known between"),
         (lambda: fit(ModelCheckpoint("x", save_best_only=True)), ValueError, "pass validation data"),

@@ -6,15 +6,19 @@ ARGUMENTS = {
     "betas": "write beta_1= and beta_2=",
     "decay": "pass a schedule for a learning rate that decays, such as learning_rate=schedules.InverseTime(...)",
     "activity_regularizer": "put layers.ActivityRegularization(l1, l2) after the layer",
+    "backup_dir": "write path=..., the name of a file",
     "depthwise_constraint": "write kernel_constraint=...",
     "depthwise_regularizer": "write kernel_regularizer=...",
+    "double_checkpoint": "leave it out: a file is replaced only when its successor is complete",
+    "filepath": "write path=...",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write learning_rate=, an argument of optimizers such as optimizers.Adam(learning_rate=...)",
     "num_classes": "leave it out: there are as many classes as outputs",
     "num_labels": "leave it out: there are as many labels as outputs",
+    "period": "write every_n_epochs=...",
     "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",
-    "verbose": "use progress=: False shows nothing, True a progress bar",
+    "verbose": "use progress= of fit: False shows nothing, True a progress bar",
     "weights": "set initial values with kernel_initializer= and bias_initializer=",
 }
 
@@ -39,7 +43,6 @@ LAYERS = {
 }
 
 CALLBACKS = {
-    "BackupAndRestore": "write callbacks.ModelCheckpoint(path), and continue with Trainer.resume(path)",
     "CallbackList": "pass a list of callbacks to fit",
     "History": "fit returns it, and trainer.history is that of the last fit",
     "ProgbarLogger": "use the argument progress= of fit",

@@ -23,6 +23,7 @@ def extracted(network: Network, outputs: Any) -> Network:
     """The network that ends at the named layers; see `Network.extract`."""
     architecture, untied = _part(network.architecture, outputs)
     part = type(network).from_architecture(architecture, network.seed, network.dtype, network.name)
+    part.seed_given = network.seed_given
     origins = {name: untied.get(name, name) for name in part.parameters}
     with network.parameters.reading("extract"):
         whole, frozen = network.parameters, set(network.frozen)

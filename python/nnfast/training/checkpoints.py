@@ -90,12 +90,16 @@ def _settings(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def restore_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
-    """Read a checkpoint into a trainer; see `Trainer.load_checkpoint`."""
+def restore_trainer(trainer: Trainer, path: str | os.PathLike[str], *, of_same_seed: bool = False) -> None:
+    """Read a checkpoint into a trainer; see `Trainer.load_checkpoint`.
+
+    With `of_same_seed`, a seed that the network was made with must be that of the file.
+    """
     trainer.require_own_weights("load_checkpoint")
     roots = [*trainer.network.layers, *_parts_of(trainer), trainer.gradient_callback]
     other = load_trainer(path, custom_objects_of(roots), 2**62)
-    difference = first_difference(_comparable(trainer), _comparable(other))
+    with_seed = of_same_seed and trainer.network.seed_given
+    difference = first_difference(_comparable(trainer, with_seed), _comparable(other, with_seed))
     if difference is not None:
         raise ValueError(
             f"{os.fspath(path)}: cannot be restored: expected a checkpoint of the same network and trainer, got "
@@ -106,12 +110,12 @@ def restore_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     trainer.history, trainer.resumed = other.history, other.resumed
 
 
-def _comparable(trainer: Trainer) -> dict[str, Any]:
+def _comparable(trainer: Trainer, with_seed: bool) -> dict[str, Any]:
     """Everything about network and trainer that `load_checkpoint` does not change, as JSON."""
     network = describe(trainer.network, [])
     settings = _settings(trainer)
     settings["optimizer"]["config"].pop("learning_rate", None)
-    for fact in ("name", "seed", "frozen"):
+    for fact in ("name", "frozen") if with_seed else ("name", "frozen", "seed"):
         del network[fact]
     compared: dict[str, Any] = json.loads(json.dumps({"network": network, **settings}))
     return compared

@@ -7,7 +7,7 @@ import os
 from typing import Literal
 
 from nnfast.core.files import require_writable
-from nnfast.core.options import flag
+from nnfast.core.options import flag, named_arguments
 from nnfast.core.text import short_repr
 from nnfast.training.callbacks.base import Logs
 from nnfast.training.callbacks.saving import Saving
@@ -34,7 +34,8 @@ class BackupAndRestore(Saving):
     Raises
     ------
     ValueError
-        From `Trainer.fit`, if the file is of another network or trainer, naming the first difference, or damaged.
+        From `Trainer.fit`, if the file is of another network or trainer, or of another seed than that with which the
+        network was made, naming the first difference, or damaged.
 
     Notes
     -----
@@ -67,6 +68,7 @@ class BackupAndRestore(Saving):
     (True, True)
     """
 
+    @named_arguments
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -86,7 +88,9 @@ class BackupAndRestore(Saving):
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         require_writable(self.path)
         if os.path.exists(self.path):
-            self.trainer.load_checkpoint(self.path)
+            from nnfast.training.checkpoints import restore_trainer
+
+            restore_trainer(self.trainer, self.path, of_same_seed=True)
 
     def save(self, epoch: int, batch: int, logs: Logs) -> None:
         self.trainer.save_checkpoint(self.path)

@@ -55,6 +55,9 @@ class EarlyStopping(Configured, Callback):
     NaN is never an improvement. Each improvement copies the parameters. The optimizer's state is not restored.
     A resumed run continues to wait, and still knows the best parameters.
 
+    With a `SwapEMAWeights`, "val_loss" is that of the averages, but the parameters of the best epoch are the weights
+    themselves. To end with the averages of that epoch, put ``SwapEMAWeights(True)`` before this callback.
+
     References
     ----------
     Prechelt (1998), Early stopping - but when?, DOI 10.1007/3-540-49430-8_3.

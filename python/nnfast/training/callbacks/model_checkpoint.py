@@ -10,9 +10,16 @@ from string import Formatter
 from typing import Any, Literal
 
 from nnfast.core.files import require_writable
-from nnfast.core.options import flag, integer, real
+from nnfast.core.options import flag, integer, named_arguments, real
 from nnfast.core.text import short_repr
-from nnfast.training.callbacks.base import Logs, direction, monitor_name, monitored
+from nnfast.training.callbacks.base import (
+    Logs,
+    direction,
+    directions_of,
+    find_direction,
+    monitor_name,
+    monitored,
+)
 from nnfast.training.callbacks.saving import Saving
 
 __all__ = ["ModelCheckpoint"]
@@ -65,6 +72,9 @@ class ModelCheckpoint(Saving):
     batches uses the losses and metrics of the epoch so far. Unlike other callbacks, `best` is kept from one `fit` to
     the next, as in Keras.
 
+    With a `SwapEMAWeights`, "val_loss" is that of the averages. A checkpoint holds both them and the weights, but
+    `save_weights_only` saves the weights alone, and the averages alone with ``SwapEMAWeights(True)``.
+
     Examples
     --------
     >>> import os, tempfile
@@ -81,6 +91,7 @@ class ModelCheckpoint(Saving):
     5
     """
 
+    @named_arguments
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -109,9 +120,9 @@ class ModelCheckpoint(Saving):
                 f'{where}: expected save_freq="epoch" alone with monitor={self.monitor!r}, which is not known between '
                 "batches"
             )
-        found = direction(where, self.monitor) if mode == "auto" and self.save_best_only else mode
-        self._sign = -1.0 if found == "max" else 1.0
-        self.best = self._sign * math.inf
+        self.mode = mode
+        self.best = math.inf
+        self._look_for(find_direction(self.monitor, {}) if mode == "auto" else mode)
         if initial_value_threshold is not None:
             self.best = real(where, "initial_value_threshold", initial_value_threshold)
         self.keep = None if keep is None else integer(where, "keep", keep)
@@ -119,10 +130,17 @@ class ModelCheckpoint(Saving):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin(logs)
+        if self.save_best_only and self.mode == "auto":  # what the metrics say decides before their names do
+            self._look_for(direction("ModelCheckpoint", self.monitor, directions_of(self.trainer)))
         folder, name = os.path.split(self.path)
         if not _fields(folder):  # so that it is known before the first epoch
             os.makedirs(folder or ".", exist_ok=True)
             require_writable(self.path if not _fields(name) else os.path.join(folder, "x"))
+
+    def _look_for(self, found: str | None) -> None:
+        self._sign = -1.0 if found == "max" else 1.0
+        if math.isinf(self.best):
+            self.best = self._sign * math.inf
 
     def save(self, epoch: int, batch: int, logs: Logs) -> None:
         before = self.best
@@ -163,7 +181,8 @@ class ModelCheckpoint(Saving):
         return {"best": self.best, "files": self._files if self.keep else []}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.best = float(state["best"])
+        if math.isfinite(state["best"]):
+            self.best = float(state["best"])
         # A checkpoint is not trusted: it must not name other files to remove than those that this callback writes.
         parts = Formatter().parse(self.path)
         pattern = "".join(re.escape(text) + ("" if field is None else _ANY_NAME) for text, field, _, _ in parts)
