@@ -314,4 +314,38 @@ def test_without_any_weight(task: Task) -> None:
         if metric is not None:
             logs = task.trainer([], [metric]).evaluate(task.z, task.y, sample_weight=np.zeros(N))
             assert math.isnan(logs[metric.name])
-    assert task.trainer([], ["f1"]).evaluate(task.z, task.y, sample_weight=np.zeros(N))["f1_score"] == 0
+    for average in AVERAGES:
+        for metric in (metrics.F1Score(average), metrics.Precision(average), metrics.Recall(average, zero_division=1)):
+            logs = task.trainer([], [metric]).evaluate(task.z, task.y, sample_weight=np.zeros(N))
+            assert np.isnan(logs[metric.name]).all()
+
+
+# ---- targets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["log_loss", "binary_cross_entropy", "accuracy", "mse", "rmse", "huber", "f1", "auc"])
+def test_a_single_axis_is_one_output(name: str) -> None:
+    true, p, weight = [0, 1, 1, 0], [0.9, 0.8, 0.1, 0.2], [1.0, 2.0, 3.0, 4.0]
+    metric = metrics.get(name)
+    column = metric.evaluate(np.reshape(true, (4, 1)), np.reshape(p, (4, 1)), weight)
+    assert metric.evaluate(true, p, weight) == metric.evaluate(true, np.reshape(p, (4, 1)), weight) == column
+    if name in ("log_loss", "binary_cross_entropy"):
+        assert column == pytest.approx(sk.log_loss(true, p, sample_weight=weight), rel=1e-12)
+
+
+OF_ANSWERS = ["auc", "pr_auc", "precision", "recall", "f1", "balanced_accuracy", "mcc", "kappa"]
+
+
+@pytest.mark.parametrize("name", [*OF_ANSWERS, "confusion_matrix", "label_accuracy"])
+def test_other_targets_than_0_and_1(name: str) -> None:
+    metric, p = metrics.get(name), [0.1, 0.9, 0.8]
+    net = nf.Network([layers.Input((1,)), layers.Activation("sigmoid")])
+    trainer = nf.Trainer(net, loss="mse", metrics=[name])
+    for wrong, remedy in [([0, 1, 2], "classes from 0 to 2 need 3 outputs"), ([-1, 1, 1], "make classes 0 and 1")]:
+        with pytest.raises(ValueError, match=f"expected targets 0 and 1, or probabilities between them.*{remedy}"):
+            metric.evaluate(wrong, p)
+        with pytest.raises(ValueError, match=f"expected targets 0 and 1, or probabilities between them.*{remedy}"):
+            trainer.evaluate(np.reshape(p, (3, 1)), wrong)
+    np.testing.assert_array_equal(metric.evaluate([0.2, 0.7, 0.3], p), metric.evaluate([0, 1, 0], p))
+    with pytest.raises(ValueError, match="accuracy: expected classes, as one-hot rows or as 0 and 1"):
+        metrics.get("accuracy").evaluate([0, 1, 2], p)

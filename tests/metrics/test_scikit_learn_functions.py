@@ -1,6 +1,7 @@
 """Functions of scikit-learn as metrics, as they are."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,31 @@ def test_names_and_directions() -> None:
     named = partial(sk.f1_score, average="micro")
     named.__name__ = "micro_f1"  # type: ignore[attr-defined]
     assert metrics.get(named).name == "micro_f1"
+
+
+def test_scorers_are_refused() -> None:
+    scorer = sk.make_scorer(sk.f1_score, average="macro")
+    for make in (metrics.get, metrics.FunctionMetric):
+        with pytest.raises(
+            TypeError, match=r"got the scorer .*pass the function itself: f1_score, or functools.partial"
+        ):
+            make(scorer)
+
+
+def test_two_partials_of_one_function(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Each keeps its name, its options and its direction, also in a checkpoint."""
+    micro = partial(sk.f1_score, average="micro")
+    z, y = rng.normal(size=(N, 3)), rng.integers(0, 3, N)
+    with pytest.raises(ValueError, match=r"got 'f1_score' twice; .*metrics.FunctionMetric\(function, name=...\)"):
+        nf.Trainer(network("softmax", 3), loss="cross_entropy", metrics=[macro, micro])
+    named = [metrics.FunctionMetric(macro, name="f1_macro"), metrics.FunctionMetric(micro, name="f1_micro")]
+    assert named[0].higher_is_better is True
+    trainer = nf.Trainer(network("softmax", 3), loss="cross_entropy", metrics=named)
+    logs = trainer.evaluate(z, y)
+    for average in ("macro", "micro"):
+        assert logs[f"f1_{average}"] == pytest.approx(sk.f1_score(y, z.argmax(axis=1), average=average), rel=1e-12)
+    trainer.save_checkpoint(tmp_path / "two.nnfast")
+    own = {"f1_macro": macro, "f1_micro": micro}
+    assert nf.Trainer.resume(tmp_path / "two.nnfast", custom_objects=own).evaluate(z, y) == logs
+    with pytest.raises(ValueError, match="FunctionMetric: expected name as a str"):
+        metrics.FunctionMetric(macro, name="")

@@ -184,7 +184,10 @@ class Heads:
         names = self.loss_names + [each.name for each in self.measurements.all]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{where}: expected different names of metrics, got {name!r} twice")
+                raise ValueError(
+                    f"{where}: expected different names of metrics, got {name!r} twice; pass name=... to one of them, "
+                    "which for a function is metrics.FunctionMetric(function, name=...)"
+                )
 
     def arrange(self, values: Sequence[Any], missing: Any = None) -> Any:
         """One value per head, in the form of the network's outputs."""

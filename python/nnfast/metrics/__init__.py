@@ -104,6 +104,8 @@ def get(metric: Any) -> Metric:
     >>> metrics.get("mse"), metrics.get("f1"), metrics.get("huber")
     (MeanSquaredError(), F1Score(), LossMetric(Huber()))
     """
+    if type(metric) is FunctionMetric and is_of_scikit_learn(metric.function):
+        return SklearnMetric(metric.function, metric.name)
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, losses.CustomLoss):
@@ -139,7 +141,11 @@ def describe(metric: Metric) -> str | dict[str, Any]:
 def from_description(description: Any, custom_objects: Mapping[str, Any]) -> Metric:
     """Metric from the output of `describe`; user-defined functions and classes are looked up in `custom_objects`."""
     if isinstance(description, Mapping) and "function" in description:
-        return get(custom_objects[choose("function in custom_objects", description["function"], custom_objects)])
+        name = choose("function in custom_objects", description["function"], custom_objects)
+        found = get(custom_objects[name])
+        if isinstance(found, FunctionMetric) and found.name != name:
+            return type(found)(found.function, name)
+        return found
     if isinstance(description, Mapping) and "class" in description:
         return from_config("metric", description, CLASSES | custom_classes(custom_objects, Metric))
     if isinstance(description, Mapping):

@@ -96,8 +96,11 @@ class Metric(Configured):
         """The value of the metric from the state that the core has collected: by default, of a weighted mean."""
         return float(state[0] / state[1]) if state[1] else math.nan
 
-    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
-        """Refuse targets, in the core's form, for which the metric is undefined. For nnfast's own metrics."""
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss | None) -> None:
+        """Refuse targets, in the core's form, for which the metric is undefined. For nnfast's own metrics.
+
+        `loss` is None outside of a trainer.
+        """
 
     # ---- on arrays -----------------------------------------------------------
 
@@ -126,6 +129,13 @@ class Metric(Configured):
         >>> metrics.Recall().evaluate([1, 1, 0, 0], [0.9, 0.2, 0.7, 0.1])
         0.5
         """
+        spec, output, prediction, target, weight = self._arrays(y_true, y_pred, sample_weight)
+        return self.value_of(_core.metric_state(spec, prediction, target, weight), output)
+
+    def _arrays(
+        self, y_true: Any, y_pred: Any, sample_weight: Any
+    ) -> tuple[Spec, Measured, Array, Array, Array | None]:
+        """What the core takes, checked: predictions, targets and weights."""
         prediction = predictions(y_pred)
         output = Measured(prediction.shape[1:], None)
         spec = self.spec(output)
@@ -136,8 +146,8 @@ class Metric(Configured):
         kind: TargetKind = "classes" if output.classes > 1 and np.ndim(y_true) < prediction.ndim else "real"
         target = as_targets(y_true, len(prediction), output.shape, "float64", kind)
         target = target.reshape(prediction.shape) if target.dtype.kind == "f" else target
-        weight = as_weights(sample_weight, len(prediction), "float64")
-        return self.value_of(_core.metric_state(spec, prediction, target, weight), output)
+        self.check_targets(target, output.shape, None)
+        return spec, output, prediction, target, as_weights(sample_weight, len(prediction), "float64")
 
     # ---- on parts of the data ------------------------------------------------
 

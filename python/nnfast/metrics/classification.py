@@ -55,8 +55,12 @@ class Accuracy(Metric):
     def spec(self, output: Measured) -> Spec | None:
         return {"name": "accuracy", **reading(output, None)}
 
-    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
-        if loss.targets != "real" or _are_classes(targets, output_shape[-1]):
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss | None) -> None:
+        if loss is not None and loss.targets != "real":
+            return
+        if targets.dtype.kind != "f" or _are_classes(targets, output_shape[-1]):
+            return
+        if loss is None and targets.min() >= 0 and targets.max() <= 1:
             return
         minimum, maximum = targets.min(), targets.max()
         other = targets[(targets != minimum) & (targets != maximum)][0]
@@ -157,6 +161,25 @@ class TopKCategoricalAccuracy(Metric):
     def spec(self, output: Measured) -> Spec | None:
         require_classes(self, output)
         return {"name": "top_k", "k": self.k}
+
+
+class _OfAnswers(Metric):
+    """A metric of classes or yes-or-no answers, not of arbitrary numbers."""
+
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss | None) -> None:
+        if targets.dtype.kind != "f" or (targets.min() >= 0 and targets.max() <= 1):
+            return
+        count = int(targets.max()) + 1
+        remedy = (
+            f"classes from 0 to {count - 1} need {count} outputs with a softmax, and two others to be made 0 and 1, as "
+            "by (y == y.max()).astype(float)"
+        )
+        if count < 3 or count > 10**6 or (targets != np.rint(targets)).any():
+            remedy = "make classes 0 and 1, as by (y == y.max()).astype(float); for a regression use mae or r2_score"
+        raise ValueError(
+            f"{self.name}: expected targets 0 and 1, or probabilities between them, got {targets.min():.6g} to "
+            f"{targets.max():.6g}; {remedy}"
+        )
 
 
 def require_classes(metric: Metric, output: Measured) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from nnfast.core.options import integer, real
 from nnfast.core.typing import Array, Spec
-from nnfast.metrics.base import Measured, Metric, limit_of, reading
-from nnfast.metrics.classification import require_classes
+from nnfast.metrics.base import Measured, limit_of, reading
+from nnfast.metrics.classification import _OfAnswers, require_classes
 
 __all__ = [
     "BalancedAccuracy",
@@ -113,7 +113,7 @@ def mean_of(values: Array, counted: Array, weights: Array | None, otherwise: flo
     return float((values[counted] * weights[counted]).sum() / total) if total else otherwise
 
 
-class FBetaScore(Metric):
+class FBetaScore(_OfAnswers):
     r"""The weighted harmonic mean of precision and recall, F = (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp).
 
     Here tp are the right "yes" answers, fp the wrong ones, and fn the missing ones, of one class against the others.
@@ -133,7 +133,8 @@ class FBetaScore(Metric):
     class_id : int, optional
         Only the figure of this class or label.
     zero_division : 0, 1 or nan, default 0
-        The value where the denominator is 0. NaN is left out of averages.
+        The value where the denominator is 0. NaN is left out of averages. If all sample weights are 0, or all positions
+        are masked, the value is NaN in any case.
     name : str, default "fbeta_score"
 
     References
@@ -186,6 +187,9 @@ class FBetaScore(Metric):
         apart = self._reads_apart(output)
         average, only = self._over.chosen(output, apart)
         numerator, denominator = self._fraction(*counts[1:])
+        if not counts.total:
+            numerator = np.full_like(numerator, math.nan)
+            denominator = np.ones_like(numerator)
         if average == "micro":
             return float(_quotient(numerator.sum(), denominator.sum(), self.zero_division))
         values = _quotient(numerator, denominator, self.zero_division)
@@ -295,7 +299,7 @@ class Recall(Precision):
         return hits, true
 
 
-class LabelAccuracy(Metric):
+class LabelAccuracy(_OfAnswers):
     """The accuracy of each label, or of each class against the others, as an array.
 
     Parameters
@@ -326,7 +330,7 @@ class LabelAccuracy(Metric):
         return _quotient(total - predicted - true + 2 * hits, np.full_like(hits, total))
 
 
-class _OfClasses(Metric):
+class _OfClasses(_OfAnswers):
     """A figure of several classes, or of a single yes-or-no answer."""
 
     higher_is_better = True
@@ -452,7 +456,7 @@ class CohenKappa(_OfClasses):
         return float(_quotient(counts.hits.sum() - chance, np.asarray(counts.total - chance)))
 
 
-class ConfusionMatrix(Metric):
+class ConfusionMatrix(_OfAnswers):
     """Numbers of rows by true class (row) and predicted class (column), as an array (K, K).
 
     With sample weights, the sums of the weights. Several yes-or-no answers have a matrix (2, 2) each, of no and yes.

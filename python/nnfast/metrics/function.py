@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ class FunctionMetric(Metric):
     other function is called with arrays, in evaluation and validation only, and so are all functions of an output with
     a mask. Functions of scikit-learn may be passed as they are, see `nnfast.metrics`.
 
-    Its name is that of the function, by which `Trainer.resume` looks it up in `custom_objects`. As in scikit-learn,
-    higher values are better if the name ends in "_score" or "accuracy", lower ones if it ends in "_loss", "_error" or
+    By its name, `Trainer.resume` looks it up in `custom_objects`. As in scikit-learn, higher values are better if the
+    name, or else that of the function, ends in "_score" or "accuracy", lower ones if it ends in "_loss", "_error" or
     "_deviance".
 
     Parameters
@@ -34,6 +35,10 @@ class FunctionMetric(Metric):
         If it fails or does not return a tensor with a row for each of the batch, it is called with arrays: the targets
         as passed by the caller, and the predictions (N, ...). Among ``weighted_metrics``, it must return one value per
         row, whose weighted mean is reported.
+    name : str, optional
+        By default, that of the function. Two metrics of one function need it:
+        ``FunctionMetric(partial(f1_score, average="macro"), name="macro_f1")``. It is then also the key in
+        `custom_objects`.
 
     Examples
     --------
@@ -46,18 +51,28 @@ class FunctionMetric(Metric):
     ('largest_error', 0.5)
     """
 
-    def __init__(self, function: Callable[[Any, Any], float]) -> None:
+    def __init__(self, function: Callable[[Any, Any], float], name: str | None = None) -> None:
         if not callable(function):
             raise TypeError(f"FunctionMetric: expected a function (y_true, y_pred) -> float, got {function!r}")
+        _refuse_scorer(function)
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"FunctionMetric: expected name as a str that is not empty, got {name!r}")
+        own_name = function_name(function)
+        if name is not None and name != own_name:
+            function = partial(function)
+            function.__name__ = name  # type: ignore[attr-defined]  # checkpoints look it up by this name
         self.function = function
-        self.name = function_name(function)
+        self.name = own_name if name is None else name
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
         """Which way callbacks look with ``mode="auto"``; None if the name does not say."""
-        if self.name.endswith(("_score", "accuracy")):
-            return True
-        return False if self.name.endswith(("_loss", "_error", "_deviance")) else None
+        for name in (self.name, function_name(inner_function(self.function))):
+            if name.endswith(("_score", "accuracy")):
+                return True
+            if name.endswith(("_loss", "_error", "_deviance")):
+                return False
+        return None
 
     def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         values = np.asarray(self.function(y_true, y_pred))
@@ -69,6 +84,24 @@ class FunctionMetric(Metric):
                 "into metrics, or return the values before their mean"
             )
         return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
+
+
+def _keywords(function: Any) -> dict[str, Any]:
+    """The arguments within `functools.partial`; the outermost win."""
+    return _keywords(function.func) | function.keywords if isinstance(function, partial) else {}
+
+
+def _refuse_scorer(function: Any) -> None:
+    """Refuse what `sklearn.metrics.make_scorer` returns, which takes an estimator and data."""
+    scorer = inner_function(function)
+    if not type(scorer).__module__.startswith("sklearn.metrics"):
+        return
+    wrapped = getattr(scorer, "_score_func", None)
+    name = getattr(wrapped, "__name__", "f1_score")
+    raise TypeError(
+        f"metric: expected a function (y_true, y_pred), got the scorer {scorer!r}, a function of an estimator and "
+        f"data; pass the function itself: {name}, or functools.partial({name}, ...) if it needs options"
+    )
 
 
 def is_of_scikit_learn(function: Any) -> bool:
@@ -137,7 +170,7 @@ class SklearnMetric(FunctionMetric):
 
     def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         options: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
-        given = getattr(self.function, "keywords", {})
+        given = _keywords(self.function)
         if self._wants_scores and np.ndim(y_true) == 1 and np.ndim(y_pred) == 2:
             if self._kind == "roc_auc_score":
                 options["multi_class"] = "ovr"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnfast import losses
+from nnfast.core.arrays import as_numbers
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.metrics.base import Measured, Metric, predictions
 
@@ -43,7 +44,7 @@ class LossMetric(Metric):
     def spec(self, output: Measured) -> Spec | None:
         return _in_core(self.loss, output)
 
-    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss | None) -> None:
         if self.loss.targets != "classes":
             require_values(self.name, targets, output_shape)
 
@@ -98,7 +99,10 @@ def _in_core(loss: losses.Loss, output: Measured) -> Spec | None:
 
 
 def _mean(loss: losses.Loss, y_true: Any, y_pred: Any, sample_weight: Any) -> float:
-    value = loss(y_true, predictions(y_pred), sample_weight)
+    prediction = predictions(y_pred)
+    if prediction.shape[1:] == (1,) and np.ndim(y_true) == 1:
+        y_true = np.asarray(as_numbers(y_true, "y_true", "y_true"))[:, None]
+    value = loss(y_true, prediction, sample_weight)
     if sample_weight is None:
         return value
     total = float(np.sum(sample_weight))

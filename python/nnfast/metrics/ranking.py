@@ -9,7 +9,8 @@ import numpy as np
 
 from nnfast.core.options import flag, integer
 from nnfast.core.typing import Array, Spec
-from nnfast.metrics.base import Measured, Metric
+from nnfast.metrics.base import Measured
+from nnfast.metrics.classification import _OfAnswers
 from nnfast.metrics.counts import Average, AverageOver, mean_of
 
 __all__ = ["AUC"]
@@ -18,21 +19,22 @@ _PARTS = 8
 """In how many steps the precision within a bin is averaged."""
 
 
-class AUC(Metric):
+class AUC(_OfAnswers):
     """The area under the ROC curve, or under the precision-recall curve (average precision).
 
     The first is the probability that the score of a row of the class is larger than that of another row, with ties
     counted half; the second the mean of the precision at the scores of the rows of the class. For several classes, each
     is taken against the others.
 
-    The scores are sorted into bins, which are narrower near 0 and 1, so that the memory is fixed and no data are kept.
+    On arrays, `evaluate` is exact. In a trainer, the scores are sorted into bins, which are narrower near 0 and 1, so
+    that the memory is fixed and no data are kept.
 
     Parameters
     ----------
     curve : {"ROC", "PR"}, default "ROC"
     num_thresholds : int, optional
-        Number of bins, from 32 to 65536; by default 8192 for a single output, and with K outputs 8192 / K, but at least
-        256. In training, each step takes time proportional to it and to K.
+        Number of bins in a trainer, from 32 to 65536; by default 8192 for a single output, and with K outputs 8192 / K,
+        but at least 256. In training, each step takes time proportional to it and to K.
     average : {"auto", "binary", "macro", "micro", "weighted"} or None, default "auto"
         As in `FBetaScore`; "micro" ranks all pairs of a row and a class together.
     class_id : int, optional
@@ -46,8 +48,23 @@ class AUC(Metric):
     Pairs of rows in the same bin count half, as ties do. So the area under the ROC curve differs from the exact one at
     most by half the fraction of pairs (a row of the class, another row) that share a bin, and is exact if no two rows
     with different scores do. Of the rows in a bin, the average precision takes those of the class as evenly spread
-    among the others. With 8192 bins, both differ from scikit-learn's figures by up to 2e-4 on 1000 rows, 5e-5 on 10,000
-    and 4e-5 on 100,000, whether the scores are concentrated near 1/2 or near 0 and 1.
+    among the others. The largest differences from scikit-learn's figures in 20 samples of calibrated scores, with 8192
+    bins and exponentially distributed sample weights, are below; they are larger if one class is rare.
+
+    ============  ========  =======  =======  ========  =======
+    Rows of the   Weights   ROC,     ROC,     PR,       PR,
+    class                   1000     10,000   1000      10,000
+    ============  ========  =======  =======  ========  =======
+    50 %          none      4.2e-5   3.8e-6   8.0e-5    7.3e-6
+    50 %          given     9.0e-5   6.8e-6   4.3e-4    3.1e-5
+    5 %           none      6.0e-5   7.1e-6   2.8e-4    5.3e-5
+    5 %           given     1.6e-4   1.2e-5   3.2e-3    3.6e-4
+    ============  ========  =======  =======  ========  =======
+
+    Other samples may differ by a few times as much. The bins are made for probabilities and for logits of a loss with
+    ``from_logits=True``. They are coarse for other scores: scores around 10^4 that differ by a few units share one bin,
+    and the area is near 1/2. Let the network end in a sigmoid or softmax, or train it on logits. For exact figures,
+    call `evaluate` on the output of `Network.predict`, or pass scikit-learn's function as a metric.
 
     Without rows of a class, or without others, its area is NaN and left out of averages.
 
@@ -111,11 +128,41 @@ class AUC(Metric):
         values = self._areas(count, yes, no)
         if math.isnan(state[0]):
             values[:] = math.nan
-        if len(values) == 1 and (only is not None or average == "micro"):
-            return float(values[0])
-        if average is None:
-            return values
-        return mean_of(values, ~np.isnan(values), yes.sum(axis=1) if average == "weighted" else None, math.nan)
+        return _average(values, yes.sum(axis=1), average, only)
+
+    def evaluate(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        _, output, prediction, target, weight = self._arrays(y_true, y_pred, sample_weight)
+        apart = self._reads_apart(output)
+        average, only = self._over.chosen(output, apart)
+        scores = prediction.reshape(-1, output.classes)
+        if target.dtype.kind != "f":
+            answers = target.reshape(-1, 1) == np.arange(output.classes)
+        elif apart:
+            answers = target.reshape(scores.shape) > 0.5
+        else:
+            answers = target.reshape(scores.shape).argmax(axis=1)[:, None] == np.arange(output.classes)
+        weights = np.ones(len(scores)) if weight is None else np.repeat(weight, len(scores) // len(weight))
+        counted = weights > 0
+        scores, answers, weights = scores[counted], answers[counted], weights[counted]
+        if average == "micro":
+            weights = np.repeat(weights, output.classes)
+            scores, answers = scores.reshape(-1, 1), answers.reshape(-1, 1)
+        columns = range(scores.shape[1]) if only is None else [only]
+        values = np.array([self._exact_area(answers[:, j], scores[:, j], weights) for j in columns])
+        if np.isnan(scores).any():
+            values[:] = math.nan
+        return _average(values, weights @ answers[:, columns], average, only)
+
+    def _exact_area(self, answers: Array, scores: Array, weights: Array) -> float:
+        """From the weights at each score, which take the place of the bins."""
+        levels, place = np.unique(scores, return_inverse=True)
+        yes, no = (np.bincount(place, weights * own, len(levels)) for own in (answers, ~answers))
+        if not yes.any() or not no.any():
+            return math.nan
+        if self.curve == "ROC":
+            return float(yes @ (np.cumsum(no) - no / 2) / (yes.sum() * no.sum()))
+        hits, others = np.cumsum(yes[::-1]), np.cumsum(no[::-1])
+        return float(yes[::-1] @ (hits / (hits + others)) / yes.sum())
 
     def _areas(self, count: Array, yes: Array, no: Array) -> Array:
         """Of each class, from the weights in bins (J, B) of its rows, whose number is `count` (J,), and of others."""
@@ -128,6 +175,15 @@ class AUC(Metric):
         else:
             values[known] = [_precision(*own) for own in zip(count[known], yes[known], no[known], strict=True)]
         return values
+
+
+def _average(values: Array, yes: Array, average: str | None, only: int | None) -> Any:
+    """One figure of those of classes, whose rows have the weights `yes`."""
+    if only is not None or average == "micro":
+        return float(values[0])
+    if average is None:
+        return values
+    return mean_of(values, ~np.isnan(values), yes if average == "weighted" else None, math.nan)
 
 
 def _precision(count: float, yes: Array, no: Array) -> float:

@@ -90,7 +90,7 @@ class RootMeanSquaredError(MeanSquaredError):
 class _OfValues(Metric):
     """A metric of numbers, not of class numbers."""
 
-    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss) -> None:
+    def check_targets(self, targets: Array, output_shape: Shape, loss: losses.Loss | None) -> None:
         require_values(self.name, targets, output_shape)
 
 
