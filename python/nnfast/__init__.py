@@ -14,19 +14,20 @@ RuntimeError; only errors that are not evident are listed. Random numbers depend
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nnfast import activations, callbacks, initializers, layers, losses, metrics, optimizers, schedules, training
+from nnfast import activations, initializers, layers, losses, metrics
 from nnfast._core import __version__
 from nnfast.core.hints import PACKAGE
 from nnfast.core.machine import get_num_threads, set_num_threads, show_config
 from nnfast.core.options import unknown_attribute
 from nnfast.core.tensor import Tensor
-from nnfast.inspect.gradient_check import check_gradients
 from nnfast.network import Network
-from nnfast.training.history import History
-from nnfast.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from nnfast import callbacks, optimizers, schedules, training
+    from nnfast.inspect.gradient_check import check_gradients
     from nnfast.training.ensemble import Ensemble
+    from nnfast.training.history import History
+    from nnfast.training.trainer import Trainer
 
 __all__ = [
     "Ensemble",
@@ -55,18 +56,37 @@ __all__ = [
     "training",
 ]
 
-_ON_DEMAND = ("constraints", "data", "kernels", "models", "ops", "regularizers")
-"""Modules imported on first use, to keep the import of nnfast fast."""
+_MODULES = (
+    "callbacks",
+    "constraints",
+    "data",
+    "kernels",
+    "models",
+    "ops",
+    "optimizers",
+    "regularizers",
+    "schedules",
+    "training",
+)
+_DEFINED_IN = {
+    "Ensemble": "training.ensemble",
+    "History": "training.history",
+    "Trainer": "training.trainer",
+    "check_gradients": "inspect.gradient_check",
+}
+"""What is imported on first use, to keep the import of nnfast fast for programs that only predict."""
 
 
 Tensor.operators.load = lambda: importlib.import_module("nnfast.ops")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ON_DEMAND:
+    if name in _MODULES:
         return importlib.import_module(f"nnfast.{name}")
-    if name == "Ensemble":
-        return importlib.import_module("nnfast.training.ensemble").Ensemble
+    if name in _DEFINED_IN:
+        found = getattr(importlib.import_module(f"nnfast.{_DEFINED_IN[name]}"), name)
+        globals()[name] = found
+        return found
     raise unknown_attribute("nnfast", name, __all__, PACKAGE)
 
 

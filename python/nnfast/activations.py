@@ -23,8 +23,7 @@ log_softmax     log(softmax(x)) along the last axis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnfast import _core
 from nnfast.core.options import Configured, choose, module_names, real
@@ -38,8 +37,7 @@ _ALIASES = {"linear": "identity", "swish": "silu"}
 _DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationFunction:
+class ActivationFunction(NamedTuple):
     """An activation function and its parameter, as returned by `get`; immutable.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nnfast.training import callbacks
+import nnfast.training.callbacks as callbacks  # "from" would ask the package for the name, which looks for similar ones
 from nnfast.training.callbacks import __all__
 
 if TYPE_CHECKING:

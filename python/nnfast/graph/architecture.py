@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +29,7 @@ __all__ = ["Architecture", "Node", "copied", "free_after_an_error"]
 _MAX_LAYERS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One call of a layer."""
 
     name: str
@@ -44,22 +42,21 @@ class Node:
         return self.name == self.layer.place
 
 
-@dataclass(frozen=True, slots=True)
 class Architecture:
     """The calls of layers in execution order, and the inputs and outputs of the network."""
 
-    nodes: tuple[Node, ...]
-    inputs: Ends
-    outputs: Ends
-    losses: tuple[str, ...] = ()
-    """The tensors whose means are added to the loss, besides those of composed layers."""
-    by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
-    integer_inputs: dict[str, IntegerRange] = field(init=False, repr=False, compare=False)
+    # Data classes would be clearer, here and elsewhere, but importing their module takes a tenth of nnfast's import.
+    __slots__ = ("by_name", "inputs", "integer_inputs", "losses", "nodes", "outputs")
 
-    def __post_init__(self) -> None:
-        _require_few(len(self.nodes))
-        object.__setattr__(self, "by_name", {node.layer.place: node.layer for node in self.nodes})
-        object.__setattr__(self, "integer_inputs", _integer_inputs(self.nodes))
+    def __init__(self, nodes: tuple[Node, ...], inputs: Ends, outputs: Ends, losses: tuple[str, ...] = ()) -> None:
+        _require_few(len(nodes))
+        self.nodes = nodes
+        self.inputs = inputs
+        self.outputs = outputs
+        self.losses = losses
+        """The tensors whose means are added to the loss, besides those of composed layers."""
+        self.by_name: dict[str, Layer] = {node.layer.place: node.layer for node in nodes}
+        self.integer_inputs: dict[str, IntegerRange] = _integer_inputs(nodes)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -153,7 +150,8 @@ class Architecture:
     def copy(self) -> Architecture:
         """The same architecture with copies of the layers."""
         copies = copied(self.layers)
-        return replace(self, nodes=tuple(replace(node, layer=copies[node.layer.place]) for node in self.nodes))
+        nodes = tuple(node._replace(layer=copies[node.layer.place]) for node in self.nodes)
+        return Architecture(nodes, self.inputs, self.outputs, self.losses)
 
     def join(self, network: Network) -> None:
         """Tell the layers that they belong to a network."""

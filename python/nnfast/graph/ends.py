@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nnfast.core.arrays import IntegerRange, as_rows, require_finite
 from nnfast.core.options import choose
@@ -17,8 +16,7 @@ __all__ = ["Ends"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(NamedTuple):
     """Names of nodes, in the caller's order and form."""
 
     names: tuple[str, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nnfast.core.options import choose
@@ -52,7 +51,7 @@ def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[
 
     made = tuple(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))) for node in nodes)
     inputs = architecture.inputs.among({node.name for node in nodes})
-    return Architecture(made, inputs, replace(ends, names=tuple(map(name_of, ends.names)))), untied
+    return Architecture(made, inputs, ends._replace(names=tuple(map(name_of, ends.names)))), untied
 
 
 def _ends(outputs: Any, known: list[str]) -> Ends:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnfast import losses, metrics
 from nnfast.core.arrays import as_targets, as_weights
@@ -18,8 +17,7 @@ from nnfast.metrics import FunctionMetric, Metric
 __all__ = ["Head", "Heads"]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """One output with a loss."""
 
     output: int

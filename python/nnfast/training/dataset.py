@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -73,18 +72,23 @@ class Dataset(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class ArrayDataset:
-    """Checked rows, targets and weights in the core's form, and the targets as passed by the caller."""
+    """Checked rows, targets and weights in the core's form, and the targets as passed by the caller.
 
-    x: Any
-    """An array, or a list of them for several inputs."""
-    y: list[Any]
-    """Of each head: an array, or a tuple of them."""
-    weight: list[Array | None]
-    y_given: list[Any]
-    core: tuple[Any, Any, Any]
-    """x, y and weights as the core takes them."""
+    `x` is an array, or a list of them for several inputs; `y` has for each head an array, or a tuple of them; `core`
+    are x, y and weights as the core takes them.
+    """
+
+    __slots__ = ("core", "weight", "x", "y", "y_given")
+
+    def __init__(
+        self, x: Any, y: list[Any], weight: list[Array | None], y_given: list[Any], core: tuple[Any, Any, Any]
+    ) -> None:
+        self.x = x
+        self.y = y
+        self.weight = weight
+        self.y_given = y_given
+        self.core = core
 
     @classmethod
     def of(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +29,7 @@ _PATIENCE = 1.0
 """Seconds that the end of `fit` waits for the thread that makes batches; it ends after the item that it makes then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Progress within an epoch, so that an interrupted epoch can be continued with the same bits."""
 
     epoch: int

@@ -6,7 +6,6 @@ import copy
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -171,7 +170,7 @@ class Trainer(AveragedWeights, Checkpoints):
         with self.network.parameters.reading("pickle"):
             fields = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
             if self.position is not None:
-                fields["position"] = replace(self.position, tally=self.position.tally.copy())
+                fields["position"] = self.position._replace(tally=self.position.tally.copy())
             fields["history"] = copy.deepcopy(self.history)
             progress = progress_of(self.plan)
             state = {name: vector.copy() for name, vector in progress["state"].items()}
