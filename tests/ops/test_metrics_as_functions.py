@@ -161,3 +161,14 @@ def test_sample_weights_apply_among_the_weighted_metrics(x: Any, rng: np.random.
     assert history["error"] == [pytest.approx(rows.mean(), rel=1e-12)]
     assert history["weighted_error"] == [pytest.approx(np.average(rows, weights=weights), rel=1e-12)]
     assert trainer.evaluate(x, y, weights)["weighted_error"] == pytest.approx(np.average(rows, weights=weights))
+
+
+def test_trainers_without_functions_keep_their_plan(x: Any) -> None:
+    """Whatever the form of the targets: a new plan costs more than a small network's epoch."""
+    y = np.arange(11) % 4
+    trainer = nf.Trainer(network(4), loss=nf.losses.CrossEntropy(from_logits=True), metrics=["accuracy"])
+    plan = trainer.plan
+    for targets in (y, np.eye(4)[y], y):
+        trainer.fit(x, targets, epochs=1, progress=False)
+        trainer.evaluate(x, targets)
+    assert trainer.plan is plan

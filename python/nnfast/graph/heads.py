@@ -217,6 +217,9 @@ class Heads:
         """Trace functions for targets of this form, unless that is done; before a plan is used."""
         traced = []
         for head, own in zip(self.all, targets, strict=True):
+            if not isinstance(head.loss, losses.FunctionLoss) and not head.functions:
+                traced.append(NOTHING_TRACED)
+                continue
             form = own.form if isinstance(own, Parts) else form_of(own, head.shape)
             key = (head.output, form, dtype)
             if key not in self._known:
