@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, TypeVar
+from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
 from nnfast.core.hints import ARGUMENTS
 from nnfast.core.text import short_repr, shorten
 from nnfast.core.typing import Shape
-
-if TYPE_CHECKING:
-    from inspect import Parameter
 
 __all__ = [
     "Configured",
@@ -45,25 +43,15 @@ _MAX_SIZES = 63
 """Maximum number of axes of a NumPy array, without the batch axis."""
 
 
-_REQUIRED = object()
-"""The default of an argument without one."""
-
-
 @cache
 def _arguments_of(constructor: Callable[..., None]) -> tuple[dict[str, Any], bool]:
     """Names and defaults of a constructor's arguments, and whether it passes others on."""
-    import inspect  # takes a tenth of the import of nnfast, and is only needed to print and to find mistakes
-
     parameters = list(inspect.signature(constructor).parameters.values())[1:]
-    named = {
-        p.name: _REQUIRED if p.default is p.empty else p.default
-        for p in parameters
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    }
+    named = {p.name: p.default for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     return named, any(_lists_names(p) for p in parameters)
 
 
-def _lists_names(parameter: Parameter) -> bool:
+def _lists_names(parameter: inspect.Parameter) -> bool:
     """Whether this is a ``**options`` parameter whose annotation lists the names."""
     return parameter.kind is parameter.VAR_KEYWORD and "Unpack" in str(parameter.annotation)
 
@@ -92,8 +80,6 @@ def named_arguments(function: Callable[P, T], passed_on: Collection[str] = ()) -
 @cache
 def _keywords(function: Callable[..., Any], passed_on: tuple[str, ...]) -> tuple[str, ...] | None:
     """Names of the keyword arguments; None if any name is accepted."""
-    import inspect
-
     parameters = inspect.signature(function).parameters.values()
     names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     if any(p.kind is p.VAR_KEYWORD and not _lists_names(p) for p in parameters):
@@ -133,7 +119,7 @@ class Configured:
         texts = []
         for name, default in _arguments(type(self)).items():
             value = getattr(self, name)
-            if default is _REQUIRED:
+            if default is inspect.Parameter.empty:
                 texts.append(repr(value))
             elif not _same(value, default):
                 texts.append(f"{name}={value!r}")

@@ -45,7 +45,7 @@ class Node(NamedTuple):
 class Architecture:
     """The calls of layers in execution order, and the inputs and outputs of the network."""
 
-    # Data classes would be clearer, here and elsewhere, but importing their module takes a tenth of nnfast's import.
+    # Data classes would be shorter, here and elsewhere, but each takes longer to define than a small module to import.
     __slots__ = ("by_name", "inputs", "integer_inputs", "losses", "nodes", "outputs")
 
     def __init__(self, nodes: tuple[Node, ...], inputs: Ends, outputs: Ends, losses: tuple[str, ...] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from nnfast.training.callbacks.base import Callback
 from nnfast.training.callbacks.saving import Saving
 
 if TYPE_CHECKING:
-    from inspect import Signature
-
     from nnfast.training.trainer import Trainer
 
 __all__ = ["Calls"]
@@ -79,10 +78,8 @@ def _taking(
     callback: Callback, name: str, method: Callable[..., object], arguments: tuple[str, ...]
 ) -> Callable[..., object]:
     """The method as a function of all arguments, of which it may leave out the last, `logs`."""
-    from inspect import signature as signature_of  # not with the import of nnfast, of which it takes a tenth
-
     try:
-        signature = signature_of(method)
+        signature = inspect.signature(method)
     except ValueError:  # some built-in functions have none
         return method
     if _fits(signature, arguments):
@@ -93,7 +90,7 @@ def _taking(
     raise TypeError(f"{type(callback).__name__}.{name}: expected the arguments ({wanted}), got {signature}")
 
 
-def _fits(signature: Signature, arguments: tuple[str, ...]) -> bool:
+def _fits(signature: inspect.Signature, arguments: tuple[str, ...]) -> bool:
     try:
         signature.bind(*arguments)
     except TypeError:
