@@ -21,7 +21,7 @@ from nnfast.core.options import (
     module_names,
     public_classes,
 )
-from nnfast.optimizers.adam import Adam, Adamax, AdamW, Nadam
+from nnfast.optimizers.adam import Adam, Adamax, AdamW, MomentEstimates, Nadam
 from nnfast.optimizers.base import Optimizer
 from nnfast.optimizers.lamb import Lamb
 from nnfast.optimizers.lbfgs import LBFGS
@@ -49,7 +49,7 @@ __all__ = [
 
 __getattr__, __dir__ = module_names(__name__, __all__)
 
-CLASSES = public_classes(Optimizer)
+CLASSES = public_classes(Optimizer, MomentEstimates)
 _NAMES = {c.name: c for c in CLASSES.values()}
 
 

@@ -11,7 +11,29 @@ from nnfast.optimizers.base import SMALLEST_EPSILON, GradientOptions, LearningRa
 __all__ = ["Adam", "AdamW", "Adamax", "Nadam"]
 
 
-class Adam(Optimizer):
+class MomentEstimates(Optimizer):
+    """Base class of optimizers with a moving average of gradients and a measure of their size."""
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **gradients: Unpack[GradientOptions],
+    ) -> None:
+        super().__init__(**gradients)
+        name = type(self).__name__
+        self.learning_rate = learning_rate
+        self.beta_1 = real(name, "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
+        self.beta_2 = real(name, "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
+        self.epsilon = real(name, "epsilon", epsilon, minimum=SMALLEST_EPSILON)
+
+    def spec(self) -> Spec:
+        return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+
+class Adam(MomentEstimates):
     """p := p - rate m / (sqrt(v) + epsilon), with bias-corrected moving averages m of g and v of g^2.
 
     Parameters
@@ -55,17 +77,11 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **gradients: Unpack[GradientOptions],
     ) -> None:
-        super().__init__(**gradients)
-        name = type(self).__name__
-        self.learning_rate = learning_rate
-        self.beta_1 = real(name, "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
-        self.beta_2 = real(name, "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
-        self.epsilon = real(name, "epsilon", epsilon, minimum=SMALLEST_EPSILON)
-        self.amsgrad = flag(name, "amsgrad", amsgrad)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **gradients)
+        self.amsgrad = flag(type(self).__name__, "amsgrad", amsgrad)
 
     def spec(self) -> Spec:
-        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        return {"name": "adam", **betas, "epsilon": self.epsilon, "amsgrad": int(self.amsgrad)}
+        return {**super().spec(), "name": "adam", "amsgrad": int(self.amsgrad)}
 
 
 class AdamW(Adam):
@@ -113,7 +129,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **gradients)
 
 
-class Nadam(Optimizer):
+class Nadam(MomentEstimates):
     """Adam with Nesterov's look-ahead: the next step's momentum is applied in this one.
 
     p := p - rate (mu' m / (1 - P mu') + (1 - mu) g / (1 - P)) / (sqrt(v) + epsilon), with the moving averages m and v
@@ -158,19 +174,14 @@ class Nadam(Optimizer):
         momentum_decay: float = 1.0,
         **gradients: Unpack[GradientOptions],
     ) -> None:
-        super().__init__(**gradients)
-        self.learning_rate = learning_rate
-        self.beta_1 = real("Nadam", "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
-        self.beta_2 = real("Nadam", "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
-        self.epsilon = real("Nadam", "epsilon", epsilon, minimum=SMALLEST_EPSILON)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **gradients)
         self.momentum_decay = real("Nadam", "momentum_decay", momentum_decay, minimum=0.0)
 
     def spec(self) -> Spec:
-        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        return {"name": self.name, **betas, "epsilon": self.epsilon, "momentum_decay": self.momentum_decay}
+        return {**super().spec(), "momentum_decay": self.momentum_decay}
 
 
-class Adamax(Optimizer):
+class Adamax(MomentEstimates):
     """p := p - rate m / (u + epsilon), with a bias-corrected moving average m of g and u := max(beta_2 u, abs(g)).
 
     Parameters
@@ -200,20 +211,3 @@ class Adamax(Optimizer):
     """
 
     name = "adamax"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **gradients: Unpack[GradientOptions],
-    ) -> None:
-        super().__init__(**gradients)
-        self.learning_rate = learning_rate
-        self.beta_1 = real("Adamax", "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
-        self.beta_2 = real("Adamax", "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
-        self.epsilon = real("Adamax", "epsilon", epsilon, minimum=SMALLEST_EPSILON)
-
-    def spec(self) -> Spec:
-        return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
-from nnfast.core.options import real
-from nnfast.core.typing import Spec
-from nnfast.optimizers.base import SMALLEST_EPSILON, GradientOptions, LearningRate, Optimizer
+from nnfast.optimizers.adam import MomentEstimates
 
 __all__ = ["Lamb"]
 
 
-class Lamb(Optimizer):
+class Lamb(MomentEstimates):
     """LAMB: p := p - rate norm(p) / norm(d) d, where d is the step of `Adam` for a rate of 1.
 
     The norms are those of a whole parameter, such as a kernel or a bias. If one of them is 0, their ratio counts as 1.
@@ -43,20 +39,3 @@ class Lamb(Optimizer):
     """
 
     name = "lamb"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **gradients: Unpack[GradientOptions],
-    ) -> None:
-        super().__init__(**gradients)
-        self.learning_rate = learning_rate
-        self.beta_1 = real("Lamb", "beta_1", beta_1, minimum=0.0, upper_bound=1.0)
-        self.beta_2 = real("Lamb", "beta_2", beta_2, minimum=0.0, upper_bound=1.0)
-        self.epsilon = real("Lamb", "epsilon", epsilon, minimum=SMALLEST_EPSILON)
-
-    def spec(self) -> Spec:
-        return {"name": self.name, "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
