@@ -34,6 +34,10 @@ class Measured(NamedTuple):
         """Whether each output is a yes-or-no answer of its own, rather than one of several classes."""
         return self.classes == 1 or isinstance(self.loss, losses.BinaryCrossEntropy)
 
+    def is_read_apart(self, threshold: float | None) -> bool:
+        """Likewise where a metric may have a threshold, which answers of their own alone have."""
+        return threshold is not None or self.answers_apart
+
 
 class Metric(Configured):
     """Base class of all metrics. For most user-defined metrics a function is enough; see `FunctionMetric`.
@@ -193,7 +197,7 @@ def predictions(y_pred: Any) -> Array:
 
 def reading(output: Measured, threshold: float | None) -> Spec:
     """How the core reads yes-or-no answers, or classes if there is no threshold."""
-    if threshold is None and not output.answers_apart:
+    if not output.is_read_apart(threshold):
         return {"apart": 0}
     if not output.answers_apart and isinstance(output.loss, losses.CrossEntropy) and output.loss.from_logits:
         raise ValueError(

@@ -171,11 +171,8 @@ class FBetaScore(_OfAnswers):
         self.name = name
 
     def spec(self, output: Measured) -> Spec | None:
-        self._over.check(self.name, output, self._reads_apart(output))
+        self._over.check(self.name, output, output.is_read_apart(self.threshold))
         return {"name": "counts", **reading(output, self.threshold)}
-
-    def _reads_apart(self, output: Measured) -> bool:
-        return self.threshold is not None or output.answers_apart
 
     def _fraction(self, hits: Array, predicted: Array, true: Array) -> tuple[Array, Array]:
         """Numerators and denominators."""
@@ -184,7 +181,7 @@ class FBetaScore(_OfAnswers):
 
     def value_of(self, state: Array, output: Measured) -> Any:
         counts = _Counts.of(state)
-        apart = self._reads_apart(output)
+        apart = output.is_read_apart(self.threshold)
         average, only = self._over.chosen(output, apart)
         numerator, denominator = self._fraction(*counts[1:])
         if not counts.total:
@@ -493,18 +490,17 @@ class ConfusionMatrix(_OfAnswers):
         self.threshold = limit_of("ConfusionMatrix", threshold)
         self.name = name
 
-    def _reads_apart(self, output: Measured) -> bool:
-        return self.threshold is not None or output.answers_apart
-
     def spec(self, output: Measured) -> Spec | None:
-        if self._reads_apart(output):
+        if output.is_read_apart(self.threshold):
             return {"name": "counts", **reading(output, self.threshold)}
         if output.classes > _MOST_CLASSES:
             raise ValueError(f"{self.name}: expected at most {_MOST_CLASSES} classes, got {output.classes}")
         return {"name": "confusion"}
 
     def value_of(self, state: Array, output: Measured) -> Any:
-        matrices = self._of_answers(state) if self._reads_apart(output) else self._of_classes(state, output.classes)
+        matrices = (
+            self._of_answers(state) if output.is_read_apart(self.threshold) else self._of_classes(state, output.classes)
+        )
         if self.normalize is not None:
             axes: Any = {"true": -1, "pred": -2, "all": (-2, -1)}[self.normalize]
             sums = np.broadcast_to(matrices.sum(axis=axes, keepdims=True), matrices.shape)

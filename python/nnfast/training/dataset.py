@@ -16,7 +16,7 @@ from nnfast.graph.row_expression import Parts
 if TYPE_CHECKING:
     from nnfast.network import Network
 
-__all__ = ["ArrayDataset", "Dataset", "ProducedDataset", "is_dataset"]
+__all__ = ["ArrayDataset", "Dataset", "ProducedDataset", "is_dataset", "rows_before"]
 
 
 @runtime_checkable
@@ -146,13 +146,7 @@ class ArrayDataset:
 
     def split(self, share: float, heads: Heads) -> tuple[ArrayDataset, ArrayDataset]:
         """Split off the given fraction of rows at the end."""
-        rows = len(self)
-        cut = rows - int(rows * share)
-        if not 0 < cut < rows:
-            raise ValueError(
-                f"fit: expected a validation_split that leaves rows on both sides, got {share} of {rows} rows; pass "
-                "validation_data instead, or another share"
-            )
+        cut = rows_before(share, len(self))
 
         def part(where: slice) -> ArrayDataset:
             x = [array[where] for array in self.x] if isinstance(self.x, list) else self.x[where]
@@ -161,6 +155,17 @@ class ArrayDataset:
             return self._made(heads, x, [_rows_of(own, where) for own in self.y], weight, given)
 
         return part(slice(None, cut)), part(slice(cut, None))
+
+
+def rows_before(share: float, rows: int) -> int:
+    """How many rows a `validation_split` leaves for training."""
+    cut = rows - int(rows * share)
+    if not 0 < cut < rows:
+        raise ValueError(
+            f"fit: expected a validation_split that leaves rows on both sides, got {share} of {rows} rows; pass "
+            "validation_data instead, or another share"
+        )
+    return cut
 
 
 def _rows_of(y: Any, where: slice) -> Any:

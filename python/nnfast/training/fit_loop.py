@@ -179,7 +179,7 @@ class FitLoop:
         position = self._position()
         self.feed.start(trainer.epoch, position.batches)
         with self.progress.epoch(title, self.feed.count) as shown:
-            shown.update(position.batches, {})
+            shown.update(position.batches, dict)
             started, before = time.perf_counter(), self.feed.rows_in(position.batches)
             position = self._batches(position, shown)
             seconds = time.perf_counter() - started
@@ -237,7 +237,7 @@ class FitLoop:
             done = position.batches - before
             if done:
                 self.rate, rates = float(rates[done - 1]), rates[done:]
-                shown.update(done, self._logs(position))
+                shown.update(done, partial(self._logs, position))
             if failed:
                 trainer.stop_training = True
                 return position

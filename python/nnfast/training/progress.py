@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nnfast.training.progress_text import bar_text, line_text
@@ -35,7 +35,7 @@ class Progress:
     --------
     >>> from nnfast.training.progress import Progress
     >>> with Progress(False).epoch("epoch 1/1", batches=10) as progress:
-    ...     progress.update(10, {"loss": 0.5})
+    ...     progress.update(10, lambda: {"loss": 0.5})
     ...     progress.finish({"loss": 0.5}, rows=320, seconds=0.1)
     """
 
@@ -67,10 +67,10 @@ class Progress:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 print(self._line, file=self._stream, flush=True)
 
-    def update(self, batches: int, logs: Mapping[str, float]) -> None:
-        """Advance the bar by `batches` and show `logs`."""
+    def update(self, batches: int, logs: Callable[[], Mapping[str, float]]) -> None:
+        """Advance the bar by `batches` and show `logs`, which are computed only if there is a bar."""
         if self._bar is not None and batches:
-            self._bar.set_postfix_str(bar_text(self._title, self._batches, logs, self._columns()), refresh=False)
+            self._bar.set_postfix_str(bar_text(self._title, self._batches, logs(), self._columns()), refresh=False)
             self._bar.update(batches)
 
     def finish(self, logs: Mapping[str, float], rows: int, seconds: float) -> None:

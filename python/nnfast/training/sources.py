@@ -12,7 +12,7 @@ import numpy as np
 from nnfast.core.slices import MEMORY, any_sliced
 from nnfast.core.typing import Array
 from nnfast.graph.heads import Heads
-from nnfast.training.dataset import ArrayDataset, ProducedDataset, is_dataset
+from nnfast.training.dataset import ArrayDataset, ProducedDataset, is_dataset, rows_before
 from nnfast.training.feeds import BatchFeed, ChunkFeed, Feed, FeedOptions, OrderedFeed
 from nnfast.training.prefetch import Prefetch
 
@@ -62,13 +62,7 @@ class ChunkedDataset:
         """Split off the given fraction of rows at the end."""
         from nnfast.data.sources import RowSource
 
-        rows = np.arange(len(self))
-        first, second = np.split(rows, [len(rows) - int(len(rows) * share)])
-        if not len(first) or not len(second):
-            raise ValueError(
-                f"fit: expected a validation_split that leaves rows on both sides, got {share} of {len(rows)} rows; "
-                "pass validation_data instead, or another share"
-            )
+        first, second = np.split(np.arange(len(self)), [rows_before(share, len(self))])
         one, two = (
             ChunkedDataset(self._network, heads, RowSource(self.source, part), weight)
             for part, weight in ((first, self._class_weight), (second, None))

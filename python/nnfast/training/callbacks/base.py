@@ -309,6 +309,13 @@ def monitor_name(where: str, monitor: object) -> str:
     return monitor
 
 
+def checked_mode(where: str, mode: Any) -> str:
+    """`mode`, if it is one of those that callbacks have."""
+    if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
+        raise ValueError(f'{where}: expected mode "auto", "min" or "max", got {mode!r}')
+    return mode
+
+
 def directions_of(trainer: Trainer) -> dict[str, bool]:
     """Whether more is better, for the metrics of a trainer that say so, by their names in the logs."""
     return {

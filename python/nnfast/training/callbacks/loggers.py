@@ -53,7 +53,19 @@ class Logger(Callback):
         self.log(figures_of(self, logs), epoch)
 
 
-class CSVLogger(Configured, Callback):
+class _FileLogger(Configured, Callback):
+    """Base class of callbacks that write a line per epoch to a file."""
+
+    filename: str
+    append: bool
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        path = Path(self.filename)
+        if not self.append or not path.exists():
+            path.write_text("")
+
+
+class CSVLogger(_FileLogger):
     """Write the figures of each epoch to a CSV file, one line per epoch.
 
     Parameters
@@ -102,9 +114,7 @@ class CSVLogger(Configured, Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._columns = None
-        path = Path(self.filename)
-        if not self.append or not path.exists():
-            path.write_text("")
+        super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         figures = {"epoch": epoch, **figures_of(self, logs)}
@@ -141,7 +151,7 @@ class CSVLogger(Configured, Callback):
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(cells)
 
 
-class JSONLogger(Configured, Callback):
+class JSONLogger(_FileLogger):
     """Write the figures of each epoch to a file of JSON lines, one object per epoch.
 
     Parameters
@@ -174,11 +184,6 @@ class JSONLogger(Configured, Callback):
     def __init__(self, filename: str | os.PathLike[str], append: bool = False) -> None:
         self.filename = os.fspath(filename)
         self.append = flag("JSONLogger", "append", append)
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        path = Path(self.filename)
-        if not self.append or not path.exists():
-            path.write_text("")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         figures = {name: float(value) for name, value in figures_of(self, logs).items()}

@@ -14,6 +14,7 @@ from nnfast.core.options import flag, integer, named_arguments, real
 from nnfast.core.text import short_repr
 from nnfast.training.callbacks.base import (
     Logs,
+    checked_mode,
     direction,
     directions_of,
     find_direction,
@@ -112,15 +113,13 @@ class ModelCheckpoint(Saving):
         self.save_best_only = flag(where, "save_best_only", save_best_only)
         self.save_weights_only = flag(where, "save_weights_only", save_weights_only)
         self.schedule(save_freq, every_n_epochs, every_seconds)
-        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
-            raise ValueError(f'{where}: expected mode "auto", "min" or "max", got {mode!r}')
+        self.mode = checked_mode(where, mode)
         between = self.steps is not None or self.seconds is not None
         if self.save_best_only and between and self.monitor.startswith("val_"):
             raise ValueError(
                 f'{where}: expected save_freq="epoch" alone with monitor={self.monitor!r}, which is not known between '
                 "batches"
             )
-        self.mode = mode
         self.best = math.inf
         self._look_for(find_direction(self.monitor, {}) if mode == "auto" else mode)
         if initial_value_threshold is not None:

@@ -9,6 +9,7 @@ from nnfast.core.options import real
 from nnfast.training.callbacks.base import (
     Callback,
     Logs,
+    checked_mode,
     direction,
     directions_of,
     find_direction,
@@ -32,12 +33,10 @@ class Monitor:
 
     def __init__(self, callback: Callback, monitor: Any, mode: Any, min_delta: Any) -> None:
         where = type(callback).__name__
-        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
-            raise ValueError(f'{where}: expected mode "auto", "min" or "max", got {mode!r}')
+        self.mode = checked_mode(where, mode)
         self.callback = callback
         self.monitor = monitor_name(where, monitor)
         self.min_delta = real(where, "min_delta", min_delta, minimum=0.0)
-        self.mode = mode
         self.reset(find_direction(self.monitor, {}) if mode == "auto" else mode)
 
     def begin(self) -> None:
