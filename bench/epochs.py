@@ -5,7 +5,8 @@ Keras runs on JAX, its fastest backend on a CPU; scikit-learn is MLPClassifier; 
 makes steps with its fused Adam, without a DataLoader, which is slower for arrays. "nnfast, steps alone" calls
 `Trainer.train_on_batch` on one batch as often as an epoch has batches: what is left is the overhead of `fit`.
 
-Each contender runs in processes of its own, in turns: one epoch to warm up, then those that count. Figures are medians.
+The contenders take turns, each in a new process: one epoch to warm up, then those that are measured. Figures are
+medians.
 """
 
 import argparse

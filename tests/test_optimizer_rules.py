@@ -186,7 +186,7 @@ def test_muon_by_singular_values(nesterov: bool, rng: np.random.Generator) -> No
             else:
                 truth[name] = reference.adam(p, g, m, v, 0.01, 0.8, 0.95, 1e-5, step)
     for name, value in net.parameters.items():
-        # An iteration makes small singular values, and their errors, up to 3.4 times larger.
+        # Each iteration multiplies small singular values, and their errors, by up to 3.4.
         np.testing.assert_allclose(value, truth[name][0], rtol=0, atol=1e-11, err_msg=name)
 
 

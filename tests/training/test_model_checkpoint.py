@@ -35,7 +35,7 @@ def names(folder: Path) -> list[str]:
 
 
 class Figures(callbacks.Callback):
-    """Logs of its own."""
+    """Adds figures to the logs."""
 
     def __init__(self, *values: float) -> None:
         self.values = values

@@ -80,7 +80,7 @@ class UpdateRule {
   // 1 if that is more.
   virtual double gain(double learning_rate) const = 0;
 
-  // Whether an update depends on what is one parameter, so that each has a stretch of its own.
+  // Whether the update of an element depends on the whole parameter, which is then one stretch.
   virtual bool by_parameter() const { return false; }
   // Whether gain() holds for moderate parameters alone, so that each step has to look at them.
   virtual bool reads_values() const { return false; }

@@ -135,7 +135,7 @@ def from_dataframe(
         each such column.
     missing : {"error", "drop", "mean"} or float, default "error"
         What to do about missing values: raise an error that names column and row, leave the rows out, or replace
-        numbers by the column's mean or by the given number, and texts by a category of their own. Rows without target
+        numbers by the column's mean or by the given number, and texts by an additional category. Rows without target
         are left out with "drop" only.
     like : Dataset, optional
         Encode the table as this one was: the same columns, categories, and numbers for missing ones. For test data.

@@ -35,7 +35,7 @@ class Normalization(Layer):
     Parameters
     ----------
     axis : int, sequence of int or None, default -1
-        Axes whose elements have statistics of their own; the batch is axis 0. -1 are the features, or the channels of
+        Axes along which statistics differ; the batch is axis 0. -1 are the features, or the channels of
         images. None uses one mean and one variance for all elements.
     mean, variance : float or array_like, optional
         Known statistics. By default `adapt` finds them, and without it they are 0 and 1.
@@ -134,7 +134,7 @@ class Normalization(Layer):
         self._found = statistics
 
     def _kept(self, shape: Shape) -> list[int]:
-        """The axes of a batch with rows of this shape whose elements have statistics of their own."""
+        """The axes of a batch with rows of this shape along which statistics differ."""
         axes = [] if self.axis is None else self.axis if isinstance(self.axis, list) else [self.axis]
         ndim = len(shape) + 1
         kept = sorted({axis % ndim for axis in axes if -ndim < axis < ndim})

@@ -1,4 +1,4 @@
-"""Arguments of layers that concern each weight by itself: regularizers and constraints."""
+"""Arguments of layers for single weights: regularizers and constraints."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ class Measured(NamedTuple):
 
     @property
     def answers_apart(self) -> bool:
-        """Whether each output is a yes-or-no answer of its own, rather than one of several classes."""
+        """Whether outputs are independent yes-or-no answers, rather than scores of classes."""
         return self.classes == 1 or isinstance(self.loss, losses.BinaryCrossEntropy)
 
     def is_read_apart(self, threshold: float | None) -> bool:
-        """Likewise where a metric may have a threshold, which answers of their own alone have."""
+        """Likewise for a metric that may have a threshold, with which outputs are always independent."""
         return threshold is not None or self.answers_apart
 
 

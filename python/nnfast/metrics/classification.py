@@ -1,7 +1,7 @@
 """Shares of correct answers.
 
-Of several outputs, either the largest is the predicted class, or each is a yes-or-no answer of its own: with the loss
-"binary_cross_entropy", for a single output, and with an explicit threshold. An answer is yes if the output is larger
+Of several outputs, the largest is the predicted class. With the loss "binary_cross_entropy", for a single output, and
+with an explicit threshold, outputs are independent yes-or-no answers instead: an answer is yes if the output is larger
 than 0.5, or the logit larger than 0. NaN among the outputs makes a metric NaN.
 """
 

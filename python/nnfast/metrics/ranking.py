@@ -189,7 +189,7 @@ def _average(values: Array, yes: Array, average: str | None, only: int | None) -
 def _precision(count: float, yes: Array, no: Array) -> float:
     """The mean precision at each row of the class, of which those in a bin are evenly spread among the others.
 
-    Exactly 0 and exactly 1 have bins of their own, whose rows are ties: their precision is that of all of them.
+    Scores of exactly 0 and exactly 1 have separate bins, whose rows are ties: their precision is that of all of them.
     """
     outside = len(yes) // 16
     is_tie = np.zeros(len(yes), bool)

@@ -57,8 +57,8 @@ class Ensemble:
     weights : sequence of float, optional
         One for each network, 0 or larger, and not all 0.
     **settings
-        Arguments of `Trainer`, such as `loss`, `optimizer` and `metrics`, for `fit` and `evaluate`. Each member has a
-        trainer and an optimizer of its own.
+        Arguments of `Trainer`, such as `loss`, `optimizer` and `metrics`, for `fit` and `evaluate`. Each member is
+        trained by a separate trainer and optimizer.
 
     Attributes
     ----------

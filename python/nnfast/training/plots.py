@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["new_axes", "plot_history", "plot_learning_rates"]
 
 _NO_METRICS = ("learning_rate", "seconds", "samples_per_second")
-"""Figures that callbacks add, on scales of their own."""
+"""Figures that callbacks add, whose scales are not those of losses and metrics."""
 
 
 def new_axes(where: str, count: int) -> list[Any]:

@@ -33,7 +33,7 @@ bool has_nan(const Answers<T>& answers, index_t position) {
   return has_nan(answers.output + position * answers.to_loss.n, answers.to_loss.n);
 }
 
-// Whether the target of an output that is a yes-or-no answer of its own is yes.
+// Whether the target of an independent yes-or-no output is "yes".
 template <class T>
 bool is_yes(const LossInputs<T>& in, index_t position, index_t output) {
   if (!in.labels) return in.targets[position * in.n + output] > T(0.5);
@@ -77,7 +77,7 @@ struct Reading {
         threshold(static_cast<T>(in.output_is_logits ? metric.number_or("logit_threshold", 0)
                                                      : metric.number_or("threshold", 0.5))) {}
 
-  bool apart;  // each output is a yes-or-no answer of its own; otherwise the largest one counts
+  bool apart;  // outputs are independent yes-or-no answers; otherwise the largest is the class
   T threshold;
 };
 #define NNF_READING_ATTRIBUTES "apart threshold logit_threshold"
