@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 
 #include "base/thread_pool.h"
@@ -36,6 +37,21 @@ double sum_of_squares(const T* x, index_t n) {
   double total = 0;
   for (index_t i = 0; i < tiles; ++i) total += sums[i];
   return total;
+}
+
+template <class T>
+double add_tiny_squares(double sum, const T* x, index_t n) {
+  for (index_t i = 0; i < n; ++i) {
+    const double value = static_cast<double>(x[i]) * kTiny;
+    sum += value * value;
+  }
+  return sum;
+}
+
+template <class T>
+double norm_of(const T* x, index_t n) {
+  const double sum = sum_of_squares(x, n);
+  return std::isfinite(sum) ? std::sqrt(sum) : std::sqrt(add_tiny_squares(0, x, n)) / kTiny;
 }
 
 template <class T>
@@ -117,6 +133,10 @@ template double sum_all<double>(const double*, index_t);
 template double sum_of_squares<float>(const float*, index_t);
 template void sum_columns<float>(float*, const float*, index_t, index_t);
 template double sum_of_squares<double>(const double*, index_t);
+template double add_tiny_squares<float>(double, const float*, index_t);
+template double add_tiny_squares<double>(double, const double*, index_t);
+template double norm_of<float>(const float*, index_t);
+template double norm_of<double>(const double*, index_t);
 template double dot<float>(const float*, const float*, index_t);
 template double dot<double>(const double*, const double*, index_t);
 template void sum_columns<double>(double*, const double*, index_t, index_t);

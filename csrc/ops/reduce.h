@@ -11,6 +11,13 @@ double sum_all(const T* x, index_t n);
 // The sum of x_i^2 over x (n), in the same way; x is moderate.
 template <class T>
 double sum_of_squares(const T* x, index_t n);
+// sum + (kTiny x_i)^2 added up in order: so scaled, the squares of all finite numbers fit.
+constexpr double kTiny = 0x1p-540;
+template <class T>
+double add_tiny_squares(double sum, const T* x, index_t n);
+// The Euclidean norm of x (n), also where squares overflow.
+template <class T>
+double norm_of(const T* x, index_t n);
 // The sum of a_i b_i over n elements, in float64.
 template <class T>
 double dot(const T* a, const T* b, index_t n);

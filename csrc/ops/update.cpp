@@ -4,7 +4,6 @@
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
-#include "ops/reduce.h"
 
 namespace nnfast {
 namespace {
@@ -36,26 +35,11 @@ void adam_update(T* parameters, T* m, T* v, T* largest, const T* gradients, inde
   });
 }
 
-template <class T>
-double norm_of(const T* x, index_t n) {
-  const double sum = sum_of_squares(x, n);
-  if (std::isfinite(sum)) return std::sqrt(sum);
-  constexpr double tiny = 0x1p-540;  // so that squares of all finite numbers fit
-  double scaled = 0;
-  for (index_t i = 0; i < n; ++i) {
-    const double value = static_cast<double>(x[i]) * tiny;
-    scaled += value * value;
-  }
-  return std::sqrt(scaled) / tiny;
-}
-
 template void sgd_update<float>(float*, float*, const float*, index_t, const SgdParams&);
 template void sgd_update<double>(double*, double*, const double*, index_t, const SgdParams&);
 template void adam_update<float>(float*, float*, float*, float*, const float*, index_t, double,
                                  double, double, double, uint64_t);
 template void adam_update<double>(double*, double*, double*, double*, const double*, index_t,
                                   double, double, double, double, uint64_t);
-template double norm_of<float>(const float*, index_t);
-template double norm_of<double>(const double*, index_t);
 
 }  // namespace nnfast

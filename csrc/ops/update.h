@@ -14,8 +14,4 @@ template <class T>
 void adam_update(T* parameters, T* m, T* v, T* largest, const T* gradients, index_t n,
                  double learning_rate, double beta_1, double beta_2, double epsilon, uint64_t step);
 
-// The Euclidean norm of x (n), also where squares overflow.
-template <class T>
-double norm_of(const T* x, index_t n);
-
 }  // namespace nnfast

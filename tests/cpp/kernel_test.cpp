@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "check.h"
+#include "kernel_check.h"
 #include "kernel_reference.h"
 #include "kernels/select.h"
 #include "numbers.h"
@@ -19,15 +20,6 @@ using namespace nnfast;
 using namespace nnfast_test;
 
 namespace {
-
-uint64_t hash = 0;
-
-template <class T>
-void add_to_hash(const std::vector<T>& values) {
-  hash = hash_of(values.data(), values.size(), hash);
-}
-
-constexpr index_t kLengths[] = {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100};
 
 // An output, poisoned and with guards behind it.
 template <class T>
@@ -49,15 +41,6 @@ class Output {
   size_t n_;
   std::vector<T> values_;
 };
-
-template <class T>
-constexpr Exact eps = std::numeric_limits<T>::epsilon();
-
-// |got - expected| <= factor eps size, where size bounds what rounding errors are relative to.
-template <class T>
-bool close(T got, Exact expected, Exact factor, Exact size) {
-  return std::fabs(got - expected) <= factor * eps<T> * size + std::numeric_limits<T>::min();
-}
 
 enum class Start { zero, bias, output };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "check.h"
+#include "kernel_check.h"
 #include "kernel_reference.h"
 #include "kernels/select.h"
 #include "numbers.h"
@@ -16,22 +17,6 @@ using namespace nnfast;
 using namespace nnfast_test;
 
 namespace {
-
-uint64_t hash = 0;
-
-template <class T>
-void add_to_hash(const std::vector<T>& values) {
-  hash = hash_of(values.data(), values.size(), hash);
-}
-
-constexpr index_t kLengths[] = {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100};
-
-// |got - expected| <= factor eps size, where size bounds what rounding errors are relative to.
-template <class T>
-bool close(T got, Exact expected, Exact factor, Exact size) {
-  const Exact eps = std::numeric_limits<T>::epsilon();
-  return std::fabs(got - expected) <= factor * eps * size + std::numeric_limits<T>::min();
-}
 
 // AMSGrad, Nadam, Adamax, Lion, Adagrad and Adadelta from the same parameters, state and gradients.
 template <class T>

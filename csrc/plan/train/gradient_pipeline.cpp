@@ -35,20 +35,16 @@ void scale_gradient(const Parameter<T>& parameter, double factor) {
 // Norm of all these gradients together.
 template <class T>
 double norm_of(Parameter<T>* const* parameters, size_t count, Magnitude magnitude) {
-  constexpr double tiny = 0x1p-540;  // so that squares of all finite numbers fit
   double sum = 0;
   for (size_t i = 0; i < count; ++i) {
     const Parameter<T>& parameter = *parameters[i];
     if (magnitude == Magnitude::moderate) {
       sum += sum_of_squares(parameter.gradient, parameter.size);
-      continue;
-    }
-    for (index_t j = 0; j < parameter.size; ++j) {
-      const double g = static_cast<double>(parameter.gradient[j]) * tiny;
-      sum += g * g;
+    } else {
+      sum = add_tiny_squares(sum, parameter.gradient, parameter.size);
     }
   }
-  return magnitude == Magnitude::moderate ? std::sqrt(sum) : std::sqrt(sum) / tiny;
+  return magnitude == Magnitude::moderate ? std::sqrt(sum) : std::sqrt(sum) / kTiny;
 }
 
 template <class T>

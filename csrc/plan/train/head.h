@@ -17,7 +17,7 @@ using LossCallback = std::function<void(const LossInputs<T>& inputs, T* value, T
 template <class T>
 struct HeadExpressions {
   RowExpression<T> loss;                  // or none
-  std::vector<RowExpression<T>> metrics;  // in the order of the metrics "expression"
+  std::vector<RowExpression<T>> metrics;  // by the numbers of the metrics "expression"
 };
 
 template <class T>

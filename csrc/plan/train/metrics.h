@@ -67,6 +67,10 @@ struct MetricKind {
   std::unique_ptr<Metric<double>> (*make_double)(const NodeSpec& metric, const MetricSetting&);
 };
 
+// Answers to takes_logits.
+inline bool always(const NodeSpec&, const NodeSpec&) { return true; }
+inline bool never(const NodeSpec&, const NodeSpec&) { return false; }
+
 // For a class template Of<T> that is constructed from its description and setting.
 template <template <class> class Of>
 MetricKind metric_kind(const char* name, const char* attributes,

@@ -23,6 +23,21 @@ void for_positions(const Answers<T>& answers, const Use& use) {
   }
 }
 
+// values (rows) = the mean of of_position(i) over the positions of a row that count.
+template <class T, class OfPosition>
+void means_of_rows(const Answers<T>& answers, T* values, const OfPosition& of_position) {
+  const index_t positions = answers.to_loss.positions;
+  for (index_t r = 0; r < answers.to_loss.rows; ++r) {
+    double sum = 0;
+    for (index_t i = r * positions; i < (r + 1) * positions; ++i) {
+      if (answers.shares && answers.shares[i] == 0) continue;
+      const double value = of_position(i);
+      sum += answers.shares ? static_cast<double>(answers.shares[i]) * value : value;
+    }
+    values[r] = static_cast<T>(answers.shares ? sum : sum / static_cast<double>(positions));
+  }
+}
+
 // Whether an output of a position (n) is NaN, which is no answer.
 template <class T>
 bool has_nan(const T* output, index_t n) {

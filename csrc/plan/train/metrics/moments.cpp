@@ -53,8 +53,7 @@ class Moments final : public Metric<T> {
   index_t n_;
 };
 
-const Registered<MetricKind> registered(
-    metric_kind<Moments>("moments", "", [](const NodeSpec&, const NodeSpec&) { return false; }));
+const Registered<MetricKind> registered(metric_kind<Moments>("moments", "", never));
 
 }  // namespace
 }  // namespace nnfast::plan

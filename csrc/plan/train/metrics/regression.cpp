@@ -52,16 +52,9 @@ class RowMean : public Metric<T> {
     const LossInputs<T>& in = answers.to_loss;
     require(!in.labels, name_,
             ": expected y of the output's shape for this metric, got labels; use one-hot rows");
-    for (index_t r = 0; r < in.rows; ++r) {
-      double sum = 0;
-      for (index_t i = r * in.positions; i < (r + 1) * in.positions; ++i) {
-        if (answers.shares && answers.shares[i] == 0) continue;
-        const double value = figure_(in.targets + i * in.n, answers.output + i * in.n, in.n);
-        sum += answers.shares ? static_cast<double>(answers.shares[i]) * value : value;
-      }
-      values_.data()[r] =
-          static_cast<T>(answers.shares ? sum : sum / static_cast<double>(in.positions));
-    }
+    means_of_rows(answers, values_.data(), [&](index_t i) {
+      return figure_(in.targets + i * in.n, answers.output + i * in.n, in.n);
+    });
     this->add_to_mean(state, values_.data(), answers);
   }
 
@@ -75,8 +68,6 @@ template <class T>
 using Cosine = RowMean<T, CosineSimilarity>;
 template <class T>
 using Percentage = RowMean<T, PercentageError>;
-
-bool never(const NodeSpec&, const NodeSpec&) { return false; }
 
 const Registered<MetricKind> cosine(metric_kind<Cosine>("cosine_similarity", "", never));
 const Registered<MetricKind> percentage(metric_kind<Percentage>("mape", "", never));

@@ -101,10 +101,7 @@ class Scores final : public Metric<T> {
   AlignedBuffer<T> probabilities_;  // if the output is logits of classes
 };
 
-const Registered<MetricKind> registered(metric_kind<Scores>("scores", "apart bins",
-                                                            [](const NodeSpec&, const NodeSpec&) {
-                                                              return false;
-                                                            }));
+const Registered<MetricKind> registered(metric_kind<Scores>("scores", "apart bins", never));
 
 }  // namespace
 }  // namespace nnfast::plan

@@ -15,18 +15,8 @@ class TopK final : public Metric<T> {
         values_(static_cast<size_t>(in.capacity)) {}
 
   void update(double* state, const Answers<T>& answers) override {
-    const LossInputs<T>& in = answers.to_loss;
-    classes_.find_truth(in);
-    for (index_t r = 0; r < in.rows; ++r) {
-      double sum = 0;
-      for (index_t i = r * in.positions; i < (r + 1) * in.positions; ++i) {
-        if (answers.shares && answers.shares[i] == 0) continue;
-        const double value = of_position(answers, i);
-        sum += answers.shares ? static_cast<double>(answers.shares[i]) * value : value;
-      }
-      values_.data()[r] =
-          static_cast<T>(answers.shares ? sum : sum / static_cast<double>(in.positions));
-    }
+    classes_.find_truth(answers.to_loss);
+    means_of_rows(answers, values_.data(), [&](index_t i) { return of_position(answers, i); });
     this->add_to_mean(state, values_.data(), answers);
   }
 
@@ -46,8 +36,7 @@ class TopK final : public Metric<T> {
   AlignedBuffer<T> values_;
 };
 
-const Registered<MetricKind> registered(
-    metric_kind<TopK>("top_k", "k", [](const NodeSpec&, const NodeSpec&) { return true; }));
+const Registered<MetricKind> registered(metric_kind<TopK>("top_k", "k", always));
 
 }  // namespace
 }  // namespace nnfast::plan

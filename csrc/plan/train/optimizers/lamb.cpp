@@ -4,6 +4,7 @@
 #include "base/aligned.h"
 #include "base/thread_pool.h"
 #include "kernels/select.h"
+#include "ops/reduce.h"
 #include "ops/update.h"
 #include "plan/train/update_rule.h"
 

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "ops/gemm/gemm.h"
+#include "ops/reduce.h"
 #include "ops/update.h"
 #include "plan/train/update_rule.h"
 
