@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference.training_step import regularized
+from small_networks import Scale
 
 import nnfast as nf
 from nnfast import layers, regularizers
@@ -224,15 +225,12 @@ def test_layers_written_in_numpy() -> None:
     np.testing.assert_allclose(net.parameters["factors.factor"], np.full(3, 0.5), rtol=1e-6)
 
 
-class Factors(layers.CustomLayer):
+class Factors(Scale):
     """y = factor * x."""
 
     def __init__(self, l1: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.l1 = l1
-
-    def parameter_shapes(self, input_shape: Any) -> dict[str, tuple[int, ...]]:
-        return {"factor": input_shape}
 
     def initializer(self, parameter: str) -> Any:
         return "ones"
@@ -242,21 +240,6 @@ class Factors(layers.CustomLayer):
 
     def constraint(self, parameter: str) -> Any:
         return {"class": "MaxNorm", "config": {"max_value": 0.75**0.5}}
-
-    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
-        output[...] = parameters["factor"] * inputs[0]
-
-    def backward(
-        self,
-        d_output: Array,
-        d_inputs: list[Array],
-        inputs: list[Array],
-        output: Array,
-        parameters: dict[str, Array],
-        d_parameters: dict[str, Array],
-    ) -> None:
-        d_inputs[0][...] = parameters["factor"] * d_output
-        d_parameters["factor"] += (d_output * inputs[0]).sum(axis=0)
 
 
 def test_penalties_do_not_add_up_where_no_loss_leads() -> None:

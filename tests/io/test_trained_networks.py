@@ -9,35 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from optimizer_cases import EVERY, parts
-from small_networks import autoencoder, bits, duplicates, fork, inputs_of, nested, randomize, same, twins
+from small_networks import Scale, autoencoder, bits, duplicates, fork, inputs_of, nested, randomize, same, twins
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.core.typing import Array, Shape
+from nnfast.core.typing import Array
 
 ROWS = 9
-
-
-class Scale(layers.CustomLayer):
-    """y = factor * x."""
-
-    def parameter_shapes(self, input_shape: Any) -> dict[str, Shape]:
-        return {"factor": (input_shape[-1],)}
-
-    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
-        output[...] = parameters["factor"] * inputs[0]
-
-    def backward(
-        self,
-        d_output: Array,
-        d_inputs: list[Array],
-        inputs: list[Array],
-        output: Array,
-        parameters: dict[str, Array],
-        d_parameters: dict[str, Array],
-    ) -> None:
-        d_inputs[0][...] = parameters["factor"] * d_output
-        d_parameters["factor"] += (d_output * inputs[0]).sum(axis=0)
 
 
 OBJECTS = {"Scale": Scale}

@@ -10,7 +10,7 @@ import numpy as np
 
 import nnfast as nf
 from nnfast import layers
-from nnfast.core.typing import Array
+from nnfast.core.typing import Array, Shape
 
 
 def line(seed: int = 0, dtype: str = "float64") -> nf.Network:
@@ -22,6 +22,39 @@ def classifier(seed: int = 0) -> nf.Network:
     """For the blobs."""
     chain = [layers.Input((4,)), layers.Dense(8, "relu"), layers.Dropout(0.3), layers.Dense(3, "softmax")]
     return nf.Network(chain, seed=seed)
+
+
+def tanh_network(dtype: str = "float64", *middle: layers.Layer) -> nf.Network:
+    """Smooth, four inputs and three outputs, with layers in between."""
+    return nf.Network([layers.Input((4,)), layers.Dense(6, "tanh"), *middle, layers.Dense(3)], seed=1, dtype=dtype)
+
+
+def tanh_data(rows: int, dtype: str = "float64") -> tuple[Array, Array]:
+    """For it."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(rows, 4)).astype(dtype), rng.normal(size=(rows, 3)).astype(dtype)
+
+
+class Scale(layers.CustomLayer):
+    """y = factor * x, in NumPy."""
+
+    def parameter_shapes(self, input_shape: Any) -> dict[str, Shape]:
+        return {"factor": (input_shape[-1],)}
+
+    def forward(self, inputs: list[Array], output: Array, parameters: dict[str, Array], training: bool) -> None:
+        output[...] = parameters["factor"] * inputs[0]
+
+    def backward(
+        self,
+        d_output: Array,
+        d_inputs: list[Array],
+        inputs: list[Array],
+        output: Array,
+        parameters: dict[str, Array],
+        d_parameters: dict[str, Array],
+    ) -> None:
+        d_inputs[0][...] = parameters["factor"] * d_output
+        d_parameters["factor"] += (d_output * inputs[0]).sum(axis=0)
 
 
 # ---- graphs ----------------------------------------------------------------------------

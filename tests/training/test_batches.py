@@ -2,18 +2,17 @@
 
 import _thread
 import inspect
-import linecache
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
+from interruptions import interrupt_at
 from small_networks import classifier, same
 
 import nnfast as nf
@@ -228,26 +227,6 @@ def test_stop_training_ends_the_thread_of_an_endless_generator(blobs: tuple[Arra
 FILES = {inspect.getsourcefile(module) for module in (fit_loop, feeds, sources, prefetch)}
 
 
-def interrupt_at(line: int) -> None:
-    """Ctrl-C before the n-th line that runs in these files from here on."""
-    left = line
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal left
-        if event == "call":
-            # Python ignores an exception in __del__, and says so.
-            callers = {frame.f_code.co_name, frame.f_back.f_code.co_name if frame.f_back else ""}
-            return trace if frame.f_code.co_filename in FILES and "__del__" not in callers else None
-        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
-        if event == "line" and not source.startswith("with "):
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    sys.settrace(trace)
-
-
 @pytest.mark.parametrize("kind", ["loader", "dataset"])
 def test_an_interruption_before_any_line_loses_nothing_and_ends_the_thread(
     kind: str, blobs: tuple[Array, Array]
@@ -270,7 +249,7 @@ def test_an_interruption_before_any_line_loses_nothing_and_ends_the_thread(
         lines += 4
         trainer = made()
         try:
-            interrupt_at(lines)
+            interrupt_at(lines, FILES)
             fit(trainer)
         except KeyboardInterrupt:
             pass

@@ -2,13 +2,13 @@
 
 import copy
 import pickle
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_callbacks import After
 from small_networks import classifier, line, same
 
 import nnfast as nf
@@ -54,19 +54,6 @@ def test_batch_callbacks_change_no_bit(blobs: tuple[Array, Array]) -> None:
     second = nf.Trainer(two, loss="cross_entropy").fit(*blobs, epochs=2, callbacks=[Watch()])
     assert same(one, two)
     assert first.history == second.history
-
-
-class After(callbacks.Callback):
-    """Does something once, after so many batches."""
-
-    def __init__(self, batches: int, work: Callable[[nf.Trainer], Any]) -> None:
-        self.left = batches
-        self.work = work
-
-    def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.work(self.trainer)
 
 
 def test_a_batch_has_its_own_loss_and_metrics(rng: np.random.Generator) -> None:

@@ -6,21 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_networks import tanh_data as data
+from small_networks import tanh_network as network
 
 import nnfast as nf
 from nnfast import layers, optimizers
 from nnfast.core.typing import Array
 
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
-
-
-def network(dtype: str = "float64", *middle: layers.Layer) -> nf.Network:
-    return nf.Network([layers.Input((4,)), layers.Dense(6, "tanh"), *middle, layers.Dense(3)], seed=1, dtype=dtype)
-
-
-def data(rows: int, dtype: str = "float64") -> tuple[Array, Array]:
-    rng = np.random.default_rng(3)
-    return rng.normal(size=(rows, 4)).astype(dtype), rng.normal(size=(rows, 3)).astype(dtype)
 
 
 def step(net: nf.Network, gradients: dict[str, Array], **options: Any) -> dict[str, Array]:

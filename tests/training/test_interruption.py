@@ -4,7 +4,6 @@ import _thread
 import copy
 import inspect
 import itertools
-import linecache
 import os
 import pickle
 import sys
@@ -12,11 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
+from interruptions import interrupt_at
 from small_networks import classifier, line, same
 
 import nnfast as nf
@@ -98,7 +97,7 @@ def test_all_weights_are_set_or_none() -> None:
     for lines in itertools.count(1):
         net.set_weights(old)
         try:
-            interrupt_at(lines)
+            interrupt_at(lines, TRAINING)
             net.set_weights(new)
         except KeyboardInterrupt:
             pass
@@ -132,25 +131,6 @@ def image_trainer() -> nf.Trainer:
     return nf.Trainer(nf.Network(chain, seed=0), loss="cross_entropy")
 
 
-def interrupt_at(line: int) -> None:
-    """Raise KeyboardInterrupt before the n-th line that runs in the modules of training from here on."""
-    left = line
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal left
-        if event == "call":
-            return trace if frame.f_code.co_filename in TRAINING else None
-        # Python runs the end of a `with` block and the call of __exit__ without looking for signals in between.
-        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
-        if event == "line" and not source.startswith("with "):
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    sys.settrace(trace)
-
-
 @pytest.mark.parametrize("by_batch", [False, True], ids=["by chunk", "by batch"])
 def test_an_interruption_before_any_line_loses_nothing(by_batch: bool, rng: np.random.Generator) -> None:
     """Parameters, the epoch's loss and the augmentation are those of a run without interruption."""
@@ -170,7 +150,7 @@ def test_an_interruption_before_any_line_loses_nothing(by_batch: bool, rng: np.r
         lines += 1
         trainer = image_trainer()
         try:
-            interrupt_at(lines)
+            interrupt_at(lines, TRAINING)
             trainer.fit(x, y, **options)
         except KeyboardInterrupt:
             pass

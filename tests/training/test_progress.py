@@ -6,32 +6,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
+from small_callbacks import After
 from small_networks import classifier
 
 import nnfast as nf
-from nnfast import callbacks
 from nnfast.core.typing import Array
 from nnfast.training.progress_text import bar_text, line_text
 
 TIME = r", [\d.]+ s, [\d.]+[kM]? rows/s"
-
-
-class After(callbacks.Callback):
-    """Does something once, after so many batches."""
-
-    def __init__(self, batches: int, work: Callable[[nf.Trainer], Any]) -> None:
-        self.left = batches
-        self.work = work
-
-    def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.work(self.trainer)
 
 
 def test_without_a_terminal_there_is_a_plain_line_per_epoch(
