@@ -129,7 +129,7 @@ def test_moments_and_standardize(rng: np.random.Generator, monkeypatch: pytest.M
     """A mean of a million deviations: the naive E x^2 - (E x)^2 would have no digit left in float32."""
     x = (rng.normal(size=(5000, 3)) + np.array([0, 1e4, 1e6])).astype("float32")
     data = Dataset(x)
-    monkeypatch.setattr("nnfast.data.dataset._PART", 10_000)  # many parts
+    monkeypatch.setattr("nnfast.core.slices.MEMORY", 40_000)  # many parts
     mean, variance = data.moments()
     wide = x.astype(np.float64)
     assert mean == pytest.approx(wide.mean(axis=0), rel=1e-14)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "map_parts",
     "parts_of",
     "row_bytes",
+    "row_ranges",
     "take_rows",
     "without_maps",
 ]
@@ -100,6 +101,12 @@ def row_bytes(value: Any) -> int:
     return max(1, int(size * math.prod(value.shape[1:])))
 
 
+def row_ranges(count: int, size: int) -> Iterator[Array]:
+    """The numbers of `count` rows of `size` bytes in order, some megabytes at a time; of none, one empty range."""
+    rows = max(1, MEMORY // 4 // size)
+    return (np.arange(start, min(start + rows, count)) for start in range(0, max(count, 1), rows))
+
+
 def take_rows(value: Any, rows: Array) -> Array:
     """The given rows of an array, in their order; of one that is not in memory, read in contiguous slices."""
     if not is_sliced(value):
@@ -144,8 +151,7 @@ def in_parts(function: Callable[[Any], list[Array]], value: Any) -> list[Array]:
         return _joined(len(value), (function(x) for x, *_ in value.parts()))
     columns = parts_of(value)
     count = columns[0].shape[0]
-    rows = max(1, MEMORY // 4 // sum(map(row_bytes, columns)))
-    wanted = (np.arange(start, min(start + rows, count)) for start in range(0, max(count, 1), rows))
+    wanted = row_ranges(count, sum(map(row_bytes, columns)))
     return _joined(count, (function(map_parts(partial(take_rows, rows=own), value)) for own in wanted))
 
 

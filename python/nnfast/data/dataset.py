@@ -10,7 +10,7 @@ import numpy as np
 from nnfast import _core
 from nnfast.core.moments import Moments
 from nnfast.core.options import integer
-from nnfast.core.slices import MEMORY, map_parts, parts_of
+from nnfast.core.slices import map_parts, parts_of, row_ranges
 from nnfast.core.typing import Array
 from nnfast.data import splits
 from nnfast.data.labels import encoded, one_hot
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from nnfast.data.frames import TableEncoding
 
 __all__ = ["Dataset"]
-
-_PART = MEMORY // 4
-"""Bytes of the rows that are read at once by a pass over all rows."""
 
 
 class Dataset:
@@ -199,9 +196,7 @@ class Dataset:
         ...     print(len(x))
         2
         """
-        rows = max(1, _PART // self.source.row_bytes())
-        for start in range(0, len(self), rows):
-            yield self.source.take(np.arange(start, min(start + rows, len(self))))
+        return map(self.source.take, row_ranges(len(self), self.source.row_bytes()))
 
     def _rows(self, rows: Array) -> Dataset:
         return self._with(RowSource(self.source, rows))

@@ -10,14 +10,11 @@ from numpy.typing import ArrayLike
 
 from nnfast import _core
 from nnfast.core.arrays import as_numbers
-from nnfast.core.digest import array_bytes, sha256
+from nnfast.core.digest import array_bytes, fingerprint
 from nnfast.core.options import choose
 from nnfast.core.typing import Array
 
 __all__ = ["Parameters", "Trainables"]
-
-_DIGITS = 16
-"""Of a fingerprint: 64 bits, so that any two of a million networks differ with a probability of 1 - 3e-8."""
 
 
 class Parameters(Mapping[str, Array]):
@@ -252,7 +249,7 @@ class Trainables:
         with self.parameters.reading("fingerprint"):
             views = self.parameters.items()
             tensors = [(name, view.dtype.name, view.shape, [array_bytes(view)]) for name, view in views]
-            return sha256("", tensors)[:_DIGITS]
+            return fingerprint("", tensors)
 
     def set_state(self, values: Mapping[str, Array], frozen: Iterable[str]) -> None:
         """Copy parameters by name, and the set of frozen ones."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnfast import _core
 from nnfast.core.arrays import as_numbers
-from nnfast.core.digest import sha256
+from nnfast.core.digest import fingerprint
 from nnfast.core.machine import get_num_threads
 from nnfast.core.options import integer, named_arguments
 from nnfast.core.slices import any_sliced, without_maps
@@ -362,7 +362,7 @@ class Ensemble:
 
     def fingerprint(self) -> str:
         """Short hash of the parameters of all networks, see `Network.fingerprint`."""
-        return sha256("\n".join(network.fingerprint() for network in self.networks), [])[:16]
+        return fingerprint("\n".join(network.fingerprint() for network in self.networks), [])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all networks to one safetensors file, atomically.

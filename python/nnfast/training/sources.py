@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from nnfast.core.slices import MEMORY, any_sliced
+from nnfast.core.slices import MEMORY, any_sliced, row_ranges
 from nnfast.core.typing import Array
 from nnfast.graph.heads import Heads
 from nnfast.training.dataset import ArrayDataset, ProducedDataset, is_dataset, rows_before
@@ -50,9 +50,7 @@ class ChunkedDataset:
 
     def parts(self) -> Iterator[ArrayDataset]:
         """All rows in order."""
-        rows = max(1, MEMORY // 4 // self.source.row_bytes())
-        starts = range(0, len(self), rows)
-        ahead = Prefetch((self.read(np.arange(i, min(i + rows, len(self)))) for i in starts), 1)
+        ahead = Prefetch(map(self.read, row_ranges(len(self), self.source.row_bytes())), 1)
         try:
             yield from ahead
         finally:
