@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnfast import _core
 from nnfast.core.arrays import as_numbers, dtype_name, require_finite
 from nnfast.core.hints import NETWORK
-from nnfast.core.options import choose, flag, integer, named_arguments, with_hints
-from nnfast.core.processes import share_processors
+from nnfast.core.options import flag, integer, named_arguments, with_hints
 from nnfast.core.slices import any_sliced, in_parts, parts_of
 from nnfast.core.table import Table
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture, free_after_an_error
+from nnfast.graph.compiled import Compiled
 from nnfast.graph.ends import number_of_rows
 from nnfast.graph.extraction import extracted
-from nnfast.graph.heads import Heads
 from nnfast.graph.nesting import called_on, copies_for_use
-from nnfast.graph.parameters import Parameters, Trainables
 from nnfast.graph.pullback import Pullback
 from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
@@ -35,7 +32,7 @@ __all__ = ["Network"]
 
 
 @with_hints(NETWORK)
-class Network(Trainables):
+class Network(Compiled):
     """A neural network: layers and their parameters.
 
     Parameters
@@ -93,9 +90,9 @@ class Network(Trainables):
     ('float64', ['dense.bias'])
     """
 
-    _ends: tuple[Any, Any] | None
+    _ends: tuple[Any, Any] | None = None
     """The tensors of which the network was made."""
-    _losses: tuple[Tensor, ...]
+    _losses: tuple[Tensor, ...] = ()
     """Those of `add_loss`."""
     seed_given = False
     """Whether the caller gave the seed, which is otherwise random or that of a file."""
@@ -131,76 +128,8 @@ class Network(Trainables):
         return network
 
     def _build(self, architecture: Architecture, seed: int, dtype: str, name: str) -> None:
-        share_processors()
-        expansion = architecture.expand()
-        shapes = expansion.shapes
-        self.architecture = architecture
-        self._ends = None
-        self._losses = ()
-        self._expansion = expansion
-        self._input_shapes = [shapes[name] for name in architecture.inputs.names]
-        self._output_shapes = [shapes[name] for name in architecture.outputs.names]
-        masks = architecture.masks(shapes)
-        self._masks = [masks.get(name) for name in architecture.outputs.names]
-        self.layers = architecture.layers
+        super()._build(architecture, seed, dtype, name)
         architecture.join(self)
-        self.seed = seed
-        self.dtype = dtype
-        self.name = name
-        self._graph = _core.Graph(expansion.nodes, architecture.outputs.names, dtype)
-        self._parameters = Parameters(self._graph)
-        owners = {parameter: architecture.layer_of(parameter) for parameter in expansion.parameters}
-        self._frozen = {parameter for parameter, (layer, own) in owners.items() if not layer.trains(own)}
-        self._statistics = frozenset(self._graph.statistics())
-        self.version = 0
-        self._copies: dict[str, Layer] | None = None  # for networks that use this one as a layer
-        self.training_calls = 0
-        self._make_predictor()
-
-    def _make_predictor(self) -> None:
-        self._predictor = _core.Predictor(self._graph, {"layers": self._expansion.callbacks}, self.seed)
-        single = self.architecture.outputs.single
-        self._predict_if_fits = self._predictor.predict_if_fits if single else self._predict_several_if_fits
-
-    # ---- facts -------------------------------------------------------------
-
-    @property
-    def parameters(self) -> Parameters:
-        """Writable views by full name; assigning to an entry writes the values."""
-        return self._parameters
-
-    @parameters.setter
-    def parameters(self, values: Parameters) -> None:
-        if values is not self._parameters:  # |= assigns the same object
-            raise AttributeError("Network: expected no other parameters; use net.parameters.update(values)")
-
-    @property
-    def input_shape(self) -> Any:
-        """Shape of one input row; for several inputs a list or dict of shapes, like `inputs`."""
-        return self.architecture.inputs.arrange(self._input_shapes)
-
-    @property
-    def output_shape(self) -> Any:
-        """Shape of one output row; for several outputs a list or dict of shapes, like `outputs`."""
-        return self.architecture.outputs.arrange(self._output_shapes)
-
-    def flat(self) -> Array:
-        """All parameters as one vector, with zeros between them for alignment. For nnfast's own modules."""
-        return self._graph.flat()
-
-    @property
-    def num_parameters(self) -> int:
-        """Total size of trained and frozen parameters and moving averages."""
-        return sum(view.size for view in self.parameters.values())
-
-    def get_layer(self, name: str) -> Layer:
-        """The layer of the given name.
-
-        Parameters
-        ----------
-        name : str
-        """
-        return {layer.place: layer for layer in self.layers}[choose("layer", name, [x.place for x in self.layers])]
 
     def __repr__(self) -> str:
         return (
@@ -252,14 +181,6 @@ class Network(Trainables):
             self._copies = copies_for_use(self)
         return called_on(self.architecture, self._copies, self._input_shapes, self.name, x)
 
-    def _predict_several_if_fits(self, x: Any) -> Any:
-        result = self._predictor.predict_if_fits(x)
-        return None if result is None else self._arranged(result)
-
-    def _arranged(self, results: Any) -> Any:
-        """The core's array of a single output, or its list, in the form of `outputs`."""
-        return self.architecture.outputs.arrange(results if isinstance(results, list) else [results])
-
     def _predict_checked(self, x: Any, batch_size: int | None) -> Any:
         if any_sliced(x):
             return self._arranged(in_parts(lambda rows: parts_of(self._predict_checked(rows, batch_size)), x))
@@ -272,10 +193,6 @@ class Network(Trainables):
             return self._arranged(self._predictor.predict(rows))
         plan = self.plan(min(integer("predict", "batch_size", batch_size), number_of_rows(rows)))
         return self._arranged(plan.predict(rows))
-
-    def as_rows(self, x: Any) -> Any:
-        """Finite rows in the core's form: an array, or a list with one per input."""
-        return self.architecture.inputs.rows(x, self._input_shapes, self.dtype, self.architecture.integer_inputs)
 
     # ---- looking inside ----------------------------------------------------
 
@@ -370,32 +287,6 @@ class Network(Trainables):
         pullback = Pullback(self, self.as_rows(x), self.training_calls, advances)
         self.training_calls += advances
         return pullback.outputs, pullback
-
-    def heads(
-        self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = (), weighted_metrics: Any = ()
-    ) -> Heads:
-        """The outputs with the losses and metrics given for them. For nnfast's own modules."""
-        ends = self.architecture.outputs
-        penalized = bool(self._expansion.penalties(self._frozen))
-        return Heads(
-            where, ends, self._output_shapes, self._masks, loss, loss_weights, metrics, weighted_metrics, penalized
-        )
-
-    def plan(
-        self, capacity: int, *, heads: Heads | None = None, gradient_callback: Any = None, **options: Any
-    ) -> _core.Plan:
-        """An executor of the core for batches of up to `capacity` rows. For nnfast's own modules."""
-        made = self._expansion
-        functions = {"layers": made.callbacks} | ({} if heads is None else heads.functions())
-        if gradient_callback is not None:
-            functions["gradients"] = gradient_callback
-        if heads is not None:
-            penalties = made.penalties(self._frozen)
-            options |= {"heads": heads.specs(), "penalties": penalties, "regularizers": made.regularizers}
-        if made.constraints:
-            options["update"] = {**options.get("update", {}), "constraints": made.constraints}
-        trainable = [name for name in self.parameters if name not in self._frozen]
-        return _core.Plan(self._graph, capacity, trainable=trainable, functions=functions, seed=self.seed, **options)
 
     def add_loss(self, loss: Tensor) -> None:
         """Add a term to the loss that is minimized in training; the mean of the tensor over rows and elements.
