@@ -175,6 +175,120 @@ def test_elementwise_layers_pass_masks_on(layer: Callable[[Any], Any]) -> None:
     assert [head.mask for head in net.heads("test", "mse").all] == ["masking.mask"]
 
 
+# ---- masks of tokens, and within user-defined layers ----------------------------------------------
+
+
+def masks_of(net: nf.Network) -> list[str | None]:
+    return [head.mask for head in net.heads("test", "mse").all]
+
+
+def test_tokens_of_0_are_padding() -> None:
+    """As a Masking layer over vectors of zeros does it, but with a row for 0 in the table."""
+    ids = np.array([[3, 1, 0, 0], [2, 2, 4, 1], [0, 0, 0, 0], [1, 0, 2, 0]])
+    y = np.random.default_rng(6).normal(size=(4, 4, 2))
+    net = nf.Network(
+        [layers.Input((4,), dtype="int32"), layers.Embedding(5, 3, "random_normal", mask_zero=True), layers.Dense(2)],
+        seed=1,
+        dtype="float64",
+    )
+    assert masks_of(net) == ["embedding.mask"]
+    values, gradients = net.loss_and_gradients(ids, y, "mse")
+    p = net.predict(ids)
+    assert values == pytest.approx(masked_loss("mse", row_values("mse", y, p), ids != 0), rel=1e-12)
+    assert not gradients["embedding.embeddings"][0].any()
+    assert gradients["embedding.embeddings"][1:].all()
+    assert layers.Embedding(5, 3, mask_zero=True).get_config()["mask_zero"] is True
+    assert masks_of(net.copy()) == ["embedding.mask"]
+    plain = nf.Network([layers.Input((4,), dtype="int32"), layers.Embedding(5, 3), layers.Dense(2)])
+    assert masks_of(plain) == [None]
+
+
+class Between(layers.Layer):
+    """Dense layers and operations, each of which treats steps by themselves."""
+
+    def build(self, input_shape: Any) -> None:
+        self.dense = layers.Dense(input_shape[-1])
+
+    def call(self, x: Any) -> Any:
+        return x + nf.ops.tanh(self.dense(x))
+
+
+class Halves(layers.Layer):
+    """Two outputs, of which the second has no steps."""
+
+    def call(self, x: Any) -> Any:
+        return [2 * x, nf.ops.sum(x, axis=1)]
+
+
+class Masked(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return layers.Dense(2)(layers.Masking()(x))
+
+
+class Sum(layers.Layer):
+    """Over the steps that count."""
+
+    takes_mask = True
+
+    def call(self, x: Any, mask: Any = None) -> Any:
+        return nf.ops.sum(x if mask is None else nf.ops.where(mask[:, :, None], x, 0.0), axis=1)
+
+
+class First(layers.Layer):
+    """The first of two sequences; and the sum of the second over its steps."""
+
+    takes_mask = True
+    masked_input = 1
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        a, b = inputs
+        return [a + 1.0, nf.ops.sum(b if mask is None else b * mask[:, :, None], axis=1)]
+
+
+def test_user_defined_layers_pass_on_what_their_parts_do() -> None:
+    x = layers.Input((STEPS, FEATURES))
+    m = layers.Masking()(x)
+    doubled, total = Halves()(m)
+    net = nf.Network(inputs=x, outputs=[Between()(m), doubled, total, Masked()(x), Between()(x)])
+    assert masks_of(net) == ["masking.mask", "masking.mask", None, "masked.masking.mask", None]
+    nested = nf.Network([layers.Input((STEPS, FEATURES)), layers.Masking(), Between()], name="inner")
+    assert masks_of(nf.Network([layers.Input((STEPS, FEATURES)), Between(), Between()])) == [None]
+    assert masks_of(nf.Network(inputs=x, outputs=nested(x))) == ["inner/masking.mask"]
+
+
+def test_user_defined_layers_take_masks() -> None:
+    x, mask = padded(value=9.0)
+    z = layers.Input((STEPS, FEATURES))
+    m, n = layers.Masking(9.0)(z), layers.Masking(9.0)(z[:, ::-1])
+    first, total = First()([m, n])
+    net = nf.Network(inputs=z, outputs=[Sum()(m), Sum()(z), first, total], dtype="float64")
+    assert masks_of(net) == [None, None, "masking.mask", None]
+    found = net.predict(x)
+    np.testing.assert_allclose(found[0], (x * mask[..., None]).sum(axis=1), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(found[1], x.sum(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(found[3], (x * mask[..., None]).sum(axis=1), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_mean_over_the_steps_that_count(keepdims: bool) -> None:
+    x, mask = padded()
+    net = nf.Network(
+        [layers.Input((STEPS, FEATURES)), layers.Masking(), layers.GlobalAvgPool1D(keepdims)], dtype="float64"
+    )
+    sums = (x * mask[..., None]).sum(axis=1, keepdims=keepdims)
+    counts = mask.sum(axis=1)[:, None, None] if keepdims else mask.sum(axis=1)[:, None]
+    y, pullback = net.vjp(x)
+    np.testing.assert_allclose(y, sums / np.maximum(counts, 1), rtol=1e-13, atol=1e-14)
+    dy = np.random.default_rng(2).normal(size=y.shape)
+    wanted = mask[..., None] * (dy / np.maximum(counts, 1)).reshape(len(x), 1, FEATURES)
+    np.testing.assert_allclose(pullback(dy)[1], wanted, rtol=1e-13, atol=1e-15)
+
+
+def test_spatial_dropout_passes_masks_on() -> None:
+    chain = [layers.Input((STEPS, FEATURES)), layers.Masking(), layers.SpatialDropout1D(0.5)]
+    assert masks_of(nf.Network(chain)) == ["masking.mask"]
+
+
 def test_files_copies_threads_and_fusion(tmp_path: Path) -> None:
     net = network(layers.Dense(CLASSES, "softmax"), "float32", 1.0)
     x, mask = padded("float32", 1.0)

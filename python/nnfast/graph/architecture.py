@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Architecture", "Node", "copied", "free_after_an_error"]
 
 _MAX_LAYERS = 10_000
+_MAX_DEPTH = 10
+"""Of layers around layers."""
 
 
 class Node(NamedTuple):
@@ -169,32 +171,10 @@ class Architecture:
         for node in self.nodes:
             _require_outputs(node.name, node.inputs, expansion.shapes)
             expansion.add(node.name, node.layer, node.inputs)
-            mask = node.layer.mask_spec()
-            if mask is not None:
-                expansion.nodes.append({**mask, "name": _mask_of(node.name), "inputs": list(node.inputs)})
         _require_outputs("Network", [*self.outputs.names, *self.losses], expansion.shapes)
         for source in self.losses:
             expansion.add_loss(source)
         return expansion
-
-    def masks(self, shapes: Mapping[str, Shape]) -> dict[str, str]:
-        """The node of the core that says which positions of a tensor count, for tensors that have one."""
-        masks: dict[str, str] = {}
-        positions: dict[str, Shape] = {}
-        for node in self.nodes:
-            if node.layer.mask_spec() is not None:
-                masks[node.name] = _mask_of(node.name)
-                positions[masks[node.name]] = shapes[node.name][:-1]
-            elif node.layer.passes_mask:
-                found = sorted({masks[name] for name in node.inputs if name in masks})
-                if len(found) > 1:
-                    raise ValueError(
-                        f"{node.name}: expected inputs with one mask, got {' and '.join(found)}; use one Masking layer "
-                        "for both"
-                    )
-                if found and shapes[node.name][:-1] == positions[found[0]]:
-                    masks[node.name] = found[0]
-        return masks
 
     def initialize(self, parameters: Mapping[str, Array], seed: int) -> None:
         """Write initial values to `parameters`, which are in the order of the layers."""
@@ -257,8 +237,7 @@ class Architecture:
                 if name.partition(":")[0] != layer.place:
                     raise ValueError(f"architecture: expected {layer.place}:<number> for a further call, got {name!r}")
             else:
-                own = _with_function(_with_own_parts(entry, custom_objects), custom_objects)
-                layer = from_config("layer class", own, classes)
+                layer = _layer_of(entry, classes, custom_objects)
                 layer.take_name(name)
             nodes[name] = Node(name, layer, inputs)
         if "outputs" in description:
@@ -304,10 +283,6 @@ def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
     return copies
 
 
-def _mask_of(node: str) -> str:
-    return f"{node}.mask"
-
-
 def _require_outputs(where: str, names: Iterable[str], known: Mapping[str, Shape]) -> None:
     for name in names:
         if name not in known:
@@ -318,6 +293,23 @@ def _require_few(layers: int) -> None:
     # The core compares each name with all others, which would take minutes for the layers that a large file can hold.
     if layers > _MAX_LAYERS:
         raise ValueError(f"Network: expected at most {_MAX_LAYERS} layers, got {layers}")
+
+
+def _layer_of(
+    entry: dict[str, Any], classes: Mapping[str, type[Layer]], custom_objects: Mapping[str, Any], depth: int = 0
+) -> Layer:
+    """The layer of a description, with the layers that it is around."""
+    own = _with_function(_with_own_parts(entry, custom_objects), custom_objects)
+    if not isinstance(own.get("config"), Mapping):
+        return from_config("layer class", own, classes)
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"architecture: expected layers in at most {_MAX_DEPTH} others, got more")
+    within = {
+        key: _layer_of(value, classes, custom_objects, depth + 1)
+        for key, value in own["config"].items()
+        if isinstance(value, dict) and (key == "layer" or key.endswith("_layer"))
+    }
+    return from_config("layer class", {**own, "config": {**own["config"], **within}}, classes)
 
 
 def _with_own_parts(entry: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:

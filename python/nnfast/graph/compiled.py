@@ -33,8 +33,7 @@ class Compiled(Trainables):
         self._expansion = expansion
         self._input_shapes = [shapes[name] for name in architecture.inputs.names]
         self._output_shapes = [shapes[name] for name in architecture.outputs.names]
-        masks = architecture.masks(shapes)
-        self._masks = [masks.get(name) for name in architecture.outputs.names]
+        self._masks = [expansion.masks.get(name) for name in architecture.outputs.names]
         self.layers = architecture.layers
         self.seed = seed
         self.dtype = dtype

@@ -24,6 +24,8 @@ class Expansion:
         self.shapes: dict[str, Shape] = {}
         """Of a row of each tensor, by name."""
         self.parameters: dict[str, Shape] = {}
+        self.masks: dict[str, str] = {}
+        """The nodes that say which steps count, by the names of the tensors that have such a mask."""
         self.callbacks: dict[str, Any] = {}
         """The NumPy functions of custom layers, by node."""
         self.owners: dict[int, str] = {}
@@ -51,12 +53,25 @@ class Expansion:
             Where the layer's parameters belong; by default the layer's name.
         """
         owner = layer.place if owner is None else owner
+        mask = self.masks.get(inputs[layer.masked_input]) if layer.takes_mask else None
         if layer.is_composed:
-            self._add_parts(name, layer, inputs, owner)
-            return
+            self._add_parts(name, layer, inputs, mask, owner)
+        else:
+            self._add_node(name, layer, inputs, mask, owner)
+        self._add_mask(name, layer, inputs)
+
+    def _add_node(self, name: str, layer: Layer, inputs: Sequence[str], mask: str | None, owner: str) -> None:
+        noise = layer.noise_spec()
+        if noise is not None:
+            noisy = f"{name}.dropout"
+            self.nodes.append({**noise, "name": noisy, "inputs": [inputs[0]]})
+            self.shapes[noisy] = self.shapes[inputs[0]]
+            inputs = [noisy, *inputs[1:]]
+        if mask is not None:
+            inputs = [*inputs, mask]
         named = [(source, self.shapes[source]) for source in inputs]
-        inferred = layer.infer(named)
-        spec = {**layer.node(named), "name": name, "owner": owner}
+        inferred = layer.infer(named, mask is not None)
+        spec = {**layer.node(named, mask is not None), "name": name, "owner": owner}
         own = {parameter: f"{owner}.{parameter}" for parameter, _ in inferred["parameters"]}
         if own:
             self._require_one_owner(layer, owner)
@@ -76,6 +91,31 @@ class Expansion:
             self._add_options(layer, parameter, own[parameter], shape)
         if isinstance(layer, CustomLayer):
             self.callbacks[name] = (layer.forward, layer.backward)
+
+    def _add_mask(self, name: str, layer: Layer, inputs: Sequence[str]) -> None:
+        """Find the mask of the layer's output: the one that it makes, or that of its inputs."""
+        steps = self.shapes[name][:-1]
+        spec = layer.mask_spec()
+        if spec is not None:
+            mask = f"{name}.mask"
+            self.nodes.append({**spec, "name": mask, "inputs": list(inputs)})
+            self.shapes[mask] = steps
+            self.masks[name] = mask
+        elif layer.moves_mask and len(self.shapes.get(self.masks.get(inputs[0], ""), ())) > 1:
+            source = self.masks[inputs[0]]
+            named = [(source, self.shapes[source])]
+            mask = self.masks[name] = f"{name}.mask"
+            self.nodes.append({**layer.node(named), "name": mask})
+            self.shapes[mask] = layer.infer(named)["shapes"][0]
+        elif layer.passes_mask and name not in self.masks:
+            sources = inputs[:1] if layer.takes_mask else inputs
+            found = sorted({self.masks[source] for source in sources if source in self.masks})
+            if len(found) > 1:
+                raise ValueError(
+                    f"{name}: expected inputs with one mask, got {' and '.join(found)}; use one Masking layer for both"
+                )
+            if found and steps == self.shapes[found[0]]:
+                self.masks[name] = found[0]
 
     def _add_options(self, layer: Layer, parameter: str, full: str, shape: Shape) -> None:
         """Add the regularizer and the constraint of a parameter."""
@@ -129,9 +169,11 @@ class Expansion:
                 f"{self.owners[id(layer)]} too; make one for each, or pass on the output of the first"
             )
 
-    def _add_parts(self, name: str, layer: Layer, inputs: Sequence[str], owner: str) -> None:
-        trace = layer.trace([self.shapes[source] for source in inputs])
-        names = {id(tensor): source for tensor, source in zip(trace.inputs, inputs, strict=True)}
+    def _add_parts(self, name: str, layer: Layer, inputs: Sequence[str], mask: str | None, owner: str) -> None:
+        shapes = [self.shapes[source] for source in inputs]
+        trace = layer.trace(shapes) if mask is None else layer.trace(shapes, self.shapes[mask])
+        sources = [*inputs] if mask is None else [*inputs, mask]
+        names = {id(tensor): source for tensor, source in zip(trace.inputs, sources, strict=True)}
         # The call of the only output has the layer's name, so that a loss finds its activation.
         last = trace.outputs[0].first if len(trace.outputs) == 1 and not trace.outputs[0].index else None
         if last is not None and (last.layer.fixed or id(last) in names):
@@ -141,15 +183,15 @@ class Expansion:
             return output_name(names[id(tensor.first)], tensor.index)
 
         for tensor, call in zip(trace.calls, call_names(trace.calls), strict=True):
-            if tensor.layer.mask_spec() is not None:
-                raise ValueError(f"{name}: expected no {type(tensor.layer).__name__} in call; put it before the layer")
             names[id(tensor)] = name if tensor is last else f"{name}.{call}"
             within = owner if isinstance(tensor.layer, Weight) else f"{owner}.{tensor.layer.place}"
             self.add(names[id(tensor)], tensor.layer, [name_of(source) for source in tensor.inputs], within)
         if last is None:
             sources = [name_of(tensor) for tensor in trace.outputs]
             self.nodes.append({"name": name, "op": "tuple", "inputs": sources})
-            self.shapes |= {output_name(name, i): self.shapes[source] for i, source in enumerate(sources)}
+            outputs = {output_name(name, i): source for i, source in enumerate(sources)}
+            self.shapes |= {output: self.shapes[source] for output, source in outputs.items()}
+            self.masks |= {output: self.masks[source] for output, source in outputs.items() if source in self.masks}
         for tensor in trace.losses:
             self.add_loss(name_of(tensor))
         if not isinstance(layer.trainable, bool):

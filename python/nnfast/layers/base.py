@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layer", "MultiOutput", "Source"]
 
-_PARAMETERS = ("kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
+_PARAMETERS = ("kernel", "recurrent_kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
 _VALID_NAME = re.compile(r"(?!optimizer/)[A-Za-z0-9_][A-Za-z0-9_\- /]{0,99}")
 """The slash parts the layers of a network within a network. Files have the optimizer's state behind "optimizer/"."""
 
@@ -83,10 +83,19 @@ class Layer(Configured):
     fixed: ClassVar[bool] = False
     """Whether the output depends on no input: a weight or a constant."""
     passes_mask: bool = False
-    """Whether a mask of the inputs is one of the output too: the layer treats each step (N, T) by itself.
+    """Whether a mask of the inputs is one of the output too, if that has as many steps (N, T).
 
-    A user-defined layer of which that holds sets it to True.
+    A user-defined layer passes on what its parts do, and the mask of its inputs if it sets this to True.
     """
+    moves_mask: bool = False
+    """Whether the mask of the output is what the layer makes of that of the input."""
+    takes_mask: bool = False
+    """Whether the layer reads the mask (N, T) of an input, if that has one.
+
+    It is a further input of the layer's node, the last one; `call` of a user-defined layer gets it as ``mask=``.
+    """
+    masked_input: ClassVar[int] = 0
+    """Of which input the layer takes the mask."""
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
     tied_to: Any = None
@@ -244,7 +253,7 @@ class Layer(Configured):
     @classmethod
     def default_name(cls) -> str:
         """The class name in snake case: LeakyReLU becomes "leaky_relu"."""
-        words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu")
+        words = cls.__name__.replace("ReLU", "Relu").replace("SiLU", "Silu").replace("RNN", "Rnn")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", words).lower()
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
@@ -253,6 +262,10 @@ class Layer(Configured):
 
     def mask_spec(self) -> Spec | None:
         """Description for the core of the mask that the layer makes of its input; None if it makes none."""
+        return None
+
+    def noise_spec(self) -> Spec | None:
+        """Description for the core of what training does to the first input before the layer; None for nothing."""
         return None
 
     def initializer(self, parameter: str) -> Any:
@@ -328,14 +341,16 @@ class Layer(Configured):
         found: tuple[int, int] = self.composition.layers[place].fans(own, shape) if own else fans(shape)
         return found
 
-    def node(self, inputs: Sequence[tuple[str, Shape]]) -> Spec:
-        """`spec` with the names of the layer and of its inputs."""
+    def node(self, inputs: Sequence[tuple[str, Shape]], has_mask: bool = False) -> Spec:
+        """`spec` with the names of the layer and of its inputs, the last of which may be the mask that it takes."""
         names = [name for name, _ in inputs]
-        spec = self.spec([shape for _, shape in inputs])
+        spec = self.spec([shape for _, shape in inputs[: len(inputs) - has_mask]])
+        if has_mask:
+            spec["has_mask"] = 1
         return {"name": self.place, "inputs": names, **spec}
 
-    def infer(self, inputs: Sequence[tuple[str, Shape]]) -> dict[str, Any]:
-        """``"shapes"`` of the outputs and ``"parameters"`` (names and shapes) for named inputs of the given shapes."""
+    def infer(self, inputs: Sequence[tuple[str, Shape]], has_mask: bool = False) -> dict[str, Any]:
+        """``"shapes"`` of the outputs and ``"parameters"`` (names and shapes) for inputs as `node` takes them."""
         if self.is_composed:
             return {"shapes": [tensor.shape for tensor in self.trace([shape for _, shape in inputs]).outputs]}
         if type(self).spec is Layer.spec and not self.op:
@@ -346,7 +361,7 @@ class Layer(Configured):
                 "layers.Concatenate()"
             )
         unbatched = {i for i, (_, shape) in enumerate(inputs) if isinstance(shape, Unbatched)}
-        inferred = _core.infer(self.node(inputs), [shape for _, shape in inputs], unbatched)
+        inferred = _core.infer(self.node(inputs, has_mask), [shape for _, shape in inputs], unbatched)
         if not inferred["batched"]:
             inferred["shapes"] = [Unbatched(shape) for shape in inferred["shapes"]]
         if not isinstance(self._trainable, bool):
@@ -501,22 +516,27 @@ class Layer(Configured):
             self._composition = Composition()
         return self._composition
 
-    def trace(self, shapes: Sequence[Shape]) -> Trace:
+    def trace(self, shapes: Sequence[Shape], mask: Shape | None = None) -> Trace:
         """The graph of a user-defined layer for inputs of the given shapes.
 
         Parameters
         ----------
         shapes : sequence of tuple of int
+        mask : tuple of int, optional
+            The shape of the mask that the layer takes, which becomes the last input.
         """
         composition = self.composition
-        key = tuple((isinstance(shape, Unbatched), *shape) for shape in shapes)  # equal shapes may differ in the batch
+        # Equal shapes may differ in the batch.
+        key = (mask, *((isinstance(shape, Unbatched), *shape) for shape in shapes))
         if key not in composition.traces:
             if not composition.built:
                 self.build(shapes[0] if len(shapes) == 1 else list(shapes))
                 composition.built = True
             inputs = [Tensor(_StandIn(), (), shape) for shape in shapes]
+            masks = {} if mask is None else {"mask": Tensor(_StandIn(), (), mask, domain="boolean")}
             composition.losses = []
-            result = self.call(inputs[0] if len(inputs) == 1 else inputs)
+            result = self.call(inputs[0] if len(inputs) == 1 else inputs, **masks)
+            inputs += masks.values()
             outputs = list(result) if isinstance(result, list | tuple) else [result]
             for output in outputs or [result]:
                 if not isinstance(output, Tensor):

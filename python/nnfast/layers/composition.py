@@ -55,7 +55,7 @@ class Composition:
         """The layers that `call` uses, by name."""
         self.losses: list[Tensor] = []
         """Those that were added in the current call."""
-        self.traces: dict[tuple[tuple[int, ...], ...], Trace] = {}
+        self.traces: dict[tuple[tuple[int, ...] | None, ...], Trace] = {}
 
 
 def assign_names(layers: Iterable[Named], where: str = "Network") -> None:

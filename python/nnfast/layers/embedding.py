@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 from nnfast import initializers
-from nnfast.core.options import integer
+from nnfast.core.options import flag, integer
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
@@ -26,6 +26,9 @@ class Embedding(Layer):
         Number D of elements of a vector.
     embeddings_initializer : Initializer, str, float or array_like, default "random_uniform"
         First values of E; see `nnfast.initializers`. By default uniform from -.05 to .05.
+    mask_zero : bool, default False
+        Whether 0 is padding, not a token: steps with it do not count, as behind a `layers.Masking`. Row 0 of E is there
+        all the same.
     trainable, name, **weights
         See `nnfast.layers`.
 
@@ -59,6 +62,7 @@ class Embedding(Layer):
         output_dim: int,
         embeddings_initializer: Any = "random_uniform",
         *,
+        mask_zero: bool = False,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
         **weights: Unpack[EmbeddingOptions],
@@ -69,9 +73,15 @@ class Embedding(Layer):
         self.input_dim = integer("Embedding", "input_dim", input_dim)
         self.output_dim = integer("Embedding", "output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.mask_zero = flag("Embedding", "mask_zero", mask_zero)
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
         return {"op": self.op, "input_dim": self.input_dim, "output_dim": self.output_dim}
+
+    def mask_spec(self) -> Spec | None:
+        if not self.mask_zero:
+            return None
+        return {"op": "elementwise", "function": "not_equal", "constant": 0.0, "constant_at": 1}
 
     def initializer(self, parameter: str) -> Initializer:
         return {"embeddings": self.embeddings_initializer}[parameter]

@@ -12,9 +12,11 @@ __all__ = ["Masking"]
 class Masking(Layer):
     """Mask padding: steps of (N, T, D) all of whose numbers are `mask_value` become zeros and do not count.
 
-    The mask (N, T) is passed on by Dense, activation, Dropout, GaussianNoise, LayerNormalization, Rescaling and merging
-    layers to the losses and metrics of the outputs; other layers drop it. The loss of a row is the mean over its steps
-    that count, or for losses that are sums over a row their sum, so that a sequence has the same loss alone and padded.
+    The mask (N, T) is passed on by layers that treat each step by itself (Dense, activations, Dropout, noise,
+    LayerNormalization, Rescaling, merging layers, element-wise operations) and by recurrent layers that return
+    sequences, which skip the steps that do not count. Other layers drop it. It ends at the losses and metrics of the
+    outputs. The loss of a row is the mean over its steps that count, or for losses that are sums over a row their sum,
+    so that a sequence has the same loss alone and padded.
 
     Parameters
     ----------

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnfast.core.options import flag
+from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape, Spec
 from nnfast.core.window import each, padding_of, plain_padding, sizes_of
 from nnfast.layers.base import Layer
+from nnfast.layers.operation import Operation
+from nnfast.layers.reshape import Reshape
 
 __all__ = [
     "AvgPool1D",
@@ -212,6 +215,11 @@ class GlobalMaxPool2D(_GlobalPool):
     axes = 2
 
 
+class _MeanOfSteps(_GlobalPool):
+    op = "global_avg_pool"
+    axes = 1
+
+
 class GlobalAvgPool1D(_GlobalPool):
     """Mean of each channel over the sequence: (N, T, C) to (N, C).
 
@@ -220,6 +228,10 @@ class GlobalAvgPool1D(_GlobalPool):
     keepdims : bool, default False
         Whether to keep the time axis with size 1: (N, 1, C).
 
+    Notes
+    -----
+    With a mask, see `layers.Masking`, it is the mean over the steps that count, and 0 if there are none.
+
     Examples
     --------
     >>> from nnfast import Network, layers
@@ -227,8 +239,22 @@ class GlobalAvgPool1D(_GlobalPool):
     array([[3.]], dtype=float32)
     """
 
-    op = "global_avg_pool"
-    axes = 1
+    takes_mask = True
+
+    def build(self, input_shape: Any) -> None:
+        self.mean = _MeanOfSteps(self.keepdims, name=self.place)
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return self.mean(inputs)
+        counts = Reshape((*mask.shape, 1))(mask)
+        total: Any = self._sum(inputs * counts)
+        return total / Operation("elementwise", {"function": "maximum", "constant": 1.0, "constant_at": 1})(
+            self._sum(counts)
+        )
+
+    def _sum(self, x: Tensor) -> Tensor:
+        return Operation("reduce", {"function": "sum", "axes": [1], "keepdims": int(self.keepdims)})(x)
 
 
 class GlobalMaxPool1D(_GlobalPool):

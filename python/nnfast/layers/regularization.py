@@ -53,6 +53,7 @@ class _SpatialDropout(Layer):
     Neighboring elements are strongly correlated, so dropping single elements would hide little information.
     """
 
+    passes_mask = True
     op = "spatial_dropout"
     axes: ClassVar[int]
 
