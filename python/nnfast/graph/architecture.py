@@ -277,9 +277,8 @@ def copied(layers: Iterable[Layer]) -> dict[str, Layer]:
     """Copies of layers by name; ties between layers are preserved among the copies."""
     copies = {layer.place: copy(layer) for layer in layers}
     for layer in copies.values():
-        if layer.tied_to is not None:
-            other = layer.tied_to if isinstance(layer.tied_to, str) else layer.tied_to.place
-            layer.tied_to = copies.get(other, layer.tied_to)
+        if layer.tied_parameter is not None:
+            layer.tied_to = copies.get(layer.tied_parameter.rpartition(".")[0], layer.tied_to)
     return copies
 
 

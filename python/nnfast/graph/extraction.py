@@ -82,9 +82,8 @@ def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:
     """Untie layers whose partner is not among these; returns whose transpose each such kernel is, by full name."""
     origins = {}
     for place, layer in layers.items():
-        if layer.tied_to is not None:
-            other = layer.tied_to if isinstance(layer.tied_to, str) else layer.tied_to.place
-            if other not in layers:
-                origins[f"{place}.kernel"] = f"{other}.kernel"
-                layer.tied_to = None
+        tie = layer.tied_parameter
+        if tie is not None and tie.partition(".")[0] not in layers:
+            origins[f"{place}.kernel"] = tie
+            layer.tied_to = None
     return origins

@@ -260,6 +260,11 @@ class Layer(Configured):
         """Description of the layer for the core, given the shapes of its inputs (without the batch axis)."""
         return {"op": self.op}
 
+    @property
+    def tied_parameter(self) -> str | None:
+        """The parameter of the layer `tied_to` that this one uses too, by its full name; None without such a layer."""
+        return None
+
     def mask_spec(self) -> Spec | None:
         """Description for the core of the mask that the layer makes of its input; None if it makes none."""
         return None

@@ -13,6 +13,7 @@ from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
+from nnfast.layers.embedding import Embedding
 from nnfast.layers.weight_options import KernelOptions
 
 __all__ = ["Dense", "Input", "Rescaling"]
@@ -131,9 +132,11 @@ class Dense(Layer):
         Number O of outputs.
     activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
-    tied_to : Dense or str, optional
+    tied_to : Dense, Embedding or str, optional
         Another dense layer of the network, or its name. W is then the transposed kernel of that layer, one parameter
-        shared by both, as in tied autoencoders; `units` must equal that layer's number of inputs.
+        shared by both, as in tied autoencoders; `units` must equal that layer's number of inputs. Or an `Embedding`,
+        whose transposed table turns vectors into scores of the tokens, as in language models (or the full name of its
+        table, "tokens.embeddings").
 
     Notes
     -----
@@ -164,7 +167,7 @@ class Dense(Layer):
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
         *,
-        tied_to: Dense | str | None = None,
+        tied_to: Dense | Embedding | str | None = None,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
         **weights: Unpack[KernelOptions],
@@ -173,8 +176,10 @@ class Dense(Layer):
         self._declare_trainable(trainable)
         self._declare_weights(weights)
         self.units = integer("Dense", "units", units)
-        if not isinstance(tied_to, Dense | str | None):
-            raise TypeError(f"Dense: expected tied_to as a layers.Dense or the name of one, got {tied_to!r}")
+        if not isinstance(tied_to, Dense | Embedding | str | None):
+            raise TypeError(
+                f"Dense: expected tied_to as a layers.Dense or the name of one, or a layers.Embedding, got {tied_to!r}"
+            )
         self.tied_to = tied_to
         for option in ("kernel_regularizer", "kernel_constraint"):
             if tied_to is not None and weights.get(option) is not None:
@@ -200,15 +205,21 @@ class Dense(Layer):
         }
 
     def _tie(self) -> Spec:
-        if self.tied_to is None:
-            return {}
-        name = self.tied_to if isinstance(self.tied_to, str) else self.tied_to.place
-        return {"transposed": 1, "shared": {"kernel": f"{name}.kernel"}}
+        tie = self.tied_parameter
+        return {} if tie is None else {"transposed": 1, "shared": {"kernel": tie}}
+
+    @property
+    def tied_parameter(self) -> str | None:
+        if isinstance(self.tied_to, Embedding):
+            return f"{self.tied_to.place}.embeddings"
+        if isinstance(self.tied_to, Layer):
+            return f"{self.tied_to.place}.kernel"
+        return self.tied_to if self.tied_to is None or "." in self.tied_to else f"{self.tied_to}.kernel"
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if isinstance(self.tied_to, Layer):
-            config["tied_to"] = self.tied_to.name
+            config["tied_to"] = self.tied_parameter if isinstance(self.tied_to, Embedding) else self.tied_to.name
         return config
 
     def initializer(self, parameter: str) -> Initializer:
