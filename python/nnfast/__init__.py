@@ -53,6 +53,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "text",
     "training",
 ]
 
@@ -66,6 +67,7 @@ _MODULES = (
     "optimizers",
     "regularizers",
     "schedules",
+    "text",
     "training",
 )
 _DEFINED_IN = {

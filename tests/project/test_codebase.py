@@ -125,7 +125,7 @@ PARTS = [
     ("_core",),
     ("core",),
     ("activations", "constraints", "initializers", "regularizers", "schedules", "data"),
-    ("layers", "losses", "optimizers"),
+    ("layers", "losses", "optimizers", "text"),
     ("metrics", "ops"),
     ("graph",),
     ("network",),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnfast.core.slices import is_sparse
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 
@@ -30,10 +31,12 @@ def refuse_masked(value: Any, where: str, name: str) -> None:
 
 
 def from_table(value: Any, where: str, name: str) -> Any:
-    """A table or column of pandas or polars as an array of numbers; anything else unchanged.
+    """A table or column of pandas or polars, or a sparse matrix, as an array of numbers; anything else unchanged.
 
     Columns without numbers, and missing values, are errors that name the column.
     """
+    if is_sparse(value):
+        return value.toarray()
     return _from_polars(_from_pandas(value, where, name), where, name)
 
 
@@ -155,7 +158,7 @@ def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeE
         if isinstance(item, str | bytes) and name == "y":
             remedy = "number the classes with `classes, y = np.unique(y, return_inverse=True)`"
         elif isinstance(item, str | bytes):
-            remedy = "encode text as numbers, for example with pandas.get_dummies, or leave it out"
+            remedy = "encode text as numbers, for example with nnfast.text.TfIdf or pandas.get_dummies, or leave it out"
     return TypeError(f"{where}: expected {name} of real numbers, got {got}; {remedy}")
 
 

@@ -1,4 +1,7 @@
-"""Arrays that are not in memory, such as `numpy.memmap`, HDF5 and zarr: recognized, and read slice by slice."""
+"""Arrays that are not in memory, such as `numpy.memmap`, HDF5 and zarr: recognized, and read slice by slice.
+
+Sparse matrices of SciPy are among them, because as dense arrays they may not fit into memory.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ __all__ = [
     "any_sliced",
     "in_parts",
     "is_sliced",
+    "is_sparse",
     "map_parts",
     "parts_of",
     "row_bytes",
@@ -37,6 +41,11 @@ _OF_MEMORY = ("__dlpack__", "__array_interface__", "to_numpy")
 """What arrays and tables in memory have, and those in files do not."""
 
 
+def is_sparse(value: Any) -> bool:
+    """Whether `value` is a sparse matrix or array of SciPy."""
+    return hasattr(type(value), "tocsr") and hasattr(type(value), "toarray")
+
+
 def is_sliced(value: Any) -> bool:
     """Whether `value` has a shape, a dtype and slices, but is not an array in memory.
 
@@ -51,6 +60,8 @@ def is_sliced(value: Any) -> bool:
         return isinstance(value, np.memmap) and getattr(value, "_mmap", None) is not None and value.ndim > 0
     if isinstance(value, list | tuple | Mapping | str | Tensor | np.generic):
         return False
+    if is_sparse(value):
+        return True
     kind = type(value)
     if not hasattr(kind, "__getitem__") or any(hasattr(kind, name) for name in _OF_MEMORY):
         return False
@@ -111,6 +122,8 @@ def take_rows(value: Any, rows: Array) -> Array:
     """The given rows of an array, in their order; of one that is not in memory, read in contiguous slices."""
     if not is_sliced(value):
         return np.asarray(value)[rows]
+    if is_sparse(value):
+        return np.asarray(value.tocsr()[rows].toarray())
     if len(rows) == 0:
         return np.asarray(value[0:0])
     steps = np.diff(rows)

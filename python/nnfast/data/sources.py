@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nnfast.core.arrays import as_array
-from nnfast.core.slices import is_sliced, map_parts, parts_of, row_bytes, take_rows
+from nnfast.core.slices import is_sliced, is_sparse, map_parts, parts_of, row_bytes, take_rows
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 
@@ -49,7 +49,7 @@ class ArraySource:
     """Arrays, in memory or not."""
 
     def __init__(self, columns: Columns) -> None:
-        self._columns = tuple(_as_column(column, i) for i, column in enumerate(columns))
+        self._columns = tuple(_as_column(column, i, keep_sparse=True) for i, column in enumerate(columns))
         self._arrays = [part for column in self._columns for part in parts_of(column)]
         self.is_sliced = any(is_sliced(part) for part in self._arrays)
         for part in self._arrays:
@@ -74,7 +74,7 @@ class ArraySource:
         return self._columns
 
 
-def _as_column(value: Any, place: int) -> Any:
+def _as_column(value: Any, place: int, keep_sparse: bool = False) -> Any:
     """An array, or a list or dict of arrays, with lists of numbers made to arrays."""
     name = ("x", "y", "sample_weight")[place]
     several = isinstance(value, dict | tuple) or (
@@ -84,7 +84,8 @@ def _as_column(value: Any, place: int) -> Any:
         raise ValueError(f"Dataset: expected an array or more as {name}, got none")
 
     def as_part(part: Any) -> Any:
-        return part if is_sliced(part) else as_array(part, "Dataset", name)
+        is_kept = is_sliced(part) and (keep_sparse or not is_sparse(part))
+        return part if is_kept else as_array(part, "Dataset", name)
 
     return map_parts(as_part, value) if several else as_part(value)
 
@@ -143,7 +144,7 @@ class MappedSource:
             )
         columns = tuple(_as_column(column, i) for i, column in enumerate(columns))
         for part in (part for column in columns for part in parts_of(column)):
-            if len(part.shape) == 0 or len(part) != len(rows):
+            if len(part.shape) == 0 or part.shape[0] != len(rows):
                 got = f"shape {part.shape}" if len(part.shape) else short_repr(made)
                 raise ValueError(
                     f"Dataset.map: expected the function to return one row for each of {len(rows)}, got {got}; it is "
