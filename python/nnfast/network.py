@@ -408,32 +408,32 @@ class Network(Compiled):
             require_finite(view, parameter)
         return other
 
-    def extract(self, outputs: Any) -> Network:
-        """A new network that ends at the named layers of this one, such as a classifier without its last layer.
+    def extract(self, outputs: Any, inputs: Any = None) -> Network:
+        """A new network of some layers of this one, such as a classifier without its last layer, or a decoder.
 
-        It contains copies of the layers that the outputs depend on, with their parameters, which are frozen where they
-        are frozen here, and has the same seed and dtype. Inputs that are not needed are left out. A kernel tied to a
-        layer that is left out becomes the layer's own.
+        It has copies of the layers that the outputs depend on, with their parameters, which are frozen where they are
+        here, and the same seed and dtype. A kernel tied to a layer that is left out becomes the layer's own.
 
         Parameters
         ----------
         outputs : str, or list or dict of str
             Name of a layer, such as "flatten" or "base/dense", or "dense:2" for its second call; for several outputs a
             list or dict of them.
+        inputs : str, or list or dict of str, optional
+            Layers whose outputs become the inputs; by default, the inputs are those of this network that are needed.
 
         Examples
         --------
         >>> import nnfast as nf
-        >>> from nnfast import layers
-        >>> net = nf.Network([layers.Input((4,)), layers.Dense(8, "relu"), layers.Dense(10)], seed=0)
-        >>> base = net.extract("dense")
-        >>> base.freeze()
-        >>> x = layers.Input((4,))
-        >>> other = nf.Network(inputs=x, outputs=layers.Dense(3, name="head")(base(x)), seed=1)
-        >>> other.trainable
-        ['head.kernel', 'head.bias']
+        >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(8, "relu"), nf.layers.Dense(10)], seed=0)
+        >>> encoder, decoder = net.extract("dense"), net.extract("dense_1", inputs="dense")
+        >>> encoder.freeze()
+        >>> x = nf.layers.Input((4,))
+        >>> other = nf.Network(inputs=x, outputs=nf.layers.Dense(3, name="head")(encoder(x)))
+        >>> other.trainable, decoder.input_shape
+        (['head.kernel', 'head.bias'], (8,))
         """
-        return extracted(self, outputs)
+        return extracted(self, outputs, inputs)
 
     def __getstate__(self) -> dict[str, Any]:
         with self.parameters.reading("pickle"):

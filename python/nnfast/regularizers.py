@@ -11,12 +11,27 @@ have none.
 >>> nf.Trainer(net, loss="mse").evaluate([[1.0, 1.0]], [[2.0]])
 {'loss': 0.5}
 
+The ``activity_regularizer=`` of a dense or convolutional layer is a penalty on its output. Those of L1, L2 and L1L2 are
+averaged over the rows of a batch. (In Keras 3, they are summed, and grow with the batch.) A function gets a tensor with
+the batch axis, here to make hidden units rarely active (Ng 2011, Sparse autoencoder, CS294A lecture notes): each should
+have a mean of r over the batch.
+
+>>> def sparsity(h, r=0.05):
+...     mean = nf.ops.mean(h, axis=0)
+...     divergence = r * nf.ops.log(r / mean) + (1 - r) * nf.ops.log((1 - r) / (1 - mean))
+...     return 0.1 * nf.ops.sum(divergence)
+>>> hidden = layers.Dense(8, "sigmoid", kernel_initializer="zeros", activity_regularizer=sparsity)
+>>> net = nf.Network([layers.Input((2,)), hidden])
+>>> round(nf.Trainer(net).evaluate([[1.0, 1.0]])["loss"], 4)
+0.3957
+
 Adaptive optimizers such as `optimizers.Adam` scale the gradient of a penalty as they scale all gradients; the option
 ``weight_decay=`` of optimizers does not, see `optimizers.Optimizer`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -82,6 +97,16 @@ class Regularizer(Configured):
         """l1 and l2 of a penalty that the core computes by itself; None for other ones."""
         return None
 
+    def of_activity(self, y: Any) -> Any:
+        """The penalty on a layer's output: a tensor of one number, or one with the batch axis, whose mean counts.
+
+        Parameters
+        ----------
+        y : Tensor
+            With the batch axis.
+        """
+        return self(y)
+
 
 def _sum(values: Any, **axes: Any) -> Any:
     return Tensor.operators["sum"](values, **axes) if isinstance(values, Tensor) else np.sum(values, **axes)
@@ -94,6 +119,13 @@ class _Elementwise(Regularizer):
         w: Any = weights if isinstance(weights, Tensor) else np.asarray(weights)
         l1, l2 = self.factors()
         return l1 * _sum(abs(w)) + l2 * _sum(w * w)
+
+    def of_activity(self, y: Any) -> Any:
+        l1, l2 = self.factors()
+        size = math.prod(y.shape)  # the mean over the elements of a row becomes their sum
+        if l1 and l2:
+            return size * (l1 * abs(y) + l2 * (y * y))
+        return size * l1 * abs(y) if l1 else size * l2 * (y * y)
 
     def factors(self) -> tuple[float, float]:
         raise NotImplementedError
@@ -232,6 +264,9 @@ class OrthogonalRegularizer(Regularizer):
         w = w * (_sum(w * w, axis=1, keepdims=True) + _TINY) ** -0.5
         other = Tensor.operators["transpose"](w) if isinstance(w, Tensor) else w.T
         return self.factor / (count * (count - 1)) * (_sum(abs(w @ other)) - _sum(w * w))
+
+    def of_activity(self, y: Any) -> Any:
+        raise ValueError("OrthogonalRegularizer: expected weights, got the output of a layer; use kernel_regularizer=")
 
 
 class FunctionRegularizer(Regularizer):

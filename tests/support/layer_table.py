@@ -306,6 +306,7 @@ ROWS = {
         text="SpatialDropout2D(0.5)",
     ),
     "GaussianNoise": Row(lambda: layers.GaussianNoise(0.1), lambda x: x, text="GaussianNoise(0.1)"),
+    "Sampling": Row(lambda: layers.Sampling(0.25), lambda mean, log_variance: mean, inputs=2, text="Sampling(0.25)"),
     "CustomLayer": Row(
         lambda: Scale(2.0), lambda x, factor: 2 * factor * x, parameters={"factor": (5,)}, text="Scale(2.0)"
     ),

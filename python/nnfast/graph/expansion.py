@@ -7,9 +7,10 @@ from typing import Any
 
 from nnfast.core.options import choose, function_name
 from nnfast.core.tensor import Tensor, call_names, output_name
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers import CustomLayer, Layer, Operation
-from nnfast.layers.base import Weight
+from nnfast.layers.base import StandIn, Weight
 from nnfast.layers.composition import Trace
 from nnfast.layers.weight_options import option_of
 
@@ -59,6 +60,9 @@ class Expansion:
         else:
             self._add_node(name, layer, inputs, mask, owner)
         self._add_mask(name, layer, inputs)
+        activity = option_of("activity_regularizer", layer.activity_regularizer)
+        if activity is not None:
+            self._add_activity_penalty(activity, name)
 
     def _add_node(self, name: str, layer: Layer, inputs: Sequence[str], mask: str | None, owner: str) -> None:
         noise = layer.noise_spec()
@@ -135,32 +139,48 @@ class Expansion:
         """Add the graph of a penalty that is written as a function of tensors."""
         weights = Weight(shape, "zeros", True, name="weights")._outputs(())[0]
         value = regularizer(weights)
-        where = f"{full}: {function_name(getattr(regularizer, 'function', type(regularizer)))}"
+        where = _place_of(full, regularizer)
         if not isinstance(value, Tensor) or value.batched or value.shape not in ((), (1,)):
             raise ValueError(
                 f"{where}: expected a penalty of one number, computed from the weights with nf.ops, got {value!r}; "
                 "add the elements up with nf.ops.sum"
             )
-        trace = Trace.of(where, [weights], [value], [])
         name = f"{full}:regularizer"  # which no layer is called
-        names = {id(weights): name}
         shared = {"weights": full}
         self.nodes.append({**weights.layer.node(()), "name": name, "owner": name, "shared": shared})
         self.shapes[name] = weights.shape
+        self.add_loss(self._add_operations(where, name, weights, name, value))
+        self.other_regularizers[full] = self.losses.pop()
+
+    def _add_activity_penalty(self, regularizer: Any, source: str) -> None:
+        """Add the graph of a penalty on a tensor."""
+        y = Tensor(StandIn(), (), self.shapes[source])
+        value = regularizer.of_activity(y)
+        where = _place_of(source, regularizer)
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"{where}: expected a penalty computed from the layer's output with nf.ops, got {short_repr(value)}"
+            )
+        name = f"{source}:activity{len(self.losses)}"  # the last layer of a composed one may have a penalty too
+        self.add_loss(self._add_operations(where, name, y, source, value))
+
+    def _add_operations(self, where: str, name: str, argument: Tensor, source: str, value: Tensor) -> str:
+        """Add the graph of a function of one tensor, `source`; returns the name of the value."""
+        names = {id(argument): source}
 
         def name_of(tensor: Tensor) -> str:
             return output_name(names[id(tensor.first)], tensor.index)
 
-        for tensor, call in zip(trace.calls, call_names(trace.calls), strict=True):
+        calls = Trace.of(where, [argument], [value], []).calls
+        for tensor, call in zip(calls, call_names(calls), strict=True):
             if not isinstance(tensor.layer, Operation):
                 raise ValueError(
-                    f"{where}: expected a function of the weights and of numbers, written with nf.ops, got one with "
+                    f"{where}: expected a function of its argument and of numbers, written with nf.ops, got one with "
                     f"{tensor.layer!r}; write a layer with add_weight and add_loss"
                 )
             names[id(tensor)] = f"{name}.{call}"
             self.add(names[id(tensor)], tensor.layer, [name_of(source) for source in tensor.inputs])
-        self.add_loss(name_of(value))
-        self.other_regularizers[full] = self.losses.pop()
+        return name_of(value)
 
     def _require_one_owner(self, layer: Layer, owner: str) -> None:
         if self.owners.setdefault(id(layer), owner) != owner:
@@ -211,3 +231,8 @@ class Expansion:
         # A copy, which nothing else reads.
         self.nodes.append({"name": name, "op": "tuple", "inputs": [source]})
         self.losses.append(name)
+
+
+def _place_of(what: str, regularizer: Any) -> str:
+    """The beginning of a message about the regularizer of a parameter or an output."""
+    return f"{what}: {function_name(getattr(regularizer, 'function', type(regularizer)))}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnfast.core.options import choose
-from nnfast.core.tensor import node_of
+from nnfast.core.tensor import batch_shape, node_of
 from nnfast.core.text import short_repr
+from nnfast.core.typing import Shape, Unbatched
 from nnfast.graph.architecture import Architecture, Node, copied
 from nnfast.graph.ends import Ends
+from nnfast.layers import Input
 from nnfast.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["extracted"]
 
 
-def extracted(network: Network, outputs: Any) -> Network:
-    """The network that ends at the named layers; see `Network.extract`."""
-    architecture, untied = _part(network.architecture, outputs)
+def extracted(network: Network, outputs: Any, inputs: Any = None) -> Network:
+    """The network between the named layers; see `Network.extract`."""
+    architecture, untied = _part(network.architecture, outputs, inputs)
     part = type(network).from_architecture(architecture, network.seed, network.dtype, network.name)
     part.seed_given = network.seed_given
     origins = {name: untied.get(name, name) for name in part.parameters}
@@ -31,12 +34,18 @@ def extracted(network: Network, outputs: Any) -> Network:
     return part
 
 
-def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[str, str]]:
+def _part(architecture: Architecture, outputs: Any, inputs: Any) -> tuple[Architecture, dict[str, str]]:
     """The part that the named calls need, with copies of its layers, and the origins of kernels that are untied."""
     _, shapes, _ = architecture.infer()
     calls = {node.name for node in architecture.nodes}
-    ends = _ends(outputs, [name for name in shapes if node_of(name) in calls])
-    nodes = _needed(architecture.nodes, ends.names)
+    known = [name for name in shapes if node_of(name) in calls]
+    ends = _ends("outputs", outputs, known)
+    begins = architecture.inputs if inputs is None else _ends("inputs", inputs, known)
+    nodes, read = _needed(architecture.nodes, ends.names, begins.names)
+    if inputs is None:
+        begins = begins.among(read)
+    else:
+        _require_ends(begins.names, nodes, read, shapes)
     copies = copied({node.layer.place: node.layer for node in nodes}.values())
     untied = _untie(copies)
     # A layer's first call has the parameters, and the layer's name.
@@ -44,18 +53,23 @@ def _part(architecture: Architecture, outputs: Any) -> tuple[Architecture, dict[
     for node in nodes:
         firsts.setdefault(node.layer.place, node.name)
     renamed = {name: place for place, name in firsts.items()}
+    entries = _entries(architecture, begins.names, shapes, copies)
 
     def name_of(output: str) -> str:
+        if output in entries:
+            return entries[output].place
         node = node_of(output)
         return renamed.get(node, node) + output.removeprefix(node)
 
-    made = tuple(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))) for node in nodes)
-    inputs = architecture.inputs.among({node.name for node in nodes})
-    return Architecture(made, inputs, ends._replace(names=tuple(map(name_of, ends.names)))), untied
+    made = [Node(entry.place, entry, ()) for entry in entries.values()]
+    for node in nodes:
+        made.append(Node(name_of(node.name), copies[node.layer.place], tuple(map(name_of, node.inputs))))
+    begins = begins._replace(names=tuple(map(name_of, begins.names)))
+    return Architecture(tuple(made), begins, ends._replace(names=tuple(map(name_of, ends.names)))), untied
 
 
-def _ends(outputs: Any, known: list[str]) -> Ends:
-    names = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
+def _ends(kind: str, given: Any, known: list[str]) -> Ends:
+    names = list(given.values()) if isinstance(given, Mapping) else given
     names = list(names) if isinstance(names, list | tuple) else [names]
     if not names:
         raise ValueError(f"extract: expected the name of one layer or more, got none; valid names: {', '.join(known)}")
@@ -63,19 +77,61 @@ def _ends(outputs: Any, known: list[str]) -> Ends:
         choose("layer", name, known)
     if len(set(names)) != len(names):
         raise ValueError(f"extract: expected layers that differ, got {short_repr(names)}")
-    if isinstance(outputs, Mapping) and not all(isinstance(key, str) and key for key in outputs):
-        raise TypeError(f"extract: expected texts as keys of outputs, got {short_repr(list(outputs))}")
-    return Ends.of(outputs, names)
+    if isinstance(given, Mapping) and not all(isinstance(key, str) and key for key in given):
+        raise TypeError(f"extract: expected texts as keys of {kind}, got {short_repr(list(given))}")
+    return Ends.of(given, names)
 
 
-def _needed(nodes: Iterable[Node], names: Iterable[str]) -> list[Node]:
-    """The nodes with these outputs and all that they depend on, in the order in which they run."""
-    needed, found = {node_of(name) for name in names}, []
+def _needed(nodes: Iterable[Node], outputs: Iterable[str], inputs: Collection[str]) -> tuple[list[Node], set[str]]:
+    """The nodes on which outputs depend, as far as the inputs, in order, and the tensors that are read."""
+    read, found = set(outputs), []
+    needed = {node_of(name) for name in read if name not in inputs}
     for node in reversed(tuple(nodes)):
         if node.name in needed:
-            needed.update(map(node_of, node.inputs))
+            read.update(node.inputs)
+            needed.update(node_of(name) for name in node.inputs if name not in inputs)
             found.append(node)
-    return found[::-1]
+    return found[::-1], read
+
+
+def _require_ends(
+    inputs: Iterable[str], nodes: Iterable[Node], read: Collection[str], shapes: Mapping[str, Shape]
+) -> None:
+    """Raise a ValueError unless the inputs, and no others, are what the outputs depend on."""
+    for name in inputs:
+        if name not in read:
+            raise ValueError(
+                f"extract: expected outputs to depend on all inputs, got {name!r}, which none of them needs; leave it "
+                "out"
+            )
+        if isinstance(shapes[name], Unbatched):
+            raise ValueError(
+                f"extract: expected inputs with the batch axis, got {name!r} of shape {batch_shape(shapes[name])}; "
+                "begin at a layer after it"
+            )
+    for node in nodes:
+        if isinstance(node.layer, Input):
+            raise ValueError(
+                f"extract: expected outputs to depend on inputs= and on nothing else, but they depend on {node.name!r} "
+                "too; add it to inputs="
+            )
+
+
+def _entries(
+    architecture: Architecture, inputs: Sequence[str], shapes: Mapping[str, Shape], copies: Mapping[str, Layer]
+) -> dict[str, Layer]:
+    """An Input for each tensor at which the part begins, by the name of the tensor."""
+    by_name = {node.name: node.layer for node in architecture.nodes}
+    taken, made = set(copies), dict[str, Layer]()
+    for name in inputs:
+        layer = by_name.get(name)
+        dtype = layer.dtype if isinstance(layer, Input) else None
+        place = re.sub("[:#]", "_", name)
+        while place in taken:
+            place += "_input"
+        taken.add(place)
+        made[name] = Input(shapes[name], dtype=dtype, name=place)
+    return made
 
 
 def _untie(layers: Mapping[str, Layer]) -> dict[str, str]:

@@ -29,6 +29,8 @@ kernel_initializer, bias_initializer, gamma_initializer, beta_initializer : Init
     are 0.
 **weights : kernel_regularizer, bias_regularizer, gamma_regularizer, beta_regularizer, embeddings_regularizer, ...
     For each weight that the layer has, a penalty that is added to the loss; see `nnfast.regularizers`.
+**weights : activity_regularizer
+    Of dense and convolutional layers: a penalty on the output that is added to the loss; see `nnfast.regularizers`.
 **weights : kernel_constraint, bias_constraint, gamma_constraint, beta_constraint, embeddings_constraint, ...
     For each weight that the layer has, a condition that is restored after each update; see `nnfast.constraints`.
 """

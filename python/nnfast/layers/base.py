@@ -100,6 +100,8 @@ class Layer(Configured):
     _trainable: bool | tuple[str, ...] = True
     tied_to: Any = None
     """The layer, or its name, one of whose parameters this one uses too."""
+    activity_regularizer: Any = None
+    """Penalty on the layer's output."""
     source: Source | None = None
     """Of a layer of a network that is used as a layer: where its values come from."""
     _networks: WeakSet[Network] | None = None
@@ -226,7 +228,7 @@ class Layer(Configured):
             raise TypeError(f"{kind}: expected trainable as True, False or names of parameters, got {trainable!r}")
 
     def _declare_weights(self, given: Mapping[str, Any]) -> None:
-        """Set the regularizers and constraints of the layer's weights, which `shared_arguments` lists."""
+        """Set the layer's regularizers and constraints, which `shared_arguments` lists."""
         for name in self.shared_arguments:
             setattr(self, name, option_of(name, given.get(name)))
 
@@ -537,8 +539,8 @@ class Layer(Configured):
             if not composition.built:
                 self.build(shapes[0] if len(shapes) == 1 else list(shapes))
                 composition.built = True
-            inputs = [Tensor(_StandIn(), (), shape) for shape in shapes]
-            masks = {} if mask is None else {"mask": Tensor(_StandIn(), (), mask, domain="boolean")}
+            inputs = [Tensor(StandIn(), (), shape) for shape in shapes]
+            masks = {} if mask is None else {"mask": Tensor(StandIn(), (), mask, domain="boolean")}
             composition.losses = []
             result = self.call(inputs[0] if len(inputs) == 1 else inputs, **masks)
             inputs += masks.values()
@@ -584,7 +586,7 @@ class Weight(Layer):
         return {"op": self.op, "shape": list(self.shape), "parameter": self.place}
 
 
-class _StandIn(Layer):
+class StandIn(Layer):
     """The layer of an argument of `Layer.call`."""
 
 

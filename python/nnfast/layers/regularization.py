@@ -10,11 +10,12 @@ import math
 from typing import Any, ClassVar
 
 from nnfast.core.options import real
+from nnfast.core.tensor import batch_shape
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer
 from nnfast.layers.operation import Operation
 
-__all__ = ["ActivityRegularization", "Dropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
+__all__ = ["ActivityRegularization", "Dropout", "GaussianNoise", "Sampling", "SpatialDropout1D", "SpatialDropout2D"]
 
 
 class Dropout(Layer):
@@ -166,6 +167,70 @@ class ActivityRegularization(Layer):
     def call(self, inputs: Any) -> Any:
         for function, factor in (("abs", self.l1), ("square", self.l2)):
             if factor:
-                terms = Operation("elementwise", {"function": function})(inputs)
+                terms = _elementwise(function, inputs)
                 self.add_loss(factor * math.prod(inputs.shape) * terms)  # of which the mean is taken
         return inputs
+
+
+class Sampling(Layer):
+    """In training, draw the code of a variational autoencoder from the normal distribution that the encoder gives.
+
+    z = mean + exp(log_variance / 2) * e, with standard normal noise e, through which gradients reach the mean and the
+    variance. In prediction, z is the mean. The divergence of the distribution from the standard normal one, averaged
+    over the rows, is added to the loss:
+
+        kl_weight * sum_j (mean_j^2 + exp(log_variance_j) - log_variance_j - 1) / 2
+
+    Parameters
+    ----------
+    kl_weight : float
+        0 or larger. Losses such as "binary_cross_entropy" are means over the D elements of an output: with 1 / D, the
+        sum is the negative evidence lower bound, divided by D. More makes codes simpler and less exact (Higgins et
+        al.).
+
+    Notes
+    -----
+    Called on two tensors of the same shape (N, ...): ``Sampling(1 / 784)([mean, log_variance])``. The bound itself is
+    estimated by a step of training: ``net.loss_and_gradients(x, x, "binary_cross_entropy", training=True)``. Prediction
+    and evaluation decode the mean, which gives a smaller loss.
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-encoding variational Bayes, arXiv:1312.6114. Higgins et al. (2017), beta-VAE: learning
+    basic visual concepts with a constrained variational framework, ICLR.
+
+    Examples
+    --------
+    >>> import nnfast as nf
+    >>> from nnfast import layers
+    >>> mean, log_variance = layers.Input((2,)), layers.Input((2,))
+    >>> net = nf.Network(inputs=[mean, log_variance], outputs=layers.Sampling(1.0)([mean, log_variance]))
+    >>> net.predict([[[1.0, 3.0]], [[0.0, 0.0]]])
+    array([[1., 3.]], dtype=float32)
+    >>> nf.Trainer(net).evaluate([[[1.0, 3.0]], [[0.0, 0.0]]])
+    {'loss': 5.0}
+    """
+
+    passes_mask = True
+    num_inputs = 2
+
+    def __init__(self, kl_weight: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.kl_weight = real("Sampling", "kl_weight", kl_weight, minimum=0.0)
+
+    def call(self, inputs: Any) -> Any:
+        shapes = [x.shape for x in inputs] if isinstance(inputs, list) else [inputs.shape]
+        if len(shapes) != 2 or shapes[0] != shapes[1]:
+            raise ValueError(
+                f"{self.place}: expected a mean and a log_variance of the same shape, got {len(shapes)} with "
+                f"{' and '.join(map(batch_shape, shapes))}; write layers.Sampling(kl_weight)([mean, log_variance])"
+            )
+        mean, log_variance = inputs
+        if self.kl_weight:
+            terms = mean * mean + (_elementwise("expm1", log_variance) - log_variance)
+            self.add_loss(self.kl_weight / 2 * math.prod(mean.shape) * terms)  # of which the mean is taken
+        return mean + _elementwise("exp", log_variance / 2) * GaussianNoise(1.0)(0.0 * mean)
+
+
+def _elementwise(function: str, x: Any) -> Any:
+    return Operation("elementwise", {"function": function})(x)

@@ -1,4 +1,4 @@
-"""Arguments of layers for single weights: regularizers and constraints."""
+"""Arguments of layers: regularizers and constraints of single weights, and a regularizer of the output."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class KernelOptions(TypedDict, total=False):
 
     kernel_regularizer: Any
     bias_regularizer: Any
+    activity_regularizer: Any
     kernel_constraint: Any
     bias_constraint: Any
 
@@ -40,7 +41,7 @@ class AlphaOptions(TypedDict, total=False):
 
 
 def option_of(name: str, value: Any) -> Any:
-    """The object that the argument `name`, ``<weight>_regularizer`` or ``<weight>_constraint``, stands for."""
+    """The object that the argument `name`, such as ``kernel_regularizer`` or ``bias_constraint``, stands for."""
     if value is None:
         return None
     # Imported here, because most networks have none.

@@ -1,6 +1,7 @@
 """Ready-made, untrained networks and their building blocks.
 
-All networks end in softmax: train them with ``loss="cross_entropy"``. They share these parameters:
+Networks that classify end in softmax: train them with ``loss="cross_entropy"``. Autoencoders reproduce their input,
+which they take as it is. The networks share these parameters:
 
 input_shape : (int, int, int)
     Height, width and channels of the images.
@@ -21,12 +22,14 @@ dtype : {"float32", "float64"}, default "float32"
 """
 
 from nnfast.core.options import module_names
+from nnfast.models.autoencoder import autoencoder, variational_autoencoder
 from nnfast.models.blocks import bottleneck_block, convolution, inception_block, residual_block
 from nnfast.models.convnet import lenet5, mnist_convnet
 from nnfast.models.inception import googlenet
 from nnfast.models.resnet import resnet, resnet_cifar
 
 __all__ = [
+    "autoencoder",
     "bottleneck_block",
     "convolution",
     "googlenet",
@@ -36,6 +39,7 @@ __all__ = [
     "residual_block",
     "resnet",
     "resnet_cifar",
+    "variational_autoencoder",
 ]
 
 __getattr__, __dir__ = module_names(__name__, __all__)
