@@ -300,8 +300,10 @@ def test_members_do_not_share_files(tmp_path: Path, blobs: tuple[Array, Array], 
 def test_iterators_cannot_be_shared(blobs: tuple[Array, Array]) -> None:
     ensemble = committee(2)
     before = flats(ensemble)
-    with pytest.raises(TypeError, match=r"got an iterator \(generator\).*pass arrays, a Dataset, or an object"):
+    with pytest.raises(TypeError, match=r"got an iterator \(generator\) as x.*pass arrays, a Dataset, an object"):
         ensemble.fit((blobs for _ in range(4)), epochs=1, progress=False)
+    with pytest.raises(TypeError, match=r"got an iterator \(generator\) as validation_data.*the function that makes"):
+        ensemble.fit(*blobs, validation_data=(blobs for _ in range(4)), epochs=1, progress=False)
     assert flats(ensemble) == before
 
     class Batches:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -16,16 +15,14 @@ from nnfast.core.digest import fingerprint
 from nnfast.core.machine import get_num_threads
 from nnfast.core.options import integer, named_arguments
 from nnfast.core.slices import any_sliced, without_maps
-from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
-from nnfast.layers import Activation, Input
-from nnfast.losses import BinaryCrossEntropy, CrossEntropy, CustomLoss, FunctionLoss, Loss
 from nnfast.network import Network
 from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.history import History
 from nnfast.training.plans import take_over
 from nnfast.training.sources import BatchDataset, as_dataset, is_alone
 from nnfast.training.trainer import Trainer
+from nnfast.training.voting import ballot, identity, losses_of
 
 if TYPE_CHECKING:
     from nnfast.training.dataset import ArrayDataset
@@ -35,8 +32,6 @@ __all__ = ["Ensemble"]
 _COMBINE = ("mean", "vote")
 _MEMBER = "{member}"
 """Stands for the number of a member in the paths of callbacks."""
-_SMALLEST = 1e-37
-"""Smallest probability of which the logarithm is taken."""
 
 
 class Ensemble:
@@ -176,7 +171,7 @@ class Ensemble:
         if self.combine == "vote":
             for trainer in self.trainers:  # known before training
                 for output in {head.output for head in trainer.heads.all}:
-                    _ballot(trainer.network, trainer, output)
+                    ballot(trainer.network, trainer, output)
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -233,12 +228,13 @@ class Ensemble:
         """
         trainers = self._required_trainers("fit")
         jobs = min(_number_of_jobs(n_jobs), len(trainers))
-        if len(trainers) > 1 and isinstance(x, Iterator):
-            raise TypeError(
-                f"fit: expected data that each of {len(trainers)} networks can read, got an iterator "
-                f"({type(x).__name__}), which can be read once; pass arrays, a Dataset, or an object whose __iter__ "
-                "begins anew"
-            )
+        for name, data in {"x": x, "validation_data": options.get("validation_data")}.items():
+            if len(trainers) > 1 and isinstance(data, Iterator):
+                raise TypeError(
+                    f"fit: expected data that each of {len(trainers)} networks can read, got an iterator "
+                    f"({type(data).__name__}) as {name}, which can be read once; pass arrays, a Dataset, an object "
+                    "whose __iter__ begins anew, or the function that makes the iterator"
+                )
         callbacks = _callbacks_of_members(options.pop("callbacks", None), len(trainers))
         if jobs == 1:
             fits = zip(trainers, callbacks, strict=True)
@@ -304,7 +300,7 @@ class Ensemble:
         """What is summed of each output of a member."""
         network, trainer = self.networks[member], self.trainers[member] if self.trainers else None
         outputs = range(len(network.architecture.outputs.names))
-        return [_ballot(network, trainer, i) if self.combine == "vote" else np.float64 for i in outputs]
+        return [ballot(network, trainer, i) if self.combine == "vote" else np.float64 for i in outputs]
 
     def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any]:
         """Loss and metrics of the combined output, with the settings of the first network.
@@ -334,7 +330,7 @@ class Ensemble:
         """
         (first, *_) = self._required_trainers("evaluate")
         scored = Trainer(
-            _identity(self.networks[0], _losses_of(first) if self.combine == "vote" else {}),
+            identity(self.networks[0], losses_of(first) if self.combine == "vote" else {}),
             loss=first.loss,
             loss_weights=first.loss_weights,
             metrics=first.metrics,
@@ -524,75 +520,3 @@ class _InTurn(BatchDataset):
 
     def parts(self) -> Iterator[ArrayDataset]:
         return self.checked(self.items())
-
-
-def _losses_of(trainer: Trainer | None) -> dict[int, Loss | None]:
-    return {} if trainer is None else {head.output: head.loss for head in trainer.heads.all}
-
-
-def _activations(network: Network) -> list[str | None]:
-    """The function that makes each output, if it is that of a layer."""
-    found = {node["name"]: node.get("activation") for node in network.architecture.expand().nodes}
-    return [found.get(name) for name in network.architecture.outputs.names]
-
-
-def _ballot(network: Network, trainer: Trainer | None, output: int) -> Callable[[Any], Any]:
-    """The function that makes votes, 1 or 0, of an output of a member."""
-    loss, activation = _losses_of(trainer).get(output), _activations(network)[output]
-    classes = network.architecture.outputs.split(network.output_shape, "output_shape")[output][-1]
-    if isinstance(loss, CrossEntropy):
-        return _for_class
-    if isinstance(loss, BinaryCrossEntropy):
-        return partial(_for_labels, threshold=0.0 if loss.from_logits else 0.5)
-    unknown = loss is None or isinstance(loss, CustomLoss | FunctionLoss)
-    if activation == "sigmoid" and (unknown or classes == 1):
-        return partial(_for_labels, threshold=0.5)
-    if activation == "softmax" or (loss is not None and classes > 1):
-        return _for_class
-    got = "no loss" if loss is None else f"loss={loss!r} and one output"
-    raise ValueError(
-        f"Ensemble: expected classes to vote on, from a softmax or sigmoid or with a loss that says so, got {got}; "
-        'use combine="mean", or pass a loss such as loss="cross_entropy"'
-    )
-
-
-def _for_class(prediction: Any) -> Any:
-    return (np.arange(prediction.shape[-1]) == prediction.argmax(axis=-1)[..., None]).astype("float64")
-
-
-def _for_labels(prediction: Any, threshold: float) -> Any:
-    return (prediction > threshold).astype("float64")
-
-
-def _identity(network: Network, voted: Mapping[int, Loss | None]) -> Network:
-    """A network from the outputs of another to the same outputs, which evaluates losses and metrics of them.
-
-    Some losses require probabilities to come from a softmax or sigmoid, and compute with its argument. Outputs that are
-    fractions of votes, with their losses in `voted`, become logits where losses expect these.
-    """
-    ends, activations = network.architecture.outputs, _activations(network)
-    inputs = [
-        Input(shape, name=f"output {i}") for i, shape in enumerate(ends.split(network.output_shape, "output_shape"))
-    ]
-    outputs = []
-    for i, name in enumerate(ends.names):
-        loss = voted.get(i)
-        if isinstance(loss, CrossEntropy | BinaryCrossEntropy) and loss.from_logits:
-            function = "softmax" if isinstance(loss, CrossEntropy) else "sigmoid"
-            tensor, activation = _argument_of(function, inputs[i])[0], "identity"
-        else:
-            tensor, activation = _argument_of(activations[i], inputs[i])
-        outputs.append(Activation(activation, name=None if "#" in name or ":" in name else name)(tensor))
-    return Network(inputs=ends.arrange(inputs), outputs=ends.arrange(outputs), seed=0, dtype=network.dtype)
-
-
-def _argument_of(activation: str | None, values: Tensor) -> tuple[Tensor, str]:
-    """A tensor whose softmax or sigmoid has the given values, and the name of the function; else the values."""
-    from nnfast import ops
-
-    if activation not in ("softmax", "sigmoid"):
-        return values, "identity"
-    log = ops.log(ops.maximum(values, _SMALLEST))
-    if activation == "softmax":
-        return log, activation
-    return ops.subtract(log, ops.log(ops.maximum(ops.subtract(1.0, values), _SMALLEST))), activation

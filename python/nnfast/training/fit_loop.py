@@ -15,6 +15,7 @@ from nnfast.training.callbacks.calls import Calls
 from nnfast.training.divergence import explain
 from nnfast.training.history import History
 from nnfast.training.progress import Progress
+from nnfast.training.sources import BatchDataset
 
 if TYPE_CHECKING:
     from nnfast.training.feeds import Feed, Part
@@ -137,7 +138,10 @@ class FitLoop:
         first = initial_epoch
         if resumed is not None and continues:
             first, trainer.stop_training = resumed.epoch, resumed.stopped
-            self.feed.resume(trainer.network.seed, max(0, first - initial_epoch))
+            done = max(0, first - initial_epoch)
+            self.feed.resume(trainer.network.seed, done)
+            if isinstance(self.validation, BatchDataset):
+                self.validation.skip(done)
         trainer.first_epoch = first - trainer.epoch
         return range(first, first if trainer.stop_training and continues else epochs)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from nnfast.core.options import function_name
 from nnfast.core.slices import MEMORY, any_sliced, row_ranges
 from nnfast.core.typing import Array
 from nnfast.graph.heads import Heads
@@ -69,14 +73,17 @@ class ChunkedDataset:
 
 
 class BatchDataset:
-    """Batches of an iterable, checked one by one."""
+    """Batches of an iterable, or of the one that a function makes, checked one by one."""
+
+    steps: int | None = None
+    """Number of batches that `parts` yields; by default all."""
 
     def __init__(
         self,
         where: str,
         network: Network,
         heads: Heads,
-        items: Iterable[Any],
+        items: Iterable[Any] | Callable[[], Iterable[Any]],
         class_weight: Mapping[Any, float] | None = None,
     ) -> None:
         self._where = where
@@ -86,10 +93,26 @@ class BatchDataset:
         self._items = items
         self.is_iterator = isinstance(items, Iterator)
         self.batches = _length(items)
+        if _makes_batches(items):
+            _require_no_arguments(where, items)
 
     def items(self) -> Iterator[Any]:
         """The batches from the beginning, or the next ones of an iterator."""
-        return iter(self._items)
+        if isinstance(self._items, Iterable):
+            return iter(self._items)
+        made: Any = self._items()
+        if not isinstance(made, Iterable):
+            raise TypeError(
+                f"{self._where}: expected the function {function_name(self._items)} to return batches, got "
+                f"{type(made).__name__}"
+            )
+        return iter(made)
+
+    def skip(self, epochs: int) -> None:
+        """Leave out the batches that `parts` yielded in so many epochs of an earlier run, if an iterator goes on."""
+        if self.is_iterator:
+            for _ in range(epochs * (self.steps or 0)):
+                next(self.items(), None)
 
     def checked(
         self, items: Iterator[Any], epoch: int | None = None, steps: int | None = None
@@ -126,18 +149,23 @@ class BatchDataset:
                 f"{self.name(batches, epoch)}; {remedy}, or leave steps_per_epoch out"
             )
         if batches == 0:
-            again = ", or one that was used before" if self.is_iterator else ""
+            again = ", or one that was used before" if self.is_iterator or callable(self._items) else ""
             raise ValueError(f"{self._where}: expected one batch or more, got an empty iterable{again}")
 
     def parts(self) -> Iterator[ArrayDataset]:
         """The batches, made ahead by a thread."""
-        ahead, count = Prefetch(self.checked(self.items()), 2), 0
+        ahead, count = Prefetch(self.checked(islice(self.items(), self.steps)), 2), 0
         try:
             for part in ahead:
                 count += 1
                 yield part
         finally:
             ahead.close(1.0)
+        if self.steps is not None and count < self.steps:
+            raise ValueError(
+                f"{self._where}: expected validation_steps={self.steps} batches, got {count} before the end; pass "
+                "fewer validation_steps"
+            )
         self.require_enough(count, None, 0)
 
 
@@ -158,8 +186,8 @@ def _is_data_set(value: Any) -> TypeGuard[Dataset]:
 
 
 def _are_batches(value: Any) -> bool:
-    """Whether it yields batches: neither an array nor rows nor several inputs."""
-    if isinstance(value, Iterator):
+    """Whether it yields batches, or makes what does: neither an array nor rows nor several inputs."""
+    if isinstance(value, Iterator) or _makes_batches(value):
         return True
     return (
         isinstance(value, Iterable)
@@ -168,8 +196,27 @@ def _are_batches(value: Any) -> bool:
     )
 
 
+def _makes_batches(value: Any) -> bool:
+    """Whether it is a function, such as one with ``yield``, to be called for the batches."""
+    return inspect.isroutine(value) or isinstance(value, partial)
+
+
+def _require_no_arguments(where: str, function: Any) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some built-in functions have none
+        return
+    try:
+        signature.bind()
+    except TypeError:
+        raise TypeError(
+            f"{where}: expected a function without arguments that returns batches, got {function_name(function)}"
+            f"{signature}; bind them with functools.partial"
+        ) from None
+
+
 def is_alone(value: Any) -> bool:
-    """Whether data contain their targets: a dataset, or an iterable of batches."""
+    """Whether data contain their targets: a dataset, an iterable of batches, or a function that makes one."""
     return is_dataset(value) or _are_batches(value)
 
 
@@ -227,9 +274,13 @@ def _of_source(network: Network, heads: Heads, source: Source, class_weight: Any
     return ChunkedDataset(network, heads, source, class_weight)
 
 
-def validation_of(data: AnyDataset, given: Any, share: float, network: Network, heads: Heads) -> AnyDataset | None:
-    """The argument `validation_data` of `fit`; checks that it and `validation_split` fit the data."""
+def validation_of(
+    data: AnyDataset, given: Any, share: float, steps: int | None, epochs: int, network: Network, heads: Heads
+) -> AnyDataset | None:
+    """The argument `validation_data` of `fit`; checks that it, its number of steps and `validation_split` fit."""
     if given is None:
+        if steps is not None:
+            raise ValueError("fit: expected validation_data with validation_steps, got none")
         if share and not isinstance(data, ArrayDataset | ChunkedDataset):
             kind = "an iterable" if isinstance(data, BatchDataset) else "a Dataset"
             raise ValueError(f"fit: expected validation_data with {kind}, got validation_split")
@@ -237,14 +288,25 @@ def validation_of(data: AnyDataset, given: Any, share: float, network: Network, 
     if share:
         raise ValueError("fit: expected validation_data or validation_split, got both")
     if isinstance(given, list | tuple) and len(given) in (2, 3):
-        return as_dataset("fit", network, heads, *given)
-    if isinstance(given, Iterator) or not is_alone(given):
-        remedy = "; an iterator can be used once only" if isinstance(given, Iterator) else ""
+        validation = as_dataset("fit", network, heads, *given)
+    elif is_alone(given):
+        validation = as_dataset("fit: validation_data", network, heads, given)
+    else:
         raise ValueError(
-            "fit: expected validation_data as (x, y), (x, y, sample_weight), a Dataset or an iterable of batches, got "
-            f"{type(given).__name__}{remedy}"
+            "fit: expected validation_data as (x, y), (x, y, sample_weight), a Dataset, an iterable of batches or a "
+            f"function that returns one, got {type(given).__name__}"
         )
-    return as_dataset("fit", network, heads, given)
+    if isinstance(validation, BatchDataset):
+        validation.steps = steps
+        if validation.is_iterator and steps is None and epochs > 1:
+            raise ValueError(
+                f"fit: expected validation_data for {epochs} epochs, got an iterator ({type(given).__name__}), which "
+                "can be read once; pass the function that makes it, without calling it, or an object whose __iter__ "
+                "begins anew; or, if it is endless, validation_steps"
+            )
+    elif steps is not None:
+        raise ValueError("fit: expected validation_steps with an iterable of batches only; pass fewer rows")
+    return validation
 
 
 def feed_of(data: AnyDataset, options: FeedOptions) -> Feed:

@@ -344,6 +344,7 @@ class Trainer(AveragedWeights, Checkpoints):
         drop_last: bool = False,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         prefetch: int = 2,
     ) -> History:
         """Train for a number of epochs.
@@ -353,7 +354,8 @@ class Trainer(AveragedWeights, Checkpoints):
         x : array_like (N, *input_shape), or list or dict of them, Dataset, or iterable of batches
             With several inputs, a list in their order or a dict by name. Arrays may be in files (`numpy.memmap`, HDF5,
             zarr). A `nnfast.data.Dataset`, a `training.Dataset`, which produces rows on demand, and an iterable of
-            batches (x, y) or (x, y, sample_weight) contain y.
+            batches (x, y) or (x, y, sample_weight) contain y. A function without arguments that returns an iterable,
+            such as one with ``yield``, is called in each epoch.
         y : array_like (N, ...), or list or dict of them
             Likewise for outputs.
         epochs : int
@@ -363,8 +365,9 @@ class Trainer(AveragedWeights, Checkpoints):
         shuffle : bool, default True
             Shuffle the rows in each epoch; the order is a function of the network's seed and the trainer's `epoch`.
             Batches of an iterable are not shuffled.
-        validation_data : (x, y), (x, y, sample_weight), Dataset or iterable of batches, optional
-            Evaluated after each epoch.
+        validation_data : (x, y), (x, y, sample_weight), Dataset, iterable of batches or function, optional
+            Evaluated after each epoch. An iterator, such as a generator, can be read once: for more than one epoch pass
+            the function that makes it, or `validation_steps`.
         validation_split : float, default 0
             Fraction of the rows, taken from the end, to use as validation data; 0 <= validation_split < 1.
         sample_weight : array_like (N,), or list or dict of them, optional
@@ -383,6 +386,9 @@ class Trainer(AveragedWeights, Checkpoints):
             Index of the first epoch.
         steps_per_epoch : int, optional
             Number of batches of an epoch, of an iterable only. By default its end ends the epoch.
+        validation_steps : int, optional
+            Number of batches of `validation_data`, of an iterable only, that are evaluated after each epoch: the first
+            ones, or the next ones of an iterator. By default all.
         prefetch : int, default 2
             Number of batches of an iterable that a thread makes ahead, and whether such a thread reads files and
             datasets. With 0, no thread is used: for generators that predict with the network.
@@ -431,14 +437,16 @@ class Trainer(AveragedWeights, Checkpoints):
         called = as_callbacks(callbacks)
         _require_augmentation(augmentation)
         data = as_dataset("fit", self.network, self.heads, x, y, sample_weight, class_weight)
-        validation = validation_of(data, validation_data, share, self.network, self.heads)
+        steps = None if validation_steps is None else integer("fit", "validation_steps", validation_steps)
+        runs = max(0, count - first)
+        validation = validation_of(data, validation_data, share, steps, runs, self.network, self.heads)
         if share:
             assert isinstance(data, ArrayDataset | ChunkedDataset)
             data, validation = data.split(share, self.heads)
         options = FeedOptions(
             integer("fit", "batch_size", batch_size),
             self.network.seed,
-            max(0, count - first),
+            runs,
             bool(shuffle),
             bool(drop_last),
             integer("fit", "prefetch", prefetch, minimum=0),
@@ -472,6 +480,7 @@ class Trainer(AveragedWeights, Checkpoints):
         Parameters
         ----------
         x : array_like (N, *input_shape), or list or dict of them, Dataset, or iterable of batches
+            Or a function without arguments that returns such an iterable.
         y : array_like (N, ...), or list or dict of them
             Not with a Dataset or an iterable, which contain targets and weights.
         sample_weight : array_like (N,), or list or dict of them, optional
