@@ -62,7 +62,7 @@ def test_appending_to_a_csv_file(tmp_path: Path) -> None:
 class Adding(callbacks.Callback):
     """Adds a figure in some epochs."""
 
-    def __init__(self, epochs: list[int], value: float = 1.0) -> None:
+    def __init__(self, epochs: list[int], value: Any = 1.0) -> None:
         self.epochs, self.value = epochs, value
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -106,6 +106,38 @@ def test_json_lines(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 4
     fit(callbacks.JSONLogger(path))
     assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_arrays_are_nested_lists(separator: str, tmp_path: Path) -> None:
+    """Of the metrics of a classifier, two of which are arrays, and of one that a callback adds."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
+    net = nf.Network([nf.layers.Input((3,)), nf.layers.Dense(3, "softmax")], seed=0)
+    metrics = ["accuracy", nf.metrics.ConfusionMatrix(), nf.metrics.F1Score(average=None)]
+    trainer = nf.Trainer(net, loss="cross_entropy", metrics=metrics)
+    logger, seen = callbacks.Logger(lambda figures, step: seen.append(figures)), []
+    own = [
+        Adding([0, 1], np.array([math.nan, 1.5, -math.inf])),
+        callbacks.CSVLogger(tmp_path / "run.csv", separator),
+        callbacks.JSONLogger(tmp_path / "run.jsonl"),
+        callbacks.TensorBoard(tmp_path / "logs"),
+        logger,
+    ]
+    history = trainer.fit(*data, epochs=2, validation_data=data, callbacks=own, progress=False)
+    rows = rows_of(tmp_path / "run.csv", separator)
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    names = ["confusion_matrix", "f1_score", "val_confusion_matrix", "val_f1_score"]
+    assert list(rows[0]) == list(lines[0]) == ["epoch", *history, "learning_rate"]
+    for epoch in range(2):
+        for name in names:
+            expected = history[name][epoch]
+            assert expected.ndim == 1 + name.endswith("matrix")
+            assert np.array_equal(json.loads(rows[epoch][name]), expected)
+            assert np.array_equal(lines[epoch][name], expected)
+        assert json.loads(rows[epoch]["own"]) == lines[epoch]["own"] == [None, 1.5, None]
+        assert float(rows[epoch]["accuracy"]) == lines[epoch]["accuracy"] == history["accuracy"][epoch]
+        assert list(seen[epoch]) == ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
 def test_a_function_gets_the_figures() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_networks import line
 
 import nnfast as nf
 from nnfast import callbacks, layers
@@ -334,7 +335,58 @@ def test_mistakes_are_named(
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("path", ["{epochs}", "{}", "{loss:d}", "{loss.real.x}"])
-def test_names_that_are_not_known_are_refused(path: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a path with the names loss, epoch, batch, step"):
-        fit(ModelCheckpoint(tmp_path / path))
+@pytest.mark.parametrize("path", ["{epochs}", "{}", "{loss:d}", "{loss.real.x}", "{val_loss}", "{member}"])
+@pytest.mark.parametrize("by_steps", [False, True])
+def test_names_that_are_not_known_are_refused_before_the_first_epoch(path: str, by_steps: bool, tmp_path: Path) -> None:
+    trainer = make_trainer()
+    remedy = {"{val_loss}": ".*; pass validation data to fit", "{member}": ".*; Ensemble.fit replaces it"}
+    known = "expected a path with the names loss, epoch, batch, step and formats for numbers, got "
+    # Validation does not help between batches, nor do the names of a callback.
+    options: Any = {"validation_data": (X, Y), "more": [Figures(1.0)]} if by_steps else {}
+    save = ModelCheckpoint(tmp_path / path, save_freq=2 if by_steps else "epoch")
+    with pytest.raises(ValueError, match=known + remedy.get(path, "")):
+        fit(save, trainer=trainer, **options)
+    assert (trainer.epoch, trainer.iteration, names(tmp_path)) == (0, 0, [])
+
+
+def test_names_that_are_known_before_the_first_epoch(tmp_path: Path) -> None:
+    """Those of metrics, of validation, and of other callbacks."""
+    trainer = nf.Trainer(line(), loss="mse", metrics=["mae"], optimizer="sgd")
+    names_of_all = ["loss", "mae", "val_loss", "val_mae", "learning_rate", "seconds", "samples_per_second"]
+    path = "-".join(f"{{{name}:.3f}}" for name in names_of_all)
+    rate = callbacks.LearningRateScheduler(lambda epoch: 0.5)
+    given: Any = {"validation_data": (X, Y), "epochs": 1, "trainer": trainer}
+    fit(ModelCheckpoint(tmp_path / path), more=[rate, callbacks.Timing()], **given)
+    (found,) = names(tmp_path)
+    assert found.split("-")[4] == "0.500"
+    assert len(found.split("-")) == len(names_of_all)
+    with pytest.raises(ValueError, match=r"val_mae, learning_rate, epoch, batch, step .*'seconds'"):
+        fit(ModelCheckpoint(tmp_path / path), more=[rate], **given)
+
+
+def test_names_that_a_callback_may_add_are_known_after_the_epoch(tmp_path: Path) -> None:
+    fit(ModelCheckpoint(tmp_path / "{own}"), epochs=1, more=[Figures(2.5)])
+    assert names(tmp_path) == ["2.5"]
+    added = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(other=3.0))
+    fit(ModelCheckpoint(tmp_path / "{other}"), epochs=1, more=[added])
+    assert names(tmp_path) == ["2.5", "3.0"]
+    trainer = make_trainer()
+    with pytest.raises(ValueError, match=r"expected a path with the names loss, own, epoch, batch, step.*'nope'"):
+        fit(ModelCheckpoint(tmp_path / "{nope}"), epochs=1, more=[Figures(2.5)], trainer=trainer)
+    assert trainer.epoch == 1
+    # The formats of names that are known are checked at once.
+    with pytest.raises(ValueError, match="Unknown format code 'd'"):
+        fit(ModelCheckpoint(tmp_path / "{loss:d}"), more=[Figures(2.5)], trainer=trainer)
+    assert trainer.epoch == 1
+
+
+@pytest.mark.parametrize("path", ["{epoch}", "a/{val_loss:.3f}-{epoch}", "{member}", "{member}-{nope}"])
+@pytest.mark.parametrize("kind", ["CSVLogger", "JSONLogger", "BackupAndRestore", "TensorBoard"])
+def test_other_callbacks_refuse_names_in_braces(kind: str, path: str, tmp_path: Path) -> None:
+    trainer = make_trainer()
+    who = "Ensemble.fit" if path.startswith("{member") else "ModelCheckpoint"
+    with pytest.raises(ValueError, match=rf"^{kind}: expected a path, got .* stands for what only {who} knows"):
+        fit(getattr(callbacks, kind)(tmp_path / path), trainer=trainer)
+    assert (trainer.iteration, names(tmp_path)) == (0, [])
+    literal = getattr(callbacks, kind)(tmp_path / "{4a-b}")  # no name, so a file may be called this
+    fit(literal, trainer=trainer, epochs=1)

@@ -179,7 +179,7 @@ class Heads:
         return lists
 
     def _require_distinct_logs(self, where: str) -> None:
-        names = self.loss_names + [each.name for each in self.measurements.all]
+        names = self.figure_names
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(
@@ -193,6 +193,11 @@ class Heads:
         return self._outputs.arrange([by_output.get(i, missing) for i in range(len(self._outputs.names))])
 
     # ---- logs ----------------------------------------------------------------
+
+    @property
+    def figure_names(self) -> list[str]:
+        """The names in the logs of all losses and metrics."""
+        return self.loss_names + [each.name for each in self.measurements.all]
 
     def _log_name(self, head: Head, name: str) -> str:
         return name if self.single else f"{head.name}_{name}"

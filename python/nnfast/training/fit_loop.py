@@ -130,6 +130,8 @@ class FitLoop:
         trainer.callbacks, trainer.first_epoch = calls.callbacks, None
         trainer.stop_training = False
         before = trainer.resumed
+        figures = trainer.heads.figure_names
+        calls.require_names(figures, [f"val_{name}" for name in figures] if self.validation is not None else [])
         calls.begin(trainer, self._params(epochs))
         resumed, trainer.resumed = trainer.resumed, None
         continues = resumed is not None and resumed is not before

@@ -10,6 +10,7 @@ from nnfast.core.files import require_writable
 from nnfast.core.options import flag, named_arguments
 from nnfast.core.text import short_repr
 from nnfast.training.callbacks.base import Logs
+from nnfast.training.callbacks.paths import require_literal
 from nnfast.training.callbacks.saving import Saving
 
 __all__ = ["BackupAndRestore"]
@@ -85,6 +86,7 @@ class BackupAndRestore(Saving):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin(logs)
+        require_literal("BackupAndRestore", self.path)
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         require_writable(self.path)
         if os.path.exists(self.path):

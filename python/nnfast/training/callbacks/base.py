@@ -99,6 +99,8 @@ class Callback:
     trainer: Trainer
     model: Any
     params: dict[str, Any]
+    added_figures: tuple[str, ...] = ()
+    """What the `on_epoch_end` of one of nnfast's own callbacks adds to the logs."""
 
     if not TYPE_CHECKING:
 

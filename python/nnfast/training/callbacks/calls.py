@@ -57,6 +57,19 @@ class Calls:
             callback.set_model(callback.model)
         self("on_train_begin", {})
 
+    def require_names(self, trained: Sequence[str], validated: Sequence[str]) -> None:
+        """Let the callbacks that save check names, given those of the figures of training and of validation."""
+        added: list[str] = []
+        complete = True
+        for callback in self.callbacks:
+            if (getattr(callback.on_epoch_end, "__module__", None) or "").startswith("nnfast."):
+                added += callback.added_figures
+            else:
+                complete = False
+        for saver in self.savers:
+            between = saver.steps is not None or saver.seconds is not None
+            saver.require_names(trained if between else [*trained, *validated, *added], complete or between)
+
     def steps_to_save(self, iteration: int) -> int | None:
         """Number of steps after which a callback is to save, at the latest; None if none counts steps."""
         return min((saver.steps_left(iteration) for saver in self.savers if saver.steps), default=None)

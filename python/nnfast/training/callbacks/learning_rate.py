@@ -53,6 +53,8 @@ class LearningRateScheduler(Configured, Callback):
     [0.5, 0.25, 0.125]
     """
 
+    added_figures = ("learning_rate",)
+
     def __init__(self, schedule: Callable[..., float], verbose: bool = False) -> None:
         if not callable(schedule):
             raise TypeError(f"LearningRateScheduler: expected a function (epoch, rate) -> float, got {schedule!r}")
@@ -129,6 +131,8 @@ class ReduceLROnPlateau(Configured, Callback):
     >>> history["learning_rate"], history["loss"][-1] < history["loss"][0]
     ([1.0, 1.0, 1.0, 0.25, 0.25], True)
     """
+
+    added_figures = ("learning_rate",)
 
     def __init__(
         self,

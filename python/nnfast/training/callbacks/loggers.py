@@ -1,6 +1,8 @@
 """Callbacks that write the figures of each epoch somewhere.
 
 All of them write the loss and the metrics of the epoch, what callbacks before them have added, and "learning_rate".
+Figures that are arrays, such as a confusion matrix or a metric of each class, are written by `CSVLogger` and
+`JSONLogger` alone.
 """
 
 from __future__ import annotations
@@ -11,16 +13,32 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from nnfast.core.options import Configured, flag
 from nnfast.training.callbacks.base import Callback, Logs, numbers
+from nnfast.training.callbacks.paths import require_literal
 
 __all__ = ["CSVLogger", "JSONLogger", "Logger", "figures_of"]
 
 
 def figures_of(callback: Callback, logs: Logs) -> dict[str, float]:
     """What loggers write of an epoch: numbers, and no arrays."""
-    return {**numbers(logs), "learning_rate": callback.trainer.history.learning_rate[-1]}
+    return numbers(_with_rate(callback, logs))
+
+
+def _with_rate(callback: Callback, logs: Logs) -> dict[str, Any]:
+    return {**logs, "learning_rate": callback.trainer.history.learning_rate[-1]}
+
+
+def _as_json(value: Any) -> Any:
+    """A number, or nested lists of an array; None for NaN and infinity, which JSON does not have."""
+    if np.ndim(value) > 0:
+        return [_as_json(item) for item in value]
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 class Logger(Callback):
@@ -60,6 +78,7 @@ class _FileLogger(Configured, Callback):
     append: bool
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        require_literal(type(self).__name__, self.filename)
         path = Path(self.filename)
         if not self.append or not path.exists():
             path.write_text("")
@@ -84,7 +103,8 @@ class CSVLogger(_FileLogger):
     Notes
     -----
     The columns are "epoch" and the figures of the first epoch. Figures that appear later are left out, with a warning;
-    missing ones are empty. Lines are written at once, so the file is complete after Ctrl-C.
+    missing ones are empty. Lines are written at once, so the file is complete after Ctrl-C. The cell of an array, such
+    as a confusion matrix, contains nested lists in JSON, for ``json.loads``.
 
     Examples
     --------
@@ -117,7 +137,7 @@ class CSVLogger(_FileLogger):
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        figures = {"epoch": epoch, **figures_of(self, logs)}
+        figures = {"epoch": epoch, **_with_rate(self, logs)}
         if self._columns is None:
             self._columns = self._begin(list(figures))
         others = [name for name in figures if name not in self._columns]
@@ -126,7 +146,7 @@ class CSVLogger(_FileLogger):
                 f"CSVLogger: {', '.join(others)} left out: not in the first epoch, whose figures are the columns",
                 stacklevel=2,
             )
-        self._write([str(figures.get(name, "")) for name in self._columns])
+        self._write([_cell(figures.get(name, "")) for name in self._columns])
 
     def _begin(self, columns: list[str]) -> list[str]:
         """The columns of the file, which are those of this run, in any order. A new file gets them."""
@@ -151,6 +171,10 @@ class CSVLogger(_FileLogger):
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(cells)
 
 
+def _cell(value: Any) -> str:
+    return json.dumps(_as_json(value)) if np.ndim(value) > 0 else str(value)
+
+
 class JSONLogger(_FileLogger):
     """Write the figures of each epoch to a file of JSON lines, one object per epoch.
 
@@ -162,8 +186,8 @@ class JSONLogger(_FileLogger):
 
     Notes
     -----
-    NaN and infinity, which JSON does not have, become null. Lines are written at once. ``pandas.read_json(filename,
-    lines=True)`` reads the file.
+    Arrays, such as a confusion matrix, become nested lists, and NaN and infinity, which JSON does not have, null. Lines
+    are written at once. ``pandas.read_json(filename, lines=True)`` reads the file.
 
     Examples
     --------
@@ -186,7 +210,6 @@ class JSONLogger(_FileLogger):
         self.append = flag("JSONLogger", "append", append)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        figures = {name: float(value) for name, value in figures_of(self, logs).items()}
-        line = {"epoch": epoch, **{name: v if math.isfinite(v) else None for name, v in figures.items()}}
+        line = {"epoch": epoch, **{name: _as_json(value) for name, value in _with_rate(self, logs).items()}}
         with open(self.filename, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

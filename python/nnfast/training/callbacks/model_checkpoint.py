@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import re
+from collections.abc import Sequence
 from string import Formatter
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from nnfast.training.callbacks.base import (
     monitor_name,
     monitored,
 )
+from nnfast.training.callbacks.paths import fields_of, filled_in
 from nnfast.training.callbacks.saving import Saving
 
 __all__ = ["ModelCheckpoint"]
@@ -37,7 +39,8 @@ class ModelCheckpoint(Saving):
     path : str or path-like
         May contain "{epoch}", counted from 1, "{batch}" (batches of the epoch), "{step}" (steps of the trainer) and
         names of the logs with a format, as in "run/{epoch:02d}-{val_loss:.3f}.safetensors". Without any of these, each
-        save replaces the file. Its folder is created.
+        save replaces the file. Its folder is created. `Trainer.fit` refuses other names before the first epoch, unless
+        a user-defined callback may add them to the logs.
     monitor : str, default "val_loss"
         With `save_best_only`: name in the history.
     save_best_only : bool, default False
@@ -132,9 +135,13 @@ class ModelCheckpoint(Saving):
         if self.save_best_only and self.mode == "auto":  # what the metrics say decides before their names do
             self._look_for(direction("ModelCheckpoint", self.monitor, directions_of(self.trainer)))
         folder, name = os.path.split(self.path)
-        if not _fields(folder):  # so that it is known before the first epoch
+        if not fields_of(folder):  # so that it is known before the first epoch
             os.makedirs(folder or ".", exist_ok=True)
-            require_writable(self.path if not _fields(name) else os.path.join(folder, "x"))
+            require_writable(self.path if not fields_of(name) else os.path.join(folder, "x"))
+
+    def require_names(self, figures: Sequence[str], complete: bool) -> None:
+        if complete or set(fields_of(self.path)) <= {*figures, "epoch", "batch", "step"}:
+            self._path_for(1, 1, 1, dict.fromkeys(figures, 0.5))
 
     def _look_for(self, found: str | None) -> None:
         self._sign = -1.0 if found == "max" else 1.0
@@ -150,7 +157,7 @@ class ModelCheckpoint(Saving):
             self.best = value
         files = self._files
         try:
-            path = self._path_for(epoch, batch, logs)
+            path = self._path_for(epoch + 1, batch, self.trainer.iteration, logs)
             # What the file says of this callback: as after a successful save.
             written = [*(file for file in files if file != path), path] if self.keep else []
             self._files = written[-self.keep :] if self.keep else []
@@ -166,15 +173,8 @@ class ModelCheckpoint(Saving):
             with contextlib.suppress(OSError):
                 os.unlink(file)
 
-    def _path_for(self, epoch: int, batch: int, logs: Logs) -> str:
-        values = {**logs, "epoch": epoch + 1, "batch": batch, "step": self.trainer.iteration}
-        try:
-            return self.path.format(**values)
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"ModelCheckpoint: expected a path with the names {', '.join(values)} and formats for numbers, got "
-                f"{short_repr(self.path)}: {error}"
-            ) from error
+    def _path_for(self, epoch: int, batch: int, step: int, logs: Logs) -> str:
+        return filled_in("ModelCheckpoint", self.path, {**logs, "epoch": epoch, "batch": batch, "step": step})
 
     def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "files": self._files if self.keep else []}
@@ -193,14 +193,10 @@ def _checked_path(path: Any) -> str:
     if not isinstance(name, str) or not name:
         raise TypeError(f"ModelCheckpoint: expected the path of a file, got {short_repr(path)}")
     try:
-        _fields(name)
+        fields_of(name)
     except ValueError as error:
         raise ValueError(
             f"ModelCheckpoint: expected a path with names in pairs of braces, got {name!r}: {error}; write {{{{ and "
             "}} for single braces"
         ) from error
     return name
-
-
-def _fields(path: str) -> list[str]:
-    return [field for _, field, _, _ in Formatter().parse(path) if field is not None]

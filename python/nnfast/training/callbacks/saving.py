@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnfast.core.options import integer, real
@@ -41,6 +41,9 @@ class Saving(Callback):
     def save(self, epoch: int, batch: int, logs: Logs) -> None:
         """Write the file."""
         raise NotImplementedError
+
+    def require_names(self, figures: Sequence[str], complete: bool) -> None:
+        """Called before the first epoch with the names of what `save` gets as logs, and whether these are all."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._time = time.monotonic()

@@ -10,6 +10,7 @@ from nnfast.core.options import integer, named_arguments
 from nnfast.training.callbacks.base import Callback, Logs, numbers
 from nnfast.training.callbacks.event_file import EventFile
 from nnfast.training.callbacks.loggers import figures_of
+from nnfast.training.callbacks.paths import require_literal
 
 __all__ = ["TensorBoard"]
 
@@ -66,7 +67,11 @@ class TensorBoard(Callback):
             self.on_train_batch_end = self._batch_end  # type: ignore[method-assign]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._writer = _Folder(self.log_dir) if isinstance(self.log_dir, str | os.PathLike) else _Writer(self.log_dir)
+        if isinstance(self.log_dir, str | os.PathLike):
+            require_literal("TensorBoard", os.fspath(self.log_dir))
+            self._writer: _Folder | _Writer = _Folder(self.log_dir)
+        else:
+            self._writer = _Writer(self.log_dir)
 
     def _batch_end(self, batch: int, logs: Logs) -> None:
         step = self.trainer.iteration

@@ -31,6 +31,7 @@ class Timing(Callback):
     (['loss', 'seconds', 'samples_per_second'], True)
     """
 
+    added_figures = ("seconds", "samples_per_second")
     total = 0.0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
