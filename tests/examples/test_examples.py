@@ -31,6 +31,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "hyperparameters": {"trials": 8, "epochs": 2},
     "optimizers_compared": {"rates": np.array([0.01, 0.1])},
     "overfitting": {"epochs": 6},
+    "text_representations": {"epochs": 2, "writer_epochs": 1},
 }
 """Arguments of `main` for examples that otherwise take many seconds."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
