@@ -146,7 +146,8 @@ class Network(Compiled):
         ----------
         x : array_like (N, *input_shape)
             Finite numbers. C-contiguous arrays of uint8 or of the network's dtype are not copied; others are converted,
-            and those in files (`numpy.memmap`, HDF5, zarr) and the x of a Dataset are read in parts.
+            and those in files (`numpy.memmap`, HDF5, zarr), sparse ones of SciPy and the x of a Dataset are read in
+            parts.
         batch_size : int, optional
             Maximum number of rows to process at a time; affects memory and speed, but not the result.
 

@@ -175,9 +175,15 @@ class BagOfWords(TextEncoder):
             V is the number of tokens.
         """
         width = len(self._fitted("transform"))
-        each = require_texts(f"{type(self).__name__}.transform", texts)
-        rows = [self._row(Counter(self.analyze(text)), width) for text in each]
-        return np.stack(rows) if rows else np.zeros((0, width), np.float32)
+        listed = list(require_texts(f"{type(self).__name__}.transform", texts))
+        made = np.zeros((len(listed), width), np.float32)
+        for text, row in zip(listed, made, strict=True):
+            counts = {
+                self._column[token]: n for token, n in Counter(self.analyze(text)).items() if token in self._column
+            }
+            columns = np.fromiter(counts.keys(), np.int64, len(counts))
+            row[columns] = self._values(columns, np.fromiter(counts.values(), np.float64, len(counts)))
+        return made
 
     def fit_transform(self, texts: Iterable[str]) -> Array:
         """`fit`, then `transform` of the same texts.
@@ -192,14 +198,6 @@ class BagOfWords(TextEncoder):
         """
         listed = list(require_texts(f"{type(self).__name__}.fit_transform", texts))
         return self.fit(listed).transform(listed)
-
-    def _row(self, counts: Counter[str], width: int) -> Array:
-        known = [(self._column[token], count) for token, count in counts.items() if token in self._column]
-        row = np.zeros(width, np.float32)
-        if known:
-            columns, values = zip(*known, strict=True)
-            row[list(columns)] = self._values(np.array(columns), np.array(values, np.float64))
-        return row
 
     def _values(self, columns: Array, counts: Array) -> Array:
         """What stands in a row for tokens that occur."""
@@ -297,7 +295,7 @@ class TfIdf(BagOfWords):
         if self.sublinear_tf:
             values = np.log(values) + 1
         values = values * self.idf[columns]
-        if self.norm is not None:
+        if self.norm is not None and len(values):
             values /= values.sum() if self.norm == "l1" else np.sqrt((values**2).sum())
         return values
 

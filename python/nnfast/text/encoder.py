@@ -163,6 +163,8 @@ def require_texts(where: str, texts: Any) -> Iterator[str]:
         raise TypeError(f"{where}: expected a list of texts, got one {type(texts).__name__}; write {remedy}")
     if not isinstance(texts, Iterable):
         raise TypeError(f"{where}: expected a list of texts, got {_kind(texts)}")
+    if hasattr(texts, "columns"):  # whose items are the names of the columns
+        raise TypeError(f'{where}: expected a list of texts, got a {type(texts).__name__}; write table["column"]')
     return _each_text(where, texts)
 
 

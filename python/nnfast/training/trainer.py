@@ -353,9 +353,9 @@ class Trainer(AveragedWeights, Checkpoints):
         ----------
         x : array_like (N, *input_shape), or list or dict of them, Dataset, or iterable of batches
             With several inputs, a list in their order or a dict by name. Arrays may be in files (`numpy.memmap`, HDF5,
-            zarr). A `nnfast.data.Dataset`, a `training.Dataset`, which produces rows on demand, and an iterable of
-            batches (x, y) or (x, y, sample_weight) contain y. A function without arguments that returns an iterable,
-            such as one with ``yield``, is called in each epoch.
+            zarr) or sparse (SciPy). A `nnfast.data.Dataset`, a `training.Dataset`, which produces rows on demand, and
+            an iterable of batches (x, y) or (x, y, sample_weight) contain y. A function without arguments that returns
+            an iterable, such as one with ``yield``, is called in each epoch.
         y : array_like (N, ...), or list or dict of them
             Likewise for outputs.
         epochs : int
