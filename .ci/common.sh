@@ -122,6 +122,11 @@ install_tools() {
   install_from_extras "need for need in extras['dev'] + extras['download'] if not need.startswith('nnfast')"
 }
 
+# What else nnfast works together with.
+install_other_libraries() {
+  install_from_extras "need for name in ('interop', 'tables') for need in extras[name] if not need.startswith('nnfast')"
+}
+
 install_pytorch() {
   install_from_extras "need for need in extras['bench'] if need.startswith('torch=')"
 }

@@ -243,10 +243,3 @@ def test_expected_improvement() -> None:
     draws = mean + deviation * np.random.default_rng(0).normal(size=(1_000_000, 3))
     wanted = np.maximum(0.3 - draws, 0).mean(axis=0)
     assert topic.expected_improvement(mean, deviation, 0.3) == pytest.approx(wanted, abs=0.006)
-
-
-def test_search_by_optuna(problem: Any) -> None:
-    pytest.importorskip("optuna")
-    found = example("hyperparameters").by_optuna(problem, 5)
-    assert len(found) == 5
-    assert len({trial.rate for trial in found}) == 5

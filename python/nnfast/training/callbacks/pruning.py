@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from nnfast.training.callbacks.base import Callback, Logs, monitor_name, monitored
@@ -67,8 +68,7 @@ class OptunaPruning(Callback):
 
 def _default_exception() -> type[BaseException]:
     try:
-        from optuna import TrialPruned as OptunasOwn  # type: ignore[import-not-found]
+        found: type[BaseException] = import_module("optuna").TrialPruned
     except ImportError:
         return TrialPruned
-    found: type[BaseException] = OptunasOwn
     return found
