@@ -30,6 +30,13 @@ py::dict PyGraphOf<T>::parameters(const py::handle& self) const {
   return out;
 }
 
+template <class T>
+std::unique_ptr<PyGraph> PyGraphOf<T>::with_same_parameters(
+    std::vector<NodeSpec> nodes, const std::vector<std::string>& outputs) const {
+  return std::make_unique<PyGraphOf>(
+      std::make_shared<plan::Graph<T>>(std::move(nodes), outputs, *graph));
+}
+
 namespace {
 
 // unbatched: which of the inputs have no batch axis.
@@ -57,13 +64,19 @@ py::dict infer(const py::dict& node, const std::vector<Shape>& input_shapes,
   return out;
 }
 
+std::vector<NodeSpec> nodes_of(const py::sequence& nodes) {
+  std::vector<NodeSpec> specs;
+  for (const auto& node : nodes) specs.push_back(node_of(node));
+  return specs;
+}
+
 std::unique_ptr<PyGraph> make_graph(const py::sequence& nodes,
                                     const std::vector<std::string>& outputs,
                                     const std::string& dtype) {
-  std::vector<NodeSpec> specs;
-  for (const auto& node : nodes) specs.push_back(node_of(node));
   return with_type(dtype, "network", [&](auto t) -> std::unique_ptr<PyGraph> {
-    return std::make_unique<PyGraphOf<decltype(t)>>(std::move(specs), outputs);
+    using T = decltype(t);
+    return std::make_unique<PyGraphOf<T>>(
+        std::make_shared<plan::Graph<T>>(nodes_of(nodes), outputs));
   });
 }
 
@@ -133,6 +146,12 @@ void add_graph(py::module_& module) {
              }
              return names;
            })
+      .def(
+          "with_same_parameters",
+          [](const PyGraph& g, const py::sequence& nodes, const std::vector<std::string>& outputs) {
+            return g.with_same_parameters(nodes_of(nodes), outputs);
+          },
+          py::arg("nodes"), py::arg("outputs"))
       .def("reading", &use_block<UseBlock::Kind::reading>, py::arg("what"), py::keep_alive<0, 1>())
       .def("writing", &use_block<UseBlock::Kind::writing>, py::arg("what"), py::keep_alive<0, 1>())
       .def("training", &use_block<UseBlock::Kind::calls>, py::arg("what"), py::keep_alive<0, 1>())

@@ -29,18 +29,22 @@ class PyGraph {
   virtual plan::Use& use() const = 0;
   virtual py::array flat(const py::handle& self) const = 0;
   virtual py::dict parameters(const py::handle& self) const = 0;
+  // Another graph on the memory of this one's parameters.
+  virtual std::unique_ptr<PyGraph> with_same_parameters(
+      std::vector<plan::NodeSpec> nodes, const std::vector<std::string>& outputs) const = 0;
 };
 
 template <class T>
 class PyGraphOf final : public PyGraph {
  public:
-  PyGraphOf(std::vector<plan::NodeSpec> nodes, const std::vector<std::string>& outputs)
-      : graph(std::make_shared<plan::Graph<T>>(std::move(nodes), outputs)) {}
+  explicit PyGraphOf(std::shared_ptr<plan::Graph<T>> of) : graph(std::move(of)) {}
   const plan::GraphLayout& layout() const override { return graph->layout; }
   const char* dtype() const override { return type_name<T>(); }
   plan::Use& use() const override { return graph->use; }
   py::array flat(const py::handle& self) const override;
   py::dict parameters(const py::handle& self) const override;
+  std::unique_ptr<PyGraph> with_same_parameters(
+      std::vector<plan::NodeSpec> nodes, const std::vector<std::string>& outputs) const override;
 
   std::shared_ptr<plan::Graph<T>> graph;
 };

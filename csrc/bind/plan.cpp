@@ -129,12 +129,19 @@ class PyPlanOf final : public PyPlan {
                            dtype_text(rows) + " of shape " + shape_text(rows));
     }
     const int64_t* numbers = data_of<int64_t>(rows);
-    for (index_t i = 0; i < rows.size(); ++i) {
-      require(numbers[i] >= 0 && numbers[i] < data.size, "order: expected row numbers of 0 to ",
-              data.size - 1, ", got ", numbers[i]);
+    require(
+        first >= 0 && first < rows.size() && batch_size > 0 && rates.ndim() == 1 &&
+            rates.size() > 0,
+        "train_batches: expected a first row within the order, a batch size of 1 or more and at "
+        "least one learning rate");
+    // Those that this call may reach: with a callback per batch there is a call for each.
+    const index_t batches = std::min<index_t>(rates.size(), (rows.size() - first) / batch_size + 1);
+    const index_t end = std::min<index_t>(rows.size(), first + batches * batch_size);
+    for (index_t i = first; i < end; ++i) {
+      if (numbers[i] >= 0 && numbers[i] < data.size) continue;
+      throw ValueError(
+          text("order: expected row numbers of 0 to ", data.size - 1, ", got ", numbers[i]));
     }
-    require(first >= 0 && first < rows.size() && rates.ndim() == 1 && rates.size() > 0,
-            "train_batches: expected a first row within the order and at least one learning rate");
     py::array sums = output_array<double>(tally, {2, 1 + totals_size()}, "tally", {});
     double* to = mutable_data_of<double>(sums);
     const ReleaseGil release;

@@ -125,4 +125,13 @@ void GraphLayout::require_memory(size_t element_size) const {
   }
 }
 
+void GraphLayout::require_parameters_of(const GraphLayout& other) const {
+  const auto same = [](const GraphParameter& a, const GraphParameter& b) {
+    return a.name == b.name && a.shape == b.shape && a.offset == b.offset;
+  };
+  require(std::equal(parameters_.begin(), parameters_.end(), other.parameters_.begin(),
+                     other.parameters_.end(), same),
+          "graph: expected the parameters of the other graph, got others");
+}
+
 }  // namespace nnfast::plan

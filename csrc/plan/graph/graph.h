@@ -2,6 +2,8 @@
 // parameters.
 #pragma once
 
+#include <memory>
+
 #include "base/aligned.h"
 #include "plan/graph/ids.h"
 #include "plan/kind.h"
@@ -64,6 +66,8 @@ class GraphLayout {
   index_t flat_size() const { return flat_size_; }
   // Throws a ValueError that names the first parameter that exceeds the machine's memory.
   void require_memory(size_t element_size) const;
+  // Throws a ValueError if the tables of parameters differ.
+  void require_parameters_of(const GraphLayout& other) const;
 
  private:
   struct Share;  // a slot in a node's list that is filled once all nodes exist
@@ -79,17 +83,32 @@ class GraphLayout {
   index_t flat_size_ = 0;  // each parameter starts on a 64-byte boundary; the gaps are 0
 };
 
+// Parameters, which several graphs may share.
 template <class T>
-struct Graph {
-  Graph(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs)
-      : layout(std::move(specs), outputs) {
+struct ParameterMemory {
+  explicit ParameterMemory(const GraphLayout& layout) {
     layout.require_memory(sizeof(T));
     flat = AlignedBuffer<T>(static_cast<size_t>(layout.flat_size()));
   }
 
-  const GraphLayout layout;
   AlignedBuffer<T> flat;
-  Use use;  // of the parameters, by plans and by those who copy or write them
+  Use use;  // by plans and by those who copy or write them
+};
+
+template <class T>
+struct Graph {
+  Graph(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs)
+      : layout(std::move(specs), outputs), memory(std::make_shared<ParameterMemory<T>>(layout)) {}
+  // With the parameters of another graph, whose table must be the same.
+  Graph(std::vector<NodeSpec> specs, const std::vector<std::string>& outputs, const Graph& other)
+      : layout(std::move(specs), outputs), memory(other.memory) {
+    layout.require_parameters_of(other.layout);
+  }
+
+  const GraphLayout layout;
+  const std::shared_ptr<ParameterMemory<T>> memory;
+  AlignedBuffer<T>& flat = memory->flat;
+  Use& use = memory->use;
 };
 
 }  // namespace nnfast::plan
