@@ -153,6 +153,7 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...], tuple[str, ...]]] = {
     "DepthwiseConv2D": (lambda **o: layers.DepthwiseConv2D(2, **o), (4, 4, 2), ("kernel", "bias")),
     "BatchNormalization": (layers.BatchNormalization, (5,), ("gamma", "beta")),
     "LayerNormalization": (layers.LayerNormalization, (5,), ("gamma", "beta")),
+    "RMSNormalization": (layers.RMSNormalization, (5,), ("gamma",)),
     "GroupNormalization": (lambda **o: layers.GroupNormalization(1, **o), (5,), ("gamma", "beta")),
     "Embedding": (lambda **o: layers.Embedding(4, 3, **o), (2,), ("embeddings",)),
     "PReLU": (layers.PReLU, (5,), ("alpha",)),

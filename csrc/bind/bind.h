@@ -7,6 +7,7 @@ namespace nnfast::bind {
 
 void add_machine(pybind11::module_& module);
 void add_kernels(pybind11::module_& module);
+void add_attention_kernels(pybind11::module_& module);
 void add_conv_kernels(pybind11::module_& module);
 void add_pool_kernels(pybind11::module_& module);
 void add_norm_kernels(pybind11::module_& module);

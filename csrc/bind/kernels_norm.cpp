@@ -185,6 +185,35 @@ py::tuple layer_norm_backward_py(const py::object& dy, const py::object& object,
   });
 }
 
+py::array rms_norm_forward_py(const py::object& object, const py::object& gamma, double epsilon,
+                              const py::object& out) {
+  const py::array x = contiguous_array(object, "x");
+  return with_type(x, "x", [&](auto t) {
+    using T = decltype(t);
+    const Normalized<T> in = normalized<T>(x, gamma, py::none(), epsilon);
+    py::array y = output_like_x(in, out);
+    T* to = mutable_data_of<T>(y);
+    const ReleaseGil release;
+    rms_norm_forward(to, in.data(), in.p);
+    return y;
+  });
+}
+
+py::tuple rms_norm_backward_py(const py::object& dy, const py::object& object,
+                               const py::object& gamma, double epsilon) {
+  const py::array x = contiguous_array(object, "x");
+  return with_type(x, "x", [&](auto t) {
+    using T = decltype(t);
+    Normalized<T> in = normalized<T>(x, gamma, py::none(), epsilon);
+    const py::tuple all =
+        gradients_of(in, dy, py::none(), [&](NormalizationGradients<T> out, const T* from) {
+          out.d_beta = nullptr;
+          rms_norm_backward(out, from, in.data(), in.p);
+        });
+    return py::make_tuple(all[0], all[1]);
+  });
+}
+
 // The images of x, and the number of rows of each.
 template <class T>
 index_t images_of(Normalized<T>& in, index_t groups) {
@@ -237,6 +266,10 @@ void add_norm_kernels(py::module_& module) {
   module.def("layer_norm_forward", &layer_norm_forward_py, arg("x"), arg("gamma"), arg("beta"),
              arg("epsilon"), arg("out"));
   module.def("layer_norm_backward", &layer_norm_backward_py, arg("dy"), arg("x"), arg("gamma"),
+             arg("epsilon"));
+  module.def("rms_norm_forward", &rms_norm_forward_py, arg("x"), arg("gamma"), arg("epsilon"),
+             arg("out"));
+  module.def("rms_norm_backward", &rms_norm_backward_py, arg("dy"), arg("x"), arg("gamma"),
              arg("epsilon"));
   module.def("group_norm_forward", &group_norm_forward_py, arg("x"), arg("gamma"), arg("beta"),
              arg("groups"), arg("epsilon"), arg("out"));

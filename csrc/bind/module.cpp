@@ -23,6 +23,7 @@ PYBIND11_MODULE(_core_of_main, module, py::mod_gil_not_used()) {
   nnfast::bind::watch_signals();
   nnfast::bind::add_machine(module);
   nnfast::bind::add_kernels(module);
+  nnfast::bind::add_attention_kernels(module);
   nnfast::bind::add_conv_kernels(module);
   nnfast::bind::add_pool_kernels(module);
   nnfast::bind::add_norm_kernels(module);

@@ -1,6 +1,6 @@
 // Normalization. Batch and group normalization operate on a matrix (rows, n) whose columns are
 // channels; if there are few channels, ops/norm/norm.cpp treats several rows as one row of a wider
-// matrix. Layer normalization operates along rows.
+// matrix. Layer and root mean square normalization operate along rows.
 
 // sum (n) += sum over rows of x - shift, square (n) += that of (x - shift)^2, one chain per column.
 // x (rows, n), with a stride of `row` elements between rows. If square is null, shift is taken as
@@ -234,6 +234,60 @@ void layer_norm_backward(const LayerNormGradient<T>& p) {
       const Vec<T> unit = (load_n(x + i, count) - m.mean) * m.inverse;
       const Vec<T> g = load_n(dy + i, count) * load_or(p.gamma, i, count, one);
       store_n(dx + i, fnma(unit, mean_gu, g - mean_g) * m.inverse, count);
+    });
+  }
+}
+
+// 1 / sqrt(mean of x^2 + epsilon), NaN if a square overflows.
+template <class T>
+NNF_INLINE Vec<T> inverse_magnitude(const T* x, index_t n, double epsilon) {
+  const T square = lane_sum<T>(n, [=](index_t i, int count) {
+    const Vec<T> v = load_n(x + i, count);
+    return v * v;
+  });
+  const T mean = square * (T(1) / static_cast<T>(n));
+  const T magnitude = first_lane(sqrt(broadcast<T>(mean + static_cast<T>(epsilon))));
+  return broadcast<T>(T(1) / magnitude + (magnitude - magnitude));
+}
+
+// y (rows, n) = x / sqrt(mean of the row's x^2 + epsilon) * gamma (Zhang, Sennrich 2019,
+// arXiv:1910.07467); beta is ignored. y may be x.
+template <class T>
+void rms_norm_forward(const LayerNorm<T>& p) {
+  const Vec<T> one = broadcast<T>(T(1));
+  for (index_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.n;
+    T* y = p.y + r * p.n;
+    const Vec<T> inverse = inverse_magnitude(x, p.n, p.epsilon);
+    for_each_vector<T>(p.n, [&](index_t i, int count) {
+      const Vec<T> unit = load_n(x + i, count) * inverse;
+      store_n(y + i, unit * load_or(p.gamma, i, count, one), count);
+    });
+  }
+}
+
+// With u = x / sqrt(mean of x^2 + epsilon) and g = dy gamma: dx = (g - u mean(g u)) / sqrt(mean of
+// x^2 + epsilon), overwritten; d_gamma += sum over rows of dy u. d_beta is ignored. dx may be dy.
+template <class T>
+void rms_norm_backward(const LayerNormGradient<T>& p) {
+  const Vec<T> one = broadcast<T>(T(1));
+  const T share = T(1) / static_cast<T>(p.n);
+  for (index_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.n;
+    const T* dy = p.dy + r * p.n;
+    const Vec<T> inverse = inverse_magnitude(x, p.n, p.epsilon);
+    const T product = lane_sum<T>(p.n, [&](index_t i, int count) {
+      const Vec<T> d = load_n(dy + i, count), unit = load_n(x + i, count) * inverse;
+      store_n(p.d_gamma + i, fma(d, unit, load_n(p.d_gamma + i, count)), count);
+      return d * load_or(p.gamma, i, count, one) * unit;
+    });
+    if (!p.dx) continue;
+    const Vec<T> mean_gu = broadcast<T>(product * share);
+    T* dx = p.dx + r * p.n;
+    for_each_vector<T>(p.n, [&](index_t i, int count) {
+      const Vec<T> unit = load_n(x + i, count) * inverse;
+      const Vec<T> g = load_n(dy + i, count) * load_or(p.gamma, i, count, one);
+      store_n(dx + i, fnma(unit, mean_gu, g) * inverse, count);
     });
   }
 }

@@ -350,6 +350,57 @@ struct LayerNormGradient {
   double epsilon;
 };
 
+// ---- attention ----------------------------------------------------------------------------------
+
+// Scores of a block of queries and keys of one head, `row` elements from one query to the next; rows
+// have room for whole vectors. Query r sees the first min(keys, seen + r) of the keys (none if that
+// is negative), except those whose mask is 0.
+template <class T>
+struct AttentionBlock {
+  index_t queries, keys, row;
+  index_t seen;
+  const T* mask;     // (keys), or (queries, keys) with a stride of mask_row; or null
+  index_t mask_row;  // 0: the same mask for all queries
+  double scale;      // of the scores
+};
+
+template <class T>
+struct AttentionWeights {
+  AttentionBlock<T> block;
+  T* weights;        // scores, replaced
+  T *largest, *sum;  // (queries), over the keys so far: -inf and 0 before the first
+  T* y;              // (queries, d) rescaled to the new largest score; or null
+  index_t y_row, d;
+};
+
+template <class T>
+struct AttentionSums {
+  T* y;  // (queries, d)
+  index_t y_row;
+  T* log_sum;              // (queries), or null
+  const T *largest, *sum;  // (queries)
+  index_t queries, d;
+};
+
+template <class T>
+struct AttentionGradients {
+  AttentionBlock<T> block;
+  T* weights;        // scores, replaced
+  T* d_weights;      // replaced by the gradient of the unscaled scores
+  const T* log_sum;  // (queries)
+  const T *y, *dy;   // (queries, d)
+  index_t y_row, d;
+};
+
+// Rotary positions of x (positions, heads, d): see rotary.inl.
+template <class T>
+struct Rotation {
+  const T *cosine, *sine;  // (positions, d / 2)
+  index_t positions, heads, d;
+  bool interleaved;  // pairs (2 i, 2 i + 1), else (i, i + d / 2)
+  bool inverse;
+};
+
 // What stands outside of an image: a constant, the nearest pixel, or the image mirrored at its edges.
 enum class Fill : int { constant, nearest, reflect };
 

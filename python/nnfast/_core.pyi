@@ -272,12 +272,45 @@ def layer_norm_forward(
     x: Array, gamma: Array | None, beta: Array | None, epsilon: float, out: Array | None
 ) -> Array: ...
 def layer_norm_backward(dy: Array, x: Array, gamma: Array | None, epsilon: float) -> tuple[Array, Array, Array]: ...
+def rms_norm_forward(x: Array, gamma: Array | None, epsilon: float, out: Array | None) -> Array: ...
+def rms_norm_backward(dy: Array, x: Array, gamma: Array | None, epsilon: float) -> tuple[Array, Array]: ...
 def group_norm_forward(
     x: Array, gamma: Array | None, beta: Array | None, groups: int, epsilon: float, out: Array | None
 ) -> Array: ...
 def group_norm_backward(
     dy: Array, x: Array, gamma: Array | None, groups: int, epsilon: float
 ) -> tuple[Array, Array, Array]: ...
+def attention_forward(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    rate: float,
+    seed: int,
+    step: int,
+    stream: int,
+    out: Array | None,
+) -> tuple[Array, Array]: ...
+def attention_backward(
+    dy: Array,
+    y: Array,
+    log_sums: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    rate: float,
+    seed: int,
+    step: int,
+    stream: int,
+) -> tuple[Array, Array, Array]: ...
+def rotary(
+    x: Array, offsets: Array | None, base: float, interleaved: bool, inverse: bool, out: Array | None
+) -> Array: ...
 def math_forward(name: str, x: Array) -> Array: ...
 def unary_names() -> list[str]: ...
 def binary_names() -> list[str]: ...

@@ -44,5 +44,10 @@ def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
     return gamma * unit(x, (-1,), epsilon)[0] + beta
 
 
+def rms_norm(x: Array, gamma: Array, epsilon: float) -> Array:
+    x = x.astype(np.float64)
+    return gamma * x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + epsilon)
+
+
 def group_norm(x: Array, gamma: Array, beta: Array, groups: int, epsilon: float) -> Array:
     return gamma * unit(grouped(x, groups), (1, 3), epsilon)[0].reshape(x.shape) + beta

@@ -24,6 +24,7 @@ from kernel_cases import (
     sum_tolerance,
     tiny,
 )
+from kernel_table_attention import ATTENTION_ROWS
 from kernel_table_augment import augment_checks, image_shapes
 from kernel_table_conv import (
     depthwise_convolutions,
@@ -48,7 +49,15 @@ from nnfast import _core, kernels, layers
 
 Row = Callable[[Workbench], Iterator[Check]]
 
-ROWS: dict[str, Row] = {**POOL_ROWS, **NORM_ROWS, **TENSOR_ROWS, **REDUCE_ROWS, **ELEMENTWISE_ROWS, **OPTIMIZER_ROWS}
+ROWS: dict[str, Row] = {
+    **POOL_ROWS,
+    **NORM_ROWS,
+    **ATTENTION_ROWS,
+    **TENSOR_ROWS,
+    **REDUCE_ROWS,
+    **ELEMENTWISE_ROWS,
+    **OPTIMIZER_ROWS,
+}
 
 
 ACTIVATIONS = tuple(ref_activations.FORWARD)

@@ -181,10 +181,42 @@ def layer_norm_backward(bench: Workbench) -> Iterator[Check]:
         yield from _check_backward(f"{shape}", got, layer_case(x), dy, gamma, bench.eps)
 
 
+def _rms(x: Array) -> tuple[Array, Array]:
+    """Return u and the root mean square."""
+    x = x.astype(np.float64)
+    size = np.sqrt((x**2).mean(axis=-1, keepdims=True) + EPSILON)
+    return x / size, size
+
+
+def rms_norm_forward(bench: Workbench) -> Iterator[Check]:
+    for shape in _shapes(bench.size):
+        x, gamma = bench.normal(*shape), bench.normal(shape[-1])
+        rounding = bench.eps * (shape[-1] / 8 + 16)
+        y = kernels.rms_norm_forward(x, gamma, EPSILON, out=bench.out(*shape))
+        truth = ref.rms_norm(x, gamma, EPSILON)
+        yield Check(f"{shape}", y, truth, rounding * np.abs(truth))
+        plain = kernels.rms_norm_forward(x, epsilon=EPSILON)
+        yield Check(f"plain {shape}", plain, _rms(x)[0], rounding * np.abs(_rms(x)[0]))
+
+
+def rms_norm_backward(bench: Workbench) -> Iterator[Check]:
+    for shape in _shapes(bench.size):
+        x, dy, gamma = bench.normal(*shape), bench.normal(*shape), bench.normal(shape[-1])
+        dx, d_gamma = kernels.rms_norm_backward(dy, x, gamma, EPSILON)
+        u, size = _rms(x)
+        g, rounding = dy.astype(np.float64) * gamma, bench.eps * (shape[-1] / 8 + 24)
+        mean, most = (g * u).mean(axis=-1, keepdims=True), np.abs(g * u).mean(axis=-1, keepdims=True)
+        tolerance = rounding * (np.abs(g) + 3 * np.abs(u) * most) / size
+        yield Check(f"{shape}, dx", dx, (g - u * mean) / size, tolerance)
+        axes, terms = ref.batch_axes(x), dy.astype(np.float64) * u
+        tolerance = (LONGEST_CHAIN * bench.eps + rounding) * np.abs(terms).sum(axis=axes)
+        yield Check(f"{shape}, d_gamma", d_gamma, terms.sum(axis=axes), tolerance)
+
+
 NORM_ROWS = {
     row.__name__: row
     for row in (
         *(column_moments, normalize_columns, column_gradient_sums, normalize_columns_backward),
-        *(layer_norm_forward, layer_norm_backward),
+        *(layer_norm_forward, layer_norm_backward, rms_norm_forward, rms_norm_backward),
     )
 }

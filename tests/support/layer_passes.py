@@ -47,7 +47,8 @@ class End(layers.CustomLayer):
 @dataclass
 class Passes:
     outputs: list[Array]
-    d_inputs: list[Array]
+    d_inputs: list[Any]
+    """None where no gradient passes."""
     d_parameters: dict[str, Array]
     """By the layer's own names."""
 
@@ -72,4 +73,4 @@ def passes(
         net.parameters[f"examined.{name}"] = value
     found = net.loss_and_gradients(list(inputs), np.zeros((len(inputs[0]), 1), inputs[0].dtype), "mse")[1]
     own = {name.removeprefix("examined."): g for name, g in found.items() if name.startswith("examined.")}
-    return Passes(end.values, [start.gradient for start in starts], own)
+    return Passes(end.values, [vars(start).get("gradient") for start in starts], own)

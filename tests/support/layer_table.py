@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from reference.activations import activation_forward
 from reference.convolution import conv_forward, conv_transpose_forward
-from reference.normalization import group_norm, layer_norm
+from reference.normalization import group_norm, layer_norm, rms_norm
 from reference.pooling import avg_pool, max_pool
 from reference.resize import upsample
 from reference.softmax import log_softmax_forward, softmax_forward
@@ -282,6 +282,12 @@ ROWS = {
         lambda x, gamma, beta: layer_norm(x, gamma, beta, 0.01),
         parameters={"gamma": (5,), "beta": (5,)},
         text="LayerNormalization(epsilon=0.01)",
+    ),
+    "RMSNormalization": Row(
+        lambda: layers.RMSNormalization(epsilon=0.01),
+        lambda x, gamma: rms_norm(x, gamma, 0.01),
+        parameters={"gamma": (5,)},
+        text="RMSNormalization(epsilon=0.01)",
     ),
     "GroupNormalization": Row(
         lambda: layers.GroupNormalization(2, scale=False),

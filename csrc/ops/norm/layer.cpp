@@ -17,19 +17,22 @@ double cost_of(const Normalization<T>& p, double element) {
   return element * static_cast<double>(p.rows * p.n);
 }
 
-}  // namespace
+template <class T>
+using ForwardKernel = void (*)(const LayerNorm<T>&);
+template <class T>
+using BackwardKernel = void (*)(const LayerNormGradient<T>&);
 
 template <class T>
-void layer_norm_forward(T* y, const T* x, const Normalization<T>& p) {
+void norm_forward(T* y, const T* x, const Normalization<T>& p, ForwardKernel<T> kernel) {
   parallel_ranges(p.rows, 1, cost_of(p, kForwardCost), [&](index_t begin, index_t end) {
     const index_t at = begin * p.n;
-    kernels<T>().layer_norm_forward({y + at, x + at, p.gamma, p.beta, end - begin, p.n, p.epsilon});
+    kernel({y + at, x + at, p.gamma, p.beta, end - begin, p.n, p.epsilon});
   });
 }
 
 template <class T>
-void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
-                         const Normalization<T>& p) {
+void norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
+                   const Normalization<T>& p, BackwardKernel<T> kernel) {
   const index_t tiles = (p.rows + kTileRows - 1) / kTileRows;
   const index_t blocks = std::min(tiles, kMaxBlocks);
   const size_t n = static_cast<size_t>(p.n), doubles = align_up(2 * n * sizeof(double));
@@ -45,9 +48,8 @@ void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
     for (index_t i = tiles * block / blocks; i < tiles * (block + 1) / blocks; ++i) {
       const index_t row = i * kTileRows, at = row * p.n;
       std::fill(sums, sums + 2 * n, T(0));
-      kernels<T>().layer_norm_backward({out.dx ? out.dx + at : nullptr, sums, sums + n, dy + at,
-                                        x + at, p.gamma, std::min(kTileRows, p.rows - row), p.n,
-                                        p.epsilon});
+      kernel({out.dx ? out.dx + at : nullptr, sums, sums + n, dy + at, x + at, p.gamma,
+              std::min(kTileRows, p.rows - row), p.n, p.epsilon});
       for (size_t c = 0; c < 2 * n; ++c) totals[c] += static_cast<double>(sums[c]);
     }
   };
@@ -64,11 +66,38 @@ void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, cons
   }
 }
 
+}  // namespace
+
+template <class T>
+void layer_norm_forward(T* y, const T* x, const Normalization<T>& p) {
+  norm_forward(y, x, p, kernels<T>().layer_norm_forward);
+}
+template <class T>
+void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
+                         const Normalization<T>& p) {
+  norm_backward(out, dy, x, p, kernels<T>().layer_norm_backward);
+}
+template <class T>
+void rms_norm_forward(T* y, const T* x, const Normalization<T>& p) {
+  norm_forward(y, x, p, kernels<T>().rms_norm_forward);
+}
+template <class T>
+void rms_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
+                       const Normalization<T>& p) {
+  norm_backward(out, dy, x, p, kernels<T>().rms_norm_backward);
+}
+
 template void layer_norm_forward<float>(float*, const float*, const Normalization<float>&);
 template void layer_norm_forward<double>(double*, const double*, const Normalization<double>&);
 template void layer_norm_backward<float>(const NormalizationGradients<float>&, const float*,
                                          const float*, const Normalization<float>&);
 template void layer_norm_backward<double>(const NormalizationGradients<double>&, const double*,
                                           const double*, const Normalization<double>&);
+template void rms_norm_forward<float>(float*, const float*, const Normalization<float>&);
+template void rms_norm_forward<double>(double*, const double*, const Normalization<double>&);
+template void rms_norm_backward<float>(const NormalizationGradients<float>&, const float*,
+                                       const float*, const Normalization<float>&);
+template void rms_norm_backward<double>(const NormalizationGradients<double>&, const double*,
+                                        const double*, const Normalization<double>&);
 
 }  // namespace nnfast

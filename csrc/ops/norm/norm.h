@@ -1,6 +1,6 @@
 // Normalization of whole tensors, on all threads: batch (Ioffe, Szegedy 2015, arXiv:1502.03167),
-// group (Wu, He 2018, arXiv:1803.08494) and layer normalization (Ba, Kiros, Hinton 2016,
-// arXiv:1607.06450). Sums over rows are computed in tiles of a few thousand elements, around the
+// group (Wu, He 2018, arXiv:1803.08494), layer (Ba, Kiros, Hinton 2016, arXiv:1607.06450) and root
+// mean square normalization (Zhang, Sennrich 2019, arXiv:1910.07467). Sums over rows are computed in tiles of a few thousand elements, around the
 // mean of the tile, and merged in float64 (Chan, Golub, LeVeque 1983, DOI
 // 10.1080/00031305.1983.10483115). Tiles and their order depend on the shape alone.
 #pragma once
@@ -66,6 +66,13 @@ void layer_norm_forward(T* y, const T* x, const Normalization<T>& p);
 template <class T>
 void layer_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
                          const Normalization<T>& p);
+
+// Likewise without a mean: y = x / sqrt(mean of the row's x^2 + epsilon) gamma; p.beta is ignored.
+template <class T>
+void rms_norm_forward(T* y, const T* x, const Normalization<T>& p);
+template <class T>
+void rms_norm_backward(const NormalizationGradients<T>& out, const T* dy, const T* x,
+                       const Normalization<T>& p);
 
 // y (images, rows, n): each channel of each image is set to 0 with the dropout's probability, or
 // else scaled (Tompson et al. 2015, arXiv:1411.4280). y may be x.

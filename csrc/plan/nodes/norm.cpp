@@ -1,4 +1,5 @@
-// Batch, layer and group normalization along the last axis; ops/norm/norm.h has the references.
+// Batch, layer, root mean square and group normalization along the last axis; ops/norm/norm.h has
+// the references.
 #include "ops/norm/norm.h"
 
 #include <cmath>
@@ -43,6 +44,12 @@ Inference infer_batch(const NodeSpec& node, const std::vector<Shape>& inputs) {
   return result;
 }
 
+Inference infer_rms(const NodeSpec& node, const std::vector<Shape>& inputs) {
+  Inference result = infer_normalization(node, inputs);
+  result.parameters.pop_back();  // beta
+  return result;
+}
+
 Inference infer_group(const NodeSpec& node, const std::vector<Shape>& inputs) {
   Inference result = infer_normalization(node, inputs);
   const int64_t groups = node.integer("groups"), channels = inputs[0].back();
@@ -63,15 +70,15 @@ void take_moving_averages(std::vector<double>& mean, std::vector<double>& varian
   }
 }
 
-// Code shared by the three kinds.
+// Code shared by all kinds.
 template <class T>
 class NormalizationOp : public Op<T> {
  public:
-  explicit NormalizationOp(const NodeSpec& node)
+  explicit NormalizationOp(const NodeSpec& node, bool may_have_beta = true)
       : Op<T>(node),
         epsilon_(node.number("epsilon")),
         has_gamma_(has_gamma(node)),
-        has_beta_(has_beta(node)) {}
+        has_beta_(may_have_beta && has_beta(node)) {}
   bool backward_reads_output() const override { return false; }
   double flops_per_row() const override { return 4 * static_cast<double>(this->output->size); }
 
@@ -82,6 +89,10 @@ class NormalizationOp : public Op<T> {
   index_t positions() const { return this->output->size / channels(); }
   Normalization<T> normalization(index_t rows) const {
     return normalization(rows, channels(), this->parameters);
+  }
+  // Of each position separately.
+  Normalization<T> by_position(const Run& run) const {
+    return normalization(run.rows * positions());
   }
   Normalization<T> normalization(index_t rows, index_t n,
                                  const std::vector<Parameter<T>*>& parameters) const {
@@ -211,15 +222,24 @@ class LayerNormalizationOp final : public NormalizationOp<T> {
  public:
   using NormalizationOp<T>::NormalizationOp;
   void forward(const Run& run) override {
-    layer_norm_forward(this->output->value, this->inputs[0]->value, settings(run));
+    layer_norm_forward(this->output->value, this->inputs[0]->value, this->by_position(run));
   }
   void backward(const Run& run) override {
-    layer_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value, settings(run));
+    layer_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value,
+                        this->by_position(run));
   }
+};
 
- private:
-  Normalization<T> settings(const Run& run) const {
-    return this->normalization(run.rows * this->positions());
+template <class T>
+class RmsNormalizationOp final : public NormalizationOp<T> {
+ public:
+  explicit RmsNormalizationOp(const NodeSpec& node) : NormalizationOp<T>(node, false) {}
+  void forward(const Run& run) override {
+    rms_norm_forward(this->output->value, this->inputs[0]->value, this->by_position(run));
+  }
+  void backward(const Run& run) override {
+    rms_norm_backward(this->gradients(), this->d_output, this->inputs[0]->value,
+                      this->by_position(run));
   }
 };
 
@@ -247,6 +267,7 @@ const Registered<OpKind> batch_normalization(op_kind<BatchNormalizationOp>(
 const Registered<OpKind> layer_normalization(op_kind<LayerNormalizationOp>("layer_normalization",
                                                                            "epsilon center scale",
                                                                            infer_normalization));
+const Registered<OpKind> rms_norm(op_kind<RmsNormalizationOp>("rms_norm", "epsilon", infer_rms));
 const Registered<OpKind> group_normalization(op_kind<GroupNormalizationOp>(
     "group_normalization", "epsilon center scale groups", infer_group));
 

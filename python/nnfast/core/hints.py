@@ -43,6 +43,7 @@ LAYERS = {
     "Linear": "write layers.Dense(units), which infers the number of inputs",
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
+    "RMSNorm": "write layers.RMSNormalization()",
     "Sequential": "write nnfast.Network([...])",
 }
 

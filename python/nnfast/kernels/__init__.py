@@ -37,6 +37,7 @@ from nnfast.kernels._activation import (
     softmax_forward,
 )
 from nnfast.kernels._array import add, argmax, gather_rows, multiply, reduce_max, reduce_sum
+from nnfast.kernels._attention import attention_backward, attention_forward, rotary_backward, rotary_forward
 from nnfast.kernels._augment import augment
 from nnfast.kernels._conv import conv2d_algorithms, conv2d_backward, conv2d_forward
 from nnfast.kernels._elementwise import (
@@ -57,6 +58,8 @@ from nnfast.kernels._norm import (
     group_norm_forward,
     layer_norm_backward,
     layer_norm_forward,
+    rms_norm_backward,
+    rms_norm_forward,
 )
 from nnfast.kernels._pool import (
     avg_pool2d_backward,
@@ -85,6 +88,8 @@ __all__ = [
     "adam_update",
     "add",
     "argmax",
+    "attention_backward",
+    "attention_forward",
     "augment",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
@@ -128,6 +133,10 @@ __all__ = [
     "random_uniform",
     "reduce_max",
     "reduce_sum",
+    "rms_norm_backward",
+    "rms_norm_forward",
+    "rotary_backward",
+    "rotary_forward",
     "sgd_update",
     "sigmoid",
     "softmax_backward",

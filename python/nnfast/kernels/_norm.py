@@ -1,4 +1,4 @@
-"""Batch, layer and group normalization."""
+"""Batch, layer, root mean square and group normalization."""
 
 from __future__ import annotations
 
@@ -172,6 +172,59 @@ def layer_norm_backward(
     (True, array([1., 1., 1.]))
     """
     return _core.layer_norm_backward(dy, x, gamma, real("layer_norm_backward", "epsilon", epsilon))
+
+
+def rms_norm_forward(x: Array, gamma: Array | None = None, epsilon: float = 1e-6, out: Array | None = None) -> Array:
+    """Root mean square normalization: y = gamma x / sqrt(mean(x^2) + epsilon), with the mean of the last axis.
+
+    Parameters
+    ----------
+    x, gamma
+        See `batch_norm_forward`.
+    epsilon : float, default 1e-6
+        Larger than 0.
+
+    References
+    ----------
+    Zhang & Sennrich (2019), Root mean square layer normalization, arXiv:1910.07467.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> kernels.rms_norm_forward(np.array([[3.0, 3.0], [1.0, -7.0]])).round(6)
+    array([[ 1. ,  1. ],
+           [ 0.2, -1.4]])
+    """
+    return _core.rms_norm_forward(x, gamma, real("rms_norm_forward", "epsilon", epsilon), out)
+
+
+def rms_norm_backward(dy: Array, x: Array, gamma: Array | None = None, epsilon: float = 1e-6) -> tuple[Array, Array]:
+    """Gradients of root mean square normalization.
+
+    With g = gamma dy, s = sqrt(mean(x^2) + epsilon), u = x / s and means over the last axis:
+    dx = (g - u mean(g u)) / s, d_gamma = sum(dy u).
+
+    Parameters
+    ----------
+    x, gamma, epsilon
+        See `rms_norm_forward`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape
+    d_gamma : ndarray of shape (C,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnfast import kernels
+    >>> x = np.array([[1.0, 2.0, 2.0]])
+    >>> dx, d_gamma = kernels.rms_norm_backward(x, x)
+    >>> bool(np.abs(dx).max() < 1e-6), d_gamma.round(4)
+    (True, array([0.5774, 2.3094, 2.3094]))
+    """
+    return _core.rms_norm_backward(dy, x, gamma, real("rms_norm_backward", "epsilon", epsilon))
 
 
 def group_norm_forward(

@@ -1,7 +1,7 @@
 """Normalization layers: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
 
 They differ in the elements over which mean and variance are taken. All map (N, ..., C) to the same shape and have
-parameters gamma (C,) and beta (C,).
+parameters gamma (C,) and beta (C,); `RMSNormalization` has neither mean nor beta.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from nnfast.core.options import flag, integer, real
 from nnfast.core.typing import Shape, Spec
 from nnfast.initializers import Initializer
 from nnfast.layers.base import Layer
-from nnfast.layers.weight_options import NormOptions
+from nnfast.layers.weight_options import GammaOptions, NormOptions
 
-__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"]
+
+
+def _epsilon(kind: str, epsilon: float) -> float:
+    epsilon = real(kind, "epsilon", epsilon, minimum=0.0)
+    if epsilon == 0:
+        raise ValueError(f"{kind}: expected epsilon > 0, got 0.0")
+    return epsilon
 
 
 class _Normalization(Layer):
@@ -37,11 +44,9 @@ class _Normalization(Layer):
         super().__init__(name=name)
         self._declare_trainable(trainable)
         kind = type(self).__name__
-        self.epsilon = real(kind, "epsilon", epsilon, minimum=0.0)
-        if self.epsilon == 0:
-            raise ValueError(f"{kind}: expected epsilon > 0, got 0.0")
-        self.center = flag(type(self).__name__, "center", center)
-        self.scale = flag(type(self).__name__, "scale", scale)
+        self.epsilon = _epsilon(kind, epsilon)
+        self.center = flag(kind, "center", center)
+        self.scale = flag(kind, "scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
 
@@ -179,6 +184,58 @@ class LayerNormalization(_Normalization):
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, trainable, name)
         self._declare_weights(weights)
+
+
+class RMSNormalization(Layer):
+    """Divide each vector along the last axis by its root mean square: y = gamma x / sqrt(mean(x^2) + epsilon).
+
+    It has no mean to subtract and no beta, and costs less than `LayerNormalization`, in whose place many transformers
+    use it.
+
+    Parameters
+    ----------
+    epsilon : float, default 1e-6
+        Added to the mean of the squares; larger than 0.
+    gamma_initializer, trainable, name, **weights
+        See `nnfast.layers`.
+
+    References
+    ----------
+    Zhang & Sennrich (2019), Root mean square layer normalization, arXiv:1910.07467.
+
+    Examples
+    --------
+    >>> from nnfast import Network, layers
+    >>> net = Network([layers.Input((2,)), layers.RMSNormalization()])
+    >>> net.predict([[3.0, 3.0], [1.0, -7.0]]).round(4)
+    array([[ 1. ,  1. ],
+           [ 0.2, -1.4]], dtype=float32)
+    """
+
+    passes_mask = True
+    op = "rms_norm"
+    shared_arguments: ClassVar[dict[str, Any]] = dict.fromkeys(GammaOptions.__annotations__)
+
+    def __init__(
+        self,
+        epsilon: float = 1e-6,
+        gamma_initializer: Any = "ones",
+        *,
+        trainable: bool | Sequence[str] = True,
+        name: str | None = None,
+        **weights: Unpack[GammaOptions],
+    ) -> None:
+        super().__init__(name=name)
+        self._declare_trainable(trainable)
+        self.epsilon = _epsilon("RMSNormalization", epsilon)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self._declare_weights(weights)
+
+    def spec(self, input_shapes: list[Shape]) -> Spec:
+        return {"op": self.op, "epsilon": self.epsilon}
+
+    def initializer(self, parameter: str) -> Initializer:
+        return self.gamma_initializer
 
 
 class GroupNormalization(_Normalization):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-__all__ = ["AlphaOptions", "EmbeddingOptions", "KernelOptions", "NormOptions", "option_of"]
+__all__ = ["AlphaOptions", "EmbeddingOptions", "GammaOptions", "KernelOptions", "NormOptions", "option_of"]
 
 
 class KernelOptions(TypedDict, total=False):
@@ -23,6 +23,13 @@ class NormOptions(TypedDict, total=False):
     beta_regularizer: Any
     gamma_regularizer: Any
     beta_constraint: Any
+    gamma_constraint: Any
+
+
+class GammaOptions(TypedDict, total=False):
+    """Of layers with gamma alone."""
+
+    gamma_regularizer: Any
     gamma_constraint: Any
 
 
