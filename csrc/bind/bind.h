@@ -11,6 +11,7 @@ void add_attention_kernels(pybind11::module_& module);
 void add_conv_kernels(pybind11::module_& module);
 void add_pool_kernels(pybind11::module_& module);
 void add_norm_kernels(pybind11::module_& module);
+void add_recurrent_kernels(pybind11::module_& module);
 void add_augment_kernels(pybind11::module_& module);
 void add_elementwise_kernels(pybind11::module_& module);
 void add_update_kernels(pybind11::module_& module);

@@ -27,6 +27,7 @@ PYBIND11_MODULE(_core_of_main, module, py::mod_gil_not_used()) {
   nnfast::bind::add_conv_kernels(module);
   nnfast::bind::add_pool_kernels(module);
   nnfast::bind::add_norm_kernels(module);
+  nnfast::bind::add_recurrent_kernels(module);
   nnfast::bind::add_augment_kernels(module);
   nnfast::bind::add_elementwise_kernels(module);
   nnfast::bind::add_update_kernels(module);

@@ -401,6 +401,42 @@ struct Rotation {
   bool inverse;
 };
 
+// ---- recurrent cells ----------------------------------------------------------------------------
+
+// A time step of recurrent cells on the rows of a batch: see recurrent.inl. Arrays are (rows, units),
+// z has a column of units for each gate; y and dy, which may be null, have rows further apart.
+template <class T>
+struct LstmStep {
+  T* z;  // (rows, 4 units)
+  const T* c_before;
+  T *c, *h, *y;
+  index_t y_row, rows, units;
+};
+template <class T>
+struct LstmStepGradient {
+  T* z;
+  const T *c_before, *c;
+  T *dh, *dc;
+  const T* dy;
+  index_t dy_row, rows, units;
+};
+template <class T>
+struct GruStep {
+  T* z;                // (rows, 3 units)
+  const T* recurrent;  // null if the reset gate comes before the product
+  const T* h_before;
+  T *h, *y;
+  index_t y_row, rows, units;
+};
+template <class T>
+struct GruStepGradient {
+  T *z, *recurrent;
+  const T* h_before;
+  T* dh;
+  const T* dy;
+  index_t dy_row, rows, units;
+};
+
 // What stands outside of an image: a constant, the nearest pixel, or the image mirrored at its edges.
 enum class Fill : int { constant, nearest, reflect };
 

@@ -94,8 +94,8 @@ class Op {
   // The values that backward() reads; the plan keeps only those alive.
   virtual bool backward_reads_inputs() const { return true; }
   virtual bool backward_reads_output() const { return true; }
-  // Whether forward() stores something as large as y for backward(), in `kept`.
-  virtual bool keeps_for_backward() const { return false; }
+  // Elements that forward() stores for backward() in `kept`, for passes of `rows` rows.
+  virtual index_t kept_size(index_t) const { return 0; }
   // Elements of `scratch` and `backward_scratch` for passes of `rows` rows.
   virtual index_t scratch_size(index_t) const { return 0; }
   virtual index_t backward_scratch_size(index_t) const { return 0; }

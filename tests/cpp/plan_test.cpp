@@ -372,6 +372,20 @@ uint64_t test_steps_of_tensor_operations() {
       training_options(kRows), kFeatures);
 }
 
+uint64_t test_steps_of_recurrent_layers() {
+  using Integers = std::vector<int64_t>;
+  const auto recurrent = [](const char* op, const char* name, const char* input, int64_t units,
+                            int64_t sequences) {
+    return node(op, name, {input}, {{"units", units}, {"return_sequences", sequences}});
+  };
+  return bits_of_steps(
+      {node("input", "x", {}, {{"shape", Integers{100}}}),
+       node("reshape", "steps", {"x"}, {{"shape", Integers{10, 10}}}),
+       recurrent("lstm", "lstm", "steps", 17, 1), recurrent("gru", "gru", "lstm", 16, 1),
+       recurrent("simple_rnn", "rnn", "gru", 9, 0), dense("out", "rnn", kClasses, "softmax")},
+      training_options(kRows), kFeatures);
+}
+
 // Different networks in different threads, each with the result that it has alone.
 void test_networks_side_by_side() {
   set_num_threads(2);
@@ -504,7 +518,8 @@ int main() {
     test_bad_data_changes_nothing();
     return test_bits_for_any_number_of_threads<float>() ^
            test_bits_for_any_number_of_threads<double>() ^ test_augmented_steps() ^
-           test_steps_of_tensor_operations() ^ test_steps_with_all_options();
+           test_steps_of_tensor_operations() ^ test_steps_of_recurrent_layers() ^
+           test_steps_with_all_options();
   });
   return nnfast_test::report("plan_test");
 }

@@ -37,6 +37,7 @@ from kernel_table_elementwise import ELEMENTWISE_ROWS
 from kernel_table_norm import NORM_ROWS
 from kernel_table_optimizer import OPTIMIZER_ROWS
 from kernel_table_pool import POOL_ROWS
+from kernel_table_recurrent import RECURRENT_ROWS
 from kernel_table_reduce import REDUCE_ROWS
 from kernel_table_tensor import TENSOR_ROWS
 from reference.dropout import dropout
@@ -57,6 +58,7 @@ ROWS: dict[str, Row] = {
     **REDUCE_ROWS,
     **ELEMENTWISE_ROWS,
     **OPTIMIZER_ROWS,
+    **RECURRENT_ROWS,
 }
 
 

@@ -125,10 +125,8 @@ class BackwardSchedule {
       if (reached_[output]) draft_.extend(step.d_outputs.back(), time);
       if (op.backward_reads_output()) draft_.extend(draft_.buffer_of(output), time);
     }
-    if (op.keeps_for_backward()) {
-      step.kept = draft_.new_buffer(draft_.tensor(links.outputs[0]), number_of(id));
-      draft_.extend(step.kept, time);
-    }
+    step.kept = draft_.new_scratch(op, op.kept_size(draft_.options.capacity), number_of(id));
+    if (step.kept != BufferId::none) draft_.extend(step.kept, time);
     step.scratch = draft_.new_scratch(op, op.backward_scratch_size(draft_.options.capacity), time);
     for (size_t j = 0; j < links.inputs.size(); ++j) {
       const TensorId input = links.inputs[j];

@@ -70,7 +70,10 @@ class AttentionOp final : public Op<T> {
                           this->output->value, this->kept, of_run(run));
   }
   // For each query and head the logarithm of the sum of its weights.
-  bool keeps_for_backward() const override { return true; }
+  index_t kept_size(index_t rows) const override {
+    const Attention<T> p = described();
+    return rows * p.heads * p.queries;
+  }
   bool has_gradient(size_t input) const override { return input < 3; }
   double flops_per_row() const override { return described().flops(); }
 

@@ -77,7 +77,8 @@ class MaxPoolOp final : public PoolOp<T> {
   }
   bool backward_reads_inputs() const override { return false; }
   bool backward_reads_output() const override { return false; }
-  bool keeps_for_backward() const override { return true; }  // each window's winner
+  // Each window's winner.
+  index_t kept_size(index_t rows) const override { return rows * this->output->size; }
 
  private:
   bool relu_;  // of the preceding convolution

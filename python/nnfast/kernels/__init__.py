@@ -72,6 +72,14 @@ from nnfast.kernels._pool import (
     max_pool2d_forward,
 )
 from nnfast.kernels._random import random_normal, random_permutation, random_uniform
+from nnfast.kernels._recurrent import (
+    gru_reset_backward,
+    gru_reset_forward,
+    gru_step_backward,
+    gru_step_forward,
+    lstm_step_backward,
+    lstm_step_forward,
+)
 from nnfast.kernels._resize import (
     cropping2d_backward,
     cropping2d_forward,
@@ -114,6 +122,10 @@ __all__ = [
     "global_max_pool2d_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "gru_reset_backward",
+    "gru_reset_forward",
+    "gru_step_backward",
+    "gru_step_forward",
     "layer_norm_backward",
     "layer_norm_forward",
     "log",
@@ -122,6 +134,8 @@ __all__ = [
     "log_softmax_forward",
     "loss_backward",
     "loss_forward",
+    "lstm_step_backward",
+    "lstm_step_forward",
     "matmul",
     "matvec",
     "max_pool2d_backward",
