@@ -17,12 +17,16 @@ import nnfast as nf
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 APART = (
     "adversarial",
+    "audio_denoising",
     "cart_pole",
     "cifar10",
+    "denoising_autoencoder",
     "drawing",
     "mnist",
     "mnist_convnet",
     "mnist_ladder",
+    "representation_learning",
+    "sparse_autoencoder",
     "transfer_learning",
 )
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
