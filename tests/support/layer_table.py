@@ -65,6 +65,8 @@ class Row:
     text: str = ""
     vocabulary: int = 0
     """How many integers the layer takes, if it takes integers."""
+    tolerance: float = 16
+    """Of its values, in machine epsilons."""
 
     def data(self, rng: np.random.Generator, rows: int, dtype: str = "float64") -> Array:
         """Rows for `network`."""
@@ -79,6 +81,55 @@ def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: flo
 
 def dense(x: Array, kernel: Array, bias: Array) -> Array:
     return np.asarray(np.tanh(x @ kernel + bias))
+
+
+def attention(query: Array, value: Array, *parameters: Array, groups: int = 2, causal: bool = False) -> Array:
+    """Of two heads; kernels and biases of queries, keys, values and outputs, in turn."""
+    inputs = (query, value, value)
+    q, k, v = (x @ parameters[2 * i] + parameters[2 * i + 1] for i, x in enumerate(inputs))
+    heads = [x.reshape(*x.shape[:2], count, -1) for x, count in ((q, 2), (k, groups), (v, groups))]
+    q, k, v = (x.repeat(2 // x.shape[2], axis=2) for x in heads)
+    scores = np.einsum("nthd,nshd->nhts", q, k) / np.sqrt(q.shape[-1])
+    if causal:
+        scores[:, :, np.tri(*scores.shape[2:]) == 0] = -np.inf
+    y = np.einsum("nhts,nshd->nthd", softmax_forward(scores), v)
+    return np.asarray(y.reshape(*y.shape[:2], -1) @ parameters[6] + parameters[7])
+
+
+def transformer_block(x: Array, *parameters: Array, causal: bool) -> Array:
+    """Normalized after each sum."""
+    attended, (gamma, beta), (first, bias, last, shift), after = (
+        attention(x, x, *parameters[:8], causal=causal),
+        parameters[8:10],
+        parameters[10:14],
+        parameters[14:],
+    )
+    x = layer_norm(x + attended, gamma, beta, 1e-5)
+    return layer_norm(x + np.tanh(x @ first + bias) @ last + shift, *after, 1e-5)
+
+
+def rotated(x: Array) -> Array:
+    """Two heads of two elements each."""
+    angles = np.arange(x.shape[1])
+    turned = (x[..., ::2] + 1j * x[..., 1::2]) * np.exp(1j * angles)[:, None]
+    return np.stack([turned.real, turned.imag], axis=-1).reshape(x.shape)
+
+
+BLOCK: dict[str, Shape] = {
+    **{
+        f"self_attention.{name}.{part}": (4, 4) if part == "kernel" else (4,)
+        for name in ("query", "key", "value", "attention_output")
+        for part in ("kernel", "bias")
+    },
+    "self_attention_norm.gamma": (4,),
+    "self_attention_norm.beta": (4,),
+    "feedforward.kernel": (4, 3),
+    "feedforward.bias": (3,),
+    "feedforward_output.kernel": (3, 4),
+    "feedforward_output.bias": (4,),
+    "feedforward_norm.gamma": (4,),
+    "feedforward_norm.beta": (4,),
+}
 
 
 ROWS = {
@@ -113,6 +164,93 @@ ROWS = {
         parameters={"embeddings": (6, 3)},
         text="Embedding(6, 3)",
         vocabulary=6,
+    ),
+    "PositionEmbedding": Row(
+        lambda: layers.PositionEmbedding(4),
+        lambda x, table: np.broadcast_to(table[:2], x.shape),
+        shape=(2, 3),
+        output_shape=(2, 3),
+        parameters={"embeddings": (4, 3)},
+        text="PositionEmbedding(4)",
+    ),
+    "SinePositionEncoding": Row(
+        lambda: layers.SinePositionEncoding(100),
+        lambda x, table: np.broadcast_to(table, x.shape),
+        shape=(2, 3),
+        output_shape=(2, 3),
+        parameters={"constant.value": (2, 3)},
+        text="SinePositionEncoding(max_wavelength=100.0)",
+    ),
+    "RotaryEmbedding": Row(
+        lambda: layers.RotaryEmbedding(100, num_heads=2),
+        rotated,
+        shape=(3, 4),
+        output_shape=(3, 4),
+        text="RotaryEmbedding(max_wavelength=100.0, num_heads=2)",
+    ),
+    "TokenAndPositionEmbedding": Row(
+        lambda: layers.TokenAndPositionEmbedding(6, 4, 3),
+        lambda x, words, places: words[x.astype(int)] + places,
+        shape=(4,),
+        output_shape=(4, 3),
+        parameters={"token_embedding.embeddings": (6, 3), "position_embedding.embeddings": (4, 3)},
+        text="TokenAndPositionEmbedding(6, 4, 3)",
+        vocabulary=6,
+    ),
+    "MultiHeadAttention": Row(
+        lambda: layers.MultiHeadAttention(2, 3, value_dim=2, causal=True),
+        lambda x, *parameters: attention(x, x, *parameters, causal=True),
+        shape=(3, 4),
+        output_shape=(3, 4),
+        parameters={
+            "query.kernel": (4, 6),
+            "query.bias": (6,),
+            "key.kernel": (4, 6),
+            "key.bias": (6,),
+            "value.kernel": (4, 4),
+            "value.bias": (4,),
+            "attention_output.kernel": (4, 4),
+            "attention_output.bias": (4,),
+        },
+        text="MultiHeadAttention(2, 3, value_dim=2, causal=True)",
+        tolerance=100,
+    ),
+    "GroupQueryAttention": Row(
+        lambda: layers.GroupQueryAttention(3, 2, 1),
+        lambda query, value, *parameters: attention(query, value, *parameters, groups=1),
+        shape=(3, 4),
+        output_shape=(3, 4),
+        inputs=2,
+        parameters={
+            "query.kernel": (4, 6),
+            "query.bias": (6,),
+            "key.kernel": (4, 3),
+            "key.bias": (3,),
+            "value.kernel": (4, 3),
+            "value.bias": (3,),
+            "attention_output.kernel": (6, 4),
+            "attention_output.bias": (4,),
+        },
+        text="GroupQueryAttention(3, 2, 1)",
+        tolerance=100,
+    ),
+    "TransformerEncoder": Row(
+        lambda: layers.TransformerEncoder(3, 2, activation="tanh"),
+        lambda x, *parameters: transformer_block(x, *parameters, causal=False),
+        shape=(3, 4),
+        output_shape=(3, 4),
+        parameters=BLOCK,
+        text="TransformerEncoder(3, 2, activation='tanh')",
+        tolerance=500,
+    ),
+    "TransformerDecoder": Row(
+        lambda: layers.TransformerDecoder(3, 2, activation="tanh"),
+        lambda x, *parameters: transformer_block(x, *parameters, causal=True),
+        shape=(3, 4),
+        output_shape=(3, 4),
+        parameters=BLOCK,
+        text="TransformerDecoder(3, 2, activation='tanh')",
+        tolerance=500,
     ),
     "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
     "Reshape": Row(

@@ -125,14 +125,21 @@ def flat(values: Any) -> list[Any]:
 
 
 def randomize(net: nf.Network, rng: np.random.Generator) -> nf.Network:
-    """Set every parameter to random values that are neither 0 nor 1.
+    """Set every parameter but constants to random values that are neither 0 nor 1.
 
     Initial values hide faults: nobody misses a bias of 0 that is not added, or a variance of 1 that is not saved.
     """
     for name, view in net.parameters.items():
+        if _is_constant(name):
+            continue
         size = rng.uniform(0.25, 0.75, view.shape)
         view[...] = size if name.endswith("variance") else size * rng.choice([-1, 1], view.shape)
     return net
+
+
+def _is_constant(name: str) -> bool:
+    """Whether a parameter is an array of numbers in an expression; see `layers.Constant`."""
+    return name.split(".")[-2].startswith("constant")
 
 
 # ---- comparisons -----------------------------------------------------------------------

@@ -39,6 +39,7 @@ from nnfast.core.hints import LAYERS
 from nnfast.core.options import module_names, public_classes
 from nnfast.layers import (
     activation,
+    attention,
     convolution,
     core,
     custom,
@@ -48,12 +49,15 @@ from nnfast.layers import (
     normalization,
     operation,
     pooling,
+    positions,
     preprocessing,
     regularization,
     reshape,
     resize,
+    transformer,
 )
 from nnfast.layers.activation import *
+from nnfast.layers.attention import *
 from nnfast.layers.base import Layer, MultiOutput, Weight
 from nnfast.layers.convolution import *
 from nnfast.layers.core import *
@@ -64,13 +68,16 @@ from nnfast.layers.merge import *
 from nnfast.layers.normalization import *
 from nnfast.layers.operation import *
 from nnfast.layers.pooling import *
+from nnfast.layers.positions import *
 from nnfast.layers.preprocessing import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
 from nnfast.layers.resize import *
+from nnfast.layers.transformer import *
 
 __all__ = ["Layer"]
 __all__ += activation.__all__
+__all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += core.__all__
 __all__ += custom.__all__
@@ -80,10 +87,12 @@ __all__ += merge.__all__
 __all__ += normalization.__all__
 __all__ += operation.__all__
 __all__ += pooling.__all__
+__all__ += positions.__all__
 __all__ += preprocessing.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
+__all__ += transformer.__all__
 
 CLASSES = public_classes(Layer, CustomLayer, MultiOutput, Weight)
 """The layers that a saved network may name."""

@@ -1,7 +1,7 @@
 """Ready-made, untrained networks and their building blocks.
 
-Networks that classify end in softmax: train them with ``loss="cross_entropy"``. Autoencoders reproduce their input,
-which they take as it is. The networks share these parameters:
+Networks that classify, and those that tell the next token, end in softmax: train them with ``loss="cross_entropy"``.
+Autoencoders reproduce their input, which they take as it is. Networks for images share these parameters:
 
 input_shape : (int, int, int)
     Height, width and channels of the images.
@@ -10,6 +10,9 @@ classes : int
 scale, offset : float, default 1 / 255 and 0
     The first layer computes x * scale + offset, which by default maps uint8 images to [0, 1]. Pass ``scale=1`` for
     images that are already scaled.
+
+All share these:
+
 seed : int, optional
     Seed of the initial parameters; see `Network`.
 dtype : {"float32", "float64"}, default "float32"
@@ -27,6 +30,7 @@ from nnfast.models.blocks import bottleneck_block, convolution, inception_block,
 from nnfast.models.convnet import lenet5, mnist_convnet
 from nnfast.models.inception import googlenet
 from nnfast.models.resnet import resnet, resnet_cifar
+from nnfast.models.transformer import transformer, transformer_seq2seq
 
 __all__ = [
     "autoencoder",
@@ -39,6 +43,8 @@ __all__ = [
     "residual_block",
     "resnet",
     "resnet_cifar",
+    "transformer",
+    "transformer_seq2seq",
     "variational_autoencoder",
 ]
 
