@@ -14,9 +14,9 @@ class Masking(Layer):
 
     The mask (N, T) is passed on by layers that treat each step by itself (Dense, activations, Dropout, noise,
     LayerNormalization, Rescaling, merging layers, element-wise operations) and by recurrent layers that return
-    sequences, which skip the steps that do not count. Other layers drop it. It ends at the losses and metrics of the
-    outputs. The loss of a row is the mean over its steps that count, or for losses that are sums over a row their sum,
-    so that a sequence has the same loss alone and padded.
+    sequences, which skip the steps that do not count, and attention, which does not see them. Other layers drop it. It
+    ends at the losses and metrics of the outputs. The loss of a row is the mean over its steps that count, or for
+    losses that are sums over a row their sum, so that a sequence has the same loss alone and padded.
 
     Parameters
     ----------
