@@ -1,10 +1,11 @@
 """The table of layers: one row each, from which its shape, values, gradients, file, repr and argument tests follow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from layer_row import Row
+from layer_table_recurrent import RECURRENT
 from reference.activations import activation_forward
 from reference.convolution import conv_forward, conv_transpose_forward
 from reference.normalization import group_norm, layer_norm, rms_norm
@@ -51,28 +52,6 @@ class Scale(layers.CustomLayer):
     ) -> None:
         d_inputs[0][...] = self.extra * parameters["factor"] * d_output
         d_parameters["factor"] += self.extra * (d_output * inputs[0]).sum(axis=tuple(range(d_output.ndim - 1)))
-
-
-@dataclass
-class Row:
-    make: Callable[[], layers.Layer]
-    values: Callable[..., Array]
-    """The layer's first output in NumPy, from its inputs, then its parameters."""
-    shape: Shape = (5,)
-    output_shape: Shape = (5,)
-    inputs: int = 1
-    parameters: dict[str, Shape] = field(default_factory=dict)
-    text: str = ""
-    vocabulary: int = 0
-    """How many integers the layer takes, if it takes integers."""
-    tolerance: float = 16
-    """Of its values, in machine epsilons."""
-
-    def data(self, rng: np.random.Generator, rows: int, dtype: str = "float64") -> Array:
-        """Rows for `network`."""
-        if self.vocabulary:
-            return rng.integers(0, self.vocabulary, size=(rows, 4))
-        return rng.normal(size=(rows, 4)).astype(dtype)
 
 
 def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: float = 0.0) -> Row:
@@ -132,7 +111,7 @@ BLOCK: dict[str, Shape] = {
 }
 
 
-ROWS = {
+ROWS = RECURRENT | {
     "Input": Row(lambda: layers.Activation("identity"), lambda x: x, text="Activation('identity')"),
     "Input of integers": Row(
         lambda: layers.Activation("identity"), lambda x: x, (4,), (4,), text="Activation('identity')", vocabulary=9
@@ -251,6 +230,15 @@ ROWS = {
         parameters=BLOCK,
         text="TransformerDecoder(3, 2, activation='tanh')",
         tolerance=500,
+    ),
+    "Embedding with padding": Row(
+        lambda: layers.Embedding(6, 3, mask_zero=True),
+        lambda x, table: table[x.astype(int)],
+        shape=(2, 2),
+        output_shape=(2, 2, 3),
+        parameters={"embeddings": (6, 3)},
+        text="Embedding(6, 3, mask_zero=True)",
+        vocabulary=6,
     ),
     "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
     "Reshape": Row(

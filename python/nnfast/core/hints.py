@@ -11,6 +11,7 @@ ARGUMENTS = {
     "depthwise_regularizer": "write kernel_regularizer=...",
     "double_checkpoint": "leave it out: a file is replaced only when its successor is complete",
     "filepath": "write path=...",
+    "implementation": "leave it out: there is one",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write learning_rate=, an argument of optimizers such as optimizers.Adam(learning_rate=...)",
@@ -22,6 +23,7 @@ ARGUMENTS = {
     "oov_token": "write unknown_token=...",
     "period": "write every_n_epochs=...",
     "run_eagerly": "leave it out; inspect the network with Network.trace and Network.explain",
+    "unroll": "leave it out: loops over steps are compiled",
     "verbose": "use progress= of fit: False shows nothing, True a progress bar",
     "weights": "set initial values with kernel_initializer= and bias_initializer=",
 }

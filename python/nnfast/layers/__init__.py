@@ -51,10 +51,12 @@ from nnfast.layers import (
     pooling,
     positions,
     preprocessing,
+    recurrent,
     regularization,
     reshape,
     resize,
     transformer,
+    wrappers,
 )
 from nnfast.layers.activation import *
 from nnfast.layers.attention import *
@@ -70,10 +72,12 @@ from nnfast.layers.operation import *
 from nnfast.layers.pooling import *
 from nnfast.layers.positions import *
 from nnfast.layers.preprocessing import *
+from nnfast.layers.recurrent import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
 from nnfast.layers.resize import *
 from nnfast.layers.transformer import *
+from nnfast.layers.wrappers import *
 
 __all__ = ["Layer"]
 __all__ += activation.__all__
@@ -89,12 +93,14 @@ __all__ += operation.__all__
 __all__ += pooling.__all__
 __all__ += positions.__all__
 __all__ += preprocessing.__all__
+__all__ += recurrent.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
 __all__ += transformer.__all__
+__all__ += wrappers.__all__
 
-CLASSES = public_classes(Layer, CustomLayer, MultiOutput, Weight)
+CLASSES = public_classes(Layer, CustomLayer, MultiOutput, recurrent.Recurrent, Weight)
 """The layers that a saved network may name."""
 
 # Keras's longer names.

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-__all__ = ["AlphaOptions", "EmbeddingOptions", "GammaOptions", "KernelOptions", "NormOptions", "option_of"]
+__all__ = [
+    "AlphaOptions",
+    "EmbeddingOptions",
+    "GammaOptions",
+    "KernelOptions",
+    "NormOptions",
+    "RecurrentOptions",
+    "option_of",
+]
 
 
 class KernelOptions(TypedDict, total=False):
@@ -14,6 +22,18 @@ class KernelOptions(TypedDict, total=False):
     bias_regularizer: Any
     activity_regularizer: Any
     kernel_constraint: Any
+    bias_constraint: Any
+
+
+class RecurrentOptions(TypedDict, total=False):
+    """Of layers with a kernel for the inputs, one for the state, and a bias."""
+
+    kernel_regularizer: Any
+    recurrent_regularizer: Any
+    bias_regularizer: Any
+    activity_regularizer: Any
+    kernel_constraint: Any
+    recurrent_constraint: Any
     bias_constraint: Any
 
 
