@@ -178,6 +178,22 @@ def test_an_encoder_and_a_decoder_learn_to_reverse(rng: np.random.Generator, tmp
         assert bits(twin.predict(x)) == bits(net.predict(x)), way
 
 
+# ---- recurrent -------------------------------------------------------------------------
+
+
+def test_char_lstm(rng: np.random.Generator, tmp_path: Path) -> None:
+    net = models.char_lstm(7, 12, units=16, depth=2, embedding=5, dropout=0.1, seed=1)
+    cells = [4 * 16 * (size + 16) + 4 * 16 for size in (5, 16)]
+    assert net.num_parameters == 7 * 5 + sum(cells) + 16 * 7 + 7
+    x = np.tile(rng.permutation(7), 40)
+    rows = np.stack([x[i : i + 13] for i in range(200)])
+    trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(0.01))
+    trainer.fit(rows[:, :-1], rows[:, 1:], batch_size=20, epochs=6, progress=False)
+    assert accuracy(net, rows[:, :-1], rows[:, 1:]) > 0.95
+    for way, twin in duplicates(net, tmp_path, {}).items():
+        assert bits(twin.predict(rows[:3, :-1])) == bits(net.predict(rows[:3, :-1])), way
+
+
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "heads that do not divide": (lambda: models.transformer(11, 8, 2, 16, 3), ValueError, "multiple of num_heads=3"),
     "neither tokens nor vectors": (lambda: models.transformer(None, 8), ValueError, "either a vocabulary.*or features"),

@@ -29,12 +29,14 @@ from nnfast.models.autoencoder import autoencoder, variational_autoencoder
 from nnfast.models.blocks import bottleneck_block, convolution, inception_block, residual_block
 from nnfast.models.convnet import lenet5, mnist_convnet
 from nnfast.models.inception import googlenet
+from nnfast.models.recurrent import char_lstm
 from nnfast.models.resnet import resnet, resnet_cifar
 from nnfast.models.transformer import transformer, transformer_seq2seq
 
 __all__ = [
     "autoencoder",
     "bottleneck_block",
+    "char_lstm",
     "convolution",
     "googlenet",
     "inception_block",
