@@ -22,7 +22,8 @@ py::array metric_state(const py::dict& spec, const py::object& prediction, const
   plan::Answers<double> answers{{data_of<double>(p), nullptr, nullptr, rows, positions, n},
                                 data_of<double>(p),
                                 nullptr,
-                                nullptr};
+                                nullptr,
+                                {}};
   py::array y = any_array(target, "target");
   std::vector<int32_t> labels;
   if (y.dtype().kind() == 'f') {

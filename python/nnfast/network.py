@@ -26,6 +26,7 @@ from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
 
 if TYPE_CHECKING:
+    from nnfast.generation import Stepper
     from nnfast.inspect.explain import Explanation
 
 __all__ = ["Network"]
@@ -367,6 +368,30 @@ class Network(Compiled):
             `nnfast.kernels.conv2d_algorithms`, and None for other layers.
         """
         return Table(self.plan(1).describe())
+
+    def stepper(self) -> Stepper:
+        """The network as something that reads sequences step by step and remembers what it has read.
+
+        Returns
+        -------
+        Stepper
+            See `nnfast.generation`, which continues texts with it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nnfast as nf
+        >>> from nnfast import layers
+        >>> net = nf.Network([layers.Input((3, 2)), layers.LSTM(4, return_sequences=True), layers.Dense(1)], seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(5, 3, 2)).astype("float32")
+        >>> stepper = net.stepper()
+        >>> y = [stepper(x[:, t]) for t in range(3)]
+        >>> bool((np.stack(y, axis=1) == net.predict(x)).all())
+        True
+        """
+        from nnfast.generation import Stepper
+
+        return Stepper(self)
 
     def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
         """Forward and backward pass of one example through the dense layers, as tables. Changes nothing.

@@ -129,14 +129,14 @@ PARTS = [
     ("metrics", "ops"),
     ("graph",),
     ("network",),
-    ("io", "inspect"),
+    ("generation", "io", "inspect"),
     ("training",),
     ("callbacks", "kernels", "models"),
     ("__init__", "__main__"),
 ]
 RANKS = {part: rank for rank, parts in enumerate(PARTS) for part in parts}
 # Methods that are there for convenience alone import what implements them when they are called.
-CONVENIENCE = {"network": {"inspect", "io"}}
+CONVENIENCE = {"network": {"generation", "inspect", "io"}}
 
 
 def part_of(module: str) -> str:

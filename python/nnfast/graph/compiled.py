@@ -11,6 +11,7 @@ from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture
 from nnfast.graph.heads import Heads
 from nnfast.graph.parameters import Parameters, Trainables
+from nnfast.graph.stepping import StepGraph, step_graph
 from nnfast.layers.base import Layer
 
 __all__ = ["Compiled"]
@@ -19,7 +20,7 @@ __all__ = ["Compiled"]
 class Compiled(Trainables):
     """The base class of `Network`: what the core has of it, and the form in which data go in and out.
 
-    `flat`, `as_rows`, `heads` and `plan` are for nnfast's own modules.
+    `flat`, `as_rows`, `by_steps`, `ends_in_softmax`, `heads` and `plan` are for nnfast's own modules.
     """
 
     _copies: dict[str, Layer] | None
@@ -94,6 +95,19 @@ class Compiled(Trainables):
     def as_rows(self, x: Any) -> Any:
         """Finite rows in the core's form: an array, or a list with one per input."""
         return self.architecture.inputs.rows(x, self._input_shapes, self.dtype, self.architecture.integer_inputs)
+
+    def by_steps(self, steps: int, capacity: int) -> tuple[StepGraph, _core.Predictor]:
+        """The network for `steps` steps of a sequence at a time, on the same parameters; see `graph.stepping`."""
+        made = self._expansion
+        graph = step_graph(made.nodes, made.shapes, self.architecture.outputs.names, steps, capacity)
+        core = self._graph.with_same_parameters(graph.nodes, graph.outputs)
+        return graph, _core.Predictor(core, {"layers": made.callbacks}, self.seed)
+
+    @property
+    def ends_in_softmax(self) -> bool:
+        """Whether the output, if there is one, is a softmax."""
+        last = next(node for node in self._expansion.nodes if node["name"] == self.architecture.outputs.names[0])
+        return "softmax" in (last.get("activation"), last.get("function"))
 
     def _predict_several_if_fits(self, x: Any) -> Any:
         result = self._predictor.predict_if_fits(x)
