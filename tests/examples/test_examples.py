@@ -35,6 +35,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "hyperparameters": {"trials": 8, "epochs": 2},
     "optimizers_compared": {"rates": np.array([0.01, 0.1])},
     "overfitting": {"epochs": 6},
+    "recurrent_text": {"epochs": 1},
     "text_representations": {"epochs": 2, "writer_epochs": 1},
 }
 """Arguments of `main` for examples that otherwise take many seconds."""

@@ -98,3 +98,33 @@ def test_the_next_character_is_less_of_a_surprise(given: Any) -> None:
     assert text.startswith("The number ")
     assert len(text) == 31
     assert representations.continued(writer, "The number ", length=20) == text
+
+
+# ---- S23 -----------------------------------------------------------------------
+
+
+def test_both_versions_of_a_sentence_have_the_same_words() -> None:
+    seen, unseen = example("recurrent_text").data()
+    for part in (seen, unseen):
+        assert len(part.words) == len(part.in_order)
+        assert part.in_order.tolist() == [True, False] * (len(part.words) // 2)
+        for one, other in zip(part.words[::2], part.words[1::2], strict=True):
+            assert sorted(one) == sorted(other)
+            assert one != other
+            assert 1 < len(one) <= 24
+    known = {" ".join(words) for words in seen.words[::2]}
+    assert not known & {" ".join(words) for words in unseen.words[::2]}
+
+
+def test_only_networks_that_see_neighbors_tell_the_order() -> None:
+    recurrent = example("recurrent_text")
+    seen, unseen = recurrent.data()
+    seen = recurrent.Data(seen.words[:4000], seen.in_order[:4000])
+    words = recurrent.vocabulary(seen)
+    mean = recurrent.network("mean of vectors", len(words))
+    assert recurrent.train(mean, words, seen, unseen, epochs=1) == pytest.approx(0.5, abs=0.01)
+    gru = recurrent.network("GRU", len(words))
+    assert recurrent.train(gru, words, seen, unseen, epochs=4) > 0.75
+    answers = recurrent.word_by_word(gru, words, unseen.words[0])
+    assert len(answers) == len(unseen.words[0])
+    assert answers[-1] == gru.predict(recurrent.rows(words, unseen.words[:1]))[0, 0]
