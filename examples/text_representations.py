@@ -4,7 +4,8 @@ Before there is input there is data, and a network reads nothing but numbers. Th
 ways, each of which suits another kind of network:
 
 - characters: one number each; a convolution finds typical groups of letters,
-- words: one number each; a convolution finds typical phrases of three words,
+- words: one number each; a convolution finds typical phrases of three words, and a recurrent network reads one after
+  the other,
 - embeddings: a vector for each word, which is learned, and the mean of a sentence's vectors,
 - a bag of words: how often each word occurs, whatever their order,
 - TF-IDF: the same, with rare words counting more.
@@ -111,21 +112,25 @@ def vocabulary_of_words(train: list[str]) -> text.WordVocabulary:
     return text.WordVocabulary(min_count=2, standardize="lower", split="punctuation").fit(train)
 
 
-def of_words(train: list[str]) -> Reader:
+def of_words(train: list[str], recurrent: bool = False) -> Reader:
     words = vocabulary_of_words(train)
+    convolution = [layers.Conv1D(64, 3, activation="relu"), layers.GlobalMaxPool1D()]
     net = nf.Network(
         [
             layers.Input((WORDS,), dtype="int32"),
-            layers.Embedding(len(words), 32),
+            layers.Embedding(len(words), 32, mask_zero=recurrent),
             layers.Dropout(0.3),
-            layers.Conv1D(64, 3, activation="relu"),
-            layers.GlobalMaxPool1D(),
+            *([layers.GRU(32)] if recurrent else convolution),
             *classes(),
         ],
         seed=0,
-        name="words",
+        name="words, recurrent" if recurrent else "words",
     )
     return Reader(lambda texts: words.transform(texts, WORDS), net, words)
+
+
+def of_words_one_by_one(train: list[str]) -> Reader:
+    return of_words(train, recurrent=True)
 
 
 def of_embeddings(train: list[str]) -> Reader:
@@ -162,7 +167,7 @@ def of_weighted_bag(train: list[str]) -> Reader:
     return of_bag(train, text.TfIdf)
 
 
-READERS = (of_characters, of_words, of_embeddings, of_bag, of_weighted_bag)
+READERS = (of_characters, of_words, of_words_one_by_one, of_embeddings, of_bag, of_weighted_bag)
 
 
 def accuracy(reader: Reader, given: Data, epochs: int = 15) -> float:
