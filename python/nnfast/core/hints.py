@@ -3,6 +3,7 @@
 __all__ = ["ARGUMENTS", "CALLBACKS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "SCHEDULES", "TRAINER"]
 
 ARGUMENTS = {
+    "attention_axes": "leave it out: attention is over the steps of (N, T, D)",
     "betas": "write beta_1= and beta_2=",
     "decay": "pass a schedule for a learning rate that decays, such as learning_rate=schedules.InverseTime(...)",
     "activity_regularizer": "put layers.ActivityRegularization(l1, l2) after the layer",
@@ -11,6 +12,7 @@ ARGUMENTS = {
     "depthwise_regularizer": "write kernel_regularizer=...",
     "double_checkpoint": "leave it out: a file is replaced only when its successor is complete",
     "filepath": "write path=...",
+    "flash_attention": "leave it out: the weights of attention are never all in memory",
     "implementation": "leave it out: there is one",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
@@ -46,6 +48,9 @@ LAYERS = {
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
     "RMSNorm": "write layers.RMSNormalization()",
+    "MultiheadAttention": "write layers.MultiHeadAttention(num_heads, key_dim)",
+    "TransformerDecoderLayer": "write layers.TransformerDecoder(intermediate_dim, num_heads)",
+    "TransformerEncoderLayer": "write layers.TransformerEncoder(intermediate_dim, num_heads)",
     "Sequential": "write nnfast.Network([...])",
 }
 
