@@ -157,6 +157,7 @@ def test_regularizers_constraints_and_frozen_parameters(kind: str) -> None:
     layer = make(
         UNITS,
         recurrent_regularizer=nf.regularizers.L2(0.5),
+        activity_regularizer=nf.regularizers.L2(0.25),
         kernel_constraint="non_neg",
         recurrent_constraint=nf.constraints.MaxNorm(0.5),
         trainable=("kernel", "recurrent_kernel"),
@@ -168,7 +169,8 @@ def test_regularizers_constraints_and_frozen_parameters(kind: str) -> None:
     x, y = sequences(), np.zeros((ROWS, UNITS))
     penalty = 0.5 * (net.parameters["r.recurrent_kernel"] ** 2).sum()
     loss = net.loss_and_gradients(x, y, "mse")[0]
-    assert loss == pytest.approx((net.predict(x) ** 2).mean() + penalty, rel=1e-12)
+    squares = net.predict(x) ** 2
+    assert loss == pytest.approx(squares.mean() + penalty + 0.25 * squares.sum() / ROWS, rel=1e-12)
     nf.Trainer(net, loss="mse").train_on_batch(x, y)
     assert (net.parameters["r.kernel"] >= 0).all()
     assert np.linalg.norm(net.parameters["r.recurrent_kernel"], axis=0).max() < 0.5 + 1e-6

@@ -76,6 +76,22 @@ def test_parts_of_bidirectional_can_be_frozen_and_begin_with_other_values() -> N
     assert nf.Network([layers.Input((STEPS, FEATURES)), layer]).trainable == ["bidirectional.forward_gru.bias"]
 
 
+def test_calls_share_the_parts() -> None:
+    a, b = layers.Input((STEPS, FEATURES)), layers.Input((2, FEATURES))
+    both, each = layers.Bidirectional(layers.GRU(3)), layers.TimeDistributed(layers.PReLU("random_normal"))
+    net = nf.Network(inputs=[a, b], outputs=[both(each(a)), both(each(b))], dtype="float64")
+    randomize(net, np.random.default_rng(5))
+    assert len(net.parameters) == 7
+    x = sequences()
+    _, other = net.predict([x, x[:, :2]])
+    short = nf.Network(inputs=b, outputs=layers.Bidirectional(layers.GRU(3))(b), dtype="float64")
+    short.set_weights(net.get_weights()[1:])
+    slope = net.get_weights()[0]
+    np.testing.assert_allclose(short.predict(np.where(x > 0, x, slope * x)[:, :2]), other, rtol=1e-13, atol=1e-14)
+    report = nf.check_gradients(net, [x, x[:, :2]], [np.zeros((ROWS, 6))] * 2, "mse", max_elements=6)
+    assert report, f"\n{report}"
+
+
 # ---- TimeDistributed ---------------------------------------------------------------------------------------
 
 
