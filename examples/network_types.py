@@ -76,7 +76,7 @@ def main(folder: Path) -> None:
         shown = ", ".join(f"{accuracy:.1%}" for accuracy in found)
         print(f"{net.name:13}  {net.num_parameters:6,} parameters  moved by 0, 1, 2, 3 pixels: {shown}")
         axes.plot(SHIFTS, found, "o-", color=color, label=f"{net.name}, {net.num_parameters:,} parameters")
-    print("recurrent      for sequences: not part of nnfast yet")
+    print("recurrent      for sequences: recurrent_text.py")
     axes.set(title="Digits that have moved", xlabel="pixels", ylabel="accuracy on unseen digits", ylim=(0, 1.02))
     axes.set_xticks(SHIFTS)
     axes.legend()
