@@ -431,6 +431,9 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an unknown activation": (lambda: layers.LSTM(3, "tahn"), ValueError, "did you mean 'tanh'?"),
     "an unknown option": (lambda: layers.LSTM(3, return_sequence=True), TypeError, "did you mean 'return_sequences'?"),
     "unroll": (lambda: layers.LSTM(3, unroll=True), TypeError, "leave it out"),
+    "PyTorch's layers": (lambda: layers.RNN, AttributeError, "write layers.SimpleRNN(units)"),
+    "PyTorch's arguments": (lambda: layers.LSTM(3, num_layers=2), TypeError, "return_sequences=True"),
+    "PyTorch's directions": (lambda: layers.GRU(3, bidirectional=True), TypeError, "layers.Bidirectional(layer)"),
     "a wrong flag": (lambda: layers.LSTM(3, return_state="yes"), TypeError, "expected True or False as return_state"),
     "trainable": (
         lambda: called(layers.LSTM(3, trainable=("kernle",), name="r"), (4, 2)),

@@ -28,6 +28,12 @@ ARGUMENTS = {
     "unroll": "leave it out: loops over steps are compiled",
     "verbose": "use progress= of fit: False shows nothing, True a progress bar",
     "weights": "set initial values with kernel_initializer= and bias_initializer=",
+    "batch_first": "leave it out: sequences are (N, T, D)",
+    "bidirectional": "write layers.Bidirectional(layer)",
+    "hidden_size": "write units=...",
+    "num_layers": "make several layers, all but the last with return_sequences=True",
+    "use_cudnn": "leave it out: everything runs on the CPU",
+    "zero_output_for_mask": "leave it out; layers.Bidirectional returns padding as zeros",
 }
 
 PACKAGE = {
@@ -44,6 +50,7 @@ PACKAGE = {
 }
 
 LAYERS = {
+    "RNN": "write layers.SimpleRNN(units)",
     "Linear": "write layers.Dense(units), which infers the number of inputs",
     "BatchNorm1d": "write layers.BatchNormalization()",
     "BatchNorm2d": "write layers.BatchNormalization()",
