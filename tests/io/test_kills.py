@@ -97,7 +97,7 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_p
         trainer.save_checkpoint(path)
     assert not is_killed_after(600, TRAINING.format(path=str(whole)))
     delays, kills = random.Random(1), 0
-    while is_killed_after(delays.uniform(0, 0.3), TRAINING.format(path=str(killed))):
+    while is_killed_after(delays.uniform(0, 0.3 + kills / 20), TRAINING.format(path=str(killed))):
         kills += 1
     assert kills > 3
     assert nf.Trainer.resume(killed).iteration == 60
