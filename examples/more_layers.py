@@ -54,7 +54,7 @@ def residual_network(blocks: int = BLOCKS) -> nf.Network:
     return classifier(entry, x, "residual")
 
 
-def train(net: nf.Network, epochs: int = 8) -> tuple[list[float], float]:
+def train(net: nf.Network, epochs: int) -> tuple[list[float], float]:
     """The loss of each epoch, and the accuracy on unseen digits."""
     train_set, test_set = data()
     optimizer = nf.optimizers.SGD(nf.schedules.Cosine(0.05, steps=epochs * 44), momentum=0.9)
@@ -95,10 +95,10 @@ def deep(rows: int) -> None:
         print(f"{net.name}: {net.num_parameters:,} parameters, built in {built:.2f} s; {rows} images: {figures}")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, epochs: int = 8) -> None:
     figure, axes = new_figure(8, 4.4)
     for net, color in ((inception_network(), ORANGE), (residual_network(), BLUE)):
-        losses, accuracy = train(net)
+        losses, accuracy = train(net, epochs)
         print(f"{net.name}: {net.num_parameters:,} parameters, {accuracy:.1%} of unseen digits right")
         axes.plot(range(1, len(losses) + 1), losses, "o-", color=color, label=net.name)
     axes.set(title="Training on digits", xlabel="epoch", ylabel="loss", yscale="log")

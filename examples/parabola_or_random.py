@@ -67,7 +67,7 @@ def accuracies(net: nf.Network) -> tuple[float, float, float]:
     return float(right.mean()), float(right[y == 0].mean()), float(right[y == 1].mean())
 
 
-def experiment(networks: int = 7) -> dict[str, tuple[float, float, float]]:
+def experiment(networks: int) -> dict[str, tuple[float, float, float]]:
     """For each order, the network of median accuracy, and its accuracy on all, random and parabola points."""
     results = {}
     for order in ORDERS:
@@ -110,9 +110,9 @@ def picture(folder: Path, seed: int = 1) -> Path:
     return save(figure, folder, "parabola_or_random.png")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, networks: int = 7) -> None:
     print("order            all points   random  parabola")
-    for order, (both, random, parabola) in experiment().items():
+    for order, (both, random, parabola) in experiment(networks).items():
         print(f"{order:16} {both:10.1%} {random:8.1%} {parabola:9.1%}")
     above, below = chord()
     print(f"Above the parabola's chord lie {above:.1%} of the random points, below it {below:.1%} of the parabola.")

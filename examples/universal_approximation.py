@@ -76,8 +76,8 @@ def picture(folder: Path, networks: dict[int, nf.Network]) -> Path:
     return save(figure, folder, "universal_approximation.png")
 
 
-def main(folder: Path) -> None:
-    networks = {units: best_fit(units) for units in UNITS}
+def main(folder: Path, tries: int = 3) -> None:
+    networks = {units: best_fit(units, tries) for units in UNITS}
     for units, net in networks.items():
         print(f"{units:3} hidden neurons: root mean squared error {error(net):.5f}")
     picture(folder, networks)

@@ -37,6 +37,12 @@ def no_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_picture(mnist: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than learning; `test_main_job_draws_the_digits` looks at the picture."""
+    monkeypatch.setattr(mnist, "draw_digits", lambda path, data, probabilities: None)
+
+
+@pytest.fixture
 def real_mnist(mnist: ModuleType, data_dir: Path) -> tuple[ModuleType, object]:
     if not (data_dir / "mnist").is_dir():
         pytest.skip("NNFAST_DATA has no folder mnist")
@@ -54,7 +60,7 @@ def probabilities_by_numpy(net: nf.Network, pixels: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.usefixtures("no_mnist")
+@pytest.mark.usefixtures("no_mnist", "no_picture")
 @pytest.mark.parametrize(("kind", "least"), [("one", 0.88), ("hidden", 0.89)])
 def test_main_job_on_the_bundled_digits(
     mnist: ModuleType, kind: str, least: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -95,7 +101,7 @@ def test_a_picture_without_mistakes(mnist: ModuleType, tmp_path: Path) -> None:
     assert (tmp_path / "right.png").stat().st_size > 0
 
 
-@pytest.mark.usefixtures("no_mnist", "threads")
+@pytest.mark.usefixtures("no_mnist", "no_picture", "threads")
 def test_main_job_learns_the_same_bits_on_any_number_of_threads(mnist: ModuleType, tmp_path: Path) -> None:
     learned = {}
     for seed, threads in ((0, 1), (0, 3), (1, 1)):
@@ -108,7 +114,7 @@ def test_main_job_learns_the_same_bits_on_any_number_of_threads(mnist: ModuleTyp
     assert learned[0, 1] != learned[1, 1]
 
 
-@pytest.mark.usefixtures("no_mnist")
+@pytest.mark.usefixtures("no_mnist", "no_picture")
 def test_main_job_downloads_only_when_asked(
     mnist: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
