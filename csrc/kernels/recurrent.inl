@@ -3,6 +3,9 @@
 // The forward pass leaves the gates in z, the backward pass the gradient of z. The gradient dh
 // arrives from the next time step, dy (or null) from the output; dh leaves with what passes to the
 // state before without a product, to which the product dz U^T is added.
+//
+// Elementary functions that follow from others are in a loop of their own: in one loop, a processor
+// waits for the latency of all of them, because it does not see enough of the next vector.
 
 template <class T>
 NNF_INLINE Vec<T> sigmoid_slope(Vec<T> y) {
@@ -33,12 +36,14 @@ void lstm_step_forward(const LstmStep<T>& p) {
       const Vec<T> i = sigmoid(load_n(z + u, count)), f = sigmoid(load_n(z + n + u, count));
       const Vec<T> g = tanh(load_n(z + 2 * n + u, count));
       const Vec<T> o = sigmoid(load_n(z + 3 * n + u, count));
-      const Vec<T> state = fma(f, load_n(c_before + u, count), i * g), out = o * tanh(state);
       store_n(z + u, i, count);
       store_n(z + n + u, f, count);
       store_n(z + 2 * n + u, g, count);
       store_n(z + 3 * n + u, o, count);
-      store_n(c + u, state, count);
+      store_n(c + u, fma(f, load_n(c_before + u, count), i * g), count);
+    });
+    for_each_vector<T>(n, [=](index_t u, int count) NNF_INLINE_LAMBDA {
+      const Vec<T> out = load_n(z + 3 * n + u, count) * tanh(load_n(c + u, count));
       store_n(h + u, out, count);
       if (y) store_n(y + u, out, count);
     });
@@ -74,37 +79,29 @@ void lstm_step_backward(const LstmStepGradient<T>& p) {
 // candidate's columns of U and its bias: z, r = sigmoid, g = tanh(z_g + r recurrent). Without,
 // gru_reset_forward has computed z and r, and z_g contains that product: g = tanh(z_g). Cho et al.
 // 2014, arXiv:1406.1078 (versions 1 and 3).
-template <class T, bool RESETS_AFTER>
-NNF_INLINE void gru_forward_row(T* z, const T* recurrent, const T* h_before, T* h, T* y,
-                                index_t n) {
-  for_each_vector<T>(n, [=](index_t u, int count) NNF_INLINE_LAMBDA {
-    Vec<T> update = load_n(z + u, count), candidate = load_n(z + 2 * n + u, count);
-    if (RESETS_AFTER) {
-      update = sigmoid(update);
-      const Vec<T> reset = sigmoid(load_n(z + n + u, count));
-      candidate = fma(reset, load_n(recurrent + u, count), candidate);
-      store_n(z + u, update, count);
-      store_n(z + n + u, reset, count);
-    }
-    candidate = tanh(candidate);
-    const Vec<T> out = fma(update, load_n(h_before + u, count) - candidate, candidate);
-    store_n(z + 2 * n + u, candidate, count);
-    store_n(h + u, out, count);
-    if (y) store_n(y + u, out, count);
-  });
-}
-
 template <class T>
 void gru_step_forward(const GruStep<T>& p) {
   const index_t n = p.units;
   for (index_t r = 0; r < p.rows; ++r) {
     T *z = p.z + r * 3 * n, *h = p.h + r * n, *y = p.y ? p.y + r * p.y_row : nullptr;
-    const T* h_before = p.h_before + r * n;
-    if (p.recurrent) {
-      gru_forward_row<T, true>(z, p.recurrent + r * n, h_before, h, y, n);
-    } else {
-      gru_forward_row<T, false>(z, nullptr, h_before, h, y, n);
+    const T *h_before = p.h_before + r * n,
+            *recurrent = p.recurrent ? p.recurrent + r * n : nullptr;
+    if (recurrent) {
+      for_each_vector<T>(n, [=](index_t u, int count) NNF_INLINE_LAMBDA {
+        const Vec<T> update = sigmoid(load_n(z + u, count));
+        const Vec<T> reset = sigmoid(load_n(z + n + u, count)), x = load_n(z + 2 * n + u, count);
+        store_n(z + u, update, count);
+        store_n(z + n + u, reset, count);
+        store_n(z + 2 * n + u, fma(reset, load_n(recurrent + u, count), x), count);
+      });
     }
+    for_each_vector<T>(n, [=](index_t u, int count) NNF_INLINE_LAMBDA {
+      const Vec<T> update = load_n(z + u, count), candidate = tanh(load_n(z + 2 * n + u, count));
+      const Vec<T> out = fma(update, load_n(h_before + u, count) - candidate, candidate);
+      store_n(z + 2 * n + u, candidate, count);
+      store_n(h + u, out, count);
+      if (y) store_n(y + u, out, count);
+    });
   }
 }
 

@@ -97,6 +97,18 @@ def test_outputs_that_nothing_reads_have_no_gradient(cell: str) -> None:
             np.testing.assert_array_equal(some.d_parameters[name], zeros.d_parameters[name])
 
 
+@every_cell
+def test_gradients_of_many_positions_are_sums(cell: str) -> None:
+    case = case_of(cell, SEQUENCES, rows=90, steps=10)  # more than one chain of positions
+    arrays, parameters, d_outputs = drawn(case)
+    whole = case.passes(arrays, d_outputs, parameters, "float64")
+    third = [slice(i, i + 30) for i in (0, 30, 60)]
+    parts = [case.passes([a[i] for a in arrays], [d[i] for d in d_outputs], parameters, "float64") for i in third]
+    for name in parameters:
+        total = sum(part.d_parameters[name] for part in parts)
+        np.testing.assert_allclose(whole.d_parameters[name], total, rtol=1e-12, atol=1e-12)
+
+
 # ---- bits --------------------------------------------------------------------------------
 
 

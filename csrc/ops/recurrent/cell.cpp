@@ -48,23 +48,45 @@ void Cell<T>::pass_product(const CellValues<T>& v, index_t first, index_t rows,
 
 template <class T>
 bool Cell<T>::recurrent_gradient(T* d_recurrent, const CellValues<T>& v, index_t positions) const {
+  const index_t n = v.units, width = options_.gates() * n;
+  return sum_over_positions(d_recurrent, width, v.read.data, n, v.z.data, width, width, positions);
+}
+
+template <class T>
+bool sum_over_positions(T* c, index_t c_row, const T* a, index_t m, const T* b, index_t b_row,
+                        index_t n, index_t positions) {
+  // The columns of A are as far apart as it is wide, so each step of a chain reads whole cache lines
+  // of both factors, which stay in the L1 cache for so many steps: (128, 2500) x (2500, 512) took 4.6
+  // ms instead of the 7.5 of chains of 834 (AVX2, Zen 3).
+  constexpr index_t kChain = 400;
   Gemm<T> p;
-  p.m = v.units;
-  p.n = options_.gates() * v.units;
-  p.k = positions;
-  p.a = v.read.data;
+  p.m = m;
+  p.n = n;
   p.a_row = 1;
-  p.a_k = v.units;
-  p.b = v.z.data;
-  p.b_k = p.n;
+  p.a_k = m;
+  p.b_k = b_row;
   p.b_n = 1;
-  p.c = d_recurrent;
-  p.c_row = p.n;
-  p.check = p.tiled = true;
-  return gemm(p);
+  p.c = c;
+  p.c_row = c_row;
+  p.tiled = true;  // chains are added to C
+  const index_t chains = (positions + kChain - 1) / kChain;
+  for (index_t chain = 0; chain < chains; ++chain) {
+    const index_t first = positions * chain / chains;
+    p.a = a + first * m;
+    p.b = b + first * b_row;
+    p.k = positions * (chain + 1) / chains - first;
+    p.accumulate = chain > 0;
+    p.check = chain + 1 == chains;
+    if (!gemm(p)) return false;
+  }
+  return true;
 }
 
 template class Cell<float>;
 template class Cell<double>;
+template bool sum_over_positions(float*, index_t, const float*, index_t, const float*, index_t,
+                                 index_t, index_t);
+template bool sum_over_positions(double*, index_t, const double*, index_t, const double*, index_t,
+                                 index_t, index_t);
 
 }  // namespace nnfast

@@ -97,6 +97,12 @@ class Cell {
   const bool is_usual_;  // tanh and sigmoid: one kernel does all of a step between its products
 };
 
+// C (M, N) = A^T (M, K) B (K, N), where k runs over time steps and rows: a sum of chains of nearly
+// equal length, in order. Returns whether it is moderate (ops/reduce.h).
+template <class T>
+bool sum_over_positions(T* c, index_t c_row, const T* a, index_t m, const T* b, index_t b_row,
+                        index_t n, index_t positions);
+
 template <class T>
 std::unique_ptr<Cell<T>> make_simple_rnn_cell(const CellOptions& options);
 template <class T>

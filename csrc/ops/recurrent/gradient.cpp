@@ -138,20 +138,8 @@ class BackwardPass {
   }
 
   bool kernel_gradient(const T* x) const {
-    Gemm<T> p;
-    p.m = o_.inputs;
-    p.n = width_;
-    p.k = positions();
-    p.a = x;
-    p.a_row = 1;
-    p.a_k = o_.inputs;
-    p.b = v_.z.data;
-    p.b_k = width_;
-    p.b_n = 1;
-    p.c = p_.d_kernel;
-    p.c_row = width_;
-    p.check = p.tiled = true;
-    return gemm(p);
+    return sum_over_positions(p_.d_kernel, width_, x, o_.inputs, v_.z.data, width_, width_,
+                              positions());
   }
 
   void bias_gradient() const {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernels/select.h"
-#include "ops/gemm/gemm.h"
 #include "ops/recurrent/any.h"
 #include "ops/recurrent/cell.h"
 #include "ops/recurrent/panels.h"
@@ -96,31 +95,16 @@ class GruCell final : public Cell<T> {
 
   bool recurrent_gradient(T* d_recurrent, const CellValues<T>& v,
                           index_t positions) const override {
-    const index_t n = v.units;
-    Gemm<T> p;
-    p.m = n;
-    p.n = 2 * n;
-    p.k = positions;
-    p.a = v.read.data;
-    p.a_row = 1;
-    p.a_k = n;
-    p.b = v.z.data;
-    p.b_k = 3 * n;
-    p.b_n = 1;
-    p.c = d_recurrent;
-    p.c_row = 3 * n;
-    p.check = p.tiled = true;
-    const bool gates_are_moderate = gemm(p);
-    p.n = n;
-    p.c = d_recurrent + 2 * n;
-    if (resets_after()) {
-      p.b = v.reset.data;
-      p.b_k = n;
-    } else {
-      p.a = v.reset.data;
-      p.b = v.z.data + 2 * n;
-    }
-    return gemm(p) && gates_are_moderate;
+    const index_t n = v.units, width = 3 * n;
+    T* of_candidate = d_recurrent + 2 * n;
+    const bool gates_are_moderate =
+        sum_over_positions(d_recurrent, width, v.read.data, n, v.z.data, width, 2 * n, positions);
+    const bool candidate_is_moderate =
+        resets_after()
+            ? sum_over_positions(of_candidate, width, v.read.data, n, v.reset.data, n, n, positions)
+            : sum_over_positions(of_candidate, width, v.reset.data, n, v.z.data + 2 * n, width, n,
+                                 positions);
+    return gates_are_moderate && candidate_is_moderate;
   }
 
  private:

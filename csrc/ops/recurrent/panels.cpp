@@ -9,7 +9,7 @@ namespace {
 
 // Steps of k after which the sums go to C, so that a panel stays in the L1 cache while all rows
 // pass.
-constexpr index_t kDepth = 256;
+constexpr index_t kDepth = 128;
 
 }  // namespace
 

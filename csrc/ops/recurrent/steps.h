@@ -81,7 +81,7 @@ template <class Body>
 void for_blocks_of_rows(index_t rows, double cost, const Body& body) {
   // The values of a step stay in the L2 cache, and U is read from it once for all rows of the
   // block.
-  constexpr index_t kRows = 48;
+  constexpr index_t kRows = 64;
   parallel_shares(rows, 1, cost, [&](index_t begin, index_t end) {
     const index_t blocks = (end - begin + kRows - 1) / kRows;
     InterruptWatch watch;
