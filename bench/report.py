@@ -34,6 +34,7 @@ TABLES = {
     "normalization": ("test_normalization", "Batch normalization, batch 128"),
     "image-steps": ("test_image_steps", "Training steps of convolutional networks"),
     "image-inference": ("test_image_inference", "Prediction of convolutional networks"),
+    "recurrent": ("test_recurrent", "Recurrent networks"),
     "augmentation": ("test_augmentation", "Training with augmentation, beside training without"),
     "scaling": ("test_scaling", "nnfast on all threads, beside nnfast on one"),
     "reproducibility": ("test_reproducibility_cost", "What the fixed order of additions costs"),

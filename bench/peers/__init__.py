@@ -129,6 +129,17 @@ ADAPTERS: dict[str, dict[str, str]] = {
     "normalization": _NORMALIZATIONS,
     "image step": _IMAGE_STEPS,
     "image prediction": _IMAGE_PREDICTIONS,
+    "recurrent step": {
+        "nnfast": "nnfast_sequences:step",
+        "PyTorch": "torch_sequences:step",
+        "PyTorch, fused optimizer": "torch_sequences:step_fused",
+    },
+    "recurrent prediction": {
+        "nnfast": "nnfast_sequences:predict",
+        "PyTorch": "torch_sequences:predict",
+        "ONNX Runtime": "onnxruntime_sequences:predict",
+        "ONNX Runtime, bound": "onnxruntime_sequences:predict_bound",
+    },
     "augmentation": {
         "nnfast": "nnfast_images:epoch_augmented",
         "nnfast without augmentation": "nnfast_images:epoch",
