@@ -230,12 +230,12 @@ def _entry(
 
 def _located(x: Tensor, kind: str, dropout: float, name: str) -> Tensor:
     """The steps plus their positions, unless attention sees those."""
-    if kind == "learned":
-        positions: layers.Layer = layers.PositionEmbedding(x.shape[0], RandomNormal(stddev=_POSITION_STDDEV), name=name)
-    else:
-        positions = layers.SinePositionEncoding(name=name)
-    if kind != "rotary":
-        x = layers.Add(name=f"{name}_sum")([x, positions(x)])
+    made: dict[str, layers.Layer] = {
+        "learned": layers.PositionEmbedding(x.shape[0], RandomNormal(stddev=_POSITION_STDDEV), name=name),
+        "sine": layers.SinePositionEncoding(name=name),
+    }
+    if kind in made:
+        x = layers.Add(name=f"{name}_sum")([x, made[kind](x)])
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
 
 
