@@ -3,8 +3,8 @@
 One image passes through a network trained to classify digits: the first maps show strokes and edges, still
 recognizable; later ones are coarse and respond to parts of digits; the last ones are little more than a list of what
 was found. Two quantities measure this: each layer sees more of the image (its receptive field), and images of the same
-class become more similar, compared with those of different classes. (LSTM, the other well-known type, is not part of
-nnfast yet.)
+class become more similar, compared with those of different classes. (The other well-known type, the LSTM, is shown by
+tone_sequences.py.)
 """
 
 from pathlib import Path

@@ -1,14 +1,16 @@
-"""Major types of networks: feedforward and convolutional (row S15).
+"""Major types of networks: feedforward, convolutional and recurrent (row S15).
 
 In a feedforward network of dense layers, every unit has its own weight for every pixel: what it learns about a stroke
 in one position says nothing about the same stroke elsewhere. A convolutional network uses the same weights everywhere.
-Both are trained on digits in the middle of the image; then the digits are shifted.
+A recurrent network reads the image row by row, with the same weights for each row, and keeps what it has read. All are
+trained on digits in the middle of the image; then the digits are shifted, down, up, right or left. Images are the field
+of the second type; that of the third, sequences, is in tone_sequences.py and recurrent_text.py.
 """
 
 from pathlib import Path
 
 import numpy as np
-from drawing import BLUE, ORANGE, new_figure, output_folder, save
+from drawing import BLUE, GREEN, ORANGE, new_figure, output_folder, save
 from sklearn.datasets import load_digits
 
 import nnfast as nf
@@ -61,6 +63,20 @@ def convolutional(seed: int = 0) -> nf.Network:
     )
 
 
+def recurrent(seed: int = 0) -> nf.Network:
+    """A row at each step; the last state has read the whole image."""
+    return nf.Network(
+        [
+            layers.Input((SIZE, SIZE, 1)),
+            layers.Reshape((SIZE, SIZE)),
+            layers.LSTM(48),
+            layers.Dense(10, activation="softmax"),
+        ],
+        seed=seed,
+        name="recurrent",
+    )
+
+
 def accuracies(net: nf.Network, epochs: int = 30) -> list[float]:
     """Train on centered digits; accuracy on unseen ones, centered and shifted by 1, 2 and 3 pixels."""
     trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(2e-3), metrics=["accuracy"])
@@ -70,13 +86,12 @@ def accuracies(net: nf.Network, epochs: int = 30) -> list[float]:
 
 def main(folder: Path) -> None:
     figure, axes = new_figure(8, 4.6)
-    for make, color in ((feedforward, BLUE), (convolutional, ORANGE)):
+    for make, color in ((feedforward, BLUE), (convolutional, ORANGE), (recurrent, GREEN)):
         net = make()
         found = accuracies(net)
         shown = ", ".join(f"{accuracy:.1%}" for accuracy in found)
         print(f"{net.name:13}  {net.num_parameters:6,} parameters  moved by 0, 1, 2, 3 pixels: {shown}")
         axes.plot(SHIFTS, found, "o-", color=color, label=f"{net.name}, {net.num_parameters:,} parameters")
-    print("recurrent      for sequences: recurrent_text.py")
     axes.set(title="Digits that have moved", xlabel="pixels", ylabel="accuracy on unseen digits", ylim=(0, 1.02))
     axes.set_xticks(SHIFTS)
     axes.legend()

@@ -39,6 +39,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "parabola_or_random": {"networks": 1},
     "recurrent_text": {"epochs": 1},
     "text_representations": {"epochs": 2, "writer_epochs": 1},
+    "tone_sequences": {"count": 96, "epochs": 1},
     "universal_approximation": {"tries": 1},
 }
 """Arguments of `main` for examples that otherwise take many seconds."""
@@ -405,6 +406,9 @@ def test_convolutional_networks_find_what_has_moved() -> None:
     dense, convolutional = topic.accuracies(topic.feedforward()), topic.accuracies(topic.convolutional())
     assert min(dense[0], convolutional[0]) >= 0.95
     assert (np.subtract(convolutional, dense)[1:] > 0.2).all()
+    recurrent = topic.accuracies(topic.recurrent())
+    assert recurrent[0] >= 0.9
+    assert (np.subtract(recurrent, dense)[2:] > 0.1).all()  # the weights of a row are those of the next one
     (still, labels), (moved, same) = topic.data()[1], topic.data(2)[1]
     assert np.array_equal(labels, same)
     assert moved.sum() == pytest.approx(still.sum())
