@@ -27,6 +27,7 @@ APART = (
     "mnist_ladder",
     "representation_learning",
     "sparse_autoencoder",
+    "tinyshakespeare",
     "transfer_learning",
 )
 """Shared code, and programs with options and data sets of their own, which have test files of their own."""
