@@ -41,8 +41,8 @@ NodeSpec dense(const char* name, const char* input, int64_t units, const char* a
   return node("dense", name, {input}, {{"units", units}, {"activation", std::string(activation)}});
 }
 
-// Two branches that are added, normalization, two halves of which one is used twice, dropout, softmax;
-// parameters with Glorot's limits.
+// Two branches that are added, normalization, two halves of which one is used twice, dropout,
+// attention, softmax; parameters with Glorot's limits.
 template <class T>
 std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
   std::vector<NodeSpec> nodes = {
@@ -56,7 +56,14 @@ std::shared_ptr<Graph<T>> make_graph(index_t features, index_t hidden) {
       node("concatenate", "both", {"larger", "half#1"}, {}),
       node("prelu", "bent", {"both"}, {}),
       node("dropout", "drop", {"bent"}, {{"rate", 0.25}}),
-      dense("out", "drop", kClasses, "softmax"),
+      node("reshape", "steps", {"drop"}, {{"shape", std::vector<int64_t>{hidden / 2, 2}}}),
+      node("rms_norm", "even", {"steps"}, {{"epsilon", 1e-3}}),
+      node("rotary", "turned", {"even"}, {{"heads", int64_t{1}}}),
+      node("attention", "attended", {"turned", "turned", "steps"},
+           {{"heads", int64_t{1}}, {"causal", int64_t{1}}, {"dropout", 0.25}}),
+      node("average", "mixed", {"steps", "attended"}, {}),
+      node("flatten", "flat", {"mixed"}, {}),
+      dense("out", "flat", kClasses, "softmax"),
   };
   auto graph = std::make_shared<Graph<T>>(std::move(nodes), std::vector<std::string>{"out"});
   Numbers numbers;

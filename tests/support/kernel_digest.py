@@ -125,10 +125,29 @@ def _large_norms(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Ar
         yield "large layer_norm", kernels.layer_norm_forward(x, gamma, beta)
         for output in kernels.layer_norm_backward(dy, x, gamma):
             yield "large layer_norm, gradient", output
+        yield "large rms_norm", kernels.rms_norm_forward(x, gamma)
+        for output in kernels.rms_norm_backward(dy, x, gamma):
+            yield "large rms_norm, gradient", output
         groups = 2 if shape[-1] % 2 == 0 else 1
         yield "large group_norm", kernels.group_norm_forward(x, gamma, beta, groups)
         for output in kernels.group_norm_backward(dy, x, gamma, groups):
             yield "large group_norm, gradient", output
+
+
+def _large_attention(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
+    # Several blocks of queries and of keys; fewer groups of heads than threads; a single query.
+    for n, t, s, heads, groups, d in ((3, 130, 300, 4, 2, 24), (1, 70, 600, 2, 1, 7), (5, 1, 90, 3, 3, 16)):
+        q, dy = rng.standard_normal((2, n, t, heads, d)).astype(dtype)
+        k, v = rng.standard_normal((2, n, s, groups, d)).astype(dtype)
+        mask = (rng.random((n, s)) < 0.8).astype(dtype)
+        for options in ({"causal": True, "rate": 0.25, "seed": 3}, {"mask": mask}):
+            y, sums = kernels.attention_forward(q, k, v, **options)
+            yield "large attention", y
+            for output in kernels.attention_backward(dy, y, sums, q, k, v, **options):
+                yield "large attention, gradient", output
+    x, offsets = rng.standard_normal((9, 120, 4, 24)).astype(dtype), np.arange(9).astype(dtype)
+    yield "large rotary", kernels.rotary_forward(x, offsets)
+    yield "large rotary, interleaved", kernels.rotary_forward(x, interleaved=True)
 
 
 def _norm_training(rng: np.random.Generator, dtype: str) -> Iterator[tuple[str, Array]]:
@@ -241,6 +260,7 @@ def digests(table: bool = True) -> dict[str, str]:
             _large_convolutions(rng, dtype),
             _large_augmentations(rng, dtype),
             _large_norms(rng, dtype),
+            _large_attention(rng, dtype),
             _large_tensors(rng, dtype),
             _training(rng, dtype),
             _norm_training(rng, dtype),

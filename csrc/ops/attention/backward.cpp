@@ -80,6 +80,8 @@ class Backward {
     const T* dy = dy_ + at * p_.d_value;
     const index_t q_row = p_.heads * p_.d, y_row = p_.heads * p_.d_value;
     const index_t k_row = p_.groups * p_.d;
+    watch_.did(6.0 * static_cast<double>(b.queries * b.keys) *
+               static_cast<double>(p_.d + p_.d_value) / kFlopsPerUnit);
     if (b.keys > 0) {
       pack(b, k, v);
       multiply_packed<T>(
@@ -94,37 +96,36 @@ class Backward {
                                         p_.d_value});
       drop_weights(weights_, stride_, p_, b);
     }
-    const auto seen = [&](index_t query, index_t key) { return sees(p_, b, query, key); };
-    const auto seen_by = [&](index_t key, index_t query) { return sees(p_, b, query, key); };
     bool moderate = true;
     // A first block writes zeros where it has no terms.
     if (wanted.queries && out_.dq && (b.keys > 0 || b.first_key == 0)) {
       T* dq = out_.dq + at * p_.d;
-      moderate &= product(
-          {b.queries, p_.d, b.keys, d_weights_, stride_, 1, k, k_row, dq, q_row, b.first_key > 0},
-          careful, seen);
+      const Product<T> product = {b.queries, p_.d,  b.keys, d_weights_, stride_,        1,
+                                  k,         k_row, dq,     q_row,      b.first_key > 0};
+      if (careful) {
+        multiply_used(product, line_,
+                      [&](index_t query, index_t key) { return sees(p_, b, query, key); });
+      } else {
+        moderate &= multiply_queries(product, b.seen);
+      }
     }
     if (!wanted.keys || b.keys == 0) return moderate;
-    const index_t key_at = (b.row * p_.keys + b.first_key) * p_.groups + group;
-    const auto add_to = [&](T* gradient, index_t d, const T* weights, const T* from, index_t row) {
-      // Keys that no query of the first block sees.
-      const index_t keys = std::min(kKeys, p_.keys - b.first_key), line = p_.groups * d;
-      T* to = gradient + key_at * d;
-      if (!more) clear_rows(to + b.keys * line, line, keys - b.keys, d);
-      moderate &= product({b.keys, d, b.queries, weights, 1, stride_, from, row, to, line, more},
-                          careful, seen_by);
-    };
-    if (out_.dk) add_to(out_.dk, p_.d, d_weights_, q, q_row);
-    if (out_.dv) add_to(out_.dv, p_.d_value, weights_, dy, y_row);
-    watch_.did(6.0 * static_cast<double>(b.queries * b.keys) *
-               static_cast<double>(p_.d + p_.d_value) / kFlopsPerUnit);
+    if (out_.dk) moderate &= add_to_keys(out_.dk, p_.d, b, d_weights_, q, more, careful);
+    if (out_.dv) moderate &= add_to_keys(out_.dv, p_.d_value, b, weights_, dy, more, careful);
     return moderate;
   }
 
-  template <class Used>
-  bool product(const Product<T>& p, bool careful, const Used& used) {
-    if (!careful) return multiply(p);
-    multiply_used(p, line_, used);
+  // The share of a block's queries in the gradient of its keys or values, d numbers each.
+  bool add_to_keys(T* gradient, index_t d, const Block& b, const T* weights, const T* from,
+                   bool more, bool careful) {
+    const index_t keys = std::min(kKeys, p_.keys - b.first_key), row = p_.groups * d;
+    T* to = head_at(gradient, b.row, p_.keys, b.first_key, p_.groups, group_of(p_, b.head), d);
+    if (!more) clear_rows(to + b.keys * row, row, keys - b.keys, d);  // no query of the block sees
+    const Product<T> product = {b.keys,       d,  b.queries, weights, 1, stride_, from,
+                                p_.heads * d, to, row,       more};
+    if (!careful) return multiply_keys(product, b.seen);
+    multiply_used(product, line_,
+                  [&](index_t key, index_t query) { return sees(p_, b, query, key); });
     return true;
   }
 

@@ -160,6 +160,42 @@ bool multiply(const Product<T>& p) {
   return moderate;
 }
 
+constexpr index_t kStrip = 32;  // rows of a product that leave out the same zeros
+
+// Likewise, where A (queries, keys) is 0 for the keys after the first seen + i of row i.
+template <class T>
+bool multiply_queries(const Product<T>& p, index_t seen) {
+  if (seen >= p.k) return multiply(p);
+  bool moderate = true;
+  for (index_t i = 0; i < p.m; i += kStrip) {
+    Product<T> strip = p;
+    strip.m = std::min(kStrip, p.m - i);
+    strip.k = std::clamp(seen + i + strip.m - 1, index_t(0), p.k);
+    strip.a += i * p.a_row;
+    strip.c += i * p.c_row;
+    moderate &= multiply(strip);
+  }
+  return moderate;
+}
+
+// Likewise, where A (keys, queries) is 0 in row i for the queries before i + 1 - seen.
+template <class T>
+bool multiply_keys(const Product<T>& p, index_t seen) {
+  if (seen >= p.m) return multiply(p);
+  bool moderate = true;
+  for (index_t i = 0; i < p.m; i += kStrip) {
+    const index_t first = std::clamp(i + 1 - seen, index_t(0), p.k);
+    Product<T> strip = p;
+    strip.m = std::min(kStrip, p.m - i);
+    strip.k -= first;
+    strip.a += i * p.a_row + first * p.a_k;
+    strip.b += first * p.b_k;
+    strip.c += i * p.c_row;
+    moderate &= multiply(strip);
+  }
+  return moderate;
+}
+
 // C = A B of a block's queries, where B is packed. Writes whole vectors, but not where a query sees
 // none of a panel's keys.
 template <class T>

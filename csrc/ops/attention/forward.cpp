@@ -67,7 +67,7 @@ class Forward {
       multiply_used(product, line_,
                     [&](index_t query, index_t key) { return sees(p_, b, query, key); });
     } else {
-      *moderate &= multiply(product);
+      *moderate &= multiply_queries(product, b.seen);
     }
     watch_.did(2.0 * static_cast<double>(b.queries * b.keys) *
                static_cast<double>(p_.d + p_.d_value) / kFlopsPerUnit);
