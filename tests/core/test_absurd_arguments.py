@@ -47,6 +47,9 @@ CHANNEL = np.ones(1, "float32")
 LABELS = np.array([0, 1, 2])
 KERNEL = np.ones((2, 2, 1, 1), "float32")
 OPTIONS = {"strides": 1, "padding": "valid"}
+HEADS = np.ones((1, 3, 1, 2), "float32")
+UNITS = np.full((2, 3), 0.5, "float32")
+NOISE = {"rate": 0.0, "seed": 0, "step": 0, "stream": 0}
 
 KERNELS: dict[str, dict[str, Any]] = {
     "activation_backward": {"name": "relu", "dy": X, "x": X, "y": X, "alpha": None, "out": None},
@@ -136,6 +139,23 @@ KERNELS: dict[str, dict[str, Any]] = {
     "global_max_pool2d_forward": {"x": IMAGE, "out": None, "winners": None},
     "group_norm_backward": {"dy": IMAGE, "x": IMAGE, "gamma": CHANNEL, "groups": 1, "epsilon": 1e-3},
     "group_norm_forward": {"x": IMAGE, "gamma": CHANNEL, "beta": CHANNEL, "groups": 1, "epsilon": 1e-3, "out": None},
+    "attention_backward": {
+        **{"dy": HEADS, "y": HEADS, "log_sums": np.ones((1, 3, 1), "float32"), "q": HEADS, "k": HEADS, "v": HEADS},
+        **{"mask": None, "causal": False, "scale": None, **NOISE},
+    },
+    "attention_forward": {
+        **{"q": HEADS, "k": HEADS, "v": HEADS, "mask": None, "causal": False, "scale": None, **NOISE, "out": None},
+    },
+    "rotary_backward": {"dy": HEADS, "offsets": None, "base": 1e4, "interleaved": False, "out": None},
+    "rotary_forward": {"x": HEADS, "offsets": None, "base": 1e4, "interleaved": False, "out": None},
+    "gru_reset_backward": {"d_reset": UNITS, "gates": np.tile(UNITS, 3), "h": UNITS},
+    "gru_reset_forward": {"z": np.tile(UNITS, 3), "h": UNITS},
+    "gru_step_backward": {"dh": UNITS, "gates": np.tile(UNITS, 3), "h": UNITS, "recurrent": UNITS},
+    "gru_step_forward": {"z": np.tile(UNITS, 3), "h": UNITS, "recurrent": UNITS},
+    "lstm_step_backward": {"dh": UNITS, "dc": UNITS, "gates": np.tile(UNITS, 4), "c_before": UNITS, "c": UNITS},
+    "lstm_step_forward": {"z": np.tile(UNITS, 4), "c": UNITS},
+    "rms_norm_backward": {"dy": X, "x": X, "gamma": V, "epsilon": 1e-3},
+    "rms_norm_forward": {"x": X, "gamma": V, "epsilon": 1e-3, "out": None},
     "layer_norm_backward": {"dy": X, "x": X, "gamma": V, "epsilon": 1e-3},
     "layer_norm_forward": {"x": X, "gamma": V, "beta": V, "epsilon": 1e-3, "out": None},
     "log_softmax_backward": {"dy": X, "y": X, "out": None},

@@ -19,7 +19,8 @@ def _options(
     where: str, q: Any, causal: Any, scale: Any, rate: Any, seed: Any, step: Any, stream: Any
 ) -> tuple[bool, float, float, int, int, int]:
     if scale is None:
-        scale = 1 / math.sqrt(max(1, getattr(q, "shape", (1,))[-1]))
+        shape = getattr(q, "shape", ()) or (1,)  # what has none is refused by the core
+        scale = 1 / math.sqrt(max(1, shape[-1]))
     return (
         flag(where, "causal", causal),
         real(where, "scale", scale),
