@@ -30,13 +30,14 @@ class Data(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """Steps T of a window, windows of a batch, epochs, and the highest learning rate."""
+    """Steps T of a window, windows of a batch, epochs, the highest learning rate, its warm-up, and weight decay."""
 
     steps: int
     batch_size: int
     epochs: int
     learning_rate: float
     warmup_steps: int
+    weight_decay: float
 
 
 class Run(NamedTuple):
@@ -49,8 +50,8 @@ class Run(NamedTuple):
 
 
 RECIPES = {
-    "lstm": Recipe(50, 50, 20, 4e-3, 0),
-    "transformer": Recipe(64, 64, 10, 2e-3, 200),
+    "lstm": Recipe(50, 50, 20, 4e-3, 0, 0.0),
+    "transformer": Recipe(64, 12, 4, 3e-3, 100, 0.1),
 }
 
 
@@ -73,7 +74,19 @@ def build(kind: str, characters: int, steps: int, seed: int = 0) -> nf.Network:
     """The network of that kind, from T characters to the probabilities of the next one after each of them."""
     if kind == "lstm":
         return nf.models.char_lstm(characters, steps, units=128, depth=2, embedding=128, seed=seed)
-    return nf.models.transformer(characters, steps, depth=4, width=128, heads=4, positions="rotary", seed=seed)
+    return nf.models.transformer(
+        characters,
+        steps,
+        depth=4,
+        width=128,
+        heads=4,
+        mlp_ratio=8 / 3,
+        activation="swiglu",
+        normalization="rms",
+        positions="rotary",
+        use_bias=False,
+        seed=seed,
+    )
 
 
 def train(kind: str, data: Data, recipe: Recipe, seed: int = 0, progress: bool = False) -> Run:
@@ -82,7 +95,11 @@ def train(kind: str, data: Data, recipe: Recipe, seed: int = 0, progress: bool =
     x, y = nf.text.windows(data.training, recipe.steps)
     total = recipe.epochs * -(-len(x) // recipe.batch_size)
     rate = schedules.Cosine(recipe.learning_rate, total, warmup=recipe.warmup_steps)
-    trainer = nf.Trainer(network, loss="cross_entropy", optimizer=optimizers.Adam(rate, global_clipnorm=1.0))
+    trainer = nf.Trainer(
+        network,
+        loss="cross_entropy",
+        optimizer=optimizers.AdamW(rate, beta_2=0.99, weight_decay=recipe.weight_decay, global_clipnorm=1.0),
+    )
     best = callbacks.EarlyStopping("val_loss", patience=recipe.epochs, restore_best_weights=True)
     start = time.perf_counter()
     history = trainer.fit(
