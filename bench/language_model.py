@@ -90,7 +90,7 @@ def train_torch(data: Any, recipe: Any, seed: int) -> tuple[list[float], float]:
         return torch.from_numpy(x.astype("int64")), torch.from_numpy(y.astype("int64"))
 
     model, (x, y), (x_val, y_val) = Model(), tensors(data.training), tensors(data.validation)
-    optimizer = torch.optim.Adam(model.parameters(), recipe.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), recipe.learning_rate, betas=(0.9, 0.99), fused=True)
     loss_of = torch.nn.CrossEntropyLoss()
     total, step, losses = recipe.epochs * -(-len(x) // recipe.batch_size), 0, []
     start = time.perf_counter()

@@ -95,11 +95,8 @@ def train(kind: str, data: Data, recipe: Recipe, seed: int = 0, progress: bool =
     x, y = nf.text.windows(data.training, recipe.steps)
     total = recipe.epochs * -(-len(x) // recipe.batch_size)
     rate = schedules.Cosine(recipe.learning_rate, total, warmup=recipe.warmup_steps)
-    trainer = nf.Trainer(
-        network,
-        loss="cross_entropy",
-        optimizer=optimizers.AdamW(rate, beta_2=0.99, weight_decay=recipe.weight_decay, global_clipnorm=1.0),
-    )
+    optimizer = optimizers.AdamW(rate, beta_2=0.99, weight_decay=recipe.weight_decay, global_clipnorm=1.0)
+    trainer = nf.Trainer(network, loss="cross_entropy", optimizer=optimizer)
     best = callbacks.EarlyStopping("val_loss", patience=recipe.epochs, restore_best_weights=True)
     start = time.perf_counter()
     history = trainer.fit(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import nnfast as nf
-from nnfast import layers
+from nnfast import _core, layers
 from nnfast.generation import generate, sample, stream
+from nnfast.graph import stepping
 
 RNG = np.random.default_rng(0)
 STEPS = 13
@@ -69,6 +70,19 @@ def test_attention_keeps_keys_and_values(positions: str, key_value_heads: int | 
     if positions != "rotary":
         with pytest.raises(ValueError, match=f"at most {STEPS} steps, as many as the network has positions, got 14"):
             stepper(x[:, 0])
+
+
+def test_other_blocks_of_transformers() -> None:
+    options = {"normalization": "rms", "activation": "swiglu", "positions": "rotary", "use_bias": False, "tied": False}
+    net = nf.models.transformer(11, STEPS, depth=2, width=8, heads=2, dropout=0.1, seed=0, **options)
+    x = RNG.integers(0, 11, (3, STEPS))
+    np.testing.assert_array_equal(one_by_one(net.stepper(), x), net.predict(x))
+
+
+def test_kinds_are_those_of_the_core() -> None:
+    """A kind with another name would be refused."""
+    per_step = stepping._PER_ELEMENT | stepping._PER_STEP | stepping._RECURRENT
+    assert per_step <= set(_core.op_names())
 
 
 def test_caches_grow_with_the_sequence() -> None:

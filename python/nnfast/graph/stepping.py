@@ -38,7 +38,7 @@ _PER_STEP = frozenset(
         "mask",
         "masking",
         "prelu",
-        "rms_normalization",
+        "rms_norm",
         "softmax",
         "spatial_dropout",
     }
