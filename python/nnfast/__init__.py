@@ -14,7 +14,7 @@ RuntimeError; only errors that are not evident are listed. Random numbers depend
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nnfast import activations, initializers, layers, losses, metrics
+from nnfast import activations, initializers, layers
 from nnfast._core import __version__
 from nnfast.core.hints import PACKAGE
 from nnfast.core.machine import get_num_threads, set_num_threads, show_config
@@ -23,7 +23,7 @@ from nnfast.core.tensor import Tensor
 from nnfast.network import Network
 
 if TYPE_CHECKING:
-    from nnfast import callbacks, optimizers, schedules, training
+    from nnfast import callbacks, losses, metrics, optimizers, schedules, training
     from nnfast.inspect.gradient_check import check_gradients
     from nnfast.training.ensemble import Ensemble
     from nnfast.training.history import History
@@ -64,6 +64,8 @@ _MODULES = (
     "data",
     "generation",
     "kernels",
+    "losses",
+    "metrics",
     "models",
     "ops",
     "optimizers",

@@ -180,6 +180,17 @@ def test_every_layer_keeps_its_name() -> None:
         "function": abs,
         "kind": "elementwise",
         "attributes": {"function": "exp"},
+        "kl_weight": 1.0,
+        "layer": layers.GRU(2, return_sequences=True),
+        "num_heads": 2,
+        "num_query_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 2,
+        "key_dim": 2,
+        "sequence_length": 3,
+        "vocabulary_size": 3,
+        "embedding_dim": 2,
+        "intermediate_dim": 2,
     }
     for make in layers.CLASSES.values():
         given = {

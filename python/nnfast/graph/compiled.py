@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnfast import _core
 from nnfast.core.options import choose
 from nnfast.core.processes import share_processors
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture
-from nnfast.graph.heads import Heads
 from nnfast.graph.parameters import Parameters, Trainables
-from nnfast.graph.stepping import StepGraph, step_graph
 from nnfast.layers.base import Layer
+
+if TYPE_CHECKING:
+    from nnfast.graph.heads import Heads
+    from nnfast.graph.stepping import StepGraph
 
 __all__ = ["Compiled"]
 
@@ -98,6 +100,8 @@ class Compiled(Trainables):
 
     def by_steps(self, steps: int, capacity: int) -> tuple[StepGraph, _core.Predictor]:
         """The network for `steps` steps of a sequence at a time, on the same parameters; see `graph.stepping`."""
+        from nnfast.graph.stepping import step_graph
+
         made = self._expansion
         graph = step_graph(made.nodes, made.shapes, self.architecture.outputs.names, steps, capacity)
         core = self._graph.with_same_parameters(graph.nodes, graph.outputs)
@@ -121,6 +125,9 @@ class Compiled(Trainables):
         self, where: str, loss: Any, loss_weights: Any = None, metrics: Any = (), weighted_metrics: Any = ()
     ) -> Heads:
         """The outputs with the losses and metrics given for them."""
+        # Imported here, because programs that only predict need no losses and metrics.
+        from nnfast.graph.heads import Heads
+
         ends = self.architecture.outputs
         penalized = bool(self._expansion.penalties(self._frozen))
         return Heads(
