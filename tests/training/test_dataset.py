@@ -348,7 +348,7 @@ def test_what_is_no_dataset(blobs: tuple[Array, Array]) -> None:
     for where, call in (
         ("evaluate", trainer.evaluate),
         ("fit", lambda data: trainer.fit(data, epochs=1)),
-        ("fit", lambda data: trainer.fit(*blobs, epochs=1, validation_data=data)),
+        ("fit: validation_data", lambda data: trainer.fit(*blobs, epochs=1, validation_data=data)),
     ):
         with pytest.raises(ValueError, match=f"^{where}: expected a Dataset of one row or more, got an empty one"):
             call(Rows(blobs[0][:0], blobs[1][:0]))
