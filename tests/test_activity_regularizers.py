@@ -128,6 +128,18 @@ def test_in_a_network_within_a_network() -> None:
     assert added(outer) == pytest.approx(added(inner), rel=1e-13)
 
 
+def test_attention_is_penalized_once_for_each_projection() -> None:
+    """As in Keras: queries, keys, values, and the output."""
+    x = layers.Input((3, 4))
+    attention = layers.MultiHeadAttention(2, 2, activity_regularizer=regularizers.L2(0.5), name="attention")
+    net = nf.Network(inputs=x, outputs=attention(x), seed=0)
+    rows = np.random.default_rng(0).normal(size=(5, 3, 4)).astype("float32")
+    parts = [f"attention.{part}" for part in ("query", "key", "value")] + ["attention"]
+    traced = net.trace(rows)
+    expected = sum(0.5 * np.square(traced[part], dtype="float64").sum() / len(rows) for part in parts)
+    np.testing.assert_allclose(added(net, rows), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("regularizer", [regularizers.L1(0.25), sparsity])
 def test_files_and_copies(regularizer: Any, tmp_path: Path) -> None:
     net = network(regularizer, "sigmoid")

@@ -1,5 +1,7 @@
 """Networks that read sequences step by step, and sampling of tokens."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,54 @@ def test_caches_grow_with_the_sequence() -> None:
     assert stepper.feed(x).shape == (2, long, 7)
 
 
+def test_states_with_caches_move_between_steppers() -> None:
+    net = nf.models.transformer(7, 150, depth=1, width=8, heads=2, positions="learned", seed=0)
+    x = RNG.integers(0, 7, (1, 150))
+    first, second = net.stepper(), net.stepper()
+    first.feed(x[:, :70])
+    second.state = first.state
+    np.testing.assert_array_equal(second.feed(x[:, 70:]), net.predict(x)[:, 70:])
+    with pytest.raises(ValueError, match="expected a position of at most 150, got 151"):
+        second.state = first.state | {"position": 151}
+    with pytest.raises(ValueError, match="expected keys and values of 140 steps or more, got 128"):
+        second.state = first.state | {"position": 140}
+    second.state = {}
+    assert second.position == 0
+
+
+def test_a_failed_call_may_have_let_caches_grow() -> None:
+    net = nf.models.transformer(7, 150, depth=1, width=8, heads=2, positions="rotary", seed=0)
+    x = RNG.integers(0, 7, (1, 70))
+    stepper = net.stepper()
+    stepper.feed(x[:, :63])
+    with pytest.raises(ValueError, match="expected ids from 0 to 6, got 9"):
+        stepper.feed([[1, 2, 3, 9]])
+    assert stepper.position == 63
+    np.testing.assert_array_equal(stepper.feed(x[:, 63:]), net.predict(np.pad(x, ((0, 0), (0, 80))))[:, 63:70])
+
+
+def test_sequences_of_one_step_know_their_positions() -> None:
+    x = layers.Input((1,), dtype="int32")
+    net = nf.Network(inputs=x, outputs=layers.TokenAndPositionEmbedding(5, 16, 4)(x), seed=0)
+    stepper = net.stepper()
+    assert stepper.limit == 16
+    steps = [stepper([1]) for _ in range(3)]
+    np.testing.assert_allclose(
+        np.diff(np.concatenate(steps), axis=0),
+        np.diff(net.parameters["token_and_position_embedding.position_embedding.embeddings"][:3], axis=0),
+        atol=1e-7,
+    )
+
+
+def test_summaries_of_the_whole_sequence_are_no_steps() -> None:
+    x = layers.Input((STEPS, 3))
+    sequence, last = layers.GRU(3, return_sequences=True)(x), layers.GRU(3)(x)
+    repeated = layers.RepeatVector(STEPS)(last)
+    for end in (sequence * layers.Reshape((1, 3))(last), layers.MultiHeadAttention(1, 3)(sequence, repeated)):
+        with pytest.raises(ValueError, match="depends on the whole sequence; predict whole sequences instead"):
+            nf.Network(inputs=x, outputs=end, seed=0).stepper()
+
+
 def test_tables_with_a_row_for_each_step_are_read_at_the_present_step() -> None:
     x = layers.Input((STEPS, 3))
     net = nf.Network(inputs=x, outputs=x - np.arange(STEPS)[:, None] * np.ones(3))
@@ -151,7 +201,7 @@ def test_a_copy_continues_separately_and_states_can_be_set() -> None:
     stepper = net.stepper()
     stepper.feed(x[:, :6])
     twin, saved = stepper.copy(), stepper.state
-    assert sorted(saved) == ["lstm:c", "lstm:h", "lstm_1:c", "lstm_1:h"]
+    assert sorted(saved) == ["lstm:c", "lstm:h", "lstm_1:c", "lstm_1:h", "position"]
     expected = stepper.feed(x[:, 6:])
     np.testing.assert_array_equal(twin.feed(x[:, 6:]), expected)
     twin.state = saved
@@ -159,20 +209,29 @@ def test_a_copy_continues_separately_and_states_can_be_set() -> None:
     fresh = net.stepper()
     fresh.state = saved
     np.testing.assert_array_equal(fresh.feed(x[:, 6:]), expected)
+    assert fresh.position == STEPS
+    again = pickle.loads(pickle.dumps(twin))
+    twin.state = again.state = saved
+    np.testing.assert_array_equal(again.feed(x[:, 6:]), twin.feed(x[:, 6:]))
     with pytest.raises(ValueError, match=r"stepper: expected lstm:h of shape \(2, 5\), got \(2, 4\)"):
         twin.state = saved | {"lstm:h": np.zeros((2, 4))}
+    with pytest.raises(ValueError, match="position"):
+        twin.state = saved | {"position": -5}
     with pytest.raises(ValueError, match="expected states lstm:h, lstm:c"):
         twin.state = {"lstm:h": saved["lstm:h"]}
 
 
 def test_many_threads_give_the_same_bits() -> None:
-    net, x = recurrent("LSTM"), numbers(9, STEPS, 3)
-    found = []
+    inputs = layers.Input((STEPS, 40))
+    hidden = layers.GRU(64, return_sequences=True)(layers.LSTM(64, return_sequences=True)(inputs))
+    net = nf.Network(inputs=inputs, outputs=layers.MultiHeadAttention(4, 16, causal=True)(hidden), seed=0)
+    x, found, before = numbers(33, STEPS, 40), [], nf.get_num_threads()
     for threads in (1, 2, 3, 8):
         nf.set_num_threads(threads)
-        found.append(net.stepper().feed(x))
-    nf.set_num_threads(2)
-    assert all(np.array_equal(found[0], other) for other in found)
+        found.append(one_by_one(net.stepper(), x))
+    nf.set_num_threads(before)
+    for other in (*found, net.predict(x)):
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_a_failed_call_changes_nothing() -> None:
@@ -207,6 +266,12 @@ def test_networks_that_need_whole_sequences_are_refused() -> None:
     for end in (backwards, both, pooled, convolved, flat, over_time, looks_ahead):
         with pytest.raises(ValueError, match="predict whole sequences instead"):
             nf.Network(inputs=x, outputs=end, seed=0).stepper()
+    with pytest.raises(ValueError, match="prelu: expected a layer that treats each step of a sequence alike"):
+        nf.Network([layers.Input((STEPS, 3)), layers.PReLU()]).stepper()
+    assert nf.Network([layers.Input((STEPS, 3)), layers.PReLU(shared_axes=[1])]).stepper()(numbers(1, 3)).shape == (
+        1,
+        3,
+    )
     features = nf.Network([layers.Input((4,)), layers.Dense(2)], seed=0)
     with pytest.raises(ValueError, match="dense: expected a layer that treats each step of a sequence alike"):
         features.stepper()
@@ -307,3 +372,7 @@ def test_bad_prompts() -> None:
         generate(net, [9], 3)
     with pytest.raises(ValueError, match="length"):
         generate(net, [1], -1)
+    with pytest.raises(ValueError, match="got 4294967297"):
+        generate(net, [2**32 + 1], 1)
+    with pytest.raises(TypeError, match="got token ids with one"):
+        generate(net, [1], 1, vocabulary=nf.text.CharacterVocabulary("abc"))

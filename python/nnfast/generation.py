@@ -1,7 +1,7 @@
 """Sequences that arrive, or are made, step by step: networks that remember, and sampling of tokens.
 
-Recurrent layers keep their state between calls, causal attention its keys and values, so that a further step costs as
-much as one step, however many came before.
+Recurrent layers keep their state between calls, so that a further step costs the same however many came before; causal
+attention keeps its keys and values, and compares each step with them.
 
 >>> import numpy as np
 >>> import nnfast as nf
@@ -63,7 +63,7 @@ class Stepper:
     Attributes
     ----------
     position : int
-        How many steps were read.
+        How many steps were read. Read-only.
     limit : int or None
         How many steps the network can read, because its positions are in a table; None: any number.
 
@@ -74,9 +74,9 @@ class Stepper:
 
     Notes
     -----
-    The result of a step has the bits that `Network.predict` has for that step of the whole sequence, if all layers are
-    recurrent or treat each step alike. The parameters are those of the network, at the time of the call. The number of
-    rows is that of the first call, until `reset`. A stepper belongs to one thread; `copy` makes others.
+    The result of a step has the bits that `Network.predict` has for that step of the whole sequence. The parameters are
+    those of the network, at the time of the call. The number of rows is that of the first call, until `reset`. Each
+    thread needs a stepper of its own, such as a `copy`.
 
     Examples
     --------
@@ -89,15 +89,15 @@ class Stepper:
     [1.0, 3.0, 6.0]
     >>> stepper.feed(np.ones((1, 4, 1), "float32")).ravel()
     array([ 7.,  8.,  9., 10.], dtype=float32)
-    >>> stepper.position, {name: state.tolist() for name, state in stepper.state.items()}
-    (7, {'simple_rnn:h': [[10.0]]})
+    >>> {name: state.tolist() for name, state in stepper.state.items()}
+    {'simple_rnn:h': [[10.0]], 'position': 7}
     """
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._parts: dict[tuple[int, int], _Part] = {}
         self._capacity = _SMALLEST_CAPACITY
-        self.position = 0
+        self._position = 0
         self._state: list[Array] = []
         self._shapes = [network.architecture.by_name[name].shape for name in network.architecture.inputs.names]
         if len({shape[0] for shape in self._shapes}) != 1:
@@ -120,39 +120,69 @@ class Stepper:
     # ---- state -------------------------------------------------------------
 
     @property
+    def position(self) -> int:
+        """How many steps were read."""
+        return self._position
+
+    @property
     def state(self) -> dict[str, Array]:
         """What the network remembers, by layer; copies. Empty before the first step.
 
         Recurrent layers have "<layer>:h" and, LSTM, "<layer>:c" (N, units); attention has its keys and values
-        "<layer>:k" and "<layer>:v" (N, S, width), of which the first `position` count. May be set after the first step,
-        or to `state` of another stepper of the network, whose `position` goes with it.
+        "<layer>:k" and "<layer>:v" (N, S, width), of which the first "position" (a number) count. May be set to the
+        state of another stepper of the network.
         """
-        return {name: array.copy() for name, array in zip(self._names, self._state, strict=False)}
+        if not self._state:
+            return {}
+        named = zip(self._names, self._state, strict=True)
+        return {name: array.copy() for name, array in named} | {"position": np.array(self._position)}
 
     @state.setter
     def state(self, values: Mapping[str, Any]) -> None:
-        if not isinstance(values, Mapping) or set(values) != set(self._names):
-            raise ValueError(f"stepper: expected states {', '.join(self._names)}, got {', '.join(map(str, values))}")
+        if not isinstance(values, Mapping) or (values and set(values) != {*self._names, "position"}):
+            given = ", ".join(map(str, values)) if isinstance(values, Mapping) else type(values).__name__
+            raise ValueError(f"stepper: expected states {', '.join(self._names)} and position, got {given}")
+        if not values:
+            self.reset()
+            return
+        read = as_numbers(values["position"], "stepper", "position")
+        position = integer("stepper", "position", read.item() if read.size == 1 else read, minimum=0)
+        if self.limit is not None and position > self.limit:
+            raise ValueError(f"stepper: expected a position of at most {self.limit}, got {position}")
+        states = self._part(1).graph.states
         arrays = [np.array(as_numbers(values[name], name, "state"), self._network.dtype) for name in self._names]
-        rows = len(self._state[0]) if self._state else len(arrays[0]) if arrays and arrays[0].ndim else 1
-        for state, array in zip(self._part(1).graph.states, arrays, strict=True):
-            grows = state.grows and array.shape[1:2] == (self._capacity,)
-            expected = (rows, *state.shape)
-            if array.shape != expected and not (grows and array.shape[2:] == expected[2:]):
+        rows = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        capacities = {
+            array.shape[1] for array, state in zip(arrays, states, strict=True) if state.grows and array.ndim > 1
+        }
+        capacity = capacities.pop() if len(capacities) == 1 else self._capacity
+        for state, array in zip(states, arrays, strict=True):
+            expected = (rows, capacity, *state.shape[1:]) if state.grows else (rows, *state.shape)
+            if array.shape != expected or rows == 0:
                 raise ValueError(f"stepper: expected {state.name} of shape {expected}, got {array.shape}")
             require_finite(array, state.name)
-        self._state = arrays
+        if position > capacity and any(state.grows for state in states):
+            raise ValueError(f"stepper: expected keys and values of {position} steps or more, got {capacity}")
+        self._state, self._position, self._capacity = arrays, position, capacity
 
     def reset(self) -> None:
         """Forget all steps."""
-        self._state, self.position = [], 0
+        self._state, self._position = [], 0
 
     def copy(self) -> Stepper:
         """A stepper that has read the same, and continues separately."""
         other = type(self).__new__(type(self))
         vars(other).update(vars(self))
         other._state = [array.copy() for array in self._state]
+        other._parts = self._parts.copy()
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"network": self._network, "state": self.state}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        self.__init__(values["network"])  # type: ignore[misc]
+        self.state = values["state"]
 
     # ---- steps -------------------------------------------------------------
 
@@ -202,7 +232,7 @@ class Stepper:
         if steps == 0 or any(array.ndim < 2 or array.shape[1] != steps for array in arrays):
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise ValueError(f"stepper: expected x of (N, T, ...) with T of 1 or more, got {shapes}")
-        before = self._state, self.position
+        before = self._state, self._position, self._capacity
         found = []
         try:
             first = 0
@@ -212,7 +242,7 @@ class Stepper:
                 found.append(self._read(self._network.architecture.inputs.arrange(part), count))
                 first += count
         except BaseException:
-            self._state, self.position = before
+            self._state, self._position, self._capacity = before
             raise
         joined = [
             np.concatenate(values, axis=1) if timed else values[-1]
@@ -222,7 +252,7 @@ class Stepper:
 
     def _read(self, x: Any, steps: int) -> list[Array]:
         """The outputs of the core for the next steps; then remembers them."""
-        end = self.position + steps
+        end = self._position + steps
         if self.limit is not None and end > self.limit:
             raise ValueError(
                 f"stepper: expected at most {self.limit} steps, as many as the network has positions, got {end}; call "
@@ -238,7 +268,7 @@ class Stepper:
             result = self._read_checked(part, x, steps)
         results = result if isinstance(result, list) else [result]
         count = len(self._timed)
-        self._state, self.position = results[count:], end
+        self._state, self._position = results[count:], end
         return results[:count]
 
     def _read_checked(self, part: _Part, x: Any, steps: int) -> Any:
@@ -257,11 +287,12 @@ class Stepper:
 
     def _offset(self, part: _Part, n: int) -> list[Array]:
         """The input of the core that says how many steps came before, if it has one."""
-        return [np.full((n, 1), self.position, self._network.dtype)] if part.graph.has_offset else []
+        return [np.full((n, 1), self._position, self._network.dtype)] if part.graph.has_offset else []
 
     def _grow(self, end: int, steps: int) -> _Part:
         """Room for at least `end` steps."""
         self._capacity = 1 << (end - 1).bit_length()
+        self._parts = {key: part for key, part in self._parts.items() if key[1] == self._capacity}
         part = self._part(steps)
         if self._state:
             self._state = [
@@ -413,7 +444,7 @@ def stream(
     draws = _generator(seed)
     gives_probabilities = network.ends_in_softmax
     stepper = network.stepper()
-    recent = tokens.astype(np.int32)
+    recent = tokens
     scores = stepper.feed(recent if stepper.limit is None else recent[:, -stepper.limit :])
     for left in range(length, 0, -1):
         scores = scores if scores.ndim == 2 else scores[:, -1]
@@ -479,8 +510,9 @@ def generate(
     array([2, 0, 1, 2, 0], dtype=int32)
     """
     is_text = isinstance(prompt, str)
-    if is_text and vocabulary is None:
-        raise TypeError("generate: expected token ids, or a text with vocabulary=, got a text without one")
+    if is_text != (vocabulary is not None):
+        got = "a text without one" if is_text else "token ids with one"
+        raise TypeError(f"generate: expected token ids, or a text with vocabulary=, got {got}")
     tokens = vocabulary.encode(prompt) if is_text else as_numbers(prompt, "generate", "prompt")
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     drawn = list(stream(network, tokens, length, **options))  # type: ignore[arg-type]

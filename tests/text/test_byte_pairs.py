@@ -176,6 +176,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         r"expected numbers from 0 to \d+, got 10000 at 0",
     ),
+    "merges that double": (
+        lambda: text.BytePairVocabulary(merges=[(97, 97), *((256 + i, 256 + i) for i in range(40))]),
+        ValueError,
+        r"pieces of at most 65 bytes, got more from \(261, 261\)",
+    ),
     "bytes": (lambda: PAIRS.encode(b"a"), TypeError, r"got bytes; write encode_bytes\(data\)"),
     "str as bytes": (lambda: PAIRS.encode_bytes("a"), TypeError, "expected bytes, got str; a str goes to encode"),
 }

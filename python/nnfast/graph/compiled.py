@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nnfast import _core
 from nnfast.core.options import choose
 from nnfast.core.processes import share_processors
+from nnfast.core.tensor import node_of
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture
 from nnfast.graph.parameters import Parameters, Trainables
@@ -110,7 +111,8 @@ class Compiled(Trainables):
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the output, if there is one, is a softmax."""
-        last = next(node for node in self._expansion.nodes if node["name"] == self.architecture.outputs.names[0])
+        output = node_of(self.architecture.outputs.names[0])
+        last = next(node for node in self._expansion.nodes if node["name"] == output)
         return "softmax" in (last.get("activation"), last.get("function"))
 
     def _predict_several_if_fits(self, x: Any) -> Any:

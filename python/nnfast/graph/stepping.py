@@ -116,6 +116,8 @@ class _Stepping:
         """Tables without the batch axis, by tensors that are their first rows."""
         self.at_steps: dict[str, str] = {}
         """The rows of the present steps, by table."""
+        self.summaries: set[str] = set()
+        """Tensors without a time axis that depend on the steps so far, such as the last state."""
 
     def graph(self, nodes: Sequence[Spec], outputs: Sequence[str]) -> StepGraph:
         self.length = next(self.shapes[node["name"]][0] for node in nodes if node["op"] in _INPUTS)
@@ -140,9 +142,17 @@ class _Stepping:
             self.entries.append(node)
             self.timed[name] = tuple(node["shape"])
             return
+        of_all = [source for source in node["inputs"] if source in self.summaries]
         if not timed:
             self._add_without_time(node)
+            if of_all:
+                self._summarizes(name)
             return
+        if of_all:
+            raise ValueError(
+                f"{name}: expected steps of a sequence, or what is the same for all steps, got {of_all[0]} too, which "
+                "depends on the whole sequence; predict whole sequences instead"
+            )
         if op in _RECURRENT:
             self._add_recurrent(node)
         elif op == "attention":
@@ -157,22 +167,35 @@ class _Stepping:
             self._require_step_by_step(node, timed)
             self._add_timed(node)
 
+    def _summarizes(self, name: str) -> None:
+        """Note that the outputs of a node depend on the steps so far, as a whole."""
+        i = 0
+        while (output := output_name(name, i)) in self.shapes:
+            if output not in self.timed:
+                self.summaries.add(output)
+            i += 1
+
     def _add_without_time(self, node: Spec) -> None:
         """A node that depends on no step: a weight, or what is computed from weights alone."""
         first = node["inputs"][0] if node["inputs"] else ""
         if node["op"] == "slice" and (node["axes"], node["starts"], node["steps"]) == ([0], [0], [1]):
             self.tables[node["name"]] = first
-        if node["op"] == "broadcast_to" and self._is_table(first, len(node["shape"]) - 1):
+        if node["op"] == "broadcast_to" and self._is_table(first, len(node["shape"]) - 1, for_each_row=True):
             # The same for each row of the batch.
             self.timed[node["name"]] = (self.steps, *self.shapes[first][1:])
             self.nodes.append({"op": "tuple", "name": node["name"], "inputs": [self._rows_at_steps(first)]})
             return
         self.nodes.append(node)
 
-    def _is_table(self, source: str, rank: int) -> bool:
-        """Whether a tensor has a row for each step, for all sequences alike, such as a table of positions."""
+    def _is_table(self, source: str, rank: int, for_each_row: bool = False) -> bool:
+        """Whether a tensor has a row for each step, for all sequences alike, such as a table of positions.
+
+        A single row may also be meant for all steps.
+        """
         shape = self.shapes.get(source, ())
-        return isinstance(shape, Unbatched) and len(shape) == rank and shape[0] == self.length > 1
+        if not isinstance(shape, Unbatched) or len(shape) != rank or shape[0] != self.length:
+            return False
+        return self.length > 1 or for_each_row or source in self.tables
 
     def _present(self, source: str, rank: int) -> str:
         """What is there of an operand at the present steps."""
@@ -209,6 +232,8 @@ class _Stepping:
         fits = fits or op == "embedding"
         if op in ("activation", "softmax") and node.get("activation", "") in ("softmax", "log_softmax"):
             fits = rank > 1
+        if op == "prelu":
+            fits = 0 in node["shared_axes"]
         if op == "concatenate":
             fits = rank > 1 and node.get("axis", -1) in (-1, rank - 1)
         # An operand without the time axis must be the same at all steps.
@@ -218,8 +243,8 @@ class _Stepping:
         if not fits:
             raise ValueError(
                 f"{node['name']}: expected a layer that treats each step of a sequence alike or looks back in time, "
-                f"got {op!r}, which needs the whole sequence; predict whole sequences instead, or end the network "
-                "before it (Network.extract)"
+                f"and that steppers know, got {op!r}; predict whole sequences instead, or end the network before it "
+                "(Network.extract)"
             )
 
     def _offset(self) -> str:
@@ -250,12 +275,13 @@ class _Stepping:
         self.nodes.append(node)
         if node.get("return_sequences"):
             self.timed[name] = (self.steps, *units)
+        self._summarizes(name)
 
     def _add_attention(self, node: Spec) -> None:
         name = node["name"]
         query, key, value, *mask = node["inputs"]
         if key not in self.timed or value not in self.timed:
-            # Keys from elsewhere, such as an encoder, are the same at all steps.
+            # The same keys at all steps.
             self._add_timed(node)
             return
         if not node.get("causal") or mask:

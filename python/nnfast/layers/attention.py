@@ -213,6 +213,8 @@ class MultiHeadAttention(Layer):
         return [query] if value is query else [query, value]
 
     def build(self, input_shape: Any) -> None:
+        options = {option: getattr(self, option) for option in KernelOptions.__annotations__}
+
         def projection(units: int, name: str, initializer: Any = None) -> Dense:
             return Dense(
                 units,
@@ -220,7 +222,7 @@ class MultiHeadAttention(Layer):
                 kernel_initializer=self.kernel_initializer if initializer is None else initializer,
                 bias_initializer=self.bias_initializer,
                 name=name,
-                **{option: getattr(self, option) for option in KernelOptions.__annotations__},
+                **options,
             )
 
         query = input_shape[0] if isinstance(input_shape, list) else input_shape
@@ -230,6 +232,7 @@ class MultiHeadAttention(Layer):
         self._key = projection(groups * self.key_dim, "key")
         self._value = projection(groups * value_dim, "value")
         units = query[-1] if self.output_shape is None else self.output_shape
+        options["activity_regularizer"] = None  # the layer's own is that of its output
         self._output = projection(units, "attention_output", self.output_initializer)
         self._joint_mask = _JointMask(name="joint_mask")
 

@@ -21,6 +21,8 @@ from nnfast.text.vocabulary import Vocabulary, token_numbers
 __all__ = ["BytePairVocabulary", "ByteVocabulary"]
 
 _BYTES = 256
+_LONGEST_PIECE = 65
+"""Bytes: 64, and a space."""
 _PIECE = re.compile(rb" ?[\w\x80-\xff]{1,64}| ?[^\w\s\x80-\xff]{1,64}|\s{1,64}")
 """What no token crosses: words and runs of marks, each with the space before it, and other white space.
 
@@ -195,6 +197,11 @@ class BytePairVocabulary(_ByteLevel):
             first, second = (integer(where, "merges", token, minimum=0, upper_bound=len(pieces)) for token in pair)
             if (first, second) in number_of:
                 raise ValueError(f"{where}: expected different pairs as merges, got {(first, second)} twice")
+            if len(pieces[first]) + len(pieces[second]) > _LONGEST_PIECE:
+                raise ValueError(
+                    f"{where}: expected merges that give pieces of at most {_LONGEST_PIECE} bytes, got more from "
+                    f"{(first, second)}; a text is cut into such pieces first"
+                )
             number_of[first, second] = len(pieces)
             pieces.append(pieces[first] + pieces[second])
         self.merges = ShortTuple(number_of)
