@@ -195,6 +195,16 @@ def test_char_lstm(rng: np.random.Generator, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
+    "padded steps at the end": (
+        lambda: models.transformer(11, 8, 2, 16, 2, classes=3, mask_zero=True),
+        ValueError,
+        "expected causal=False for classes of padded sequences",
+    ),
+    "padding of vectors": (
+        lambda: models.transformer(None, 8, 2, 16, 2, features=3, mask_zero=True),
+        ValueError,
+        "expected a vocabulary with mask_zero=True",
+    ),
     "heads that do not divide": (lambda: models.transformer(11, 8, 2, 16, 3), ValueError, "multiple of num_heads=3"),
     "neither tokens nor vectors": (lambda: models.transformer(None, 8), ValueError, "either a vocabulary.*or features"),
     "both": (lambda: models.transformer(11, 8, features=3), ValueError, "either a vocabulary.*or features"),

@@ -103,6 +103,16 @@ def transformer(
     where = "transformer"
     width, depth = integer(where, "width", width), integer(where, "depth", depth)
     causal, kind = flag(where, "causal", causal), choose("positions", positions, _POSITIONS)
+    if flag(where, "mask_zero", mask_zero):
+        if vocabulary is None:
+            raise ValueError(
+                "transformer: expected a vocabulary with mask_zero=True, got None; vectors have no token 0"
+            )
+        if causal and classes is not None:
+            raise ValueError(
+                "transformer: expected causal=False for classes of padded sequences, got causal=True, which answers at "
+                "the last step, and that may be padding"
+            )
     entry, tokens, x = _entry(where, vocabulary, features, sequence_length, width, kind, mask_zero)
     x = _located(x, kind, dropout, "positions")
     block = layers.TransformerDecoder if causal else layers.TransformerEncoder
