@@ -247,10 +247,10 @@ class MultiHeadAttention(Layer):
         masks = [self._joint_mask([key, self._checked_mask(m, query.shape[0], value.shape[0])]) for m in explicit]
         if self.rotary:
             if self.causal and query.shape[0] != key.shape[0]:
+                counts = f"{query.shape[0]} and {key.shape[0]}"
                 raise ValueError(
-                    f"{self.place}: expected as many queries as keys with rotary positions and a causal mask, got "
-                    f"{query.shape[0]} and {key.shape[0]}; rotate them before the layer, with layers.RotaryEmbedding and "
-                    "the position of the first query"
+                    f"{self.place}: expected as many queries as keys with rotary positions and a causal mask, got {counts}; "
+                    "rotate them before the layer, with layers.RotaryEmbedding and the position of the first query"
                 )
             q = RotaryEmbedding(self.rotary, heads, name="rotary_query")(q)
             k = RotaryEmbedding(self.rotary, groups, name="rotary_key")(k)
