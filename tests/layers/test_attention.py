@@ -516,7 +516,7 @@ def call(shapes: list[tuple[int, ...]]) -> Any:
 BAD = {
     "causal rotations of fewer queries than keys": (
         lambda: attention(key_dim=4, causal=True, rotary=True)([layers.Input((3, 4)), layers.Input((5, 4))]),
-        "as many queries as keys with rotary positions and a causal mask, got 3 and 5",
+        "as many queries as keys, if both are rotated and the mask is causal, got 3 and 5",
     ),
     "heads that groups do not divide": (
         lambda: attention(num_heads=6, num_key_value_heads=4),

@@ -249,8 +249,8 @@ class MultiHeadAttention(Layer):
             if self.causal and query.shape[0] != key.shape[0]:
                 counts = f"{query.shape[0]} and {key.shape[0]}"
                 raise ValueError(
-                    f"{self.place}: expected as many queries as keys with rotary positions and a causal mask, got {counts};"
-                    " rotate them before the layer, with layers.RotaryEmbedding and the position of the first query"
+                    f"{self.place}: expected as many queries as keys, if both are rotated and the mask is causal, got "
+                    f"{counts}; rotate them before, with layers.RotaryEmbedding and the position of the first query"
                 )
             q = RotaryEmbedding(self.rotary, heads, name="rotary_query")(q)
             k = RotaryEmbedding(self.rotary, groups, name="rotary_key")(k)
