@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from drawing import BLUE, GREEN, RED, draw_units, draw_weights, new_figure, node_positions, output_folder, save
+from drawing import BLUE, GREEN, RED, new_figure, output_folder, save
 from four_pixel_camera import CLASSES, accuracy, noisy_images, train, untrained_network
 
 import nnfast as nf
@@ -148,15 +148,11 @@ def training_picture(folder: Path) -> Path:
     figure, panels = new_figure(12, 5, 1, 2)
     net = untrained_network()
     x, y = noisy_images(2000, seed=2)
-    places = node_positions([4, 4, 4, 8, 4])
     for axes, title in zip(panels, ("Before training", "After training"), strict=True):
         if title == "After training":
             train(net)
-        draw_weights(axes, places, [view for view in net.get_weights() if view.ndim == 2])
-        draw_units(axes, places)
-        for name, (left, height) in zip(CLASSES, places[-1], strict=True):
-            axes.text(left + 0.15, height, name, va="center")
-        axes.set(title=f"{title}: {accuracy(net, x, y):.1%} right", xlim=(-0.2, 4.9))
+        nf.plot.network(net, names=CLASSES, labels=False, axes=axes)
+        axes.set_title(f"{title}: {accuracy(net, x, y):.1%} right")
     figure.suptitle("Blue weights are positive, orange ones negative")
     return save(figure, folder, "backpropagation_training.png")
 

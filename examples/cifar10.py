@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from drawing import draw_confusion, draw_feature_maps, draw_filters, save
+from drawing import save
 from matplotlib.figure import Figure
 from mnist import Report
 from numpy.typing import NDArray
@@ -101,17 +101,14 @@ def picture(folder: Path, net: nf.Network, data: Data) -> Path:
     """Learned filters, a photograph, its first feature maps, confusion matrix."""
     figure = Figure(figsize=(20, 5), layout="constrained")
     panels = figure.subplots(1, 4)
-    draw_filters(panels[0], net.parameters["edges.kernel"], columns=8)
-    panels[0].set_title("filters of the first layer")
+    nf.plot.filters(net, "edges", columns=8, axes=panels[0])
     panels[1].imshow(data.x_test[0])
     panels[1].axis("off")
     answers = net.predict(data.x_test).argmax(axis=1)
     panels[1].set_title(f"a photograph ({CLASSES[data.y_test[0]]}); answer: {CLASSES[answers[0]]}")
-    maps = net.trace(data.x_test[:1])["edges"][0]
-    draw_feature_maps(panels[2], np.maximum(maps, 0), columns=8)
+    nf.plot.feature_maps(net, data.x_test[0], "edges", signed=False, columns=8, axes=panels[2])
     panels[2].set_title("its first feature maps")
-    draw_confusion(panels[3], data.y_test, answers, CLASSES)
-    panels[3].set_title(f"{np.mean(answers == data.y_test):.2%} of {len(answers):,} right")
+    nf.plot.confusion_matrix(data.y_test, answers, names=CLASSES, axes=panels[3])
     return save(figure, folder, "cifar10.png")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from drawing import draw_confusion, draw_feature_maps, draw_filters, output_folder, save
+from drawing import output_folder, save
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
@@ -88,17 +88,12 @@ def abstraction(net: nf.Network) -> list[Layer]:
 def picture(folder: Path, net: nf.Network) -> Path:
     """Filters, feature maps of one image, confusion matrix."""
     x, y = data()[1]
-    found = net.trace(x[:1])
     figure = Figure(figsize=(13, 7.4), layout="constrained")
     panels = figure.subplots(2, 3)
-    draw_filters(panels[0, 0], net.parameters["edges.kernel"], columns=4)
-    panels[0, 0].set_title("filters of the first layer")
+    nf.plot.filters(net, "edges", columns=4, axes=panels[0, 0])
     for axes, name in zip(panels.flat[1:5], list(LAYERS)[1:], strict=True):
-        maps = found[name][0]
-        draw_feature_maps(axes, maps, columns=8 if maps.shape[-1] == 32 else 4)
-        axes.set_title(f"{name}: {maps.shape[-1]} maps of {maps.shape[0]}x{maps.shape[1]}")
-    draw_confusion(panels[1, 2], y, net.predict(x).argmax(axis=1), [str(digit) for digit in range(10)])
-    panels[1, 2].set_title("answers to unseen digits")
+        nf.plot.feature_maps(net, x[0], name, columns=8 if name == "digits" else 4, axes=axes)
+    nf.plot.confusion_matrix(y, net.predict(x), axes=panels[1, 2])
     figure.suptitle(f"What the layers make of a {y[0]}")
     return save(figure, folder, "feature_maps.png")
 

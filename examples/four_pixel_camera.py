@@ -14,7 +14,7 @@ Neurons squash their weighted sums. Two squashing functions occur:
 from pathlib import Path
 
 import numpy as np
-from drawing import draw_weights, new_figure, node_positions, output_folder, save
+from drawing import new_figure, output_folder, save
 
 import nnfast as nf
 from nnfast import layers
@@ -126,10 +126,10 @@ def errors() -> tuple[np.ndarray, float]:
 def picture(folder: Path) -> Path:
     """The hand-set network, with each neuron drawn as the pattern it responds to."""
     net = hand_set_network()
-    kernels, fields = net.get_weights(), receptive_fields(net)
+    fields = receptive_fields(net)
     figure, axes = new_figure(10, 7)
-    places = node_positions([4, 4, 4, 8, 4])
-    draw_weights(axes, places, kernels)
+    places = [*nf.plot.unit_positions(net).values()]
+    nf.plot.network(net, labels=False, axes=axes)
     for field, layer in zip(fields[:4], places[:4], strict=True):
         for pixels, (x, y) in zip(field.T, layer, strict=True):
             extent = (x - 0.11, x + 0.11, y - 0.38, y + 0.38)
@@ -140,6 +140,7 @@ def picture(folder: Path) -> Path:
     for x, title in enumerate(("pixels", "tanh", "tanh", "ReLU", "output")):
         axes.text(x, 4.25, title, ha="center", weight="bold")
     axes.set(xlim=(-0.3, 4.5), ylim=(-4.3, 4.8))
+    axes.set_title("")
     figure.suptitle("Receptive fields grow more complex from layer to layer\nblue lines weigh 1, orange ones -1")
     return save(figure, folder, "four_pixel_camera.png")
 

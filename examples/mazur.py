@@ -11,7 +11,7 @@ h1 written with the weight .25 means w2 = .20, which gives the published .3775.
 from pathlib import Path
 
 import numpy as np
-from drawing import BLUE, ORANGE, draw_units, draw_weights, new_figure, node_positions, output_folder, save
+from drawing import BLUE, ORANGE, new_figure, output_folder, save
 
 import nnfast as nf
 from nnfast import layers
@@ -50,10 +50,10 @@ def picture(folder: Path, evaluations: list[float]) -> Path:
     """The network with its initial weights, and how its error decreases."""
     figure, (left, right) = new_figure(12.5, 4.6, 1, 2, width_ratios=[1.2, 1])
     net = network()
-    places = node_positions([2, 2, 2])
+    places = [*nf.plot.unit_positions(net).values()]
     kernels = [net.parameters["hidden.kernel"], net.parameters["output.kernel"]]
-    draw_weights(left, places, kernels)
-    draw_units(left, places, size=1500)
+    nf.plot.network(net, labels=False, axes=left)
+    left.scatter(*np.concatenate(places).T, s=1500, color="white", edgecolor="#30343b", linewidth=1.4, zorder=2)
     outputs = net.trace(X)
     for layer, name, values in zip(places, "iho", (X, outputs["hidden"], outputs["output"]), strict=True):
         for number, ((x, y), value) in enumerate(zip(layer, values[0], strict=True), start=1):

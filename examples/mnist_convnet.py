@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from drawing import draw_confusion, draw_feature_maps, draw_filters, save
+from drawing import save
 from matplotlib.figure import Figure
 from mnist import Data, Report, mnist_data
 
@@ -123,18 +123,14 @@ def accuracy(net: nf.Network, data: Data) -> float:
 
 def picture(folder: Path, net: nf.Network, data: Data) -> Path:
     """Learned filters, feature maps of the first test digit, confusion matrix."""
-    found = net.trace(data.x_test[:1])
     names = [layer.place for layer in net.layers if isinstance(layer, layers.Conv2D)]
     figure = Figure(figsize=(5 * (len(names) + 2), 5), layout="constrained")
     panels = figure.subplots(1, len(names) + 2)
-    draw_filters(panels[0], net.parameters[f"{names[0]}.kernel"], columns=8)
-    panels[0].set_title("filters of the first layer")
+    nf.plot.filters(net, names[0], columns=8, axes=panels[0])
     for axes, name in zip(panels[1:-1], names, strict=True):
-        maps = found[name][0]
-        draw_feature_maps(axes, np.maximum(maps, 0), columns=8)
-        axes.set_title(f"{name}: {maps.shape[-1]} maps")
+        nf.plot.feature_maps(net, data.x_test[0], name, signed=False, columns=8, axes=axes)
     answers = net.predict(data.x_test).argmax(axis=1)
-    draw_confusion(panels[-1], data.y_test, answers, [str(digit) for digit in range(10)])
+    nf.plot.confusion_matrix(data.y_test, answers, axes=panels[-1])
     panels[-1].set_title(f"{np.sum(answers != data.y_test)} mistakes of {len(answers):,}")
     return save(figure, folder, "mnist_convnet.png")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.image import imsave
+from matplotlib.figure import Figure
 from mnist import MNIST_RECIPES, Data, build, mnist_data, train
 from numpy.typing import NDArray
 
@@ -43,19 +43,11 @@ def climb(rung: Rung, data: Data) -> tuple[list[float], nf.Network]:
     return accuracies, net
 
 
-def draw_hidden_units(path: Path, kernel: NDArray[np.float32], x_train: NDArray[np.uint8]) -> None:
-    """The incoming weights of the first 100 units as 28 x 28 images: positive in red, negative in blue.
-
-    A pixel that is blank in every training image has no gradient: its weights keep their random initial values, which
-    are meaningless and drawn as 0.
-    """
-    ever_inked = x_train.reshape(len(x_train), -1).any(axis=0)
-    weights = np.where(ever_inked[:, np.newaxis], kernel, 0)[:, :100]
-    # Some weights of rarely used pixels are huge; the 99th percentile keeps the strokes visible.
-    units = (weights / np.quantile(np.abs(weights), 0.99, axis=0)).T.reshape(10, 10, 28, 28)
-    framed = np.pad(units, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    mosaic = framed.transpose(0, 2, 1, 3).reshape(300, 300)
-    imsave(path, mosaic.repeat(3, axis=0).repeat(3, axis=1), cmap="seismic", vmin=-1, vmax=1)
+def draw_hidden_units(path: Path, net: nf.Network, x_train: NDArray[np.uint8]) -> None:
+    """The incoming weights of the first 100 units as 28 x 28 images: positive in red, negative in blue."""
+    figure = Figure(figsize=(9, 9))
+    nf.plot.hidden_units(net, "dense", (28, 28), x=x_train, axes=figure.add_axes((0, 0, 1, 1)))
+    figure.savefig(path, dpi=100)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
@@ -79,7 +71,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         print(f"{rung.title}  mean {means[rung.title]:.2%}, {rung.target:.1%} {verdict}")
     options.output.mkdir(parents=True, exist_ok=True)
     picture = options.output / "hidden_units.png"
-    draw_hidden_units(picture, net.parameters["dense.kernel"], data.x_train)
+    draw_hidden_units(picture, net, data.x_train)
     print(f"drew {picture}")
     return means
 

@@ -9,7 +9,7 @@ its own detectors, edges among them.
 from pathlib import Path
 
 import numpy as np
-from drawing import draw_filters, new_figure, output_folder, save
+from drawing import new_figure, output_folder, save
 from sklearn.datasets import load_digits
 
 import nnfast as nf
@@ -90,7 +90,7 @@ def picture(folder: Path, by_answers: np.ndarray, by_classes: np.ndarray) -> Pat
     kernels = (PREWITT[:, :, None, None], by_answers[:, :, None, None], by_classes[..., order])
     titles = ("Prewitt, by hand", "learned from it", "learned from classes")
     for axes, kernel, title in zip(panels[2:], kernels, titles, strict=True):
-        draw_filters(axes, kernel, columns=4 if kernel.shape[-1] > 1 else 1)
+        nf.plot.filters(kernel, axes=axes)
         axes.set_title(title)
     return save(figure, folder, "prewitt.png")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
-from drawing import mosaic, save
+from drawing import save
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -83,9 +83,8 @@ def picture(folder: Path, maps: dict[str, Rows], labels: NDArray[np.uint8], digi
     for axes, (title, codes) in zip(panels.flat, maps.items(), strict=False):
         draw_map(axes, codes, labels, title)
     size = round(len(digits) ** 0.5)
-    panels[1, 1].imshow(mosaic(digits, size), cmap="gray_r", vmin=0, vmax=1)
+    nf.plot.images(digits, columns=size, cmap="gray_r", vmin=0, vmax=1, axes=panels[1, 1])
     panels[1, 1].set_title("digits that its decoder makes from this map")
-    panels[1, 1].axis("off")
     return save(figure, folder, "representation_learning.png")
 
 

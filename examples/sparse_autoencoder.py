@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import BLUE, ORANGE, mosaic, save
-from matplotlib.axes import Axes
+from drawing import BLUE, ORANGE, save
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -60,21 +59,13 @@ def error(network: nf.Network, x: Rows) -> float:
     return float(np.mean((network.predict(x) - x) ** 2))
 
 
-def draw_units(axes: Axes, network: nf.Network, used: NDArray[np.bool_], title: str) -> None:
-    """The image of length 1 that makes a unit most active is that of its weights; pixels without ink say nothing."""
-    weights = np.where(used[:, None], network.parameters["code.kernel"], 0)
-    images = (weights / np.quantile(np.abs(weights), 0.995, axis=0)).T.reshape(-1, 28, 28)
-    axes.imshow(mosaic(images, 10), cmap="seismic", vmin=-1, vmax=1)
-    axes.set_title(title)
-    axes.axis("off")
-
-
 def picture(folder: Path, networks: dict[str, nf.Network], x: Rows) -> Path:
     figure = Figure(figsize=(13, 9.4), layout="constrained")
     panels = figure.subplot_mosaic([[*networks], ["histogram", "histogram"]], height_ratios=[3, 1])
-    used = x.any(axis=0)
     for (name, network), color in zip(networks.items(), (ORANGE, BLUE), strict=True):
-        draw_units(panels[name], network, used, f"{name}: what its {UNITS} units look for")
+        # The image of length 1 that makes a unit most active is that of its weights.
+        nf.plot.hidden_units(network, "code", (28, 28), x=x, axes=panels[name])
+        panels[name].set_title(f"{name}: what its {UNITS} units look for")
         panels["histogram"].hist(
             activities(network, x).ravel(), bins=50, range=(0, 1), color=color, alpha=0.7, label=name, density=True
         )

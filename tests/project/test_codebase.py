@@ -129,7 +129,7 @@ PARTS = [
     ("metrics", "ops"),
     ("graph",),
     ("network",),
-    ("generation", "io", "inspect"),
+    ("generation", "io", "inspect", "plot"),
     ("training",),
     ("callbacks", "kernels", "models"),
     ("__init__", "__main__"),

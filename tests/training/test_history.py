@@ -189,7 +189,7 @@ def test_where_to_plot(pyplot: Any) -> None:
     own = pyplot.figure().subplots()
     assert history.plot(own) == [own]
     assert history.plot([own]) == [own]
-    with pytest.raises(ValueError, match=r"History.plot: expected 1 axes, got 2"):
+    with pytest.raises(ValueError, match=r"plot.history: expected 1 axes, got 2"):
         history.plot([own, own])
     with pytest.raises(ValueError, match="expected at least one epoch"):
         nf.History().plot()

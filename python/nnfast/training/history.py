@@ -155,9 +155,9 @@ class History(Mapping[str, list[float]]):
         ...     record.add(epoch, {"loss": loss, "val_loss": 2 * loss}, seconds=0.1)
         >>> axes = record.plot()  # doctest: +SKIP
         """
-        from nnfast.training.plots import plot_history
+        from nnfast.plot.training import history
 
-        return plot_history(self, axes)
+        return history(self, axes)
 
     def to_dict(self) -> dict[str, Any]:
         """The history as JSON values, from which `from_dict` makes it again. NaN and infinity become strings.

@@ -72,9 +72,9 @@ class LearningRateCurve:
         -------
         matplotlib.axes.Axes
         """
-        from nnfast.training.plots import plot_learning_rates
+        from nnfast.plot.training import learning_rates
 
-        return plot_learning_rates(self, axes)
+        return learning_rates(self, axes)
 
 
 @named_arguments
