@@ -10,6 +10,7 @@ import numpy as np
 from nnfast.core.options import choose, integer, named_arguments, real
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape
+from nnfast.graph.ends import number_of_rows
 from nnfast.plot.figures import BLUE, ORANGE, axes_for
 
 if TYPE_CHECKING:
@@ -73,20 +74,20 @@ def error_over_weight(
     """
     where = "plot.error_over_weight"
     name, spot = _weight(where, net, parameter, index)
-    other = net.copy()
-    view = other.parameters[name]
-    weight = float(view[spot])
-    values = _range(where, "range", range, weight, integer(where, "steps", steps, minimum=2))
-    error, gradients = other.loss_and_gradients(x, y, loss)
-    errors = np.array([_loss_with(other, x, y, loss, ((view, spot, value),)) for value in values])
+    steps = integer(where, "steps", steps, minimum=2)
+    error = _Error(net, x, y, loss, [(name, spot)])
+    (weight,) = error.weights
+    values = _range(where, "range", range, weight, steps)
+    errors = np.array([error(value) for value in values])
     place = axes_for(where, axes)
     place.plot(values, errors, color=BLUE)
     reach = (values[-1] - values[0]) / 8
-    if name in gradients:
-        slope = float(gradients[name][spot])
+    if name in error.gradients:
+        slope = float(error.gradients[name][spot])
         ends = np.array([weight - reach, weight + reach])
-        place.plot(ends, error + slope * (ends - weight), "--", color=ORANGE, label=f"slope {slope:.4g}", zorder=3)
-    place.plot(weight, error, "o", color=ORANGE, label=f"weight {weight:.4g}", zorder=4)
+        tangent = error.present + slope * (ends - weight)
+        place.plot(ends, tangent, "--", color=ORANGE, label=f"slope {slope:.4g}", zorder=3)
+    place.plot(weight, error.present, "o", color=ORANGE, label=f"weight {weight:.4g}", zorder=4)
     place.set(xlabel=_label(name, spot), ylabel="loss", title="Loss over one weight")
     place.legend()
     return place
@@ -141,27 +142,17 @@ def error_surface(
     """
     where = "plot.error_surface"
     steps = integer(where, "steps", steps, minimum=2)
-    other = net.copy()
     spots = [_weight(where, net, *_pair(where, pair)) for pair in (first, second)]
     if spots[0] == spots[1]:
         raise ValueError(f"{where}: expected two different weights, got {_label(*spots[0])} twice")
-    views = [other.parameters[name] for name, _ in spots]
-    weights = [float(view[spot]) for view, (_, spot) in zip(views, spots, strict=True)]
-    horizontal, vertical = (
-        _range(where, name, given, weight, steps)
-        for name, given, weight in zip(
-            ("first_range", "second_range"), (first_range, second_range), weights, strict=True
-        )
-    )
-    _, gradients = other.loss_and_gradients(x, y, loss)
-    (one, at), (two, there) = zip(views, (spot for _, spot in spots), strict=True)
-    errors = np.array(
-        [[_loss_with(other, x, y, loss, ((one, at, a), (two, there, b))) for a in horizontal] for b in vertical]
-    )
+    error = _Error(net, x, y, loss, spots)
+    horizontal = _range(where, "first_range", first_range, error.weights[0], steps)
+    vertical = _range(where, "second_range", second_range, error.weights[1], steps)
+    errors = np.array([[error(a, b) for a in horizontal] for b in vertical])
     place = axes_for(where, axes, 6.0, 4.8)
     _draw_surface(where, place, horizontal, vertical, errors)
-    slopes = [float(gradients[name][spot]) if name in gradients else 0.0 for name, spot in spots]
-    _draw_descent(place, weights, slopes, horizontal[-1] - horizontal[0], vertical[-1] - vertical[0])
+    slopes = [float(error.gradients[name][spot]) if name in error.gradients else 0.0 for name, spot in spots]
+    _draw_descent(place, error.weights, slopes, horizontal[-1] - horizontal[0], vertical[-1] - vertical[0])
     place.set(xlabel=_label(*spots[0]), ylabel=_label(*spots[1]), title="Loss over two weights")
     place.set(xlim=(horizontal[0], horizontal[-1]), ylim=(vertical[0], vertical[-1]))
     place.legend()
@@ -230,12 +221,21 @@ def _range(where: str, name: str, given: Any, weight: float, steps: int) -> Arra
     return np.linspace(low, high, steps)
 
 
-def _loss_with(net: Network, x: Any, y: Any, loss: Any, changes: Sequence[tuple[Array, Shape, float]]) -> float:
-    """With these weights in place of others, which are put back."""
-    before = [view[spot] for view, spot, _ in changes]
-    for view, spot, value in changes:
-        view[spot] = value
-    error, _ = net.loss_and_gradients(x, y, loss)
-    for (view, spot, _), value in zip(changes, before, strict=True):
-        view[spot] = value
-    return error
+class _Error:
+    """The loss of a copy of a network, as a function of a few of its weights."""
+
+    def __init__(self, net: Network, x: Any, y: Any, loss: Any, weights: Sequence[tuple[str, Shape]]) -> None:
+        other = net.copy()
+        self.present, self.gradients = other.loss_and_gradients(x, y, loss)
+        self._weights = [(other.parameters[name], spot) for name, spot in weights]
+        self.weights = [float(view[spot]) for view, spot in self._weights]
+        # As in `Network.loss_and_gradients`, but the plan is made once, which takes longer than a small network's loss.
+        heads, self._rows = other.heads("loss", loss), other.as_rows(x)
+        count = number_of_rows(self._rows)
+        self._targets = heads.for_rows(count, y, None, other.dtype)
+        self._plan = other.plan(count, heads=heads)
+
+    def __call__(self, *values: float) -> float:
+        for (view, spot), value in zip(self._weights, values, strict=True):
+            view[spot] = value
+        return float(self._plan.loss_and_gradients(self._rows, *self._targets, False))

@@ -343,7 +343,10 @@ def saliency(
     if output is None:
         chosen = y.argmax(axis=1)
     else:
-        chosen = np.full(len(y), integer(where, "output", output, minimum=0, upper_bound=y.shape[1]))
+        index = integer(where, "output", output, minimum=0)
+        if index >= y.shape[1]:
+            raise ValueError(f"{where}: expected output < {y.shape[1]}, the number of outputs, got {index}")
+        chosen = np.full(len(y), index)
     _, dx = pullback(np.eye(y.shape[1], dtype=net.dtype)[chosen])
     maps = np.abs(dx.astype("float64")).reshape(-1, *sizes)
     maps = maps.max(axis=3) if maps.ndim == 4 else maps
