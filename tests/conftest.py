@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fuzzing  # noqa: F401  (registers the profiles)
 import numpy as np
@@ -48,6 +49,16 @@ def in_foreground() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Matplotlib's, without a display; figures are closed after the test."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    module = pytest.importorskip("matplotlib.pyplot")
+    module.switch_backend("agg")
+    yield module
+    module.close("all")
 
 
 @pytest.fixture(scope="session")

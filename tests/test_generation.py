@@ -221,15 +221,15 @@ def test_a_copy_continues_separately_and_states_can_be_set() -> None:
         twin.state = {"lstm:h": saved["lstm:h"]}
 
 
+@pytest.mark.usefixtures("threads")
 def test_many_threads_give_the_same_bits() -> None:
     inputs = layers.Input((STEPS, 40))
     hidden = layers.GRU(64, return_sequences=True)(layers.LSTM(64, return_sequences=True)(inputs))
     net = nf.Network(inputs=inputs, outputs=layers.MultiHeadAttention(4, 16, causal=True)(hidden), seed=0)
-    x, found, before = numbers(33, STEPS, 40), [], nf.get_num_threads()
+    x, found = numbers(33, STEPS, 40), []
     for threads in (1, 2, 3, 8):
         nf.set_num_threads(threads)
         found.append(one_by_one(net.stepper(), x))
-    nf.set_num_threads(before)
     for other in (*found, net.predict(x)):
         np.testing.assert_array_equal(other, found[0])
 
@@ -263,7 +263,8 @@ def test_networks_that_need_whole_sequences_are_refused() -> None:
     flat = layers.Dense(2)(layers.Flatten()(x))
     over_time = nf.ops.softmax(x, axis=1)
     looks_ahead = layers.MultiHeadAttention(1, 3)(x)
-    for end in (backwards, both, pooled, convolved, flat, over_time, looks_ahead):
+    twice = layers.Concatenate(axis=1)([x, x])
+    for end in (twice, backwards, both, pooled, convolved, flat, over_time, looks_ahead):
         with pytest.raises(ValueError, match="predict whole sequences instead"):
             nf.Network(inputs=x, outputs=end, seed=0).stepper()
     with pytest.raises(ValueError, match="prelu: expected a layer that treats each step of a sequence alike"):

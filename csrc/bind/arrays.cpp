@@ -52,6 +52,12 @@ py::array contiguous_array(const py::handle& object, const char* where) {
   return array;
 }
 
+void require_shape(const py::array& array, const std::vector<py::ssize_t>& shape,
+                   const char* where) {
+  require(shape_of(array) == shape, where, ": expected shape ", shape_text(shape), ", got ",
+          shape_text(array));
+}
+
 void require_like(const py::array& x, const py::array& like, const char* where, const char* other) {
   const bool same =
       x.ndim() == like.ndim() && std::equal(x.shape(), x.shape() + x.ndim(), like.shape());

@@ -52,6 +52,17 @@ py::array contiguous_array_of(const py::handle& object, const char* where) {
   return array;
 }
 
+void require_shape(const py::array& array, const std::vector<py::ssize_t>& shape,
+                   const char* where);
+
+template <class T>
+py::array array_with_shape(const py::handle& object, const std::vector<py::ssize_t>& shape,
+                           const char* where) {
+  py::array array = contiguous_array_of<T>(object, where);
+  require_shape(array, shape, where);
+  return array;
+}
+
 // An array that a kernel reads while it writes others, which must not overlap it or, with
 // Sharing::whole, may be the very same elements. Strides must not be negative.
 enum class Sharing { none, whole };
@@ -83,10 +94,7 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
   py::array array = contiguous_array_of<T>(out, where);
   if (!array.writeable())
     throw ValueError(text(where, ": expected a writable array, got a read-only one"));
-  if (shape_of(array) != shape) {
-    throw ValueError(
-        text(where, ": expected shape ", shape_text(shape), ", got ", shape_text(array)));
-  }
+  require_shape(array, shape, where);
   require_apart(array, where, inputs);
   return array;
 }

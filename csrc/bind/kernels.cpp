@@ -10,6 +10,7 @@
 #include "bind/gil.h"
 #include "kernels/select.h"
 #include "ops/activation.h"
+#include "ops/dropout.h"
 #include "ops/gemm/gemm.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
@@ -377,8 +378,7 @@ py::array dropout(const py::object& object, double rate, uint64_t seed, uint32_t
   return with_type(x, "x", [&](auto t) -> py::array {
     using T = decltype(t);
     py::array_t<T> y(shape_of(x));
-    const DropoutParams p = {
-        {seed, step, stream}, static_cast<uint32_t>(rate * 4294967296.0), 1 / (1 - rate)};
+    const DropoutParams p = dropout_of(rate, {seed, step, stream});
     T* to = y.mutable_data();
     parallel_ranges(x.size(), 64, static_cast<double>(x.size()), [&](index_t begin, index_t end) {
       kernels<T>().dropout(to + begin, data_of<T>(x) + begin, begin, end - begin, p);

@@ -6,6 +6,7 @@
 #include "bind/gil.h"
 #include "ops/attention/attention.h"
 #include "ops/attention/rotary.h"
+#include "ops/dropout.h"
 
 namespace nnfast::bind {
 namespace {
@@ -71,9 +72,7 @@ void attend(Attended<T>& in, const py::array& q, const py::object& k, const py::
   p.v = data_of<T>(in.v);
   p.causal = causal;
   p.scale = scale;
-  in.dropout = {{dropout.seed, dropout.step, dropout.stream},
-                static_cast<uint32_t>(dropout.rate * 4294967296.0),
-                1 / (1 - dropout.rate)};
+  in.dropout = dropout_of(dropout.rate, {dropout.seed, dropout.step, dropout.stream});
   if (dropout.rate > 0) p.dropout = &in.dropout;
 }
 
@@ -118,15 +117,6 @@ py::tuple attention_forward_py(const py::object& q, const py::object& k, const p
       });
 }
 
-template <class T>
-py::array given(const py::object& object, const std::vector<py::ssize_t>& shape,
-                const char* where) {
-  py::array array = contiguous_array_of<T>(object, where);
-  require(shape_of(array) == shape, where, ": expected shape ", shape_text(shape), ", got ",
-          shape_text(array));
-  return array;
-}
-
 py::tuple attention_backward_py(const py::object& dy_object, const py::object& y_object,
                                 const py::object& sums_object, const py::object& q,
                                 const py::object& k, const py::object& v, const py::object& mask,
@@ -135,9 +125,9 @@ py::tuple attention_backward_py(const py::object& dy_object, const py::object& y
   return with_attended(
       q, k, v, mask, causal, scale, {rate, seed, step, stream}, [&](auto& in, auto t) {
         using T = decltype(t);
-        const py::array dy = given<T>(dy_object, output_shape(in.p), "dy"),
-                        y = given<T>(y_object, output_shape(in.p), "y"),
-                        sums = given<T>(sums_object, sums_shape(in.p), "log_sums");
+        const py::array dy = array_with_shape<T>(dy_object, output_shape(in.p), "dy"),
+                        y = array_with_shape<T>(y_object, output_shape(in.p), "y"),
+                        sums = array_with_shape<T>(sums_object, sums_shape(in.p), "log_sums");
         py::array dq = new_array<T>(shape_of(in.q), "q"), dk = new_array<T>(shape_of(in.k), "k"),
                   dv = new_array<T>(shape_of(in.v), "v");
         const AttentionInputGradients<T> to = {mutable_data_of<T>(dq), mutable_data_of<T>(dk),
@@ -159,7 +149,7 @@ py::array rotary_py(const py::object& object, const py::object& offsets, double 
   return with_type(x, "x", [&](auto t) -> py::array {
     using T = decltype(t);
     py::array from;
-    if (!offsets.is_none()) from = given<T>(offsets, {x.shape(0)}, "offsets");
+    if (!offsets.is_none()) from = array_with_shape<T>(offsets, {x.shape(0)}, "offsets");
     py::array y =
         output_array<T>(out, shape_of(x), "out", {{x, "x", Sharing::whole}, {from, "offsets"}});
     const T* starts = offsets.is_none() ? nullptr : data_of<T>(from);

@@ -59,11 +59,6 @@ Pooling pooling_of(const Extents& in, const PoolOptions& options, const char* wh
   return p;
 }
 
-void require_shape(const py::array& array, const Extents& shape, const char* where) {
-  require(shape_of(array) == shape, where, ": expected shape ", shape_text(shape), ", got ",
-          shape_text(array));
-}
-
 py::array max_pool_forward_py(const py::object& x_object, const PoolOptions& options,
                               const char* where, const py::object& out, const py::object& winners) {
   const py::array x = image_array(x_object, "x");

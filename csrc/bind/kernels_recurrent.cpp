@@ -20,20 +20,11 @@ StepShape states_shape(const py::array& states, const char* where) {
   return {states.shape(0), states.shape(1)};
 }
 
-template <class T>
-py::array array_of(const py::object& object, const std::vector<py::ssize_t>& shape,
-                   const char* where) {
-  py::array array = contiguous_array_of<T>(object, where);
-  require(shape_of(array) == shape, where, ": expected shape ", shape_text(shape), ", got ",
-          shape_text(array));
-  return array;
-}
-
 // A copy for a kernel that works in place.
 template <class T>
 py::array_t<T> copy_of(const py::object& object, const std::vector<py::ssize_t>& shape,
                        const char* where) {
-  const py::array array = array_of<T>(object, shape, where);
+  const py::array array = array_with_shape<T>(object, shape, where);
   py::array_t<T> copy(shape);
   std::copy_n(data_of<T>(array), array.size(), copy.mutable_data());
   return copy;
@@ -67,7 +58,7 @@ py::tuple lstm_step_backward_py(const py::object& dh, const py::object& dc, cons
   return with_type(c, "c", [&](auto t) -> py::tuple {
     using T = decltype(t);
     const StepShape s = states_shape(c, "c");
-    const py::array c_before = array_of<T>(before, s.of(1), "c_before");
+    const py::array c_before = array_with_shape<T>(before, s.of(1), "c_before");
     py::array_t<T> dz = copy_of<T>(gates, s.of(4), "gates"), d = copy_of<T>(dh, s.of(1), "dh");
     py::array_t<T> d_state = copy_of<T>(dc, s.of(1), "dc");
     const LstmStepGradient<T> p{dz.mutable_data(),
@@ -94,7 +85,7 @@ py::tuple gru_step_forward_py(const py::object& z, const py::object& object,
     using T = decltype(t);
     const StepShape s = states_shape(h_before, "h");
     py::array product;
-    if (!recurrent.is_none()) product = array_of<T>(recurrent, s.of(1), "recurrent");
+    if (!recurrent.is_none()) product = array_with_shape<T>(recurrent, s.of(1), "recurrent");
     py::array_t<T> gates = copy_of<T>(z, s.of(3), "z"), h(s.of(1));
     const GruStep<T> p{gates.mutable_data(),
                        recurrent.is_none() ? nullptr : data_of<T>(product),

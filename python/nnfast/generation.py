@@ -38,7 +38,7 @@ __all__ = ["Stepper", "generate", "sample", "stream"]
 
 _SMALLEST_CAPACITY = 64
 _MOST_STEPS = 64
-"""A long prompt is read in parts, whose lengths are powers of two: there is a plan for each."""
+"""A long prompt is read in parts, whose lengths are powers of two: there is a plan for each. At most the capacity."""
 
 
 class _Part(NamedTuple):
@@ -75,8 +75,8 @@ class Stepper:
     Notes
     -----
     The result of a step has the bits that `Network.predict` has for that step of the whole sequence. The parameters are
-    those of the network, at the time of the call. The number of rows is that of the first call, until `reset`. Each
-    thread needs a stepper of its own, such as a `copy`.
+    those of the network, at the time of the call. The number of rows is that of the first call, until `reset`.
+    Steppers are not thread-safe: give each thread a `copy`.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class Stepper:
     def _part(self, steps: int) -> _Part:
         key = steps, self._capacity
         if key not in self._parts:
-            graph, predictor = self._network.by_steps(steps, max(self._capacity, steps))
+            graph, predictor = self._network.by_steps(steps, self._capacity)
             self._parts[key] = _Part(graph, predictor.predict, predictor.predict_if_fits)
         return self._parts[key]
 

@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,13 +12,9 @@ import pytest
 import nnfast as nf
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TEXT = Path(os.environ.get("NNFAST_DATA", ".")) / "tinyshakespeare" / "input.txt"
 
 pytest.importorskip("matplotlib")
-pytestmark = [
-    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here"),
-    pytest.mark.skipif(not TEXT.is_file(), reason="needs tinyshakespeare/input.txt in the folder NNFAST_DATA"),
-]
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
 
 
 @pytest.fixture
@@ -29,12 +24,20 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def data(example: ModuleType) -> Any:
-    return example.prepare(example.find_text()[:16_000])
+def text(example: ModuleType, data_dir: Path) -> str:
+    try:
+        return example.find_text()
+    except FileNotFoundError:
+        pytest.skip(f"needs tinyshakespeare/input.txt in {data_dir}")
 
 
-def test_the_text_is_cut_at_nine_tenths(example: ModuleType) -> None:
-    data = example.prepare(example.find_text())
+@pytest.fixture
+def data(example: ModuleType, text: str) -> Any:
+    return example.prepare(text[:16_000])
+
+
+def test_the_text_is_cut_at_nine_tenths(example: ModuleType, text: str) -> None:
+    data = example.prepare(text)
     assert len(data.vocabulary) == 65
     assert (len(data.training), len(data.validation)) == (1_003_855, 111_539)
     assert data.vocabulary.decode(data.training[:13]) == "First Citizen"

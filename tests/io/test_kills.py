@@ -222,7 +222,7 @@ TORN = """
 
 
 def script_in(folder: Path, variant: str, *, save_freq: int = 7, dying: str = "") -> str:
-    """The script of a variant, with its files in a folder of its own."""
+    """The script of a variant, with its files in a separate folder."""
     folder.mkdir(exist_ok=True)
 
     def indented(text: str) -> str:

@@ -210,7 +210,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "both": (lambda: models.transformer(11, 8, features=3), ValueError, "either a vocabulary.*or features"),
     "other positions": (lambda: models.transformer(11, 8, positions="none"), ValueError, "learned, rotary, sine"),
     "no depth": (lambda: models.transformer(11, 8, depth=0), ValueError, "depth >= 1"),
-    "a length that is no number": (lambda: models.transformer(11, "8"), TypeError, "sequence_length"),
+    "a length that is not a number": (lambda: models.transformer(11, "8"), TypeError, "sequence_length"),
     "too long rows": (
         lambda: models.transformer(11, **SMALL).predict(np.zeros((1, 9), int)),
         ValueError,

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,15 +54,6 @@ DRAWN: dict[str, Any] = {
 
 def test_the_table_lists_all_pictures() -> None:
     assert set(DRAWN) == set(nf.plot.__all__) - {"unit_positions"}
-
-
-@pytest.fixture
-def pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    module = pytest.importorskip("matplotlib.pyplot")
-    module.switch_backend("agg")
-    yield module
-    module.close("all")
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -154,7 +154,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         r'expected integers for dtype int32, got float64 in sequence 1; pass dtype="float32"',
     ),
-    "a value that is no integer": (lambda: text.pad_sequences([[1]], value=0.5), TypeError, "float64 in the value"),
+    "a value that is not an integer": (lambda: text.pad_sequences([[1]], value=0.5), TypeError, "float64 in the value"),
     "too large": (
         lambda: text.pad_sequences([[1, 2**40]]),
         ValueError,

@@ -3,7 +3,6 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -156,15 +155,6 @@ def test_damaged_histories_are_refused(change: dict[str, Any]) -> None:
 
 
 # ---- plots -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    module = pytest.importorskip("matplotlib.pyplot")
-    module.switch_backend("agg")
-    yield module
-    module.close("all")
 
 
 def test_a_plot_of_losses_and_metrics(pyplot: Any) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -108,15 +107,6 @@ def test_wrong_options(options: dict[str, Any], match: str) -> None:
     trainer = nf.Trainer(line(), loss="mse")
     with pytest.raises(ValueError, match=f"find_learning_rate: {match}"):
         training.find_learning_rate(trainer, np.ones((4, 3)), np.ones((4, 2)), **options)
-
-
-@pytest.fixture
-def pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    module = pytest.importorskip("matplotlib.pyplot")
-    module.switch_backend("agg")
-    yield module
-    module.close("all")
 
 
 def test_the_plot(pyplot: Any, monkeypatch: pytest.MonkeyPatch) -> None:

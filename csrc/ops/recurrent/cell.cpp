@@ -1,5 +1,7 @@
 #include "ops/recurrent/cell.h"
 
+#include <algorithm>
+
 #include "kernels/select.h"
 #include "ops/activation.h"
 #include "ops/gemm/gemm.h"
@@ -29,6 +31,25 @@ bool Cell<T>::reads_before() const {
   return options_.kind != CellKind::simple_rnn &&
          (derivative_reads_input(options_.activation.kind) ||
           derivative_reads_input(options_.recurrent_activation.kind));
+}
+
+template <class T>
+index_t Cell<T>::panels_size(index_t units) const {
+  const index_t width = options_.gates() * units;
+  return std::max(Panels<T>::size(units, width), Panels<T>::size(width, units));
+}
+
+template <class T>
+void Cell<T>::prepare_forward(T* memory, const T* recurrent, index_t units, bool in_place) {
+  const index_t width = options_.gates() * units;
+  in_place ? panels_.read(recurrent, width, units, width)
+           : panels_.copy(memory, recurrent, width, 1, units, width);
+}
+
+template <class T>
+void Cell<T>::prepare_backward(T* memory, const T* recurrent, index_t units) {
+  const index_t width = options_.gates() * units;
+  panels_.copy(memory, recurrent, 1, width, width, units);
 }
 
 template <class T>

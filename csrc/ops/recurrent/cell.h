@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kernels/params.h"
+#include "ops/recurrent/panels.h"
 
 namespace nnfast {
 
@@ -71,11 +72,11 @@ class Cell {
   bool reads_before() const;
 
   // Elements of the memory lent to prepare_*().
-  virtual index_t panels_size(index_t units) const = 0;
+  virtual index_t panels_size(index_t units) const;
   // Before the steps of a pass, with U (units, gates units). Forward, U is read in place if that is
-  // better for few rows.
-  virtual void prepare_forward(T* memory, const T* recurrent, index_t units, bool in_place) = 0;
-  virtual void prepare_backward(T* memory, const T* recurrent, index_t units) = 0;
+  // better for few rows. By default h U is one product.
+  virtual void prepare_forward(T* memory, const T* recurrent, index_t units, bool in_place);
+  virtual void prepare_backward(T* memory, const T* recurrent, index_t units);
 
   // Step t of the rows [first, first + rows); y = h after the step.
   virtual void step(const CellValues<T>& v, index_t t, index_t first, index_t rows,
@@ -94,6 +95,7 @@ class Cell {
                     const StateGradients<T>& d) const;
 
   const CellOptions options_;
+  Panels<T> panels_;     // of U, or of its transpose in the backward pass
   const bool is_usual_;  // tanh and sigmoid: one kernel does all of a step between its products
 };
 

@@ -5,7 +5,6 @@
 #include "kernels/select.h"
 #include "ops/recurrent/any.h"
 #include "ops/recurrent/cell.h"
-#include "ops/recurrent/panels.h"
 
 namespace nnfast {
 namespace {
@@ -23,15 +22,15 @@ class GruCell final : public Cell<T> {
 
   void prepare_forward(T* memory, const T* recurrent, index_t n, bool in_place) override {
     if (in_place) {
-      gates_.read(recurrent, 3 * n, n, 2 * n);
+      this->panels_.read(recurrent, 3 * n, n, 2 * n);
       candidate_.read(recurrent + 2 * n, 3 * n, n, n);
     } else {
-      gates_.copy(memory, recurrent, 3 * n, 1, n, 2 * n);
+      this->panels_.copy(memory, recurrent, 3 * n, 1, n, 2 * n);
       candidate_.copy(memory + Panels<T>::size(n, 2 * n), recurrent + 2 * n, 3 * n, 1, n, n);
     }
   }
   void prepare_backward(T* memory, const T* recurrent, index_t n) override {
-    gates_.copy(memory, recurrent, 1, 3 * n, 2 * n, n);
+    this->panels_.copy(memory, recurrent, 1, 3 * n, 2 * n, n);
     candidate_.copy(memory + Panels<T>::size(2 * n, n), recurrent + 2 * n, 1, 3 * n, n, n);
   }
 
@@ -41,7 +40,7 @@ class GruCell final : public Cell<T> {
     T *z = v.z.at(t, first), *reset = v.reset.at(t, first);
     this->drop(v, t, first, rows);
     const T* read = v.read.at(t, first);
-    gates_.multiply(z, 3 * n, read, n, rows, GemmStart::output);
+    this->panels_.multiply(z, 3 * n, read, n, rows, GemmStart::output);
     if (resets_after()) {
       const GemmStart start = v.bias ? GemmStart::bias : GemmStart::zero;
       candidate_.multiply(reset, n, read, n, rows, start, v.bias);
@@ -84,11 +83,12 @@ class GruCell final : public Cell<T> {
       } else {
         gru_reset_backward_any(d.product, z, read, rows, n, before(v, t, first), this->options_);
       }
-      gates_.multiply(d.product, n, z, 3 * n, rows, GemmStart::output);
+      this->panels_.multiply(d.product, n, z, 3 * n, rows, GemmStart::output);
       return this->pass_product(v, first, rows, d);
     }
     T* product = v.dropout ? d.product : d.dh;
-    gates_.multiply(product, n, z, 3 * n, rows, v.dropout ? GemmStart::zero : GemmStart::output);
+    this->panels_.multiply(product, n, z, 3 * n, rows,
+                           v.dropout ? GemmStart::zero : GemmStart::output);
     candidate_.multiply(product, n, reset, n, rows, GemmStart::output);
     if (v.dropout) this->pass_product(v, first, rows, d);
   }
@@ -113,7 +113,7 @@ class GruCell final : public Cell<T> {
     return v.before ? v.before.at(t, first) : nullptr;
   }
 
-  Panels<T> gates_, candidate_;
+  Panels<T> candidate_;  // of its part of U; panels_ are those of the gates z and r
 };
 
 }  // namespace

@@ -1,11 +1,8 @@
 // LSTM: gates i f g o of x W + h U + b, c = f c + i g, h = o tanh(c). kernels/recurrent.inl has the
 // references.
-#include <algorithm>
-
 #include "kernels/select.h"
 #include "ops/recurrent/any.h"
 #include "ops/recurrent/cell.h"
-#include "ops/recurrent/panels.h"
 
 namespace nnfast {
 namespace {
@@ -15,24 +12,12 @@ class LstmCell final : public Cell<T> {
  public:
   using Cell<T>::Cell;
 
-  index_t panels_size(index_t units) const override {
-    return std::max(Panels<T>::size(units, 4 * units), Panels<T>::size(4 * units, units));
-  }
-
-  void prepare_forward(T* memory, const T* recurrent, index_t n, bool in_place) override {
-    in_place ? panels_.read(recurrent, 4 * n, n, 4 * n)
-             : panels_.copy(memory, recurrent, 4 * n, 1, n, 4 * n);
-  }
-  void prepare_backward(T* memory, const T* recurrent, index_t n) override {
-    panels_.copy(memory, recurrent, 1, 4 * n, 4 * n, n);
-  }
-
   void step(const CellValues<T>& v, index_t t, index_t first, index_t rows,
             const OutputRows<T>& y) const override {
     const index_t n = v.units;
     T* z = v.z.at(t, first);
     this->drop(v, t, first, rows);
-    panels_.multiply(z, 4 * n, v.read.at(t, first), n, rows, GemmStart::output);
+    this->panels_.multiply(z, 4 * n, v.read.at(t, first), n, rows, GemmStart::output);
     const LstmStep<T> p{
         z, v.c.at(t, first), v.c.at(t + 1, first), v.h.at(t + 1, first), y.data, y.row, rows, n};
     if (this->is_usual_) return kernels<T>().lstm_step_forward(p);
@@ -50,12 +35,9 @@ class LstmCell final : public Cell<T> {
     } else {
       lstm_step_backward_any(p, v.before ? v.before.at(t, first) : nullptr, this->options_);
     }
-    panels_.multiply(d.dh, n, z, 4 * n, rows, GemmStart::output);
+    this->panels_.multiply(d.dh, n, z, 4 * n, rows, GemmStart::output);
     if (v.dropout) kernels<T>().multiply(d.dh, d.dh, v.dropout + first * n, rows * n);
   }
-
- private:
-  Panels<T> panels_;
 };
 
 }  // namespace

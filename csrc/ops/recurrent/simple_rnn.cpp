@@ -4,7 +4,6 @@
 #include "kernels/select.h"
 #include "ops/activation.h"
 #include "ops/recurrent/cell.h"
-#include "ops/recurrent/panels.h"
 
 namespace nnfast {
 namespace {
@@ -14,21 +13,12 @@ class SimpleRnnCell final : public Cell<T> {
  public:
   using Cell<T>::Cell;
 
-  index_t panels_size(index_t units) const override { return Panels<T>::size(units, units); }
-
-  void prepare_forward(T* memory, const T* recurrent, index_t n, bool in_place) override {
-    in_place ? panels_.read(recurrent, n, n, n) : panels_.copy(memory, recurrent, n, 1, n, n);
-  }
-  void prepare_backward(T* memory, const T* recurrent, index_t n) override {
-    panels_.copy(memory, recurrent, 1, n, n, n);
-  }
-
   void step(const CellValues<T>& v, index_t t, index_t first, index_t rows,
             const OutputRows<T>& y) const override {
     const index_t n = v.units;
     T *z = v.z.at(t, first), *h = v.h.at(t + 1, first);
     this->drop(v, t, first, rows);
-    panels_.multiply(z, n, v.read.at(t, first), n, rows, GemmStart::output);
+    this->panels_.multiply(z, n, v.read.at(t, first), n, rows, GemmStart::output);
     kernels<T>().activation_forward(h, z, rows * n, this->options_.activation);
     for (index_t r = 0; y.data && r < rows; ++r) std::copy_n(h + r * n, n, y.data + r * y.row);
   }
@@ -43,12 +33,9 @@ class SimpleRnnCell final : public Cell<T> {
     const ActivationParams& f = this->options_.activation;
     kernels<T>().activation_backward(z, d.dh, derivative_reads_input(f.kind) ? z : h, h, rows * n,
                                      f);
-    panels_.multiply(d.dh, n, z, n, rows, GemmStart::zero);
+    this->panels_.multiply(d.dh, n, z, n, rows, GemmStart::zero);
     if (v.dropout) kernels<T>().multiply(d.dh, d.dh, v.dropout + first * n, rows * n);
   }
-
- private:
-  Panels<T> panels_;
 };
 
 }  // namespace

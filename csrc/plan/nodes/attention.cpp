@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "ops/dropout.h"
 #include "plan/nodes/node.h"
 
 namespace nnfast::plan {
@@ -104,9 +105,7 @@ class AttentionOp final : public Op<T> {
     p.k = this->inputs[1]->value;
     p.v = this->inputs[2]->value;
     if (this->inputs.size() > 3) p.mask = this->inputs[3]->value;
-    dropout_ = {{run.seed, run.step, this->stream},
-                static_cast<uint32_t>(rate_ * 4294967296.0),
-                1 / (1 - rate_)};
+    dropout_ = dropout_of(rate_, {run.seed, run.step, this->stream});
     if (run.training && rate_ > 0) p.dropout = &dropout_;
     return p;
   }

@@ -1,6 +1,8 @@
 // Inverted dropout (Srivastava et al. 2014, JMLR 15:1929): in training, each element is set to 0
 // with probability `rate`, and multiplied by 1 / (1 - rate) otherwise; the identity in prediction.
 // The mask is not stored but drawn again in the backward pass.
+#include "ops/dropout.h"
+
 #include <cstring>
 
 #include "base/thread_pool.h"
@@ -35,9 +37,7 @@ class DropoutOp final : public Op<T> {
       std::memcpy(y, x, sizeof(T) * static_cast<size_t>(n));
       return;
     }
-    const DropoutParams params = {{run.seed, run.step, this->stream},
-                                  static_cast<uint32_t>(rate_ * 4294967296.0),
-                                  1 / (1 - rate_)};
+    const DropoutParams params = dropout_of(rate_, {run.seed, run.step, this->stream});
     parallel_ranges(n, 64, static_cast<double>(n), [&](index_t begin, index_t end) {
       kernels<T>().dropout(y + begin, x + begin, begin, end - begin, params);
     });

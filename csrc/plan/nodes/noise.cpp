@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
+#include "ops/dropout.h"
 #include "ops/norm/norm.h"
 #include "plan/nodes/node.h"
 
@@ -51,9 +52,7 @@ class SpatialDropoutOp final : public Op<T> {
   void apply(const Run& run, T* y, const T* x) const {
     if (!run.training || rate_ == 0) return copy_rows(run, *this->output, y, x);
     const index_t channels = static_cast<index_t>(this->output->shape.back());
-    const DropoutParams params = {{run.seed, run.step, this->stream},
-                                  static_cast<uint32_t>(rate_ * 4294967296.0),
-                                  1 / (1 - rate_)};
+    const DropoutParams params = dropout_of(rate_, {run.seed, run.step, this->stream});
     dropout_channels(y, x, run.rows, this->output->size / channels, channels, params);
   }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ops/activation.h"
+#include "ops/dropout.h"
 #include "ops/reduce.h"
 #include "plan/nodes/node.h"
 
@@ -95,9 +96,7 @@ class RecurrentOp final : public Op<T> {
     p.kernel = kernel().value;
     p.recurrent = recurrent().value;
     if (has_bias_) p.bias = bias().value;
-    const DropoutParams dropout = {{run.seed, run.step, this->stream},
-                                   static_cast<uint32_t>(dropout_ * 4294967296.0),
-                                   1 / (1 - dropout_)};
+    const DropoutParams dropout = dropout_of(dropout_, {run.seed, run.step, this->stream});
     if (drops(run)) p.dropout = &dropout;
     p.y = this->output->value;
     if (returns_state_) p.last_h = this->outputs[1]->value;

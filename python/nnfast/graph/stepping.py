@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, takewhile
 from typing import NamedTuple
 
 from nnfast.core.tensor import output_name
@@ -169,11 +170,11 @@ class _Stepping:
 
     def _summarizes(self, name: str) -> None:
         """Note that the outputs of a node depend on the steps so far, as a whole."""
-        i = 0
-        while (output := output_name(name, i)) in self.shapes:
-            if output not in self.timed:
-                self.summaries.add(output)
-            i += 1
+        self.summaries.update(output for output in self._outputs(name) if output not in self.timed)
+
+    def _outputs(self, name: str) -> Iterator[str]:
+        """The names of a node's outputs."""
+        return takewhile(self.shapes.__contains__, (output_name(name, i) for i in count()))
 
     def _add_without_time(self, node: Spec) -> None:
         """A node that depends on no step: a weight, or what is computed from weights alone."""
@@ -216,12 +217,9 @@ class _Stepping:
         return self.at_steps[table]
 
     def _add_timed(self, node: Spec) -> None:
+        """A node of which each output has a time axis."""
         self.nodes.append(node)
-        name, old = node["name"], self.shapes
-        i = 0
-        while (output := output_name(name, i)) in old or i == 0:
-            self.timed[output] = (self.steps, *old[output][1:]) if output in old else (self.steps,)
-            i += 1
+        self.timed |= {output: (self.steps, *self.shapes[output][1:]) for output in self._outputs(node["name"])}
 
     def _require_step_by_step(self, node: Spec, timed: Sequence[str]) -> None:
         """Refuse what does not treat the steps of a sequence alike, such as pooling over time."""
@@ -230,7 +228,7 @@ class _Stepping:
         rank = max(len(shape) for shape in shapes)
         fits = op in _PER_ELEMENT or (op in _PER_STEP and all(len(self.timed[source]) > 1 for source in timed))
         fits = fits or op == "embedding"
-        if op in ("activation", "softmax") and node.get("activation", "") in ("softmax", "log_softmax"):
+        if op == "activation" and node["activation"] in ("softmax", "log_softmax"):
             fits = rank > 1
         if op == "prelu":
             fits = 0 in node["shared_axes"]

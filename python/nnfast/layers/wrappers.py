@@ -80,7 +80,7 @@ class Bidirectional(MultiOutput):
         if layer.go_backwards:
             raise ValueError(
                 "Bidirectional: expected a layer that reads forwards, got one with go_backwards=True; leave it out, "
-                "since the layer that reads backwards is made by itself"
+                "since the layer that reads backwards is created automatically"
             )
         if backward_layer is not None:
             if not backward_layer.go_backwards:

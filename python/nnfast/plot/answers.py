@@ -40,8 +40,8 @@ def confusion_matrix(
 ) -> Axes:
     """How often each class (row) gets each answer (column): right answers in blue, mistakes in orange.
 
-    The colors of right answers and of mistakes have scales of their own, because otherwise a good classifier's mistakes
-    would all look alike. The title is the fraction of right answers. Zeros are left blank.
+    Right answers and mistakes have separate color scales, because otherwise a good classifier's mistakes would all look
+    alike. The title is the fraction of right answers. Zeros are left blank.
 
     Parameters
     ----------

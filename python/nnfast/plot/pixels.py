@@ -293,8 +293,8 @@ def saliency(
 ) -> Axes:
     """Which pixels an output depends on: the sizes of its gradient by the pixels, |dy_k/dx|.
 
-    Bright pixels change the output most. Each image has a scale of its own; of several channels, the largest gradient
-    is drawn.
+    Bright pixels change the output most. Each image is scaled separately; with several channels, a pixel shows the
+    largest of their gradients.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def saliency(
     Notes
     -----
     The gradient of a probability near 1 is almost 0 and depends on all classes; that of the logit is clearer. If the
-    network ends in an `Activation` of its own, `Network.extract` returns the part before it.
+    network ends with a separate `Activation` layer, `Network.extract` returns the part before it.
 
     References
     ----------

@@ -294,8 +294,8 @@ default "lower_and_strip_punctuation"
         What is done to texts first: conversion to lower case, removal of the 32 punctuation marks of ASCII, both, or
         nothing. "It's" becomes "its".
     split : {"whitespace", "punctuation"}, default "whitespace"
-        A word is what is between white space; or a run of letters, digits and underscores, and any other character is a
-        word of its own, which needs a `standardize` that does not remove it.
+        Words are separated by white space; or they are runs of letters, digits and underscores, and each other
+        character is a separate word, unless `standardize` removes it.
     padding_token : str or None, default ""
         Has the number 0, and fills the rows of `transform`.
     unknown_token : str or None, default "[UNK]"
