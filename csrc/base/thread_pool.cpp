@@ -360,11 +360,31 @@ void run_chunks(int chunks, ChunkFunction function, void* context) {
   pool().run(chunks, function, context);
 }
 
-void* thread_scratch(size_t bytes, Scratch which) {
+namespace {
+
+AlignedBuffer<unsigned char>& scratch_memory(Scratch which) {
   thread_local AlignedBuffer<unsigned char> memory[2];
-  AlignedBuffer<unsigned char>& scratch = memory[static_cast<int>(which)];
+  return memory[static_cast<int>(which)];
+}
+
+}  // namespace
+
+void* thread_scratch(size_t bytes, Scratch which) {
+  AlignedBuffer<unsigned char>& scratch = scratch_memory(which);
   if (scratch.size() < bytes) scratch = AlignedBuffer<unsigned char>(bytes);
   return scratch.data();
+}
+
+JobSetAside::JobSetAside()
+    : scratch_{std::move(scratch_memory(Scratch::of_chunk)),
+               std::move(scratch_memory(Scratch::of_job))},
+      job_(std::exchange(failed_job, nullptr)),
+      alone_(true) {}
+
+JobSetAside::~JobSetAside() {
+  scratch_memory(Scratch::of_chunk) = std::move(scratch_[0]);
+  scratch_memory(Scratch::of_job) = std::move(scratch_[1]);
+  failed_job = job_;
 }
 
 }  // namespace nnfast

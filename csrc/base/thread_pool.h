@@ -6,8 +6,10 @@
 // no processor time. A caller that finds the pool busy runs its job alone.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 
+#include "base/aligned.h"
 #include "base/types.h"
 
 namespace nnfast {
@@ -115,5 +117,20 @@ template <class T>
 T* scratch_of(index_t elements, Scratch which = Scratch::of_chunk) {
   return static_cast<T*>(thread_scratch(sizeof(T) * static_cast<size_t>(elements), which));
 }
+
+// While it exists, this thread may begin other work in the middle of a job: it finds no scratch memory in
+// use, works alone and is no part of that job.
+class JobSetAside {
+ public:
+  JobSetAside();
+  ~JobSetAside();
+  JobSetAside(const JobSetAside&) = delete;
+  JobSetAside& operator=(const JobSetAside&) = delete;
+
+ private:
+  AlignedBuffer<unsigned char> scratch_[2];
+  const std::atomic<bool>* job_;
+  WorkAlone alone_;
+};
 
 }  // namespace nnfast

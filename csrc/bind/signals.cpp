@@ -9,6 +9,7 @@
 #endif
 
 #include "base/interrupt.h"
+#include "base/thread_pool.h"
 #include "bind/gil.h"
 
 namespace nnfast::bind {
@@ -22,6 +23,7 @@ std::atomic<unsigned long> main_thread{0};
 void raise_what_a_signal_raises() {
   if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return;
   const AcquireGil acquire;
+  const JobSetAside aside;  // a signal handler may use the library
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 

@@ -248,6 +248,7 @@ double Plan<T>::differentiate_in_parts(const Dataset<T>& data, const Batch& batc
     const Batch rows = batch.part(part.begin, part.rows);
     Run run = new_run(part.rows, true);
     run.seed += part.number * kSeedOfPart;
+    run.first_row = part.begin;
     std::fill(part_sums_.begin(), part_sums_.end(), 0.0);
     const double loss = differentiate(data, rows, batch.rows, run, part_sums_.data());
     const bool is_finite = std::isfinite(loss) && check_gradients() != Magnitude::not_finite;

@@ -393,6 +393,30 @@ class Network(Compiled):
 
         return Stepper(self)
 
+    def reset_states(self) -> None:
+        """Set the states that recurrent layers with ``stateful=`` keep from batch to batch to 0.
+
+        Call it where new sequences begin, usually before each epoch:
+        ``callbacks=[nf.callbacks.LambdaCallback(on_epoch_begin=lambda epoch: net.reset_states())]``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nnfast as nf
+        >>> net = nf.Network([nf.layers.Input((5, 2)), nf.layers.GRU(3, stateful=4), nf.layers.Dense(1)], seed=0)
+        >>> trainer = nf.Trainer(net, loss="mse")
+        >>> loss = trainer.train_on_batch(np.ones((4, 5, 2)), np.ones((4, 1)))
+        >>> bool(net.parameters["gru.h"].any())
+        True
+        >>> net.reset_states()
+        >>> bool(net.parameters["gru.h"].any())
+        False
+        """
+        for node in self._expansion.nodes:
+            for state in ("h", "c") if node.get("stateful") else ():
+                if (name := f"{node['owner']}.{state}") in self.parameters:
+                    self.parameters[name][...] = 0
+
     def explain(self, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
         """Forward and backward pass of one example through the dense layers, as tables. Changes nothing.
 

@@ -40,6 +40,19 @@ def test_sequences_and_last_outputs(kind: str, masked: str, go_backwards: bool, 
 
 @every_kind
 @every_mask
+def test_the_mask_of_a_sequence_that_was_read_backwards(kind: str, masked: str) -> None:
+    """It has the order of that sequence: the next layer passes over the steps that were padding."""
+    make, cell = KINDS[kind]
+    x, mask = sequences(masked), MASKS[masked]
+    first = make(UNITS, return_sequences=True, go_backwards=True, name="r")
+    net = network(layers.Masking(), first, make(UNITS, name="s"), dtype="float64")
+    y, _ = truth(cell, net, x, mask=mask, backwards=True)
+    z, _ = truth(cell, net, y, "s", mask=None if mask is None else mask[:, ::-1])
+    np.testing.assert_allclose(net.predict(x), z[:, -1], rtol=1e-12, atol=1e-12)
+
+
+@every_kind
+@every_mask
 def test_states_in_and_out(kind: str, masked: str) -> None:
     """The last state of one layer is the first of the next one, and the output is h."""
     make, cell = KINDS[kind]

@@ -61,6 +61,7 @@ INTERNAL = {
     "heads",
     "infer",
     "join",
+    "moved_mask",
     "node",
     "plain",
     "plan",

@@ -183,3 +183,44 @@ def test_other_threads_are_not_looked_after(alarms: list[int]) -> None:
     thread.start()
     thread.join()
     assert results[0].shape == (2048, 10)
+
+
+def attends(rows: int) -> Callable[[], Any]:
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.normal(size=(rows // 64, 256, 4, 16)).astype("float32") for _ in range(3))
+    return lambda: kernels.attention_forward(q, k, v)[0]
+
+
+def multiplies(rows: int) -> Callable[[], Any]:
+    a, b = (np.random.default_rng(i).normal(size=(rows, 1024)).astype("float32") for i in range(2))
+    return lambda: kernels.matmul(a, b.T)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("make", [attends, multiplies])
+def test_a_handler_may_use_the_library(make: Callable[[int], Callable[[], Any]], cores: int) -> None:
+    """The call that it interrupts goes on with what it had packed, and has the bits that it has alone."""
+    nf.set_num_threads(cores)
+    inner, size, handled = make(256), 1024, 0
+
+    def handler(number: int, frame: Any) -> None:
+        nonlocal handled
+        handled += 1
+        inner()
+        kernels.matmul(np.ones((700, 700), "float32"), np.ones((700, 700), "float32"))
+
+    before = signal.signal(signal.SIGPROF, handler)
+    try:
+        while True:
+            call, handled = make(size), 0
+            signal.setitimer(signal.ITIMER_PROF, BETWEEN, BETWEEN)
+            disturbed = call()
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            if handled >= 2:
+                break
+            size *= 2
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    alone = call()
+    np.testing.assert_array_equal(disturbed, alone)

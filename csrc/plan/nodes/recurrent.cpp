@@ -3,8 +3,11 @@
 // (N, U).
 #include "ops/recurrent/recurrent.h"
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 
+#include "base/aligned.h"
 #include "ops/activation.h"
 #include "ops/dropout.h"
 #include "ops/reduce.h"
@@ -40,6 +43,9 @@ CellOptions cell_of(const NodeSpec& node) {
 
 index_t states_of(const NodeSpec& node) { return node.op == "lstm" ? 2 : 1; }
 
+// Rows of a batch whose last states the next step of training begins with; 0: it begins with zeros.
+int64_t kept_rows(const NodeSpec& node) { return node.integer_or("stateful", 0); }
+
 Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   const int64_t units = node.integer("units");
   require(units > 0, node.name, ": expected units of 1 or more, got ", units);
@@ -65,6 +71,12 @@ Inference infer(const NodeSpec& node, const std::vector<Shape>& inputs) {
   if (has_bias(node)) {
     result.parameters.push_back({"bias", cell.reset_after ? Shape{2, width} : Shape{width}});
   }
+  const int64_t kept = kept_rows(node);
+  require(kept >= 0, node.name, ": expected stateful of 0 or more rows, got ", kept);
+  for (const char* name : {"h", "c"}) {
+    if (kept > 0 && (*name == 'h' || states_of(node) > 1))
+      result.parameters.push_back({name, {kept, units}, false});
+  }
   if (is_set(node, "return_state"))
     result.further_shapes.assign(static_cast<size_t>(states_of(node)), state);
   return result;
@@ -84,7 +96,8 @@ class RecurrentOp final : public Op<T> {
         in_order_(is_set(node, "in_order")),
         sequences_(is_set(node, "return_sequences")),
         returns_state_(is_set(node, "return_state")),
-        dropout_(node.number_or("recurrent_dropout", 0)) {}
+        dropout_(node.number_or("recurrent_dropout", 0)),
+        most_rows_(static_cast<index_t>(kept_rows(node))) {}
 
   void forward(const Run& run) override {
     RecurrentPass<T> p{};
@@ -103,7 +116,9 @@ class RecurrentOp final : public Op<T> {
     if (returns_state_ && cell_.has_memory()) p.last_c = this->outputs[2]->value;
     p.kept = this->kept;
     p.scratch = this->scratch;
+    if (carries_state(run)) begin_with_kept_states(run, &p);
     recurrence().forward(p);
+    if (carries_state(run)) keep_states(run, p);
   }
 
   void backward(const Run& run) override {
@@ -126,6 +141,12 @@ class RecurrentOp final : public Op<T> {
     p.kept = this->kept;
     p.scratch = this->backward_scratch;
     kernels_are_moderate_ = recurrence().backward(p);
+  }
+
+  void commit(const Run& run) override {
+    if (!carries_state(run)) return;
+    for (index_t i = 0; i < states_of_cell(); ++i)
+      std::copy_n(last_[i].data(), last_rows_ * units_, kept_state(i).value);
   }
 
   Magnitude check_gradients() const override {
@@ -163,6 +184,38 @@ class RecurrentOp final : public Op<T> {
   const T* input(size_t i) const { return this->inputs[i]->value; }
   const T* mask() const { return has_mask_ ? this->inputs.back()->value : nullptr; }
   bool drops(const Run& run) const { return run.training && dropout_ > 0; }
+
+  // Initial states that are inputs are those of the first step of this call, whatever was kept.
+  bool carries_state(const Run& run) const {
+    return run.training && most_rows_ > 0 && states_ == 0;
+  }
+  index_t states_of_cell() const { return cell_.has_memory() ? 2 : 1; }
+  // The states are the last parameters.
+  Parameter<T>& kept_state(index_t i) const {
+    return *this->parameters[this->parameters.size() - static_cast<size_t>(states_of_cell() - i)];
+  }
+  void begin_with_kept_states(const Run& run, RecurrentPass<T>* p) {
+    require(run.first_row + run.rows <= most_rows_, this->name, ": expected batches of at most ",
+            most_rows_, " rows, which the states are kept for, got ", run.first_row + run.rows,
+            "; train with batch_size=", most_rows_, ", or make the layer with another stateful=");
+    const index_t first = run.first_row * units_;
+    for (index_t i = 0; i < states_of_cell(); ++i) {
+      // The first time only: steps allocate nothing.
+      if (last_[i].size() == 0)
+        last_[i] = AlignedBuffer<T>(static_cast<size_t>(most_rows_ * units_));
+      (i == 0 ? p->first_h : p->first_c) = kept_state(i).value + first;
+      T*& last = i == 0 ? p->last_h : p->last_c;
+      if (!last) last = last_[i].data() + first;
+    }
+  }
+  // Beside the outputs, for commit().
+  void keep_states(const Run& run, const RecurrentPass<T>& p) {
+    last_rows_ = run.first_row + run.rows;
+    for (index_t i = 0; i < states_of_cell() && returns_state_; ++i) {
+      std::copy_n(i == 0 ? p.last_h : p.last_c, run.rows * units_,
+                  last_[i].data() + run.first_row * units_);
+    }
+  }
   Parameter<T>& kernel() const { return *this->parameters[0]; }
   Parameter<T>& recurrent() const { return *this->parameters[1]; }
   Parameter<T>& bias() const { return *this->parameters[2]; }
@@ -171,13 +224,15 @@ class RecurrentOp final : public Op<T> {
   index_t units_, states_;  // of initial states
   bool has_bias_, has_mask_, backwards_, in_order_, sequences_, returns_state_;
   double dropout_;
+  index_t most_rows_, last_rows_ = 0;
+  AlignedBuffer<T> last_[2];  // states after the last training pass, which commit() keeps
   bool kernels_are_moderate_ = true;
   mutable std::unique_ptr<Recurrence<T>> recurrence_;
 };
 
 #define NNF_OPTIONS                                                                                \
   "units activation alpha use_bias go_backwards in_order return_sequences return_state has_state " \
-  "has_mask recurrent_dropout"
+  "has_mask recurrent_dropout stateful"
 const Registered<OpKind> simple_rnn(op_kind<RecurrentOp>("simple_rnn", NNF_OPTIONS, infer));
 const Registered<OpKind> gru(op_kind<RecurrentOp>(
     "gru", NNF_OPTIONS " recurrent_activation recurrent_alpha reset_after", infer));

@@ -14,7 +14,6 @@ ARGUMENTS = {
     "filepath": "write path=...",
     "flash_attention": "leave it out: the weights of attention are never all in memory",
     "implementation": "leave it out: there is only one",
-    "stateful": "leave it out, and read sequences in parts with Network.stepper()",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write learning_rate=, an argument of optimizers such as optimizers.Adam(learning_rate=...)",

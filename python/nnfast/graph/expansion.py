@@ -105,12 +105,10 @@ class Expansion:
             self.nodes.append({**spec, "name": mask, "inputs": list(inputs)})
             self.shapes[mask] = steps
             self.masks[name] = mask
-        elif layer.moves_mask and len(self.shapes.get(self.masks.get(inputs[0], ""), ())) > 1:
-            source = self.masks[inputs[0]]
-            named = [(source, self.shapes[source])]
+        elif (moved := self._moved_mask(layer, inputs)) is not None:
             mask = self.masks[name] = f"{name}.mask"
-            self.nodes.append({**layer.node(named), "name": mask})
-            self.shapes[mask] = layer.infer(named)["shapes"][0]
+            self.nodes.append({**moved, "name": mask})
+            self.shapes[mask] = steps
         elif layer.passes_mask and name not in self.masks:
             sources = inputs[:1] if layer.takes_mask else inputs
             found = sorted({self.masks[source] for source in sources if source in self.masks})
@@ -120,6 +118,10 @@ class Expansion:
                 )
             if found and steps == self.shapes[found[0]]:
                 self.masks[name] = found[0]
+
+    def _moved_mask(self, layer: Layer, inputs: Sequence[str]) -> Spec | None:
+        mask = self.masks.get(inputs[0]) if inputs else None
+        return None if mask is None else layer.moved_mask((mask, self.shapes[mask]))
 
     def _add_options(self, layer: Layer, parameter: str, full: str, shape: Shape) -> None:
         """Add the regularizer and the constraint of a parameter."""

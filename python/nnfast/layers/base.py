@@ -84,16 +84,12 @@ class Layer(Configured):
     """Whether the output depends on no input: a weight or a constant."""
     passes_mask: bool = False
     """Whether a mask of the inputs is one of the output too, if that has as many steps (N, T).
-
-    A user-defined layer passes on what its parts do, and the mask of its inputs if it sets this to True.
-    """
+    A user-defined layer passes on what its parts do, and the mask of its inputs if it sets this to True."""
     moves_mask: bool = False
     """Whether the mask of the output is what the layer makes of that of the input."""
     takes_mask: bool = False
     """Whether the layer reads the mask (N, T) of an input, if that has one.
-
-    It is a further input of the layer's node, the last one; `call` of a user-defined layer gets it as ``mask=``.
-    """
+    It is a further input of the layer's node, the last one; `call` of a user-defined layer gets it as ``mask=``."""
     masked_input: ClassVar[int] = 0
     """Of which input the layer takes the mask."""
     _name: str | None = None
@@ -270,6 +266,10 @@ class Layer(Configured):
     def mask_spec(self) -> Spec | None:
         """Description for the core of the mask that the layer makes of its input; None if it makes none."""
         return None
+
+    def moved_mask(self, mask: tuple[str, Shape]) -> Spec | None:
+        """Description for the core of what makes the output's mask out of `mask`, the input's; None if it is that."""
+        return self.node([mask]) if self.moves_mask and len(mask[1]) > 1 else None
 
     def noise_spec(self) -> Spec | None:
         """Description for the core of what training does to the first input before the layer; None for nothing."""

@@ -39,6 +39,7 @@ class Recurrent(MultiOutput):
         return_sequences: bool,
         return_state: bool,
         go_backwards: bool,
+        stateful: int,
         trainable: bool | Sequence[str],
         name: str | None,
     ) -> None:
@@ -56,6 +57,11 @@ class Recurrent(MultiOutput):
         self.return_sequences = flag(where, "return_sequences", return_sequences)
         self.return_state = flag(where, "return_state", return_state)
         self.go_backwards = flag(where, "go_backwards", go_backwards)
+        if isinstance(stateful, bool) and stateful:
+            raise TypeError(
+                f"{where}: expected the rows of a batch as stateful, got True; write stateful=32, for example"
+            )
+        self.stateful = integer(where, "stateful", int(stateful) if isinstance(stateful, bool) else stateful, minimum=0)
 
     @property
     def activation(self) -> str | dict[str, Any]:
@@ -96,6 +102,11 @@ class Recurrent(MultiOutput):
         count = len(input_shapes) - 1
         if count:
             self._require_states(count)
+            if self.stateful:
+                raise ValueError(
+                    f"{self.place}: expected either an initial_state or stateful={self.stateful}, which says that "
+                    "sequences begin with the last states of the batch before, got both; leave one out"
+                )
         return {
             "op": self.op,
             "units": self.units,
@@ -108,7 +119,14 @@ class Recurrent(MultiOutput):
             "return_state": int(self.return_state),
             "has_state": int(count > 0),
             "recurrent_dropout": self.recurrent_dropout,
+            "stateful": self.stateful,
         }
+
+    def moved_mask(self, mask: tuple[str, Shape]) -> Spec | None:
+        if not (self.go_backwards and self.return_sequences) or self.in_order:
+            return None
+        steps = mask[1][0]
+        return {"op": "slice", "axes": [1], "starts": [steps - 1], "steps": [-1], "sizes": [steps], "inputs": [mask[0]]}
 
     def noise_spec(self) -> Spec | None:
         return {"op": "spatial_dropout", "rate": self.dropout, "axes": 1} if self.dropout else None
@@ -118,6 +136,8 @@ class Recurrent(MultiOutput):
             "kernel": self.kernel_initializer,
             "recurrent_kernel": self.recurrent_initializer,
             "bias": self.bias_initializer,
+            "h": initializers.Zeros(),
+            "c": initializers.Zeros(),
         }[parameter]
 
     def regularizer(self, parameter: str) -> Any:
@@ -167,6 +187,10 @@ class SimpleRNN(Recurrent):
         Whether the last state is a further output.
     go_backwards : bool, default False
         Whether the steps are processed from the last to the first, and returned in that order.
+    stateful : int, default 0
+        Rows of a batch, if row i of a batch in training goes on where row i of the batch before ended: the layer keeps
+        the last states of at most so many rows. 0: each sequence begins with zeros, which it always does outside of
+        training; `Network.stepper` goes on there.
     use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`; the options of U are ``recurrent_regularizer`` and ``recurrent_constraint``.
 
@@ -174,6 +198,10 @@ class SimpleRNN(Recurrent):
     -----
     Parameters, as in Keras: kernel W (D, units), recurrent_kernel U (units, units), bias b (units,). A step with a mask
     of 0, see `layers.Masking` and `layers.Embedding`, repeats the state and the output of the step before it.
+
+    The states that a layer keeps are parameters "h" and "c" (stateful, units), which a network saves with the others
+    and `Network.reset_states` sets to 0. For sequences that go on from batch to batch, ``fit`` needs
+    ``shuffle=False``, and rows in the order: the first parts of all sequences, then their second parts, ...
 
     References
     ----------
@@ -204,13 +232,14 @@ class SimpleRNN(Recurrent):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: int = 0,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
         **weights: Unpack[RecurrentOptions],
     ) -> None:
         super().__init__(
             *(units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout),
-            *(recurrent_dropout, return_sequences, return_state, go_backwards, trainable, name),
+            *(recurrent_dropout, return_sequences, return_state, go_backwards, stateful, trainable, name),
         )
         self._declare_weights(weights)
 
@@ -235,7 +264,7 @@ class LSTM(_Gated):
     unit_forget_bias : bool, default True
         Whether the bias of the gate f begins as 1, so that the cell keeps what it has. A bias that is given as an array
         stays as it is.
-    recurrent_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards
+    recurrent_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards, stateful
         See `SimpleRNN`. The state is h and c, two outputs.
     use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`; the options of U are ``recurrent_regularizer`` and ``recurrent_constraint``.
@@ -281,6 +310,7 @@ class LSTM(_Gated):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: int = 0,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
         **weights: Unpack[RecurrentOptions],
@@ -288,7 +318,7 @@ class LSTM(_Gated):
         super().__init__(
             *(recurrent_activation, units, activation, use_bias, kernel_initializer, recurrent_initializer),
             *(bias_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards),
-            *(trainable, name),
+            *(stateful, trainable, name),
         )
         self._declare_weights(weights)
         self.unit_forget_bias = flag("LSTM", "unit_forget_bias", unit_forget_bias)
@@ -333,7 +363,7 @@ class GRU(_Gated):
     reset_after : bool, default True
         Whether r is applied after the product with U_k, as above and in PyTorch, or before it, as in the paper:
         k = g(x_t W_k + (r * h_(t-1)) U_k + b_k).
-    recurrent_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards
+    recurrent_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards, stateful
         See `SimpleRNN`.
     use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`; the options of U are ``recurrent_regularizer`` and ``recurrent_constraint``.
@@ -376,6 +406,7 @@ class GRU(_Gated):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: int = 0,
         reset_after: bool = True,
         trainable: bool | Sequence[str] = True,
         name: str | None = None,
@@ -384,7 +415,7 @@ class GRU(_Gated):
         super().__init__(
             *(recurrent_activation, units, activation, use_bias, kernel_initializer, recurrent_initializer),
             *(bias_initializer, dropout, recurrent_dropout, return_sequences, return_state, go_backwards),
-            *(trainable, name),
+            *(stateful, trainable, name),
         )
         self._declare_weights(weights)
         self.reset_after = flag("GRU", "reset_after", reset_after)
