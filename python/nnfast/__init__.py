@@ -25,6 +25,7 @@ from nnfast.network import Network
 if TYPE_CHECKING:
     from nnfast import callbacks, losses, metrics, optimizers, schedules, training
     from nnfast.inspect.gradient_check import check_gradients
+    from nnfast.io.keras.model import from_keras
     from nnfast.training.ensemble import Ensemble
     from nnfast.training.history import History
     from nnfast.training.trainer import Trainer
@@ -40,9 +41,11 @@ __all__ = [
     "check_gradients",
     "constraints",
     "data",
+    "from_keras",
     "generation",
     "get_num_threads",
     "initializers",
+    "io",
     "kernels",
     "layers",
     "losses",
@@ -64,6 +67,7 @@ _MODULES = (
     "constraints",
     "data",
     "generation",
+    "io",
     "kernels",
     "losses",
     "metrics",
@@ -81,6 +85,7 @@ _DEFINED_IN = {
     "History": "training.history",
     "Trainer": "training.trainer",
     "check_gradients": "inspect.gradient_check",
+    "from_keras": "io.keras.model",
 }
 """What is imported on first use, to keep the import of nnfast fast for programs that only predict."""
 

@@ -17,6 +17,7 @@ from nnfast.core.typing import Shape
 
 __all__ = [
     "Configured",
+    "argument_names",
     "argument_values",
     "choose",
     "custom_classes",
@@ -60,6 +61,11 @@ def _arguments(cls: type[Configured]) -> dict[str, Any]:
     """Names and defaults of the constructor arguments of a class, including shared ones."""
     named, passes_on = _arguments_of(cls.__init__)
     return named | cls.shared_arguments if passes_on else named
+
+
+def argument_names(cls: type[Configured]) -> list[str]:
+    """Names of the constructor arguments of a class, including shared ones."""
+    return list(_arguments(cls))
 
 
 def named_arguments(function: Callable[P, T], passed_on: Collection[str] = ()) -> Callable[P, T]:
