@@ -38,6 +38,7 @@ def tensor_of(name: str, number: int = 0, output: int = 0) -> dict[str, Any]:
 
 
 def reference(value: Any) -> Reference:
+    """A reference of a file, checked."""
     if (
         not isinstance(value, list)
         or len(value) < 3
@@ -49,6 +50,7 @@ def reference(value: Any) -> Reference:
 
 
 def references(value: Any) -> list[Reference]:
+    """The references that are the inputs or outputs of a model, in any form."""
     values = list(value.values()) if isinstance(value, Mapping) else value
     if not isinstance(values, list) or not values:
         raise ValueError(f"expected layers as outputs, got {short_repr(value)}")
@@ -56,6 +58,7 @@ def references(value: Any) -> list[Reference]:
 
 
 def names_of(value: Any) -> list[str]:
+    """The names of the inputs of a model."""
     return [name for name, _, _ in references(value)]
 
 
@@ -148,6 +151,7 @@ def output_of(values: Mapping[Key, Any], reference: Reference) -> Any:
 
 
 def flat(arguments: Iterable[Any]) -> Iterable[Any]:
+    """The tensors in lists of arguments."""
     for argument in arguments:
         if isinstance(argument, list | tuple):
             yield from flat(argument)
