@@ -110,6 +110,8 @@ def arguments_of(where: str, call: Any, values: Mapping[Key, Any]) -> tuple[tupl
     keywords = call.get("kwargs", {})
     if not isinstance(keywords, dict):
         raise ValueError(f"{where}: expected keyword arguments by name, got {short_repr(keywords)}")
+    if keywords.get("training") is True:
+        raise ValueError(f"{where}: expected a layer that predicts in predictions, got a call with training=True")
     given = {
         key: _value(value, values)
         for key, value in keywords.items()
@@ -139,6 +141,7 @@ def _value(value: Any, values: Mapping[Key, Any]) -> Any:
 
 
 def output_of(values: Mapping[Key, Any], reference: Reference) -> Any:
+    """One of the outputs of a call that has been made."""
     name, call, number = reference
     found = values[name, call]
     if isinstance(found, Mapping):
