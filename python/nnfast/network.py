@@ -519,6 +519,52 @@ class Network(Compiled):
 
         save_network(self, path)
 
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        opset: int = 17,
+        input_layout: str = "NHWC",
+        *,
+        output_layout: str = "NHWC",
+        input_dtype: str | None = None,
+    ) -> None:
+        """Write an ONNX file that predicts as this network does; see docs/onnx.md.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Conventionally ends in ".onnx".
+        opset : int, default 17
+            17 to 23. The version of the set of operators.
+        input_layout, output_layout : {"NHWC", "NCHW"}
+            That of inputs and outputs which are images. Sequences stay (N, T, D).
+        input_dtype : {"uint8", "float32", "float64"}, optional
+            Of inputs other than integers; by default the network's dtype. Bytes are converted within the graph.
+
+        Raises
+        ------
+        ValueError
+            If the network has layers written in Python or with random numbers in prediction; they are named.
+
+        Notes
+        -----
+        Inputs and outputs have the names of their layers and any number of rows. What serves training alone, such as
+        losses and dropout, is left out. The metadata have all that restores the network. Writing is atomic.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nnfast as nf
+        >>> net = nf.models.lenet5(seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.export_onnx(os.path.join(folder, "lenet.onnx"), input_layout="NCHW", input_dtype="uint8")
+        ...     os.listdir(folder)
+        ['lenet.onnx']
+        """
+        from nnfast.io.onnx.export import export_onnx
+
+        export_onnx(self, path, opset, input_layout, output_layout, input_dtype)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Network:
         """Read a network written by `save`.
