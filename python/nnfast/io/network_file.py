@@ -32,6 +32,7 @@ __all__ = [
     "checked_objects",
     "content_of",
     "describe",
+    "json_text",
     "load_network",
     "mapping",
     "name_list",
@@ -145,7 +146,7 @@ def content_of(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> 
     # One key of sorted JSON: safetensors writes several keys in random order, and equal networks should give equal
     # bytes.
     full = {"format": _FORMAT, **description}
-    return tensor_bytes(tensors, {_KEY: _json({**full, _DIGEST: digest_of(_json(full), tensors)})})
+    return tensor_bytes(tensors, {_KEY: json_text({**full, _DIGEST: digest_of(json_text(full), tensors)})})
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -154,7 +155,8 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         file.write(content)
 
 
-def _json(description: Mapping[str, Any]) -> str:
+def json_text(description: Mapping[str, Any]) -> str:
+    """A description as JSON, sorted; what cannot be stored is named in the error."""
     try:
         return json.dumps(description, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -195,7 +197,7 @@ class File:
         if _DIGEST not in self.description:
             return
         stored = self.description.pop(_DIGEST)
-        found = self.tensors.digest(_json(self.description))
+        found = self.tensors.digest(json_text(self.description))
         if stored != found:
             raise ValueError(
                 f"expected content with the SHA-256 {short_repr(stored)}, got {found!r}; the file has been changed or "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -14,7 +13,7 @@ from nnfast.core.tensor import node_of
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Spec, Unbatched
 from nnfast.io.custom_objects import names_to_keep
-from nnfast.io.network_file import describe
+from nnfast.io.network_file import describe, json_text
 from nnfast.io.onnx.builder import BATCH, FIRST, LAST, GraphBuilder, value_info
 from nnfast.io.onnx.converters import CONVERTERS, REFUSED, Call
 from nnfast.io.onnx.messages import ModelProto, OperatorSetIdProto, StringStringEntryProto
@@ -76,8 +75,8 @@ def model_of(
         graph=graph.finish(network.name),
         opset_import=[OperatorSetIdProto(domain="", version=version)],
         metadata_props=[
-            StringStringEntryProto(key=ARCHITECTURE, value=json.dumps(description, sort_keys=True)),
-            StringStringEntryProto(key=PARAMETERS, value=json.dumps(graph.recipes, sort_keys=True)),
+            StringStringEntryProto(key=ARCHITECTURE, value=json_text(description)),
+            StringStringEntryProto(key=PARAMETERS, value=json_text(graph.recipes)),
         ],
     )
 

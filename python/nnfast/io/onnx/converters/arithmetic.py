@@ -103,8 +103,9 @@ def _of_several(graph: GraphBuilder, function: str, values: list[str]) -> str:
     modulo = op("Where", other_sign, op("Add", rest, y), rest)
     if function == "mod":
         return modulo
-    if function == "floor_divide":  # a whole number but for rounding
-        return op("Round", op("Div", op("Sub", x, modulo), y))
+    if function == "floor_divide":
+        whole = op("Round", op("Div", op("Sub", x, modulo), y))  # whole but for rounding
+        return op("Where", op("Equal", y, graph.number(0)), op("Div", x, y), whole)
     raise ValueError(f"{graph.scope}: expected a function that nnfast can export to ONNX, got {function!r}")
 
 

@@ -1,6 +1,7 @@
 """Recurrent layers: as LSTM, GRU and RNN of ONNX, or as a Scan over a cell where those lack an option.
 
-A mask may cover any steps, the operators of ONNX only know lengths; and they have some activation functions only.
+A mask may cover any steps, the operators of ONNX only know lengths; they have some activation functions only; and ONNX
+Runtime has none of them in double precision.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
 @converter("simple_rnn", "gru", "lstm")
 def _recurrent(call: Call) -> None:
     functions = [call.option("activation", "tanh"), call.option("recurrent_activation", "sigmoid")]
-    if call.option("has_mask", 0) or any(function not in _FUNCTIONS for function in functions):
+    known = all(function in _FUNCTIONS for function in functions)
+    if call.option("has_mask", 0) or not known or call.graph.dtype != "float32":
         _as_scan(call)
     else:
         _as_operator(call)
