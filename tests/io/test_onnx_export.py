@@ -229,6 +229,13 @@ def test_both_directions_in_order(rng: np.random.Generator) -> None:
         assert largest_error(net, x) < 1e-5
 
 
+def test_states_that_training_keeps_are_saved_but_not_used(rng: np.random.Generator) -> None:
+    net = nf.Network([layers.Input((5, 3)), layers.LSTM(4, stateful=2, name="lstm")], seed=0)
+    randomize(net, rng)
+    assert largest_error(net, rng.normal(size=(3, 5, 3)).astype("f4")) < 1e-5
+    assert "lstm.h" in {tensor.name for tensor in exported(net).graph.initializer}
+
+
 def test_layers_in_a_row_need_no_transposition_between() -> None:
     chain = [layers.Input((5, 3)), *(layers.LSTM(4, return_sequences=True) for _ in range(3)), layers.GRU(2)]
     operators = Counter(node.op_type for node in exported(nf.Network(chain, seed=0)).graph.node)
