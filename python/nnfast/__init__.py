@@ -58,6 +58,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "sklearn",
     "text",
     "training",
 ]
@@ -77,6 +78,7 @@ _MODULES = (
     "plot",
     "regularizers",
     "schedules",
+    "sklearn",
     "text",
     "training",
 )

@@ -132,6 +132,7 @@ PARTS = [
     ("generation", "io", "inspect", "plot"),
     ("training",),
     ("callbacks", "kernels", "models"),
+    ("sklearn",),
     ("__init__", "__main__"),
 ]
 RANKS = {part: rank for rank, parts in enumerate(PARTS) for part in parts}

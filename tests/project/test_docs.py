@@ -17,6 +17,7 @@ import nnfast as nf
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/data.md", "docs/your_own.md", "docs/checkpoints.md", "docs/text.md", "docs/sequences.md")
+PAGES += ("docs/scikit_learn.md",)
 PRIVATE = {"nnfast._core"}
 MODULES = sorted(
     {"nnfast", *(found.name for found in pkgutil.walk_packages(nf.__path__, "nnfast."))} - PRIVATE - {"nnfast.__main__"}
@@ -27,6 +28,8 @@ MODULES = sorted(
 def test_docstrings(name: str) -> None:
     if name.startswith("nnfast.plot"):
         pytest.importorskip("matplotlib")
+    if name.startswith("nnfast.sklearn"):
+        pytest.importorskip("sklearn", minversion="1.6")
     with np.printoptions():
         failed, _ = doctest.testmod(importlib.import_module(name))
     assert failed == 0

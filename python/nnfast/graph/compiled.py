@@ -23,7 +23,8 @@ __all__ = ["Compiled"]
 class Compiled(Trainables):
     """The base class of `Network`: what the core has of it, and the form in which data go in and out.
 
-    `flat`, `as_rows`, `by_steps`, `ends_in_softmax`, `heads` and `plan` are for nnfast's own modules.
+    `flat`, `as_rows`, `by_steps`, `last_activation`, `ends_in_softmax`, `heads` and `plan` are for nnfast's own
+    modules.
     """
 
     _copies: dict[str, Layer] | None
@@ -109,11 +110,16 @@ class Compiled(Trainables):
         return graph, _core.Predictor(core, {"layers": made.callbacks}, self.seed)
 
     @property
-    def ends_in_softmax(self) -> bool:
-        """Whether the output, if there is one, is a softmax."""
+    def last_activation(self) -> str | None:
+        """The activation function of the output, if there is one and it is one that the core applies."""
         output = node_of(self.architecture.outputs.names[0])
         last = next(node for node in self._expansion.nodes if node["name"] == output)
-        return "softmax" in (last.get("activation"), last.get("function"))
+        return last.get("activation") or last.get("function")
+
+    @property
+    def ends_in_softmax(self) -> bool:
+        """Whether the output, if there is one, is a softmax."""
+        return self.last_activation == "softmax"
 
     def _predict_several_if_fits(self, x: Any) -> Any:
         result = self._predictor.predict_if_fits(x)
