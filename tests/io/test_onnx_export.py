@@ -15,16 +15,14 @@ pytest.importorskip("onnxruntime")
 
 from layer_table import ROWS, Row, Scale, network  # noqa: E402
 from onnx_runs import exported, largest_error, outputs  # noqa: E402
-from small_networks import randomize  # noqa: E402
+from small_networks import randomize, same  # noqa: E402
 
 import nnfast as nf  # noqa: E402
 from nnfast import _core, layers, models  # noqa: E402
-from nnfast.graph.architecture import Architecture  # noqa: E402
 from nnfast.io.onnx.converters import CONVERTERS, REFUSED  # noqa: E402
-from nnfast.io.onnx.export import ARCHITECTURE, PARAMETERS, model_of  # noqa: E402
-from nnfast.io.onnx.messages import ModelProto  # noqa: E402
-from nnfast.io.onnx.storage import stored  # noqa: E402
-from nnfast.io.onnx.tensors import to_array  # noqa: E402
+from nnfast.io.onnx.export import model_of  # noqa: E402
+from nnfast.io.onnx.messages import ModelProto, StringStringEntryProto  # noqa: E402
+from nnfast.io.onnx.origin import network_of  # noqa: E402
 
 EXPORTED = {name: row for name, row in ROWS.items() if name != "CustomLayer"}
 every_row = pytest.mark.parametrize("row", EXPORTED.values(), ids=EXPORTED)
@@ -297,21 +295,77 @@ def test_bad_options(options: dict[str, Any], text: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in LARGE])
 def test_metadata_restore_the_network(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
-    """From the architecture and the initializers, with all bits."""
+    """With all bits, and what is frozen."""
     net = randomize(MODELS[name](), rng)
-    net.export_onnx(tmp_path / "net.onnx")
-    model = ModelProto.parse((tmp_path / "net.onnx").read_bytes())
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    architecture = Architecture.from_description(json.loads(metadata[ARCHITECTURE]), {})
-    again = nf.Network.from_architecture(architecture, 0, net.dtype, net.name)
+    net.freeze(net.trainable[0])
+    net.export_onnx(tmp_path / "net.onnx", 18, "NCHW")
+    again = network_of(ModelProto.parse((tmp_path / "net.onnx").read_bytes()), {})
+    assert again is not None
+    assert same(again, net)
+    assert (again.frozen, again.seed, again.name) == (net.frozen, net.seed, net.name)
+    assert again.architecture.describe() == net.architecture.describe()
+
+
+def small_model() -> ModelProto:
+    chain = [layers.Input((5, 4)), layers.Conv1D(3, 2), layers.LSTM(3), layers.Dense(2)]
+    return ModelProto.parse(model_of(nf.Network(chain, seed=0)).serialize())
+
+
+def test_changed_graphs_are_not_the_network() -> None:
+    """Nor are files of others."""
+    model = small_model()
+    assert network_of(model, {}) is not None
     assert model.graph is not None
-    arrays = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
-    recipes = json.loads(metadata[PARAMETERS])
-    assert set(recipes) == set(net.parameters)
-    for parameter, (initializer, steps) in recipes.items():
-        again.parameters[parameter] = stored(arrays[initializer], steps)
-    for parameter, view in net.parameters.items():
-        assert (again.parameters[parameter] == view).all(), parameter
+    model.graph.node[-1].attribute = []
+    model.graph.node[-1].op_type = "MatMul"
+    assert network_of(model, {}) is None
+    model = small_model()
+    model.graph.initializer = model.graph.initializer[1:]
+    assert network_of(model, {}) is None
+    model.metadata_props = []
+    assert network_of(model, {}) is None
+
+
+def test_changed_weights_are_taken_over() -> None:
+    model = small_model()
+    assert model.graph is not None
+    (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "dense.kernel")
+    kernel.raw_data = np.arange(6, dtype="<f4").tobytes()
+    net = network_of(model, {})
+    assert net is not None
+    assert net.parameters["dense.kernel"].tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def edited(value: Any, rng: np.random.Generator) -> Any:
+    """A value of JSON with one part of it replaced."""
+    if isinstance(value, dict) and value and rng.random() < 0.95:
+        key = str(rng.choice(list(value)))
+        return {**value, key: edited(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        place = int(rng.integers(len(value)))
+        return [edited(item, rng) if i == place else item for i, item in enumerate(value)]
+    odd = [-1, 0, 3, 2**31, 2**62, 1.5, None, "take", "", [], [1], [-1, 2], [2**40], {}, True, [["zeros", 0, 2**40]]]
+    return odd[int(rng.integers(len(odd)))]
+
+
+def test_damaged_metadata(rng: np.random.Generator) -> None:
+    model = small_model()
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    outcomes = Counter[str]()
+    for _ in range(300):
+        key = str(rng.choice(list(texts)))
+        changed = texts | {key: json.dumps(edited(json.loads(texts[key]), rng))}
+        model.metadata_props = [StringStringEntryProto(key=k, value=v) for k, v in changed.items()]
+        outcomes[outcome(model)] += 1
+    assert outcomes["refused"] > 100
+    assert set(outcomes) <= {"refused", "None", "Network"}
+
+
+def outcome(model: ModelProto) -> str:
+    try:
+        return type(network_of(model, {})).__name__.removesuffix("Type")
+    except ValueError:
+        return "refused"
 
 
 def test_equal_networks_give_equal_files(tmp_path: Path) -> None:

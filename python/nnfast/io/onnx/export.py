@@ -12,19 +12,14 @@ from nnfast.core.options import integer
 from nnfast.core.tensor import node_of
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Spec, Unbatched
-from nnfast.io.custom_objects import names_to_keep
-from nnfast.io.network_file import describe, json_text
 from nnfast.io.onnx.builder import BATCH, FIRST, LAST, GraphBuilder, value_info
 from nnfast.io.onnx.converters import CONVERTERS, REFUSED, Call
-from nnfast.io.onnx.messages import ModelProto, OperatorSetIdProto, StringStringEntryProto
+from nnfast.io.onnx.messages import ModelProto, OperatorSetIdProto
+from nnfast.io.onnx.origin import properties
 from nnfast.network import Network
 
-__all__ = ["ARCHITECTURE", "PARAMETERS", "export_onnx", "model_of"]
+__all__ = ["export_onnx", "model_of"]
 
-ARCHITECTURE: Final = "nnfast.architecture"
-"""Key of the metadata with the network's architecture as JSON."""
-PARAMETERS: Final = "nnfast.parameters"
-"""Key of the metadata that says which initializer holds which parameter, and in which form, as JSON."""
 _OPSETS: Final = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 """The versions of the set of operators, and the version of the format with which each began."""
 _FORMS: Final = {"NHWC": LAST, "NCHW": FIRST}
@@ -67,17 +62,19 @@ def model_of(
         )
     with network.parameters.reading("export"):
         graph = _graph(network, version, layouts[0], layouts[1], input_dtype or network.dtype)
-    description = describe(network, names_to_keep(network.layers))
+    options = {
+        "opset": version,
+        "input_layout": input_layout,
+        "output_layout": output_layout,
+        "input_dtype": input_dtype,
+    }
     return ModelProto(
         ir_version=_OPSETS[version],
         producer_name="nnfast",
         producer_version=_version(),
         graph=graph.finish(network.name),
         opset_import=[OperatorSetIdProto(domain="", version=version)],
-        metadata_props=[
-            StringStringEntryProto(key=ARCHITECTURE, value=json_text(description)),
-            StringStringEntryProto(key=PARAMETERS, value=json_text(graph.recipes)),
-        ],
+        metadata_props=properties(network, graph.recipes, options),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnfast.core.typing import Array, Shape
 
-__all__ = ["Step", "inverse", "stored"]
+__all__ = ["Step", "inverse", "restored", "stored"]
 
 Step = Sequence[Any]
 
@@ -57,6 +57,24 @@ def inverse(shape: Shape, steps: Iterable[Step]) -> list[Step]:
             made.append(["cut", arguments[0], array.shape[arguments[0]]])
         array = _after(array, step)
     return made[::-1]
+
+
+def restored(array: Array, steps: Any) -> Array:
+    """An array after steps from a file, which are not trusted: none makes an array larger."""
+    for step in steps:
+        kind, *arguments = step
+        if kind == "take":
+            axis, places = arguments
+            if sorted(places) != list(range(array.shape[axis])):
+                raise ValueError(f"expected each of {array.shape[axis]} places once, got others")
+        elif kind == "cut":
+            axis, size = arguments
+            if not 0 <= size <= array.shape[axis]:
+                raise ValueError(f"expected at most {array.shape[axis]} elements, got {size}")
+        elif kind not in ("reshape", "transpose"):
+            raise ValueError(f"expected a step of reshape, transpose, take or cut, got {kind!r}")
+        array = _after(array, step)
+    return np.ascontiguousarray(array) if array.ndim else array
 
 
 def _after(array: Array, step: Step) -> Array:
