@@ -232,3 +232,18 @@ ABSURD: dict[str, Callable[[], Any]] = {
 def test_arrays_beyond_memory_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^\w+: expected an array of at most the \d+ GiB .*use smaller sizes"):
         ABSURD[name]()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: layers.LSTM(3)(x, mask=x), r"unknown argument 'mask'; leave it out: the mask that .* travels"),
+        (lambda x: layers.Dropout(0.5)(x, training=True), r"unknown argument 'training'; leave it out: fit, "),
+        (lambda x: layers.LSTM(3)(x, initial_states=[x]), "did you mean 'initial_state'"),
+        (lambda x: layers.MultiHeadAttention(2, 3)(x, causal_mask=True), "did you mean 'use_causal_mask'"),
+        (lambda x: layers.Bidirectional(layers.GRU(3))(x, states=[x]), "unknown argument 'states'"),
+    ],
+)
+def test_unknown_arguments_of_a_call(call: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(layers.Input((5, 3)))

@@ -198,3 +198,13 @@ def test_wrong_use(case: str) -> None:
     call, error, message = WRONG[case]
     with pytest.raises(error, match=message):
         call()
+
+
+def test_padding_refuses_integers_that_a_float_would_round() -> None:
+    assert text.pad_sequences([[2048]], dtype="float16")[0, 0] == 2048
+    with pytest.raises(
+        ValueError, match="up to 2048 for dtype float16, which rounds larger ones, got 2049 in sequence 1"
+    ):
+        text.pad_sequences([[1], [-2049]], dtype="float16")
+    with pytest.raises(ValueError, match="got 16777217 in sequence 0"):
+        text.pad_sequences([[2**24 + 1]], dtype="float32")

@@ -2,6 +2,7 @@
 
 __all__ = ["ARGUMENTS", "CALLBACKS", "LAYERS", "LOSSES", "NETWORK", "PACKAGE", "SCHEDULES", "TRAINER"]
 
+_MASKS = "leave it out: the mask that layers.Masking or Embedding(mask_zero=True) makes travels with the sequence"
 ARGUMENTS = {
     "attention_axes": "leave it out: attention is over the steps of (N, T, D)",
     "betas": "write beta_1= and beta_2=",
@@ -14,6 +15,11 @@ ARGUMENTS = {
     "filepath": "write path=...",
     "flash_attention": "leave it out: the weights of attention are never all in memory",
     "implementation": "leave it out: there is only one",
+    "key_mask": _MASKS,
+    "mask": _MASKS,
+    "query_mask": _MASKS,
+    "value_mask": _MASKS,
+    "training": "leave it out: fit, train_on_batch and vjp(training=True) train, and predict does not",
     "input_shape": "put layers.Input(shape) before the first layer",
     "learning_rate": "write optimizer=optimizers.Adam(learning_rate=...), or another optimizer with it",
     "lr": "write learning_rate=, an argument of optimizers such as optimizers.Adam(learning_rate=...)",

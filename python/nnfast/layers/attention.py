@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nnfast import initializers
 from nnfast.core.arrays import as_numbers
-from nnfast.core.options import flag, integer, real
+from nnfast.core.options import flag, integer, named_arguments, real
 from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
@@ -159,6 +159,7 @@ class MultiHeadAttention(Layer):
         self.rotary = _base(where, rotary, self.key_dim)
         self.output_initializer = None if output_initializer is None else initializers.get(output_initializer)
 
+    @named_arguments
     def __call__(
         self,
         query: _Inputs,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnfast import _core
-from nnfast.core.options import Configured, choose, shape_of, unknown_attribute
+from nnfast.core.options import Configured, choose, named_arguments, shape_of, unknown_attribute
 from nnfast.core.tensor import Tensor, output_name
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec, Unbatched
@@ -90,8 +90,7 @@ class Layer(Configured):
     takes_mask: bool = False
     """Whether the layer reads the mask (N, T) of an input, if that has one.
     It is a further input of the layer's node, the last one; `call` of a user-defined layer gets it as ``mask=``."""
-    masked_input: ClassVar[int] = 0
-    """Of which input the layer takes the mask."""
+    masked_input: ClassVar[int] = 0  # the input whose mask the layer takes
     _name: str | None = None
     _trainable: bool | tuple[str, ...] = True
     tied_to: Any = None
@@ -377,6 +376,7 @@ class Layer(Configured):
                 choose(f"parameter of {self.place} in trainable", name, valid)
         return inferred
 
+    @named_arguments
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Apply the layer to a symbolic tensor (merging layers: to a sequence of tensors) and return its output.
 
@@ -593,6 +593,7 @@ class StandIn(Layer):
 class MultiOutput(Layer):
     """Base class of layers that may have several outputs."""
 
+    @named_arguments
     def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Any:
         """Apply the layer to symbolic tensors and return its output, or a list of its outputs."""
         outputs = self._outputs(inputs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 from nnfast import activations, initializers
-from nnfast.core.options import flag, integer, real
+from nnfast.core.options import flag, integer, named_arguments, real
 from nnfast.core.typing import Array, Shape, Spec
 from nnfast.initializers import Given, Initializer
 from nnfast.layers.base import MultiOutput
@@ -68,6 +68,7 @@ class Recurrent(MultiOutput):
         """Name of the activation function, with its parameter if that differs from the default."""
         return self.function.plain()
 
+    @named_arguments
     def __call__(self, inputs: Any, initial_state: Any = None) -> Any:
         """Apply the layer to a symbolic tensor.
 

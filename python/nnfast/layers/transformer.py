@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnfast import activations, initializers
-from nnfast.core.options import choose, flag, integer, real
+from nnfast.core.options import choose, flag, integer, named_arguments, real
 from nnfast.core.tensor import Tensor, batch_shape
 from nnfast.layers.attention import MultiHeadAttention
 from nnfast.layers.base import Layer
@@ -206,6 +206,7 @@ class TransformerDecoder(_TransformerBlock):
     (5, 8)
     """
 
+    @named_arguments
     def __call__(self, inputs: Any, encoder_sequence: Tensor | None = None) -> Tensor:
         """Apply the block to one or two symbolic tensors, given as a list or, as in KerasHub, as two arguments.
 

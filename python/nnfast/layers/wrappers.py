@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any, ClassVar
 
-from nnfast.core.options import choose
+from nnfast.core.options import choose, named_arguments
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape, Spec
 from nnfast.layers.base import Layer, MultiOutput
 from nnfast.layers.core import Dense
 from nnfast.layers.embedding import Embedding
 from nnfast.layers.merge import Add, Average, Concatenate, Multiply
-from nnfast.layers.normalization import BatchNormalization, LayerNormalization
+from nnfast.layers.normalization import BatchNormalization, LayerNormalization, RMSNormalization
 from nnfast.layers.operation import Operation
 from nnfast.layers.recurrent import Recurrent
 from nnfast.layers.regularization import Dropout, GaussianNoise
@@ -21,7 +21,7 @@ from nnfast.layers.reshape import Reshape
 
 __all__ = ["Bidirectional", "TimeDistributed"]
 
-_OF_THE_LAST_AXIS = (Dense, Embedding, Dropout, GaussianNoise, BatchNormalization, LayerNormalization)
+_OF_THE_LAST_AXIS = (Dense, Embedding, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, RMSNormalization)
 """Layers that treat all axes before the last one alike."""
 _MERGES: dict[str, type[Layer]] = {"concat": Concatenate, "sum": Add, "ave": Average, "mul": Multiply}
 
@@ -97,6 +97,7 @@ class Bidirectional(MultiOutput):
         self.merge_mode = None if merge_mode is None else choose("merge_mode", merge_mode, _MERGES)
         self.backward_layer = backward_layer
 
+    @named_arguments
     def __call__(self, inputs: Any, initial_state: Any = None) -> Any:
         """Apply the layer to a symbolic tensor.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nnfast import layers
-from nnfast.core.options import flag, integer, real
+from nnfast.core.options import flag, integer, real, shape_of
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Shape
 from nnfast.network import Network
@@ -173,6 +173,7 @@ def _encode(
         raise ValueError(
             f"{where}: expected input_shape as (T, C) or (H, W, C) with filters, got {x.shape}; leave out filters"
         )
+    units, filters = (shape_of(where, name, sizes) for name, sizes in (("units", units), ("filters", filters)))
     convolution = layers.Conv1D if x.ndim == 3 else layers.Conv2D
     for channels in filters:
         x = convolution(channels, _KERNEL_SIZE, strides=2, padding="same", activation=activation)(x)

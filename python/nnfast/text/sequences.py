@@ -97,6 +97,14 @@ def _as_sequence(sequence: Any, place: int, dtype: np.dtype[Any]) -> Array:
         raise TypeError(
             f'pad_sequences: expected integers for dtype {dtype}, got {array.dtype} in {name}; pass dtype="float32"'
         )
+    if array.dtype.kind in "ui" and dtype.kind == "f":
+        exact = 2 ** (np.finfo(dtype).nmant + 1)
+        most = max(abs(int(array.min())), abs(int(array.max())))
+        if most > exact:
+            raise ValueError(
+                f"pad_sequences: expected numbers up to {exact} for dtype {dtype}, which rounds larger ones, got {most} in "
+                f'{name}; pass dtype="int64" or "float64"'
+            )
     if array.dtype.kind in "ui" and dtype.kind in "ui":
         limits = np.iinfo(dtype)
         least, most = int(array.min()), int(array.max())
