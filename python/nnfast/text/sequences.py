@@ -102,8 +102,8 @@ def _as_sequence(sequence: Any, place: int, dtype: np.dtype[Any]) -> Array:
         most = max(abs(int(array.min())), abs(int(array.max())))
         if most > exact:
             raise ValueError(
-                f"pad_sequences: expected numbers up to {exact} for dtype {dtype}, which rounds larger ones, got {most} in "
-                f'{name}; pass dtype="int64" or "float64"'
+                f"pad_sequences: expected numbers up to {exact} for dtype {dtype}, which rounds larger ones, got "
+                f'{most} in {name}; pass dtype="int64" or "float64"'
             )
     if array.dtype.kind in "ui" and dtype.kind in "ui":
         limits = np.iinfo(dtype)
