@@ -1,7 +1,8 @@
 """Saving and loading networks, and weights from other libraries.
 
-`Network.save` and `Network.load` are for files of nnfast. Weights of Keras are read with `load_keras_weights`; whole
-models of Keras with `nnfast.from_keras`.
+`Network.save` and `Network.load` are for files of nnfast. `load_keras_weights` and `load_torch_weights` read
+weights of Keras and PyTorch, `nnfast.from_keras` reads whole models of Keras, and `to_keras` and `to_torch` make models
+of theirs to compare with.
 """
 
 import importlib
@@ -12,10 +13,17 @@ from nnfast.core.options import unknown_attribute
 if TYPE_CHECKING:
     from nnfast.io.keras.export import to_keras
     from nnfast.io.keras.weights import load_keras_weights
+    from nnfast.io.torch.export import to_torch
+    from nnfast.io.torch.weights import load_torch_weights
 
-__all__ = ["load_keras_weights", "to_keras"]
+__all__ = ["load_keras_weights", "load_torch_weights", "to_keras", "to_torch"]
 
-_DEFINED_IN = {"load_keras_weights": "keras.weights", "to_keras": "keras.export"}
+_DEFINED_IN = {
+    "load_keras_weights": "keras.weights",
+    "load_torch_weights": "torch.weights",
+    "to_keras": "keras.export",
+    "to_torch": "torch.export",
+}
 """What is imported on first use, since saving and loading do not need it."""
 
 
