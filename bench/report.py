@@ -35,6 +35,7 @@ TABLES = {
     "image-steps": ("test_image_steps", "Training steps of convolutional networks"),
     "image-inference": ("test_image_inference", "Prediction of convolutional networks"),
     "recurrent": ("test_recurrent", "Recurrent networks"),
+    "attention": ("test_attention", "Attention, and steps one by one"),
     "augmentation": ("test_augmentation", "Training with augmentation, beside training without"),
     "scaling": ("test_scaling", "nnfast on all threads, beside nnfast on one"),
     "reproducibility": ("test_reproducibility_cost", "What the fixed order of additions costs"),

@@ -140,6 +140,14 @@ ADAPTERS: dict[str, dict[str, str]] = {
         "ONNX Runtime": "onnxruntime_sequences:predict",
         "ONNX Runtime, bound": "onnxruntime_sequences:predict_bound",
     },
+    "attention": {"nnfast": "nnfast_attention:attention", "PyTorch": "torch_attention:attention"},
+    "transformer block": {
+        "nnfast": "nnfast_attention:step",
+        "PyTorch": "torch_attention:step",
+        "PyTorch, fused optimizer": "torch_attention:step_fused",
+        "PyTorch, compiled": "torch_attention:step_compiled",
+    },
+    "next step": {"nnfast": "nnfast_attention:next_step", "PyTorch": "torch_attention:next_step"},
     "augmentation": {
         "nnfast": "nnfast_images:epoch_augmented",
         "nnfast without augmentation": "nnfast_images:epoch",

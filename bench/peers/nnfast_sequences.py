@@ -9,7 +9,7 @@ from bench.workloads import ADAM
 from nnfast import layers
 
 
-def _network(workload: Recurrent) -> nf.Network:
+def network_of(workload: Recurrent) -> nf.Network:
     if workload.reads_characters:
         stack: list[layers.Layer] = [
             layers.Input((workload.steps,), dtype="int32"),
@@ -28,7 +28,7 @@ def _network(workload: Recurrent) -> nf.Network:
 
 def step(task: RecurrentStep) -> Contender:
     workload = task.workload
-    network = _network(workload)
+    network = network_of(workload)
     optimizer = nf.optimizers.Adam(workload.learning_rate, **ADAM)
     trainer = nf.Trainer(network, loss=workload.loss, optimizer=optimizer)
     x, y = workload.inputs(workload.batch), workload.targets(workload.batch)
@@ -40,6 +40,6 @@ def step(task: RecurrentStep) -> Contender:
 
 
 def predict(task: RecurrentPrediction) -> Contender:
-    network = _network(task.workload)
+    network = network_of(task.workload)
     x = task.workload.inputs(task.batch)
     return contender(lambda: network.predict(x), lambda: {"output": network.predict(x)})

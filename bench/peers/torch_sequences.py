@@ -22,7 +22,7 @@ def _reordered(array: Array, cell: str) -> Array:
     return np.concatenate([gates[i] for i in _ORDER[cell]], axis=-1)
 
 
-class _Network(torch.nn.Module):
+class Network(torch.nn.Module):
     """Gives logits."""
 
     def __init__(self, workload: Recurrent) -> None:
@@ -66,7 +66,7 @@ class _Network(torch.nn.Module):
 
 def _step(task: RecurrentStep, fused: bool) -> Contender:
     workload = task.workload
-    network = _Network(workload)
+    network = Network(workload)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch_.adam(trained, workload.learning_rate, fused)
     x, y = torch.from_numpy(workload.inputs(workload.batch)), torch.from_numpy(workload.targets(workload.batch))
@@ -91,7 +91,7 @@ def step_fused(task: RecurrentStep) -> Contender:
 
 
 def predict(task: RecurrentPrediction) -> Contender:
-    network = _Network(task.workload).eval()
+    network = Network(task.workload).eval()
     x = torch.from_numpy(task.workload.inputs(task.batch))
 
     @torch.inference_mode()

@@ -184,3 +184,17 @@ def summed() -> nf.Network:
 def test_bad_names(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+def test_a_part_that_would_lose_a_mask_is_refused() -> None:
+    x = layers.Input((5,), dtype="int32")
+    embedded = layers.Embedding(9, 4, mask_zero=True, name="embedding")(x)
+    read = layers.LSTM(3, return_sequences=True, name="lstm")(embedded)
+    net = nf.Network(inputs=x, outputs=layers.Dense(2, name="head")(layers.GRU(3, name="gru")(read)), seed=0)
+    for begin in ("embedding", "lstm"):
+        with pytest.raises(
+            ValueError, match=f"got '{begin}' with the mask of 'embedding', .*; begin before 'embedding'"
+        ):
+            net.extract("head", inputs=begin)
+    assert net.extract("head", inputs="gru").input_shape == (3,)
+    assert net.extract("head", inputs="input").input_shape == (5,)

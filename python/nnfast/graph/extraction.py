@@ -46,6 +46,7 @@ def _part(architecture: Architecture, outputs: Any, inputs: Any) -> tuple[Archit
         begins = begins.among(read)
     else:
         _require_ends(begins.names, nodes, read, shapes)
+        _require_no_masks(begins.names, architecture)
     copies = copied({node.layer.place: node.layer for node in nodes}.values())
     untied = _untie(copies)
     # A layer's first call has the parameters, and the layer's name.
@@ -114,6 +115,17 @@ def _require_ends(
             raise ValueError(
                 f"extract: expected outputs to depend on inputs= and on nothing else, but they depend on {node.name!r} "
                 "too; add it to inputs="
+            )
+
+
+def _require_no_masks(inputs: Iterable[str], architecture: Architecture) -> None:
+    masks = architecture.expand().masks
+    for name in inputs:
+        if name in masks:
+            maker = masks[name].partition(".")[0]
+            raise ValueError(
+                f"extract: expected inputs without a mask, got {name!r} with the mask of {maker!r}, which an input has "
+                f"not: padding would count; begin before {maker!r}"
             )
 
 
