@@ -37,7 +37,7 @@ def step(task: BlockStep) -> Contender:
     def call() -> float:
         return trainer.train_on_batch(x, y)
 
-    return contender(call, lambda: peers.step_results(call, network.get_weights))
+    return contender(call, lambda: peers.step_results(call, lambda: task.comparable(network.get_weights())))
 
 
 def next_step(task: NextStep) -> Contender:

@@ -88,7 +88,7 @@ def _step(task: BlockStep, *, fused: bool, compiled: bool) -> Contender:
         optimizer.step()
         return loss.detach()
 
-    return Contender(call, lambda: peers.step_results(call, network.values))
+    return Contender(call, lambda: peers.step_results(call, lambda: task.comparable(network.values())))
 
 
 def step(task: BlockStep) -> Contender:
