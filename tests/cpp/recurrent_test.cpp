@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "kernel_check.h"
 #include "kernels/select.h"
+#include "ops/dropout.h"
 #include "tables.h"
 
 using namespace nnfast;
@@ -63,32 +64,43 @@ template <class T>
 std::vector<T> results_of(const RecurrentOptions& o, index_t rows) {
   Numbers numbers;
   const index_t width = o.cell.gates() * o.units, states = rows * o.units;
+  const index_t outputs = o.sequences ? o.steps * states : states;
   const index_t biases = o.cell.reset_after ? 2 * width : width;
   const auto x = numbers.vector<T>(rows * o.steps * o.inputs, -1, 1);
   const auto kernel = numbers.vector<T>(o.inputs * width, -1, 1);
   const auto recurrent = numbers.vector<T>(o.units * width, -0.25, 0.25);
-  const auto bias = numbers.vector<T>(biases, -1, 1), dy = numbers.vector<T>(states, -1, 1);
+  const auto bias = numbers.vector<T>(biases, -1, 1), dy = numbers.vector<T>(outputs, -1, 1);
+  const auto first_h = numbers.vector<T>(states, -1, 1), first_c = numbers.vector<T>(states, -1, 1);
+  const auto d_last = numbers.vector<T>(states, -1, 1);
+  const DropoutParams dropout = dropout_of(0.25, {5, 3, 1});
   auto mask = numbers.vector<T>(rows * o.steps, -1, 2);
   for (T& value : mask) value = value < T(0) ? T(0) : T(1);
   Recurrence<T> recurrence(o);
   std::vector<T> kept(static_cast<size_t>(recurrence.kept_size(rows)));
   std::vector<T> scratch(static_cast<size_t>(
       std::max(recurrence.scratch_size(rows), recurrence.backward_scratch_size(rows))));
-  std::vector<T> all(static_cast<size_t>(2 * states) + x.size() + kernel.size() + recurrent.size() +
-                     bias.size());
-  T *y = all.data(), *again = y + states, *dx = again + states, *d_kernel = dx + x.size();
+  std::vector<T> all(static_cast<size_t>(2 * outputs + 4 * states) + x.size() + kernel.size() +
+                     recurrent.size() + bias.size());
+  T *y = all.data(), *again = y + outputs, *last_h = again + outputs, *last_c = last_h + states;
+  T *d_first_h = last_c + states, *d_first_c = d_first_h + states;
+  T *dx = d_first_c + states, *d_kernel = dx + x.size();
   T *d_recurrent = d_kernel + kernel.size(), *d_bias = d_recurrent + recurrent.size();
   RecurrentPass<T> p{};
   p.rows = rows, p.x = x.data(), p.mask = mask.data();
   p.kernel = kernel.data(), p.recurrent = recurrent.data(), p.bias = bias.data();
+  p.first_h = first_h.data(), p.last_h = last_h;
+  if (o.cell.has_memory()) p.first_c = first_c.data(), p.last_c = last_c;
+  if (o.drops) p.dropout = &dropout;
   p.y = again, p.scratch = scratch.data();
   recurrence.forward(p);
   p.y = y, p.kept = kept.data();
   recurrence.forward(p);
-  CHECK(std::equal(y, y + states, again));
+  CHECK(std::equal(y, y + outputs, again));
   RecurrentGradient<T> d{};
   d.rows = rows, d.x = x.data(), d.mask = mask.data();
   d.kernel = kernel.data(), d.recurrent = recurrent.data(), d.dy = dy.data();
+  d.dropped = o.drops, d.d_last_h = d_last.data(), d.d_first_h = d_first_h;
+  if (o.cell.has_memory()) d.d_last_c = d_last.data(), d.d_first_c = d_first_c;
   d.dx = dx, d.d_kernel = d_kernel, d.d_recurrent = d_recurrent, d.d_bias = d_bias;
   d.kept = kept.data(), d.scratch = scratch.data();
   CHECK(recurrence.backward(d));
@@ -104,12 +116,17 @@ void test_layers() {
       for (const ActivationParams& activation : {tanh, gelu}) {
         const CellOptions cell{kind, activation, sigmoid, reset_after && kind == CellKind::gru};
         for (const auto& [rows, units] : {std::pair<index_t, index_t>{1, 19}, {37, 21}}) {
-          const RecurrentOptions o{cell, 11, 7, units, false, false, false, false};
-          set_num_threads(1);
-          const std::vector<T> alone = results_of<T>(o, rows);
-          set_num_threads(3);
-          CHECK(alone == results_of<T>(o, rows));
-          add_to_hash(alone);
+          // Backwards, in the order of x, all steps, dropout.
+          const RecurrentOptions forwards{cell, 11, 7, units, false, false, false, false};
+          const RecurrentOptions backwards{cell, 11, 7, units, true, false, true, true};
+          const RecurrentOptions in_order{cell, 11, 7, units, true, true, true, false};
+          for (const RecurrentOptions& o : {forwards, backwards, in_order}) {
+            set_num_threads(1);
+            const std::vector<T> alone = results_of<T>(o, rows);
+            set_num_threads(3);
+            CHECK(alone == results_of<T>(o, rows));
+            add_to_hash(alone);
+          }
         }
       }
     }
