@@ -527,6 +527,7 @@ class Network(Compiled):
         *,
         output_layout: str = "NHWC",
         input_dtype: str | None = None,
+        dynamic_time: bool = False,
     ) -> None:
         """Write an ONNX file that predicts as this network does; see docs/onnx.md.
 
@@ -540,11 +541,14 @@ class Network(Compiled):
             That of inputs and outputs which are images. Sequences stay (N, T, D).
         input_dtype : {"uint8", "float32", "float64"}, optional
             Of inputs other than integers; by default the network's dtype. Bytes are converted within the graph.
+        dynamic_time : bool, default False
+            Whether sequences, inputs of (N, T, D) or token ids of (N, T), may have any length.
 
         Raises
         ------
         ValueError
-            If the network has layers written in Python or with random numbers in prediction; they are named.
+            If the network has layers written in Python, with random numbers in prediction, or, with `dynamic_time`,
+            such as need their number of steps; they are named.
 
         Notes
         -----
@@ -563,7 +567,7 @@ class Network(Compiled):
         """
         from nnfast.io.onnx.export import export_onnx
 
-        export_onnx(self, path, opset, input_layout, output_layout, input_dtype)
+        export_onnx(self, path, opset, input_layout, output_layout, input_dtype, dynamic_time)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Network:

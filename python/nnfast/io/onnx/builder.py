@@ -8,7 +8,7 @@ only where two needs meet.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ from nnfast.io.onnx.messages import (
     ValueInfoProto,
 )
 from nnfast.io.onnx.storage import Step, inverse, stored
-from nnfast.io.onnx.tensors import DTYPES, from_array
+from nnfast.io.onnx.tensors import DTYPES, from_array, to_array
 
 __all__ = ["BATCH", "FIRST", "FLAT", "LAST", "GraphBuilder", "value_info"]
 
@@ -51,9 +51,19 @@ class GraphBuilder:
     shapes : mapping of str to tuple of int
         Of a row of each tensor of nnfast.
     parameters : mapping of str to ndarray
+    free_time : bool, default False
+        Whether the graph shall not depend on the length of sequences, as far as converters can help it.
     """
 
-    def __init__(self, dtype: str, opset: int, shapes: Mapping[str, Shape], parameters: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        dtype: str,
+        opset: int,
+        shapes: Mapping[str, Shape],
+        parameters: Mapping[str, Array],
+        free_time: bool = False,
+    ) -> None:
+        self.free_time = free_time
         self.dtype = dtype
         self.opset = opset
         self.shapes = shapes
@@ -220,6 +230,12 @@ class GraphBuilder:
             return self.op(op_type, x, self.integers(axes), keepdims=keeps)
         return self.op(op_type, x, axes=list(axes), keepdims=keeps)
 
+    def steps_of(self, x: str) -> str:
+        """0, 1, ... for each step of a value (N, T, ...), as integers."""
+        length = self.op("Squeeze", self.op("Shape", x, start=1, end=2), self.integers([0]))
+        zero, one = (self.constant(number, "integer", "int64") for number in (0, 1))
+        return self.op("Range", zero, length, one)
+
     def batch(self) -> str:
         """The number of rows, a vector of one integer."""
         if self._batch is None:
@@ -232,7 +248,8 @@ class GraphBuilder:
     def constant(self, values: Any, name: str = "constant", dtype: str | None = None) -> str:
         """A constant of the network's dtype, or another; equal ones are stored once."""
         array = np.array(values, self.dtype if dtype is None else dtype, order="C")
-        key = (array.dtype.str, array.shape, array.tobytes())
+        # Two numbers that are equal by chance may be a length and another size.
+        key: Any = len(self._taken) if self.free_time else (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             made = self.fresh(f"{self.scope}/{name}" if self.scope else name)
             self._constants[key] = made
@@ -258,6 +275,24 @@ class GraphBuilder:
             self._initializers[made] = from_array(after, made)
             self.recipes.setdefault(name, (made, inverse(before.shape, steps)))
         return self._constants[key]
+
+    def differing_constants(self, other: GraphBuilder) -> list[tuple[str, Array | None, Array | None]]:
+        """The constants that differ from those of another graph, with both values; None where there is none."""
+        made = []
+        for name in {**self._initializers, **other._initializers}:
+            tensors = self._initializers.get(name), other._initializers.get(name)
+            a, b = (None if tensor is None else to_array(tensor) for tensor in tensors)
+            if a is None or b is None or a.shape != b.shape or a.tobytes() != b.tobytes():
+                made.append((name, a, b))
+        return made
+
+    def replace_constants(self, computed: Mapping[str, Callable[[], list[str]]]) -> None:
+        """Replace vectors by concatenations of others, which functions make; their nodes stand before all else."""
+        nodes, self.nodes = self.nodes, []
+        for name, parts in computed.items():
+            self.ops("Concat", parts(), [name], axis=0)
+            del self._initializers[name]
+        self.nodes += nodes
 
     # ---- the whole ---------------------------------------------------------------
 

@@ -8,12 +8,14 @@ from importlib import metadata
 from typing import Any, Final
 
 from nnfast.core.files import atomic_writer
-from nnfast.core.options import integer
+from nnfast.core.options import flag, integer
 from nnfast.core.tensor import node_of
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Spec, Unbatched
+from nnfast.graph.expansion import Expansion
 from nnfast.io.onnx.builder import BATCH, FIRST, LAST, GraphBuilder, value_info
 from nnfast.io.onnx.converters import CONVERTERS, REFUSED, Call
+from nnfast.io.onnx.free_time import graph_for_any_length
 from nnfast.io.onnx.messages import ModelProto, OperatorSetIdProto
 from nnfast.io.onnx.origin import properties
 from nnfast.network import Network
@@ -33,9 +35,10 @@ def export_onnx(
     input_layout: str = "NHWC",
     output_layout: str = "NHWC",
     input_dtype: str | None = None,
+    dynamic_time: bool = False,
 ) -> None:
     """Write a network; see `Network.export_onnx`."""
-    content = model_of(network, opset, input_layout, output_layout, input_dtype).serialize()
+    content = model_of(network, opset, input_layout, output_layout, input_dtype, dynamic_time).serialize()
     with atomic_writer(path) as file:
         file.write(content)
 
@@ -46,6 +49,7 @@ def model_of(
     input_layout: str = "NHWC",
     output_layout: str = "NHWC",
     input_dtype: str | None = None,
+    dynamic_time: bool = False,
 ) -> ModelProto:
     """The message that `export_onnx` writes."""
     version = integer("export_onnx", "opset", opset, minimum=min(_OPSETS))
@@ -60,13 +64,19 @@ def model_of(
         raise ValueError(
             f'export_onnx: expected None, "uint8" or "{network.dtype}" as input_dtype, got {short_repr(input_dtype)}'
         )
+    free_time = flag("export_onnx", "dynamic_time", dynamic_time)
+
+    def convert(expansion: Expansion) -> GraphBuilder:
+        return _graph(network, expansion, version, layouts, input_dtype or network.dtype, free_time)
+
     with network.parameters.reading("export"):
-        graph = _graph(network, version, layouts[0], layouts[1], input_dtype or network.dtype)
+        graph = graph_for_any_length(network, convert) if free_time else convert(network._expansion)
     options = {
         "opset": version,
         "input_layout": input_layout,
         "output_layout": output_layout,
         "input_dtype": input_dtype,
+        "dynamic_time": free_time,
     }
     return ModelProto(
         ir_version=_OPSETS[version],
@@ -85,21 +95,23 @@ def _version() -> str:
         return ""
 
 
-def _graph(network: Network, opset: int, input_form: str, output_form: str, input_dtype: str) -> GraphBuilder:
-    expansion, ends = network._expansion, network.architecture
-    graph = GraphBuilder(network.dtype, opset, expansion.shapes, network.parameters)
+def _graph(
+    network: Network, expansion: Expansion, opset: int, forms: Sequence[str], input_dtype: str, free_time: bool
+) -> GraphBuilder:
+    ends = network.architecture
+    graph = GraphBuilder(network.dtype, opset, expansion.shapes, network.parameters, free_time)
     inputs, outputs = ends.inputs.names, ends.outputs.names
     needed = _needed(expansion.nodes, outputs)
     _refuse([node for node in expansion.nodes if node["name"] in needed])
     for name in inputs:
-        _add_input(graph, name, network, input_form, input_dtype)
+        _add_input(graph, name, network, forms[0], input_dtype)
     for node in expansion.nodes:
         if node["name"] in needed and node["name"] not in inputs:
             graph.scope = node["name"]
             CONVERTERS[node["op"]](Call(graph, node))
     graph.scope = ""
     for name in outputs:
-        _add_output(graph, name, output_form)
+        _add_output(graph, name, forms[1])
     for parameter in network.parameters:
         if parameter not in graph.recipes:  # of a part that only the loss needs
             graph.parameter(parameter)

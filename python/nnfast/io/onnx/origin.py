@@ -96,7 +96,7 @@ def _is_graph_of(network: Network, model: ModelProto, options: Mapping[str, Any]
     # Imported here, because most files are not from nnfast, and the converters are many.
     from nnfast.io.onnx.export import model_of
 
-    if not set(options) <= {"opset", "input_layout", "output_layout", "input_dtype"}:
+    if not set(options) <= {"opset", "input_layout", "output_layout", "input_dtype", "dynamic_time"}:
         return False
     made = model_of(network, **options).graph
     return made is not None and model.graph is not None and made.serialize() == model.graph.serialize()

@@ -12,6 +12,8 @@ __all__ = ["activate", "put_like_input"]
 
 _SIMPLE = {"relu": "Relu", "selu": "Selu", "sigmoid": "Sigmoid", "softplus": "Softplus", "softsign": "Softsign"}
 _SIMPLE["tanh"] = "Tanh"
+_WRITTEN_OUT = {"elu", "hard_sigmoid", "selu", "softplus", "softsign"}
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _ON_ROWS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 
@@ -19,14 +21,14 @@ def activate(graph: GraphBuilder, x: str, function: str, alpha: float | None = N
     """The value of an activation function; `axis` is that of softmax."""
     if function == "identity":
         return x
+    if graph.dtype != "float32" and function in _WRITTEN_OUT:
+        return _written_out(graph, x, function, alpha)
     if function in _SIMPLE:
         return graph.op(_SIMPLE[function], x)
     if function in _ON_ROWS:
         return graph.op(_ON_ROWS[function], x, axis=axis)
     if function in ("leaky_relu", "elu"):
-        default = 0.01 if function == "leaky_relu" else 1.0
-        slope = default if alpha is None or math.isnan(alpha) else float(alpha)
-        return graph.op("LeakyRelu" if function == "leaky_relu" else "Elu", x, alpha=slope)
+        return graph.op("LeakyRelu" if function == "leaky_relu" else "Elu", x, alpha=_slope(function, alpha))
     if function == "heaviside":
         return graph.to_number(graph.op("GreaterOrEqual", x, graph.number(alpha or 0.0)))
     if function == "hard_sigmoid":
@@ -37,6 +39,29 @@ def activate(graph: GraphBuilder, x: str, function: str, alpha: float | None = N
     if made is None:
         raise ValueError(f"{graph.scope}: expected an activation that nnfast can export to ONNX, got {function!r}")
     return made(graph, x)
+
+
+def _slope(function: str, alpha: float | None) -> float:
+    if alpha is None or math.isnan(alpha):
+        return 0.01 if function == "leaky_relu" else 1.0
+    return float(alpha)
+
+
+def _written_out(graph: GraphBuilder, x: str, function: str, alpha: float | None) -> str:
+    """Functions whose operators ONNX Runtime lacks in double precision."""
+    op, number = graph.op, graph.number
+    if function == "softplus":  # max(x, 0) + log(1 + exp(-|x|))
+        powers = op("Exp", op("Neg", op("Abs", x)))
+        return op("Add", op("Relu", x), op("Log", op("Add", powers, number(1))))
+    if function == "softsign":
+        return op("Div", x, op("Add", op("Abs", x), number(1)))
+    if function == "hard_sigmoid":
+        line = op("Add", op("Mul", x, number(1 / 6)), number(0.5))
+        return op("Min", op("Max", line, number(0)), number(1))
+    scale, slope = (_SELU_SCALE, _SELU_ALPHA) if function == "selu" else (1.0, _slope(function, alpha))
+    below = op("Mul", op("Sub", op("Exp", op("Min", x, number(0))), number(1)), number(slope))
+    y = op("Where", op("Greater", x, number(0)), x, below)
+    return op("Mul", y, number(scale)) if scale != 1 else y
 
 
 def _gelu(graph: GraphBuilder, x: str) -> str:

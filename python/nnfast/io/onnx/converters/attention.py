@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnfast.io.onnx.builder import GraphBuilder
 from nnfast.io.onnx.converters.registry import Call, converter
 
 __all__: list[str] = []
@@ -41,13 +42,24 @@ def _seen(call: Call, queries: int, keys: int, inner: list[int]) -> str:
     """Which query sees which key, in a shape that fits the scores; "" if all see all."""
     graph, found = call.graph, []
     if call.option("causal", 0):
-        seen = np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
-        found.append(graph.constant(seen, "causal", "bool"))
+        if graph.free_time:
+            found.append(_causal(graph, call.input(0), call.input(1)))
+        else:
+            seen = np.arange(keys) <= np.arange(queries)[:, None] + keys - queries
+            found.append(graph.constant(seen, "causal", "bool"))
     if call.option("has_mask", 0):
         by_query = len(call.input_shape(3)) == 2
         axes = [axis - 1 for axis in inner] + ([] if by_query else [len(inner) + 1])
         found.append(graph.truth(graph.op("Unsqueeze", call.input(3), graph.integers(axes))))
     return "" if not found else found[0] if len(found) == 1 else graph.op("And", *found)
+
+
+def _causal(graph: GraphBuilder, q: str, k: str) -> str:
+    """Which query sees which key, for any number of both: counted from the end, each those before it and its own."""
+    lengths = (graph.op("Shape", x, start=1, end=2) for x in (k, q))
+    more = graph.op("Sub", *lengths)
+    last = graph.op("Unsqueeze", graph.op("Add", graph.steps_of(q), more), graph.integers([1]))
+    return graph.op("LessOrEqual", graph.steps_of(k), last)
 
 
 @converter("rotary")
@@ -59,18 +71,20 @@ def _rotary(call: Call) -> None:
     # In double precision: an angle may be thousands of radians.
     frequencies = float(call.option("base", 10000.0)) ** (-2 * np.arange(d // 2) / d)
     frequencies = frequencies.repeat(2) if interleaved else np.concatenate([frequencies, frequencies])
-    angles = np.arange(steps)[:, None, None] * frequencies
-    if call.option("has_offset", 0):
-        offset = graph.cast(graph.reshape(call.input(1), [-1, 1, 1, 1]), "float64")
-        turn = graph.op("Mul", offset, graph.constant(frequencies, "frequencies", "float64"))
-        angle = graph.op("Add", turn, graph.constant(angles, "angles", "float64"))
+    if call.option("has_offset", 0) or graph.free_time:
+        numbers = graph.steps_of(call.input()) if graph.free_time else graph.integers(range(steps))
+        places = graph.reshape(graph.cast(numbers, "float64"), [-1, 1, 1])
+        if call.option("has_offset", 0):
+            places = graph.op("Add", places, graph.cast(graph.reshape(call.input(1), [-1, 1, 1, 1]), "float64"))
+        angle = graph.op("Mul", places, graph.constant(frequencies, "frequencies", "float64"))
         cosine, sine = (graph.cast(graph.op(f, angle), graph.dtype) for f in ("Cos", "Sin"))
     else:
+        angles = np.arange(steps)[:, None, None] * frequencies
         cosine, sine = graph.constant(np.cos(angles), "cosines"), graph.constant(np.sin(angles), "sines")
     x = graph.reshape(call.input(), [0, 0, heads, d])
-    places = np.arange(d)
-    partners = places ^ 1 if interleaved else (places + d // 2) % d
-    signs = np.where(partners > places, -1.0, 1.0)
+    own = np.arange(d)
+    partners = own ^ 1 if interleaved else (own + d // 2) % d
+    signs = np.where(partners > own, -1.0, 1.0)
     turned = graph.op("Gather", x, graph.integers(partners.tolist()), axis=3)
     turned = graph.op("Mul", turned, graph.constant(signs, "signs"))
     y = graph.op("Add", graph.op("Mul", x, cosine), graph.op("Mul", turned, sine))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnfast.io.onnx.builder import FIRST, LAST
 from nnfast.io.onnx.converters.activation import activate
@@ -44,6 +44,13 @@ def _padding(call: Call, window: _Window, extents: list[int]) -> list[int]:
     return [*(total // 2 for total in totals), *(total - total // 2 for total in totals)]
 
 
+def _pads(call: Call, window: _Window, extents: list[int]) -> dict[str, Any]:
+    """The attributes for padding; where a length may vary, "same" is left to the operator."""
+    if call.graph.free_time and call.option("padding", "valid") == "same" and max(window.strides) > 1:
+        return {"auto_pad": "SAME_UPPER"}
+    return {"pads": _padding(call, window, extents)}
+
+
 @converter("conv")
 def _conv(call: Call) -> None:
     window, extents = _window(call, "kernel_size"), list(call.input_shape()[:-1])
@@ -59,7 +66,7 @@ def _conv(call: Call) -> None:
         kernel_shape=window.size,
         strides=window.strides,
         dilations=window.dilations,
-        pads=_padding(call, window, extents),
+        **_pads(call, window, extents),
         group=call.option("groups", 1),
     )
     _put_activated(call, y)
@@ -104,7 +111,7 @@ def _pool(call: Call) -> None:
         call.input(0, FIRST),
         kernel_shape=window.size,
         strides=window.strides,
-        pads=_padding(call, window, list(call.input_shape()[:-1])),
+        **_pads(call, window, list(call.input_shape()[:-1])),
     )
     call.put(y, FIRST)
 

@@ -46,7 +46,10 @@ def _cumulative_sum(call: Call) -> None:
 @converter("positions")
 def _positions(call: Call) -> None:
     graph, steps = call.graph, call.shape[0]
-    numbers = graph.constant(range(steps), "positions")
+    if graph.free_time:
+        numbers = graph.cast(graph.steps_of(call.input()), graph.dtype)
+    else:
+        numbers = graph.constant(range(steps), "positions")
     if call.option("has_offset", 0):
         call.put(graph.op("Add", call.input(1), numbers))
     else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from nnfast.io.onnx.builder import FIRST, LAST
+from nnfast.io.onnx.builder import FIRST, LAST, GraphBuilder
 from nnfast.io.onnx.converters.activation import activate
 from nnfast.io.onnx.converters.registry import Call, converter
 
@@ -27,12 +25,13 @@ def _batch_normalization(call: Call) -> None:
     form = FIRST if len(shape) > 2 or graph.has(name, FIRST) else LAST
     x = call.input(0, form)
     as_rows = len(shape) == 2 and form == LAST  # the channels of a sequence stand last
+    whole = x
     if as_rows:
         x = graph.reshape(x, [-1, shape[-1]])
     arguments = [_gamma(call), _beta(call), call.parameter("moving_mean"), call.parameter("moving_variance")]
     y = graph.op("BatchNormalization", x, *arguments, epsilon=float(call.option("epsilon")))
     y = activate(graph, y, call.option("activation", "identity"), call.option("alpha"))
-    call.put(graph.reshape(y, [-1, *shape]) if as_rows else y, form)
+    call.put(graph.op("Reshape", y, graph.op("Shape", whole)) if as_rows else y, form)
 
 
 @converter("layer_normalization")
@@ -49,15 +48,24 @@ def _rms_norm(call: Call) -> None:
     call.put(graph.op("Mul", graph.op("Div", x, root), _gamma(call)))
 
 
+def _normalized(graph: GraphBuilder, x: str, channels: int, epsilon: float) -> str:
+    """Each channel of (N, C, D) by its mean and variance; ONNX Runtime has no such operator in double precision."""
+    if graph.dtype == "float32":
+        ones, zeros = graph.constant([1] * channels, "ones"), graph.constant([0] * channels, "zeros")
+        return graph.op("InstanceNormalization", x, ones, zeros, epsilon=epsilon)
+    centered = graph.op("Sub", x, graph.reduce("ReduceMean", x, [2], keepdims=True))
+    variance = graph.reduce("ReduceMean", graph.op("Mul", centered, centered), [2], keepdims=True)
+    return graph.op("Div", centered, graph.op("Sqrt", graph.op("Add", variance, graph.number(epsilon))))
+
+
 @converter("group_normalization")
 def _group_normalization(call: Call) -> None:
     """Instance normalization of an image whose channels are the groups; each then has its own factor and offset."""
     graph, groups, shape = call.graph, call.option("groups"), call.shape
     form = FIRST if len(shape) > 1 else LAST
-    x = graph.reshape(call.input(0, form), [-1, groups, math.prod(shape) // groups])
-    ones, zeros = graph.constant([1] * groups, "ones"), graph.constant([0] * groups, "zeros")
-    y = graph.op("InstanceNormalization", x, ones, zeros, epsilon=float(call.option("epsilon")))
-    y = graph.reshape(y, [-1, shape[-1], *shape[:-1]])
+    x = graph.reshape(call.input(0, form), [0, groups, -1])
+    y = _normalized(graph, x, groups, float(call.option("epsilon")))
+    y = graph.op("Reshape", y, graph.op("Shape", call.input(0, form)))
     step = ["reshape", [shape[-1], *[1] * (len(shape) - 1)]]
     y = graph.op("Mul", y, call.parameter("gamma", step)) if call.option("scale", 1) else y
     y = graph.op("Add", y, call.parameter("beta", step)) if call.option("center", 1) else y

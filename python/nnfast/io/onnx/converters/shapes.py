@@ -21,7 +21,7 @@ def _flatten(call: Call) -> None:
     if len(shape) == 1:
         graph.alias(call.name, name)
     elif graph.has(name, LAST) or not graph.has(name, FIRST):
-        call.put(graph.reshape(call.input(), [-1, *call.shape]))
+        call.put(graph.op("Flatten", call.input()))
     else:
         flat = graph.op("Flatten", call.input(0, FIRST))
         if shape[-1] == 1 or math.prod(shape[:-1]) == 1:  # the order is the same
@@ -36,11 +36,14 @@ def _reshape(call: Call) -> None:
     if graph.full_shape(call.name) == graph.full_shape(call.inputs[0]):
         graph.alias(call.name, call.inputs[0])
     else:
-        made = graph.reshape(call.input(), graph.full_shape(call.name))
+        target, given = graph.full_shape(call.name), list(call.option("shape"))
+        if -1 in given and target[:1] == [-1]:  # the number of rows stays
+            target = [0, *given]
+        made = graph.reshape(call.input(), target)
         call.put(made)
         whole = graph.integers_of.get(call.input())
         if whole is not None:
-            graph.integers_of[made] = graph.reshape(whole, graph.full_shape(call.name))
+            graph.integers_of[made] = graph.reshape(whole, target)
 
 
 @converter("permute")
