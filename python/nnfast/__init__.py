@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnfast import callbacks, losses, metrics, optimizers, schedules, training
     from nnfast.inspect.gradient_check import check_gradients
     from nnfast.io.keras.model import from_keras
+    from nnfast.io.onnx.importing.importer import from_onnx
     from nnfast.training.ensemble import Ensemble
     from nnfast.training.history import History
     from nnfast.training.trainer import Trainer
@@ -42,6 +43,7 @@ __all__ = [
     "constraints",
     "data",
     "from_keras",
+    "from_onnx",
     "generation",
     "get_num_threads",
     "initializers",
@@ -88,6 +90,7 @@ _DEFINED_IN = {
     "Trainer": "training.trainer",
     "check_gradients": "inspect.gradient_check",
     "from_keras": "io.keras.model",
+    "from_onnx": "io.onnx.importing.importer",
 }
 """What is imported on first use, to keep the import of nnfast fast for programs that only predict."""
 

@@ -55,7 +55,6 @@ from nnfast.layers import (
     regularization,
     reshape,
     resize,
-    tables,
     transformer,
     wrappers,
 )
@@ -77,7 +76,6 @@ from nnfast.layers.recurrent import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
 from nnfast.layers.resize import *
-from nnfast.layers.tables import *
 from nnfast.layers.transformer import *
 from nnfast.layers.wrappers import *
 
@@ -99,7 +97,6 @@ __all__ += recurrent.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
-__all__ += tables.__all__
 __all__ += transformer.__all__
 __all__ += wrappers.__all__
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnfast import _core
 from nnfast.core.arrays import as_numbers
-from nnfast.core.options import choose, shape_of
+from nnfast.core.options import choose, flag, shape_of
 from nnfast.core.tensor import Tensor
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array, Shape, Spec
@@ -88,6 +88,8 @@ class Constant(Layer):
     shape : tuple of int
     value : array_like, optional
         Of that shape; by default zeros, as before a saved network's parameters are read.
+    trainable : bool, default False
+        Whether they are trained, and so the first values of a weight.
 
     Examples
     --------
@@ -103,8 +105,11 @@ class Constant(Layer):
     num_inputs = 0
     fixed = True
 
-    def __init__(self, shape: Sequence[int], value: Any = None, *, name: str | None = None) -> None:
+    def __init__(
+        self, shape: Sequence[int], value: Any = None, *, trainable: bool = False, name: str | None = None
+    ) -> None:
         super().__init__(name=name)
+        self._declare_trainable(flag("Constant", "trainable", trainable))
         is_scalar = isinstance(shape, list | tuple) and not shape
         self.shape = () if is_scalar else shape_of("Constant", "shape", shape)
         self._value = np.zeros(self.shape) if value is None else np.array(value)
@@ -115,7 +120,7 @@ class Constant(Layer):
         return None
 
     def spec(self, input_shapes: list[Shape]) -> Spec:
-        return {"op": self.op, "shape": list(self.shape), "trains": 0}
+        return {"op": self.op, "shape": list(self.shape), "trains": int(self._trainable is True)}
 
     def initializer(self, parameter: str) -> Array:
         return self._value
