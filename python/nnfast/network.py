@@ -13,27 +13,26 @@ from nnfast.core.arrays import as_numbers, dtype_name, require_finite
 from nnfast.core.hints import NETWORK
 from nnfast.core.options import flag, integer, named_arguments, with_hints
 from nnfast.core.slices import any_sliced, in_parts, parts_of
-from nnfast.core.table import Table
 from nnfast.core.tensor import Tensor
 from nnfast.core.typing import Array
 from nnfast.graph.architecture import Architecture, free_after_an_error
-from nnfast.graph.compiled import Compiled
+from nnfast.graph.described import Described
 from nnfast.graph.ends import number_of_rows
 from nnfast.graph.extraction import extracted
 from nnfast.graph.nesting import called_on, copies_for_use
 from nnfast.graph.pullback import Pullback
-from nnfast.graph.summary import summary
 from nnfast.layers.base import Layer
 
 if TYPE_CHECKING:
     from nnfast.generation import Stepper
+    from nnfast.inspect.drawing import Drawing
     from nnfast.inspect.explain import Explanation
 
 __all__ = ["Network"]
 
 
 @with_hints(NETWORK)
-class Network(Compiled):
+class Network(Described):
     """A neural network: layers and their parameters.
 
     Parameters
@@ -340,34 +339,39 @@ class Network(Compiled):
             vars(self).update(before)
             raise
 
-    def summary(self) -> str:
-        """The layers with their output shapes and numbers of parameters, as text.
+    def show(self, *, show_shapes: bool = True) -> Drawing:
+        """The graph of the network as a drawing, from the inputs down, with a box for each call of a layer.
+
+        Parameters
+        ----------
+        show_shapes : bool, default True
+            Whether to write the shapes of the tensors.
+
+        Returns
+        -------
+        Drawing
+            Shown by notebooks; ``save(path)`` writes it to an SVG file, and ``str`` of it is the text of such a file.
+
+        Raises
+        ------
+        ValueError
+            If the network has more than 2000 calls of layers; `extract` gives a part of it.
 
         Examples
         --------
         >>> import nnfast as nf
         >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], name="small")
-        >>> print(net.summary())
-        small (float32)
-        Layer          Output shape  Parameters
-        -------------  ------------  ----------
-        input (Input)  (N, 4)                 0
-        dense (Dense)  (N, 3)                15
-        Parameters: 15 (60 bytes), trainable 15, frozen 0
+        >>> net.show()
+        <Drawing of 'small': 2 layers, 200 x 253>
         """
-        title = f"{self.name} ({self.dtype})"
-        return summary(title, self.architecture, self.parameters, self.trainable, self.statistics)
+        from nnfast.inspect.drawing import Drawing
 
-    def describe(self) -> Table:
-        """What the core runs for a prediction: operations, shapes, parameters, operations per row, memory locations.
+        return Drawing.of(self, show_shapes=show_shapes)
 
-        Returns
-        -------
-        Table
-            Prints as text; `rows` are dicts. "algorithm" is that of a convolution, see
-            `nnfast.kernels.conv2d_algorithms`, and None for other layers.
-        """
-        return Table(self.plan(1).describe())
+    def _repr_html_(self) -> str:
+        from nnfast.inspect.drawing import html_of
+
+        return html_of(self)
 
     def stepper(self) -> Stepper:
         """The network as something that reads sequences step by step and remembers what it has read.

@@ -17,7 +17,7 @@ import nnfast as nf
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/data.md", "docs/your_own.md", "docs/checkpoints.md", "docs/text.md", "docs/sequences.md")
-PAGES += ("docs/scikit_learn.md", "docs/onnx.md", "docs/keras_and_pytorch.md")
+PAGES += ("docs/scikit_learn.md", "docs/onnx.md", "docs/keras_and_pytorch.md", "docs/notebooks.md")
 PRIVATE = {"nnfast._core"}
 MODULES = sorted(
     {"nnfast", *(found.name for found in pkgutil.walk_packages(nf.__path__, "nnfast."))} - PRIVATE - {"nnfast.__main__"}

@@ -53,7 +53,7 @@ def test_a_long_history_shows_the_first_and_the_last_epochs() -> None:
 
 
 def test_names_in_html_are_text() -> None:
-    assert "<th>a&lt;b</th>" in record(**{"a<b": [1.0]})._repr_html_()
+    assert ">a&lt;b</th>" in record(**{"a<b": [1.0]})._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-__all__ = ["Table", "format_table"]
+__all__ = ["Table", "format_table", "html_table"]
 
 
 def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -17,6 +17,19 @@ def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
         cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
         texts.append("  ".join(cells).rstrip())
     return "\n".join(texts)
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Rows of text as a table of HTML, for notebooks; arguments as of `format_table`."""
+    from html import escape  # with a table of all entities, which takes longer to import than this module
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        sides = ["right" if i in right else "left" for i in range(len(cells))]
+        texts = (f'<{tag} style="text-align: {side}">{escape(c)}</{tag}>' for c, side in zip(cells, sides, strict=True))
+        return f"<tr>{''.join(texts)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><thead>{line(columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: Any) -> str:
@@ -59,10 +72,15 @@ class Table:
         return self.rows[index]
 
     def __str__(self) -> str:
-        if not self.rows:
-            return "(no rows)"
-        columns = list(self.rows[0])
-        right = [i for i, c in enumerate(columns) if any(isinstance(row[c], int | float) for row in self.rows)]
-        return format_table(columns, [[_cell(row[c]) for c in columns] for row in self.rows], right)
+        return format_table(*self._content()) if self.rows else "(no rows)"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._content()) if self.rows else "(no rows)"
+
+    def _content(self) -> tuple[list[str], list[list[str]], list[int]]:
+        """Columns, texts of the rows, and which columns are right-aligned."""
+        columns = list(self.rows[0])
+        right = [i for i, c in enumerate(columns) if any(isinstance(row[c], int | float) for row in self.rows)]
+        return columns, [[_cell(row[c]) for c in columns] for row in self.rows], right

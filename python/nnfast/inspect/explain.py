@@ -58,6 +58,12 @@ class Explanation:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return (
+            f"<p>Forward: loss {self.loss:.9g}</p>{self.neurons._repr_html_()}"
+            f"<p>Backward: learning rate {self.learning_rate:g}</p>{self.weights._repr_html_()}"
+        )
+
 
 def explain(network: Network, x: ArrayLike, y: ArrayLike, loss: Any, learning_rate: float = 0.01) -> Explanation:
     """Forward and backward pass of one example through the dense layers of a small network; see `Network.explain`.

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from nnfast.core.options import choose
-from nnfast.core.table import format_table
+from nnfast.core.table import format_table, html_table
 from nnfast.core.text import short_repr
 from nnfast.training.callbacks.base import direction, numbers
 
@@ -256,12 +256,8 @@ class History(Mapping[str, list[float]]):
         return f"{count}\n{format_table(columns, rows, range(len(columns)))}"
 
     def _repr_html_(self) -> str:
-        from html import escape  # with a table of all entities, which takes longer to import than this module
-
         columns, rows = self._table()
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(columns, rows, range(len(columns)))
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Columns and rows; of a long history the first and last epochs."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -83,7 +84,10 @@ class Progress:
 
     def _new_bar(self) -> Any:
         if self._in_notebook:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+            with warnings.catch_warnings():
+                # Without ipywidgets, it asks for them, and draws bars of text.
+                warnings.filterwarnings("ignore", "IProgress not found")
+                from tqdm.auto import tqdm  # type: ignore[import-untyped]
         else:
             from tqdm import tqdm  # type: ignore[import-untyped]
         return tqdm(
