@@ -362,7 +362,7 @@ class Network(Described):
         >>> import nnfast as nf
         >>> net = nf.Network([nf.layers.Input((4,)), nf.layers.Dense(3)], name="small")
         >>> net.show()
-        <Drawing of 'small': 2 layers, 200 x 253>
+        <Drawing of 'small': 2 layers, 200 x 236>
         """
         from nnfast.inspect.drawing import Drawing
 
