@@ -54,6 +54,11 @@ class Scale(layers.CustomLayer):
         d_parameters["factor"] += self.extra * (d_output * inputs[0]).sum(axis=tuple(range(d_output.ndim - 1)))
 
 
+def periodic(x: Array, frequency: Array, phase: Array, kernel: Array, bias: Array) -> Array:
+    waves = np.cos(2 * np.pi * x[:, :, None] * frequency + phase)
+    return np.concatenate([x[:, :, None], np.einsum("ndf,dfu->ndu", waves, kernel) + bias], axis=-1)
+
+
 def named(make: Callable[[], layers.Layer], function: str, text: str, alpha: float = 0.0) -> Row:
     return Row(make, lambda x: activation_forward(function, x, alpha), text=text)
 
@@ -239,6 +244,22 @@ ROWS = RECURRENT | {
         parameters={"embeddings": (6, 3)},
         text="Embedding(6, 3, mask_zero=True)",
         vocabulary=6,
+    ),
+    "LayerScale": Row(
+        lambda: layers.LayerScale(0.5),
+        lambda x, scale: scale * x,
+        shape=(2, 3),
+        output_shape=(2, 3),
+        parameters={"scale": (3,)},
+        text="LayerScale(scale_initializer=Constant(value=0.5))",
+    ),
+    "PeriodicEmbedding": Row(
+        lambda: layers.PeriodicEmbedding(3, frequencies=4, sigma=0.5),
+        periodic,
+        shape=(5,),
+        output_shape=(5, 3),
+        parameters={"frequency": (5, 4), "phase": (5, 4), "kernel": (5, 4, 2), "bias": (5, 2)},
+        text="PeriodicEmbedding(units=3, frequencies=4, sigma=0.5)",
     ),
     "Flatten": Row(layers.Flatten, lambda x: x.reshape(len(x), -1), shape=(2, 3), output_shape=(6,), text="Flatten()"),
     "Reshape": Row(

@@ -55,6 +55,7 @@ from nnfast.layers import (
     regularization,
     reshape,
     resize,
+    tables,
     transformer,
     wrappers,
 )
@@ -76,6 +77,7 @@ from nnfast.layers.recurrent import *
 from nnfast.layers.regularization import *
 from nnfast.layers.reshape import *
 from nnfast.layers.resize import *
+from nnfast.layers.tables import *
 from nnfast.layers.transformer import *
 from nnfast.layers.wrappers import *
 
@@ -97,6 +99,7 @@ __all__ += recurrent.__all__
 __all__ += regularization.__all__
 __all__ += reshape.__all__
 __all__ += resize.__all__
+__all__ += tables.__all__
 __all__ += transformer.__all__
 __all__ += wrappers.__all__
 

@@ -1,10 +1,11 @@
 """Estimators for scikit-learn. They require scikit-learn 1.6 or newer, ``pip install nnfast[sklearn]``.
 
 `MLPClassifier` and `MLPRegressor` have the parameters, defaults and attributes of those in `sklearn.neural_network`,
-and more; `NetworkClassifier` and `NetworkRegressor` train any network, for images and sequences too; `Autoencoder`
-and `FeatureExtractor` are transformers. All of them work in pipelines and searches, can be cloned and pickled, and take
-arrays and DataFrames of pandas and polars; the first two also take sparse matrices. In workers of joblib
-(``n_jobs=2``), each uses as many threads as its share of the processors.
+and more; `TabularClassifier` and `TabularRegressor` have defaults that suit many tables; `NetworkClassifier` and
+`NetworkRegressor` train any network, for images and sequences too; `Autoencoder` and `FeatureExtractor` are
+transformers. All of them work in pipelines and searches, can be cloned and pickled, and take arrays and DataFrames of
+pandas and polars; the first two also take sparse matrices. In workers of joblib (``n_jobs=2``), each uses as many
+threads as its share of the processors.
 
 These parameters are shared by all estimators:
 
@@ -114,6 +115,7 @@ from nnfast.core.options import unknown_attribute
 if TYPE_CHECKING:
     from nnfast.sklearn.mlp import MLPClassifier, MLPRegressor
     from nnfast.sklearn.networks import NetworkClassifier, NetworkRegressor
+    from nnfast.sklearn.tabular import TabularClassifier, TabularRegressor
     from nnfast.sklearn.transformers import Autoencoder, FeatureExtractor
 
 __all__ = [
@@ -123,6 +125,8 @@ __all__ = [
     "MLPRegressor",
     "NetworkClassifier",
     "NetworkRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
 ]
 
 _DEFINED_IN = {
@@ -132,6 +136,8 @@ _DEFINED_IN = {
     "MLPRegressor": "mlp",
     "NetworkClassifier": "networks",
     "NetworkRegressor": "networks",
+    "TabularClassifier": "tabular",
+    "TabularRegressor": "tabular",
 }
 """scikit-learn is imported with the first of them, so that this module can be imported without it."""
 

@@ -88,6 +88,12 @@ class NeuralEstimator(BaseEstimator):
     """Whether rows may be images or sequences, not only vectors."""
     _takes_sparse = False
     _y_is_numeric = False
+    _auto_batch = 200
+    """Rows of a batch, if they are left to the estimator."""
+    _fits_in_parts = True
+    """Whether there is `partial_fit`."""
+    _warns_of_the_end = True
+    """Whether all epochs are taken only if training does not converge."""
 
     def _store(self, arguments: dict[str, Any]) -> None:
         """Store the arguments of a constructor, ``locals()`` there, as they are, as scikit-learn wants it."""
@@ -318,6 +324,8 @@ class NeuralEstimator(BaseEstimator):
 
 def stochastic_only(estimator: NeuralEstimator) -> bool:
     """Whether `partial_fit` is there; the error says why it is not."""
+    if not estimator._fits_in_parts:
+        raise AttributeError(f"{type(estimator).__name__}: partial_fit is not available, since scales need all rows")
     if is_stochastic(estimator):
         return True
     raise AttributeError(

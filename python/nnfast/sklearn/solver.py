@@ -32,7 +32,6 @@ __all__ = [
 
 _SOLVERS = ("adam", "sgd", "lbfgs")
 _RATES = ("constant", "invscaling", "adaptive")
-_AUTO_BATCH = 200
 _CALLER = 5
 """Stack level of the call of `fit`, in which users see warnings."""
 _SMALLEST_RATE = 1e-6
@@ -84,7 +83,7 @@ def batch_size_of(estimator: NeuralEstimator, rows: int, *, warn: bool = True) -
     given = estimator.batch_size
     if isinstance(given, str):
         chosen = choose(f"batch_size of {type(estimator).__name__}", given, ("auto", "full"))
-        size = min(_AUTO_BATCH, rows) if chosen == "auto" else rows
+        size = min(estimator._auto_batch, rows) if chosen == "auto" else rows
     else:
         size = integer(type(estimator).__name__, "batch_size", given)
     if not is_stochastic(estimator):
@@ -222,7 +221,12 @@ def run(estimator: NeuralEstimator, monitor: Monitor, epochs: int, x: Any, y: Ar
 
 def warn_if_not_converged(estimator: NeuralEstimator, monitor: Monitor, epochs: int) -> None:
     """scikit-learn's warning at the end of the epochs."""
-    if estimator.n_iter_ >= epochs and not monitor.converged and not monitor.trainer.stop_training:
+    if (
+        estimator._warns_of_the_end
+        and estimator.n_iter_ >= epochs
+        and not monitor.converged
+        and not monitor.trainer.stop_training
+    ):
         warnings.warn(
             f"{type(estimator).__name__}: maximum iterations ({epochs}) reached and the optimization hasn't converged "
             "yet; increase max_iter or tol",
