@@ -44,7 +44,7 @@ ARRAY: Final = "array"
 """For `many`: an `array.array` instead of a list, for numbers that may be millions."""
 
 MAX_DEPTH: Final = 100
-MAX_MESSAGES: Final = 4_000_000
+MAX_MESSAGES: Final = 2_000_000
 """An empty message has two bytes in a file, but about a hundred in memory."""
 _MAX_BYTES: Final = (1 << 31) - 1
 """Limit of the format for a message."""
