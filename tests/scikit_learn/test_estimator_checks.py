@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from estimator_checks import with_checks
 
 import nnfast as nf
 
@@ -39,7 +39,7 @@ def estimators(dtype: str | None) -> list[Any]:
     ]
 
 
-@parametrize_with_checks(estimators("float64"))
+@with_checks(estimators("float64"))
 def test_in_float64(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
@@ -50,12 +50,12 @@ def run_in_float32(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@parametrize_with_checks(estimators("float32")[:1])
+@with_checks(estimators("float32")[:1])
 def test_in_float32(estimator: Any, check: Any) -> None:
     run_in_float32(estimator, check)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(estimators("float32")[1:])
+@with_checks(estimators("float32")[1:])
 def test_others_in_float32(estimator: Any, check: Any) -> None:
     run_in_float32(estimator, check)

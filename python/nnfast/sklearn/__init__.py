@@ -56,7 +56,8 @@ callbacks : list of Callback or None, default None
 metrics : tuple of str, Metric or callable, default ()
     Computed in each epoch and recorded in `history_`; see `nnfast.metrics`.
 n_threads : int or None, default None
-    Number of threads of `fit` and of predictions; by default `nnfast.get_num_threads`. It changes no result.
+    Number of threads of the process during `fit` and predictions; by default `nnfast.get_num_threads`. It changes no
+    result.
 dtype : {"float32", "float64"} or None, default None
     Of the network. By default, estimators for tables take that of X, as scikit-learn does: float32 if X is float32, and
     float64 otherwise. float32 takes about half the time.

@@ -275,9 +275,18 @@ class NeuralEstimator(BaseEstimator):
         if before is not None and incremental:
             take_over(trainer, before)
         elif before is not None:
+            self._require_same_layers(made, before.network)
             made.take_over(before.network)
             trainer.epoch = before.epoch  # for another order of rows
         self.network_, self.trainer_ = made, trainer
+
+    def _require_same_layers(self, made: Network, before: Network) -> None:
+        old, new = ({name: view.shape for name, view in net.parameters.items()} for net in (before, made))
+        if old != new:
+            raise ValueError(
+                f"{type(self).__name__}: expected the layers of the previous fit with warm_start=True, got others: "
+                f"{list(old.values())} became {list(new.values())}; set warm_start=False"
+            )
 
     def _make_trainer(self, network: Network) -> Trainer:
         loss, weight = self._loss_of(network)
