@@ -65,6 +65,20 @@ def test_labels_with_logits_and_with_probabilities() -> None:
     assert (logits.predict(TABLE) == (z > 0)).all()
 
 
+def test_sequences_of_tokens() -> None:
+    def build(input_shape: tuple[int, ...], n_outputs: int, seed: int) -> nf.Network:
+        x = layers.Input(input_shape, dtype="int32")
+        h = layers.GlobalAvgPool1D()(layers.Embedding(5, 4)(x))
+        return nf.Network(inputs=x, outputs=layers.Dense(n_outputs)(h), seed=seed)
+
+    tokens = RNG.integers(0, 5, size=(60, 7))
+    y = (tokens == 3).sum(axis=1) > 1
+    model = sk.NetworkClassifier(build, max_iter=100, learning_rate_init=0.1, tol=0, random_state=0).fit(tokens, y)
+    assert model.score(tokens, y) > 0.9
+    with pytest.raises(TypeError, match="float"):
+        model.predict(tokens + 0.5)
+
+
 def test_the_same_random_state_gives_the_same_network() -> None:
     fits = [
         sk.NetworkRegressor(graph, random_state=s, max_iter=3, dtype="float64").fit(TABLE, TABLE[:, 0])

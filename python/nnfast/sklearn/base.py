@@ -134,8 +134,10 @@ class NeuralEstimator(BaseEstimator):
             dtype = np.dtype(self.network_.dtype)
         options: dict[str, Any] = {"accept_sparse": "csr" if self._takes_sparse else False, "dtype": dtype}
         if self._takes_any_shape:
-            is_bytes = getattr(X, "dtype", None) == np.uint8
-            options = {"allow_nd": True, "dtype": np.uint8 if is_bytes else dtype}
+            given = getattr(X, "dtype", None)
+            # Images of bytes are read without a copy, and token numbers are no floats.
+            is_integer = isinstance(given, np.dtype) and given.kind in "iu"
+            options = {"allow_nd": True, "dtype": given if is_integer else dtype}
         if isinstance(y, str):
             return validate_data(self, X, reset=reset, **options)
         return validate_data(self, X, y, reset=reset, multi_output=True, y_numeric=self._y_is_numeric, **options)
