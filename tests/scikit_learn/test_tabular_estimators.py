@@ -57,6 +57,24 @@ def test_gaps_and_unknown_categories() -> None:
         TableEncoder(["weight"]).fit(x)
 
 
+def test_dtypes_of_pandas_with_missing_values() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {
+            "whole": pandas.array([1, 2, None, 4] * 5, dtype="Int64"),
+            "kind": pandas.Categorical(["x", "y", None, "x"] * 5),
+            "text": pandas.array(["u", None, "v", "u"] * 5, dtype="string"),
+            "flag": [True, False] * 10,
+            "object": ["p", np.nan, "q", "p"] * 5,
+        }
+    )
+    made = TableEncoder("from_dtype").fit(table).transform(table)
+    # Two numbers, a gap in the first one, and three values of each of three categories, a missing one among them.
+    assert made.shape == (20, 2 + 1 + 9)
+    np.testing.assert_array_equal(made[:4, 2], [0, 0, 1, 0])
+    np.testing.assert_array_equal(made[:, 3:].sum(axis=1), 3)
+
+
 def test_mish_and_the_learning_rate() -> None:
     x = np.linspace(-3, 3, 7)
     np.testing.assert_allclose(mish(x), x * np.tanh(np.log1p(np.exp(x))), rtol=1e-6)

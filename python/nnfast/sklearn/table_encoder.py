@@ -82,7 +82,7 @@ class TableEncoder:
         return sorted(int(i) for i in found)
 
     def _numeric(self, X: Any) -> Array:
-        columns = [np.asarray(_column(X, i), dtype=np.float64) for i in self._numbers]
+        columns = [_as_numbers(_column(X, i)) for i in self._numbers]
         rows = len(X)
         table: Array = np.column_stack(columns) if columns else np.zeros((rows, 0))
         if np.isinf(table).any():
@@ -90,14 +90,27 @@ class TableEncoder:
         return table
 
     def _labels(self, X: Any) -> Array:
-        columns = [np.asarray(_column(X, i), dtype=object) for i in self._categories]
-        return np.column_stack(columns)
+        return np.column_stack([_as_labels(_column(X, i)) for i in self._categories])
 
 
 def _column(X: Any, i: int) -> Any:
     if hasattr(X, "iloc"):
         return X.iloc[:, i]
     return X[X.columns[i]] if hasattr(X, "columns") else X[:, i]
+
+
+def _as_numbers(column: Any) -> Array:
+    if hasattr(column, "isna"):  # of pandas, whose missing values may be no numbers
+        numbers: Array = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers
+    return np.asarray(column, dtype=np.float64)
+
+
+def _as_labels(column: Any) -> Array:
+    labels: Array = np.array(column, dtype=object)
+    # What is missing is one category, whether it was NaN, None or pandas.NA.
+    labels[column.isna().to_numpy() if hasattr(column, "isna") else labels != labels] = None
+    return labels
 
 
 def _is_numeric(column: Any) -> bool:
