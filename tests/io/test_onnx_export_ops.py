@@ -88,6 +88,7 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
     "roll all": lambda x: ops.roll(x, 7, axis=2),
     "flip": lambda x: ops.flip(x, axis=2),
     "transpose": lambda x: ops.transpose(x, (0, 3, 1, 2)),
+    "transpose twice": lambda x: ops.transpose(ops.transpose(x, (0, 2, 3, 1)), (0, 1, 3, 2)),
     "moveaxis": lambda x: ops.moveaxis(x, 1, 3),
     "pad": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 1), (2, 0)), constant_values=1.5),
     "pad reflect": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 0), (2, 3)), mode="reflect"),
