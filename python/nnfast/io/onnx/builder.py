@@ -114,10 +114,6 @@ class GraphBuilder:
         """The shape that rows of a tensor in the layout FLAT had, with channels last."""
         return self._flattened[name]
 
-    def copy_flatness(self, name: str, source: str) -> None:
-        """Tell that a vector has the elements of another one, in the same order."""
-        self._flattened[name] = self._flattened[source]
-
     def get(self, name: str, form: str = LAST) -> str:
         """The name of a tensor in a layout, after a transposition if need be."""
         values = self._values[name]
