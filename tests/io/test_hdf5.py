@@ -1,11 +1,13 @@
 """The reader of HDF5: the same numbers and texts as h5py, and clean errors for all else."""
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mutants import mutant
 
 from nnfast.io.hdf5 import Group, read_hdf5
 
@@ -113,3 +115,44 @@ def test_other_files() -> None:
     for content in (b"", b"not HDF5", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(100)):
         with pytest.raises(ValueError, match="expected"):
             read_hdf5(io.BytesIO(content))
+
+
+def read_mutants(count: int, seed: int) -> int:
+    """Reads damaged files of both formats, groups, texts and numbers; returns how many were still read."""
+
+    def fill(h5: Any) -> None:
+        h5.attrs["layer_names"] = ["a", "b" * 20, "c"]
+        h5.attrs["model_config"] = np.bytes_(b"{" * 300)
+        for i in range(12):
+            h5[f"layers/dense_{i}/vars/0"] = np.arange(i + 1.0)
+            h5[f"layers/dense_{i}/vars"].attrs["name"] = f"layer {i}"
+
+    def few(h5: Any) -> None:  # more links of a group are kept in another way
+        h5.attrs["layer_names"] = ["a", "b" * 20, "c"]
+        for i in range(5):
+            h5[f"layers/{i}/vars"] = np.arange(i + 1.0)
+
+    rng = np.random.default_rng(seed)
+    files = [written(fill).getvalue(), written(few, libver="latest").getvalue()]
+    read = 0
+    for i in range(count):
+        try:
+            group = read_hdf5(io.BytesIO(mutant(files[i % 2], rng)))
+            total = sum(dataset.read().nbytes for _, dataset in group.walk())
+            assert total <= len(files[i % 2])
+            read += 1
+        except ValueError:
+            pass
+    return read
+
+
+def test_mutants_of_both_formats() -> None:
+    tracemalloc.start()
+    assert 10 < read_mutants(200, 0) < 195
+    assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.slow
+def test_5000_mutants_of_both_formats() -> None:
+    assert read_mutants(5000, 1) > 100

@@ -10,6 +10,7 @@ from nnfast.core.text import short_repr
 
 __all__ = [
     "MAX_CALLS",
+    "Budget",
     "Key",
     "arguments_of",
     "flat",
@@ -23,13 +24,26 @@ __all__ = [
 ]
 
 MAX_CALLS: Final = 10_000
-"""Of the layers of a model."""
+"""Of the layers of all models in a file, in models that are called several times and for each step of a sequence."""
 _MAX_DEPTH: Final = 20
 """Of lists in lists."""
 Key = tuple[str, int]
 """A call of a layer of Keras: its name, and the number of the call."""
 Reference = tuple[str, int, int]
 """An output of a call: name of the layer, number of the call, number of the output."""
+
+
+class Budget:
+    """How many calls are left: models in models that are each called twice would be too many without one."""
+
+    def __init__(self) -> None:
+        self._left = 2 * MAX_CALLS  # each layer, and each call
+
+    def spend(self, calls: int) -> None:
+        """Count calls of layers."""
+        self._left -= calls
+        if self._left < 0:
+            raise ValueError(f"expected at most {MAX_CALLS} calls of layers, got more")
 
 
 def tensor_of(name: str, number: int = 0, output: int = 0) -> dict[str, Any]:

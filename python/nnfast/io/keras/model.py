@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from nnfast.io.hdf5 import Dataset
 from nnfast.io.keras.archive import KerasFile, opened
 from nnfast.io.keras.calls import (
     MAX_CALLS,
+    Budget,
     Key,
     arguments_of,
     flat,
@@ -97,7 +98,7 @@ def from_keras(
     with opened(path) as file:
         if not isinstance(file.config, dict):
             raise ValueError("expected a file with an architecture, got weights alone; use nf.io.load_keras_weights")
-        model = _Model(file.config, "", own, 0)
+        model = _Model(file.config, "", own, 0, Budget())
         inputs = model.own_inputs(input_shape)
         architecture = Architecture.from_tensors(*model.ends(inputs))
         return _with_weights(architecture, model, file, number, precision)
@@ -135,7 +136,7 @@ def _with_weights(architecture: Architecture, model: _Model, file: KerasFile, se
 class _Model:
     """A model of Keras that can be called on tensors several times, like a layer."""
 
-    def __init__(self, entry: Any, prefix: str, own: Mapping[str, type[Layer]], depth: int) -> None:
+    def __init__(self, entry: Any, prefix: str, own: Mapping[str, type[Layer]], depth: int, budget: Budget) -> None:
         config = entry.get("config") if isinstance(entry, dict) else None
         kind = entry.get("class_name") if isinstance(entry, dict) else None
         if isinstance(config, list):
@@ -145,19 +146,20 @@ class _Model:
                 f"expected a Sequential or functional model, got {short_repr(kind)}; for a model defined by a class, "
                 "make the network with nnfast and use nf.io.load_keras_weights"
             )
-        entries = config["layers"]
-        if len(entries) > MAX_CALLS or depth > _MAX_DEPTH:
-            raise ValueError(f"expected at most {MAX_CALLS} layers, and models in models {_MAX_DEPTH} deep, got more")
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"expected models in models at most {_MAX_DEPTH} deep, got more")
         self.name = _valid(str(config.get("name", "network")))
         self.is_trained = config.get("trainable", True) is not False
         self.prefix = prefix
+        self._budget = budget
         self._config = config
         self._entries: dict[str, dict[str, Any]] = {}
         self._built: dict[str, Any] = {}
         self._inputs: dict[str, dict[str, Any]] = {}
         self._calls: dict[Key, Any] = {}
         is_chain = kind == "Sequential"
-        for item in entries:
+        for item in config["layers"]:
+            budget.spend(1)
             self._add(item, own, depth)
         if is_chain:
             self._chain()
@@ -190,7 +192,7 @@ class _Model:
         if entry.get("class_name") == "InputLayer":
             self._inputs[name] = config
         elif entry.get("class_name") in _MODELS:
-            self._built[name] = _Model(entry, f"{place}/", own, depth + 1)
+            self._built[name] = _Model(entry, f"{place}/", own, depth + 1, self._budget)
         elif is_operation(entry):
             self._built[name] = Built(operation_of(place, entry), [])
         else:
@@ -285,16 +287,15 @@ class _Model:
             if key in self._masks:
                 continue
             arguments, keywords = arguments_of(key[0], self._calls[key], values)
-            values[key] = self._call_of(key[0])(*arguments, **keywords)
+            built = self._built[key[0]]
+            by_step = isinstance(built, Built) and built.by_step and isinstance(arguments[0], Tensor)
+            self._budget.spend(arguments[0].shape[0] if by_step else 1)
+            values[key] = (built.call if isinstance(built, Built) else built)(*arguments, **keywords)
         found = [output_of(values, reference) for reference in self.outputs]
         form = self._config.get("output_layers")
         if isinstance(form, Mapping):
             return dict(zip(form, found, strict=True))
         return found[0] if form is None or (form and isinstance(form[0], str)) else found
-
-    def _call_of(self, name: str) -> Callable[..., Any]:
-        built = self._built[name]
-        return built.call if isinstance(built, Built) else built
 
     # ---- weights -----------------------------------------------------------
 

@@ -13,6 +13,7 @@ from nnfast import constraints, layers, regularizers
 from nnfast.core.options import argument_names
 from nnfast.core.text import short_repr
 from nnfast.io.keras.activations import activation_of, relu_of
+from nnfast.layers.wrappers import _OF_THE_LAST_AXIS
 
 __all__ = ["Built", "translated"]
 
@@ -24,6 +25,8 @@ class Built(NamedTuple):
 
     call: Callable[..., Any]
     layers: list[tuple[layers.Layer, slice]]
+    by_step: bool = False
+    """Whether each step of a sequence is a call of its own."""
 
 
 _ALL = slice(None)
@@ -75,8 +78,6 @@ _SAME_NAMES = frozenset({
 _LAST_AXIS = ("BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "Softmax")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm")
-_MOST_STEPS = 10_000
-"""To which a `TimeDistributed` layer is applied one after another."""
 
 
 def translated(where: str, entry: Mapping[str, Any], name: str, own: Mapping[str, type[layers.Layer]]) -> Built:
@@ -254,14 +255,9 @@ def _inner_name(config: Config) -> str:
 
 
 def _time_distributed(where: str, config: Config, name: str) -> Built:
-    layer = layers.TimeDistributed(_inner(where, config, "layer"), name=name)
-
-    def call(x: Any) -> Any:
-        if x.shape[0] > _MOST_STEPS:
-            raise ValueError(f"{where}: expected at most {_MOST_STEPS} steps, got {x.shape[0]}")
-        return layer(x)
-
-    return Built(call, [(layer, _ALL)])
+    inner = _inner(where, config, "layer")
+    layer = layers.TimeDistributed(inner, name=name)
+    return Built(layer, [(layer, _ALL)], by_step=not isinstance(inner, _OF_THE_LAST_AXIS))
 
 
 def _identity(where: str, config: Config, name: str) -> Built:
