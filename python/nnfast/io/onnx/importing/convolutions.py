@@ -13,7 +13,7 @@ from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, imports
 
-__all__ = ["channels_last", "image_view", "same_padding", "window_options"]
+__all__ = ["batch_group", "channels_last", "image_view", "same_padding", "window_options"]
 
 
 def channels_last(view: View, what: str = "its input") -> Any:
@@ -22,10 +22,15 @@ def channels_last(view: View, what: str = "its input") -> Any:
     return view.in_order([*range(2, view.rank), 1])
 
 
+def batch_group(view: View, axis: int) -> tuple[int, ...]:
+    """What is the batch of another tensor in place of an axis that is one, or has one element."""
+    return (0,) if 0 in view.axes[axis] else ()
+
+
 def image_view(tensor: Any, like: View) -> View:
     """A tensor (N, ..., C) as an output (N, C, ...)."""
     rank = len(tensor.shape) + 1
-    return View(tensor, [like.axes[0], (rank - 1,), *((i,) for i in range(1, rank - 1))], like.batch)
+    return View(tensor, [batch_group(like, 0), (rank - 1,), *((i,) for i in range(1, rank - 1))], like.batch)
 
 
 def window_options(node: Node, axes: int, size: Sequence[int]) -> tuple[list[int], list[int]]:

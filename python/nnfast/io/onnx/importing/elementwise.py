@@ -209,9 +209,9 @@ def _dropout(node: Node) -> list[Value | None]:
     training = node.optional_constant(2, "training_mode")
     if training is not None and training.item():
         raise Unsupported("expected a graph for inference, got training_mode; export it with the model in eval mode")
-    if node.wants(1):
-        raise Unsupported("expected its output but not the mask")
-    return [node.value(0), None]
+    view = node.view(0)
+    mask = view.like(ops.equal(ops.multiply(view.tensor, 0.0), 0.0)) if node.wants(1) else None
+    return [view, mask]
 
 
 @imports("Cast", "CastLike")

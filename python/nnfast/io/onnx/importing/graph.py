@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from nnfast.core.text import short_repr
@@ -56,6 +56,8 @@ class Graph:
         See `from_onnx`.
     rows : bool, default False
         Whether inputs have no batch axis: the network's is a further one.
+    fixed : collection of str
+        Inputs that are known at import.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Graph:
         outputs: Sequence[str] | None,
         *,
         rows: bool = False,
+        fixed: Collection[str] = (),
     ) -> None:
         self.where = where
         self.folder = folder
@@ -89,6 +92,7 @@ class Graph:
                 self.users.setdefault(name, []).append(number)
         self.initializers = [name for name in self._tensors if name in self.used]
         infos = [info for info in self._graph.input if info.name not in self._tensors and info.name in self.used]
+        infos = [info for info in infos if info.name not in fixed]
         unknown = set(self._given) - {info.name for info in self._graph.input}
         if unknown:
             raise ValueError(f"{where}: expected inputs of the graph in input_shapes, got {sorted(unknown)}")
@@ -153,7 +157,7 @@ class Graph:
     # ---- inputs --------------------------------------------------------------
 
     def _add_entries(self, infos: Sequence[ValueInfoProto], batch_axis: Any, rows: bool) -> None:
-        if not infos:
+        if not infos and not rows:
             raise ValueError(f"{self.where}: expected a graph whose outputs depend on inputs, got constants")
         shapes = [self._sizes(info) for info in infos]
         axes: list[int | None] = [None] * len(infos)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnfast.core.files import open_regular
-from nnfast.core.tensor import Tensor
+from nnfast.core.tensor import Tensor, ancestors
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 from nnfast.io.onnx.importing import (
@@ -160,18 +160,16 @@ class GraphImporter:
         self.needed: list[str] = []
         """Values that nodes need as constants."""
         self.inputs: dict[str, Tensor] = {}
-        for entry in graph.entries:
-            if fixed and entry.name in fixed:
-                self.values[entry.name] = Const(np.asarray(fixed[entry.name]))
-            else:
-                self.values[entry.name] = self._input(entry)
+        self.values.update({name: Const(np.asarray(array)) for name, array in (fixed or {}).items()})
+        self.values.update({entry.name: self._input(entry) for entry in graph.entries})
 
     def network(self, **options: Any) -> Network:
         """The network of the graph."""
         self.run()
         made = self.outputs()
         self._complain()
-        used = {name: tensor for name, tensor in self.inputs.items() if name in self.graph.used}
+        reached = {id(tensor) for tensor in ancestors(made.values())}
+        used = {name: tensor for name, tensor in self.inputs.items() if id(tensor) in reached}
         inputs: Any = next(iter(used.values())) if len(used) == 1 else used
         results: Any = next(iter(made.values())) if len(made) == 1 else made
         try:
@@ -226,6 +224,9 @@ class GraphImporter:
         node = Node(proto, inputs, self.graph.version(domain), self.builder)
         if all(not isinstance(value, View) for value in inputs) and foldable(domain, proto.op_type):
             return folded(node)
+        if function is None and foldable(domain, proto.op_type):
+            name = next(name for name, value in zip(proto.input, inputs, strict=True) if isinstance(value, View))
+            raise NeedsConstant(name, "its input")
         if function is None:
             raise Unsupported("expected an operation that nnfast has; docs/onnx_ops.md lists them")
         result = function(node)

@@ -93,16 +93,15 @@ def _groups(node: Node, view: View, groups: int, first: int, given: dict[str, An
 @imports("LayerNormalization", "RMSNormalization")
 def _layer_normalization(node: Node) -> list[Value | None]:
     view, axis = node.view(0), node.view(0).axis(node.integer("axis", -1))
-    if node.wants(1) or node.wants(2):
-        raise Unsupported("expected its output but not the mean and the deviation")
     for i in range(axis, view.rank):
         view.require_no_batch(i)
     centered = node.op == "LayerNormalization"
     known = all(isinstance(node.inputs[i], Const) for i in range(1, len(node.inputs)) if node.has_input(i))
     shapes = {node.const(i, "scale").array.shape for i in (1, 2) if node.has_input(i)} if known else set()
     epsilon = _epsilon(node)
+    statistics = _statistics(view, axis, epsilon) if node.wants(1) or node.wants(2) else [None, None]
     if not shapes <= {view.shape[axis:]} or not node.has_input(1):
-        return [_normalized(node, view, axis, epsilon, centered), None]
+        return [_normalized(node, view, axis, epsilon, centered), *statistics]
     values: dict[str, Any] = {"gamma": _flat(node.const(1, "scale"))}
     if centered and node.has_input(2):
         values["beta"] = _flat(node.const(2, "bias"))
@@ -121,7 +120,18 @@ def _layer_normalization(node: Node) -> list[Value | None]:
     place = {block[0]: i + 1 for i, block in enumerate(front)} | {0: 0}
     axes = [tuple(place[a] for a in group if view.held[a] > 1) for group in view.axes[:axis]]
     made = View(result, [*axes, (len(front) + 1,)], view.batch)
-    return [reshaped_to(made, view.shape), None]
+    return [reshaped_to(made, view.shape), *statistics]
+
+
+def _statistics(view: View, axis: int, epsilon: float) -> list[Value | None]:
+    """The mean, and one over the deviation."""
+    over = tuple(a for group in view.axes[axis:] for a in group)
+    if not over:
+        raise Unsupported("expected more than one number for mean and deviation")
+    mean = ops.mean(view.tensor, over, keepdims=True)
+    inverse = ops.rsqrt(ops.mean(ops.square(view.tensor - mean), over, keepdims=True) + epsilon)
+    axes = [*view.axes[:axis], *[()] * (view.rank - axis)]
+    return [View(mean, axes, view.batch), View(inverse, axes, view.batch)]
 
 
 def _flat(value: Const) -> Const:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from nnfast import layers, ops
-from nnfast.io.onnx.importing.convolutions import channels_last, image_view, same_padding, window_options
+from nnfast.io.onnx.importing.convolutions import batch_group, channels_last, image_view, same_padding, window_options
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Node, imports
@@ -60,7 +60,7 @@ def _max_pool(node: Node) -> View:
         kind = layers.MaxPool1D if axes == 1 else layers.MaxPool2D
         return image_view(kind(tuple(size), tuple(strides), tuple(padding))(x), view)
     x = ops.pad(x, [(0, 0), *padding, (0, 0)], constant_values=_LOWEST)
-    return image_view(reduce(ops.maximum, _parts(x, size, strides, dilations)), view)
+    return image_view(_together(ops.maximum, _parts(x, size, strides, dilations)), view)
 
 
 @imports("AveragePool")
@@ -78,7 +78,7 @@ def _average_pool(node: Node) -> View:
         return image_view(kind(tuple(size), tuple(strides), tuple(whole))(x), view)
     inside = np.pad(np.ones(x.shape[:-1], np.float32), whole)
     counts = sum(_slices(inside, size, strides, dilations))
-    total = reduce(ops.add, _parts(ops.pad(x, [(0, 0), *whole, (0, 0)]), size, strides, dilations))
+    total = _together(ops.add, _parts(ops.pad(x, [(0, 0), *whole, (0, 0)]), size, strides, dilations))
     return image_view(total / np.maximum(counts, 1)[..., None], view)
 
 
@@ -87,8 +87,16 @@ def _lp_pool(node: Node) -> View:
     view, p = node.view(0), node.integer("p", 2)
     size, strides, dilations, _, padding = _windows(node, view)
     x = ops.pad(channels_last(view), [(0, 0), *padding, (0, 0)])
-    total = reduce(ops.add, [_power(part, p) for part in _parts(x, size, strides, dilations)])
+    total = _together(ops.add, [_power(part, p) for part in _parts(x, size, strides, dilations)])
     return image_view(_root(total, p), view)
+
+
+def _together(function: Callable[[Any, Any], Any], parts: Sequence[Any]) -> Any:
+    """All parts in one, by a few at a time: a plan joins no more elementwise operations than that."""
+    while len(parts) > 1:
+        groups = [parts[i : i + 8] for i in range(0, len(parts), 8)]
+        parts = [ops.reshape(reduce(function, group), (None, *group[0].shape)) for group in groups]
+    return parts[0]
 
 
 def _power(x: Any, p: int) -> Any:
@@ -132,14 +140,14 @@ def _global_pool(node: Node) -> View:
     x, axes = channels_last(view), view.rank - 2
     if axes == 2 and node.op != "GlobalLpPool":
         kind = layers.GlobalAvgPool2D if node.op == "GlobalAveragePool" else layers.GlobalMaxPool2D
-        return View(kind()(x), [view.axes[0], (1,), (), ()], view.batch)
+        return View(kind()(x), [batch_group(view, 0), (1,), (), ()], view.batch)
     over = tuple(range(1, axes + 1))
     if node.op == "GlobalLpPool":
         p = node.integer("p", 2)
         y = _root(ops.sum(_power(x, p), over), p)
     else:
         y = (ops.mean if node.op == "GlobalAveragePool" else ops.max)(x, over)
-    return View(y, [view.axes[0], (1,), *[()] * axes], view.batch)
+    return View(y, [batch_group(view, 0), (1,), *[()] * axes], view.batch)
 
 
 @imports("LRN")
@@ -152,7 +160,7 @@ def _local_response(node: Node) -> View:
         raise Unsupported(f"expected a size from 1 to {_MAX_PARTS}, got {size}")
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     squares = ops.pad(ops.square(x), [(0, 0)] * (len(x.shape)) + [(before, after)])
-    total = reduce(ops.add, [squares[..., place : place + channels] for place in range(size)])
+    total = _together(ops.add, [squares[..., place : place + channels] for place in range(size)])
     base = total * (alpha / size) + bias
     if beta == 0.75:
         root = ops.rsqrt(base)

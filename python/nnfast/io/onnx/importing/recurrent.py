@@ -8,6 +8,7 @@ import numpy as np
 
 from nnfast import layers, ops
 from nnfast.core.typing import Array
+from nnfast.io.onnx.importing.convolutions import batch_group
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports, slim
@@ -151,7 +152,7 @@ def _states(node: Node, way: int, batch_first: bool) -> list[Any]:
 def _results(node: Node, made: list[Any], ways: list[bool], x: View, batch_first: bool) -> list[Value | None]:
     """Y, the last h and the last c, in the order of axes of ONNX."""
     count = len(ways)
-    batch = x.axes[1]
+    batch = batch_group(x, 1)
     sequences: View | None = None
     if node.wants(0):
         # Backwards, the steps come in the order in which they were read.

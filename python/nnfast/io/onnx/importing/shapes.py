@@ -225,7 +225,8 @@ def _space_to_depth(node: Node) -> View:
     if view.rank != 4 or block < 1 or view.shape[2] % block or view.shape[3] % block:
         raise Unsupported(f"expected (N, C, H, W) with {block} dividing H and W, got {view.shape}")
     n, c, h, w = view.shape
-    made = reshaped_to(view, [n, c, h // block, block, w // block, block]).permuted([0, 3, 5, 1, 2, 4])
+    order = [0, 3, 5, 1, 2, 4] if node.text("mode", "DCR") == "DCR" else [0, 1, 3, 5, 2, 4]
+    made = reshaped_to(view, [n, c, h // block, block, w // block, block]).permuted(order)
     return reshaped_to(made, [n, c * block**2, h // block, w // block])
 
 
