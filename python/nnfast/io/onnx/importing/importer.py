@@ -21,6 +21,7 @@ from nnfast.io.onnx.importing import (
     products,
     recurrent,
     reductions,
+    resizing,
     selections,
     shapes,
 )
@@ -46,6 +47,7 @@ FAMILIES = (
     products,
     recurrent,
     reductions,
+    resizing,
     selections,
     shapes,
 )
@@ -177,7 +179,9 @@ class GraphImporter:
         except ValueError as error:
             raise ValueError(f"{self.graph.where}: {error}") from error
         for layer, parameter, array in self.builder.weights:
-            network.parameters[f"{layer.place}.{parameter}"][...] = array
+            name = f"{layer.place}.{parameter}"
+            if name in network.parameters:  # else no output depends on the layer
+                network.parameters[name][...] = array
         return network
 
     def run(self) -> None:

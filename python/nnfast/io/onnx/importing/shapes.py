@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnfast import layers, ops
-from nnfast.io.onnx.importing.convolutions import channels_last, image_view
+from nnfast import ops
 from nnfast.io.onnx.importing.elementwise import broadcast
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.folding import resolved
@@ -228,59 +227,6 @@ def _space_to_depth(node: Node) -> View:
     order = [0, 3, 5, 1, 2, 4] if node.text("mode", "DCR") == "DCR" else [0, 1, 3, 5, 2, 4]
     made = reshaped_to(view, [n, c, h // block, block, w // block, block]).permuted(order)
     return reshaped_to(made, [n, c * block**2, h // block, w // block])
-
-
-@imports("Resize", "Upsample")
-def _resize(node: Node) -> View:
-    view = node.view(0)
-    factors = _factors(node, view)
-    mode = node.text("mode", "nearest")
-    default = "asymmetric" if node.op == "Upsample" or node.version < 11 else "half_pixel"
-    how = node.text("coordinate_transformation_mode", default)
-    if view.rank != 4 or factors[:2] != [1, 1] or any(factor != int(factor) or factor < 1 for factor in factors):
-        raise Unsupported(
-            f"expected images (N, C, H, W) to be enlarged by whole numbers, got {view.shape} and {factors}"
-        )
-    size = (int(factors[2]), int(factors[3]))
-    if size == (1, 1):
-        return view
-    rounding = node.text("nearest_mode", "floor" if node.version < 11 else "round_prefer_floor")
-    if mode == "nearest":
-        # Centers of pixels, or their corners rounded down, give each pixel as often as the factor says.
-        if not (
-            how in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
-            or (how == "asymmetric" and rounding == "floor")
-        ):
-            raise Unsupported(
-                f"expected nearest pixels by half_pixel, or asymmetric with floor, got {how} with {rounding}"
-            )
-        if how != "asymmetric" and rounding not in ("round_prefer_floor", "round_prefer_ceil"):
-            raise Unsupported(f"expected half_pixel with rounding, got {rounding}")
-    elif mode != "linear" or how not in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
-        raise Unsupported(f"expected mode nearest, or linear with half_pixel, got {mode} with {how}")
-    kind = "nearest" if mode == "nearest" else "bilinear"
-    return image_view(layers.UpSampling2D(size, kind)(channels_last(view)), view)
-
-
-def _factors(node: Node, view: View) -> list[float]:
-    """By which an input is enlarged, for each axis."""
-    given = node.numbers("scales")
-    if given is None:
-        place = 1 if node.op == "Upsample" or node.version < 11 else 2
-        array = node.optional_constant(place, "scales")
-        given = None if array is None or not array.size else [float(x) for x in array.reshape(-1)]
-    axes = node.integers("axes") or list(range(view.rank))
-    sizes = node.optional_constant(3, "sizes")
-    found = [1.0] * view.rank
-    if given is not None and len(given) == len(axes):
-        for axis, factor in zip(axes, given, strict=True):
-            found[view.axis(axis)] = factor
-        return found
-    if sizes is None or sizes.size != len(axes):
-        raise Unsupported(f"expected scales or sizes for {len(axes)} axes")
-    for axis, size in zip(axes, sizes.reshape(-1).tolist(), strict=True):
-        found[view.axis(axis)] = size / view.shape[view.axis(axis)]
-    return found
 
 
 @imports("Trilu")
