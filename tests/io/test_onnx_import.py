@@ -263,7 +263,7 @@ def test_a_graph_of_tensorflow() -> None:
         "ReLU",
         "Operation",
         "Dense",
-        "Operation",
+        "Softmax",
     ]
     assert list(net.parameters) == ["conv.kernel", "conv.bias", "dense.kernel", "dense.bias"]
 

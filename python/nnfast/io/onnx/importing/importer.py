@@ -211,7 +211,7 @@ class GraphImporter:
         except NeedsConstant as error:
             self.needed.append(error.value)
             self._fail(proto, number, error)
-        except (Unsupported, ValueError, TypeError, IndexError, OverflowError, NotImplementedError) as error:
+        except (Unsupported, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
             self._fail(proto, number, error)
         else:
             self.values.update(zip(proto.output, results, strict=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnfast import ops
+from nnfast import layers, ops
 from nnfast.core.tensor import Tensor
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
@@ -81,6 +81,9 @@ def _softmax(node: Node) -> View:
     over = tuple(a for i in axes for a in view.axes[i] if view.held[a] > 1)
     if not over:
         return view.like(view.tensor * 0.0 + (1.0 if node.op == "Softmax" else 0.0))
+    if over == (len(view.held) - 1,):  # as losses want it at the end of a network
+        layer = layers.Softmax if node.op == "Softmax" else layers.LogSoftmax
+        return view.like(layer()(view.tensor))
     last = [a for a in range(1, len(view.held)) if view.held[a] > 1 and a not in over]
     if sorted(over) == [*range(len(view.held) - len(over), len(view.held))] and len(over) > 1:
         made = View(view.tensor_of([*((a,) for a in last), tuple(sorted(over))]), [], view.batch)

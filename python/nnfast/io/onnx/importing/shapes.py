@@ -132,6 +132,8 @@ def _for_all_rows(array: Any, order: list[int], batch: int | None) -> Any:
         raise Unsupported("a constant has other values for each row of the batch")
     rows = np.broadcast_to(rows, [array.shape[i] if i in order else 1 for i in range(array.ndim)])
     moved = np.transpose(rows, [*rest, *order]).reshape([array.shape[i] for i in order])
+    if moved.size > 1 << 24:
+        raise Unsupported(f"expected constants of at most 2^24 numbers, got the shape {array.shape}")
     return ops.broadcast_to(np.ascontiguousarray(moved), (None, *moved.shape))
 
 
