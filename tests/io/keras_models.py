@@ -116,6 +116,16 @@ def several_inputs() -> Any:
     return Model([a, b], [first, layers.Subtract()([merged[:, 1:3], merged[:, :2]])])
 
 
+def broadcast() -> Any:
+    from keras import Input, Model, layers
+
+    x = Input((4, 5, 3))
+    scale = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    y = layers.Multiply()([x, layers.Conv2D(3, 1, activation="hard_sigmoid")(scale)])
+    y = layers.Dropout(0.3, noise_shape=(None, 1, 1, 1))(y)
+    return Model(x, layers.Subtract()([layers.Average()([y, scale]), layers.Add()([scale, y, x])]))
+
+
 def nested() -> Any:
     from keras import Input, Model, layers
 
@@ -141,6 +151,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         masked,
         attention,
         several_inputs,
+        broadcast,
         nested,
     )
 }

@@ -213,6 +213,17 @@ def test_graphs_of_keras_2(tmp_path: Path) -> None:
     assert nf.from_keras(path).predict([[-1.0, 2.0]])[0].tolist() == [[0.0, 2.0, -1.0, 2.0]]
 
 
+def test_dropout_of_whole_rows(tmp_path: Path) -> None:
+    config = {"name": "d", "rate": 0.5, "noise_shape": [None, 1], "dtype": "float32"}
+    model = functional("all", [keras_2("Dropout", config, [["x", 0, 0, {}]])], [["d", 0, 0]])
+    net = nf.from_keras(with_parts(tmp_path / "a.keras", model), seed=0)
+    x = np.ones((64, 2), "float32") * [1.0, 3.0]
+    np.testing.assert_array_equal(net.predict(x), x)
+    factors = net.vjp(x, training=True)[0] / x
+    assert set(factors[:, 0].tolist()) == {0.0, 2.0}
+    np.testing.assert_array_equal(factors[:, 0], factors[:, 1])
+
+
 def test_calls_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected at most 10000 calls of layers"):
         nf.from_keras(with_parts(tmp_path / "a.keras", doubled(19)))

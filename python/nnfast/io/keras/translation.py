@@ -7,9 +7,10 @@ error. Initializers are left out, since the weights are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
-from nnfast import constraints, layers, regularizers
+from nnfast import constraints, layers, ops, regularizers
 from nnfast.core.options import argument_names
 from nnfast.core.text import short_repr
 from nnfast.io.keras.activations import activation_of, relu_of
@@ -260,6 +261,40 @@ def _time_distributed(where: str, config: Config, name: str) -> Built:
     return Built(layer, [(layer, _ALL)], by_step=not isinstance(inner, _OF_THE_LAST_AXIS))
 
 
+def _merged(kind: str) -> Callable[[str, Config, str], Built]:
+    """A merging layer, whose inputs of different shapes are broadcast in Keras."""
+    function = {"Average": ops.add, "Subtract": ops.subtract}.get(kind) or getattr(ops, kind.lower())
+
+    def made(where: str, config: Config, name: str) -> Built:
+        built = _plain(where, kind, config, name)
+
+        def call(inputs: Any) -> Any:
+            if not isinstance(inputs, list | tuple) or len({x.shape for x in inputs}) == 1:
+                return built.call(inputs)
+            y = reduce(function, inputs)
+            return y / len(inputs) if kind == "Average" else y
+
+        return Built(call, [])
+
+    return made
+
+
+def _dropout(where: str, config: Config, name: str) -> Built:
+    """Dropout, which Keras may apply to several elements at once."""
+    shared = config.get("noise_shape")
+    built = _plain(where, "Dropout", {**config, "noise_shape": None}, name)
+    if shared is None:
+        return built
+
+    def call(x: Any) -> Any:
+        if not isinstance(shared, list) or len(shared) != len(x.shape) + 1 or shared[0] is not None:
+            raise ValueError(f"{where}: expected noise_shape for (N, *{x.shape}), got {short_repr(shared)}")
+        part = (slice(None), *(slice(0, 1) if size == 1 else slice(None) for size in shared[1:]))
+        return x * built.call(ops.get_item(x, part) * 0.0 + 1.0)
+
+    return Built(call, [])
+
+
 def _identity(where: str, config: Config, name: str) -> Built:
     return Built(lambda x: x, [])
 
@@ -274,8 +309,10 @@ _SPECIAL: dict[str, Callable[[str, Config, str], Built]] = {
     "ActivityRegularization": _regularization,
     "Bidirectional": _bidirectional,
     "Conv1D": _causal,
+    "Dropout": _dropout,
     "Identity": _identity,
     "ReLU": _relu,
     "SeparableConv2D": _separable,
     "TimeDistributed": _time_distributed,
+    **{kind: _merged(kind) for kind in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
 }
