@@ -215,7 +215,7 @@ def test_graphs_of_keras_2(tmp_path: Path) -> None:
 
 def test_dropout_of_whole_rows(tmp_path: Path) -> None:
     config = {"name": "d", "rate": 0.5, "noise_shape": [None, 1], "dtype": "float32"}
-    model = functional("all", [keras_2("Dropout", config, [["x", 0, 0, {}]])], [["d", 0, 0]])
+    model = functional("all", [keras_2("Dropout", config, [["x", 0, 0, {}]])], ["d", 0, 0])
     net = nf.from_keras(with_parts(tmp_path / "a.keras", model), seed=0)
     x = np.ones((64, 2), "float32") * [1.0, 3.0]
     np.testing.assert_array_equal(net.predict(x), x)
