@@ -218,8 +218,8 @@ def test_dropout_of_whole_rows(tmp_path: Path) -> None:
     model = functional("all", [keras_2("Dropout", config, [["x", 0, 0, {}]])], ["d", 0, 0])
     net = nf.from_keras(with_parts(tmp_path / "a.keras", model), seed=0)
     x = np.ones((64, 2), "float32") * [1.0, 3.0]
-    np.testing.assert_array_equal(net.predict(x), x)
-    factors = net.vjp(x, training=True)[0] / x
+    np.testing.assert_array_equal(net.predict([x]), x)
+    factors = net.vjp([x], training=True)[0] / x
     assert set(factors[:, 0].tolist()) == {0.0, 2.0}
     np.testing.assert_array_equal(factors[:, 0], factors[:, 1])
 
