@@ -51,6 +51,7 @@ class Run(NamedTuple):
 
 RECIPES = {
     "lstm": Recipe(50, 50, 20, 4e-3, 0, 0.0),
+    "large-lstm": Recipe(64, 50, 12, 3e-3, 200, 0.01),
     "transformer": Recipe(64, 12, 4, 3e-3, 100, 0.1),
 }
 
@@ -74,6 +75,8 @@ def build(kind: str, characters: int, steps: int, seed: int = 0) -> nf.Network:
     """The network of that kind, from T characters to the probabilities of the next one after each of them."""
     if kind == "lstm":
         return nf.models.char_lstm(characters, steps, units=128, depth=2, embedding=128, seed=seed)
+    if kind == "large-lstm":
+        return nf.models.char_lstm(characters, steps, units=256, depth=2, embedding=128, dropout=0.2, seed=seed)
     return nf.models.transformer(
         characters,
         steps,
@@ -140,7 +143,7 @@ def draw(runs: dict[str, Run], folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Language models of characters.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where the picture goes (default: here)")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(RECIPES), default=sorted(RECIPES))
+    parser.add_argument("--kinds", nargs="+", choices=sorted(RECIPES), default=["lstm", "transformer"])
     parser.add_argument("--epochs", type=int, help="instead of those of the recipe")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
