@@ -52,6 +52,15 @@ def mnist_data(download: bool = False) -> Data:
     return Data("MNIST", 255, x_train, y_train, x_test, y_test)
 
 
+def validation_split(data: Data, rows: int = 10_000) -> Data:
+    """Another split, to select recipes with: the last training images are the test images, and not trained on."""
+    train, test = slice(None, -rows), slice(-rows, None)
+    x, y = data.x_train, data.y_train
+    return data._replace(
+        title=f"{data.title}, validation", x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test]
+    )
+
+
 def digits_data() -> Data:
     """The digits that come with scikit-learn."""
     digits = load_digits()

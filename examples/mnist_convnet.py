@@ -98,21 +98,24 @@ def build(recipe: Recipe, seed: int) -> nf.Network:
     return nf.Network([*chain, layers.Dense(10, activation="softmax")], seed=seed, name="mnist")
 
 
+def optimizer(recipe: Recipe, images: int) -> nf.optimizers.Optimizer:
+    """Adam with the learning rates of the recipe for that many training images."""
+    steps = recipe.epochs * -(-images // recipe.batch_size)
+    return nf.optimizers.Adam(nf.schedules.OneCycle(recipe.peak, steps, rise=recipe.rise, shape="linear"))
+
+
+def fit_options(recipe: Recipe) -> dict[str, Any]:
+    """Options of `fit`."""
+    augmentation = nf.data.Augmentation(**recipe.augmentation) if recipe.augmentation else None
+    return {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "augmentation": augmentation, "progress": False}
+
+
 def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = False) -> float:
     """Train with the recipe; returns the time in seconds."""
-    steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
-    schedule = nf.schedules.OneCycle(recipe.peak, steps, rise=recipe.rise, shape="linear")
-    trainer = nf.Trainer(net, loss="cross_entropy", optimizer=nf.optimizers.Adam(schedule))
+    trainer = nf.Trainer(net, loss="cross_entropy", optimizer=optimizer(recipe, len(data.x_train)))
+    callbacks = [Report(recipe.epochs)] if report else []
     started = time.perf_counter()
-    trainer.fit(
-        data.x_train,
-        data.y_train,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        augmentation=nf.data.Augmentation(**recipe.augmentation) if recipe.augmentation else None,
-        callbacks=[Report(recipe.epochs)] if report else [],
-        progress=False,
-    )
+    trainer.fit(data.x_train, data.y_train, callbacks=callbacks, **fit_options(recipe))
     return time.perf_counter() - started
 
 
