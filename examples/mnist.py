@@ -61,6 +61,16 @@ def validation_split(data: Data, rows: int = 10_000) -> Data:
     )
 
 
+def load(download: bool = False, validation: bool = False, limit: int | None = None) -> Data:
+    """MNIST for the ladder, or the end of the program; split for validation, and with `limit` training images."""
+    try:
+        data = mnist_data(download)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from error
+    data = validation_split(data) if validation else data
+    return data._replace(x_train=data.x_train[:limit], y_train=data.y_train[:limit])
+
+
 def digits_data() -> Data:
     """The digits that come with scikit-learn."""
     digits = load_digits()

@@ -19,7 +19,7 @@ import numpy as np
 from drawing import BLUE, GREY, ORANGE, save
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from mnist import Data, mnist_data, validation_split
+from mnist import Data, load
 from mnist_convnet import RECIPES, Recipe, build, fit_options, optimizer
 from numpy.typing import NDArray
 
@@ -96,6 +96,7 @@ def draw_sizes(axes: Axes, means: tuple[list[float], list[float]], alone: list[f
         axes.plot(sizes, 100 * np.array(accuracies), "o-", color=color, label=title)
     axes.plot(np.ones(len(alone)), 100 * np.array(alone), "_", color=GREY, markersize=12, label="each network alone")
     axes.set(xlabel="networks", ylabel="test accuracy (%)", title="Committees of randomly chosen members")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
 
 
@@ -149,13 +150,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> Result:
     """Train a committee; returns the test accuracies."""
     options = parse_arguments(arguments)
-    try:
-        data = mnist_data(options.download)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
-    if options.validation:
-        data = validation_split(data)
-    data = data._replace(x_train=data.x_train[: options.limit], y_train=data.y_train[: options.limit])
+    data = load(options.download, options.validation, options.limit)
     recipe = RECIPES[options.recipe]
     if options.epochs is not None:
         recipe = recipe._replace(epochs=options.epochs)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from drawing import save
 from matplotlib.figure import Figure
-from mnist import Data, Report, mnist_data
+from mnist import Data, Report, load
 
 import nnfast as nf
 from nnfast import layers
@@ -144,6 +144,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="times through the training data (default: as the recipe says)")
     parser.add_argument("--seeds", type=int, default=3, help="networks to train (default: 3)")
     parser.add_argument("--limit", type=int, help="train on the first so many digits only")
+    parser.add_argument(
+        "--validation", action="store_true", help="test on the last 10,000 training digits, and train on the others"
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture")
     parser.add_argument("--download", action="store_true", help="fetch MNIST if needed; needs pip install pooch")
     return parser.parse_args(arguments)
@@ -152,11 +155,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> float:
     """Train with each seed; returns the mean test accuracy."""
     options = parse_arguments(arguments)
-    try:
-        data = mnist_data(options.download)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
-    data = data._replace(x_train=data.x_train[: options.limit], y_train=data.y_train[: options.limit])
+    data = load(options.download, options.validation, options.limit)
     recipe = RECIPES[options.recipe]
     if options.epochs is not None:
         recipe = recipe._replace(epochs=options.epochs)

@@ -17,7 +17,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-from mnist import Data, Report, mnist_data, validation_split
+from mnist import Data, Report, load
 
 import nnfast as nf
 from nnfast import layers
@@ -119,13 +119,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> float:
     """Train with each seed; returns the mean test accuracy."""
     options = parse_arguments(arguments)
-    try:
-        data = mnist_data(options.download)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
-    if options.validation:
-        data = validation_split(data)
-    data = data._replace(x_train=data.x_train[: options.limit], y_train=data.y_train[: options.limit])
+    data = load(options.download, options.validation, options.limit)
     recipe = RECIPES[options.recipe]
     if options.epochs is not None:
         recipe = recipe._replace(epochs=options.epochs)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from mnist import MNIST_RECIPES, Data, build, mnist_data, train
+from mnist import MNIST_RECIPES, Data, build, load, train
 from numpy.typing import NDArray
 
 import nnfast as nf
@@ -58,10 +58,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         "--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture of hidden units"
     )
     options = parser.parse_args(arguments)
-    try:
-        data = mnist_data(options.download)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    data = load(options.download)
 
     means = {}
     for rung in RUNGS:

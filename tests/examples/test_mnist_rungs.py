@@ -76,8 +76,10 @@ def figures(printed: str, start: str) -> list[float]:
 
 
 def test_validation_split_trains_on_other_images(dropout: ModuleType, small_mnist: object) -> None:
-    data = dropout.mnist_data()
-    split = dropout.validation_split(data, rows=200)
+    import mnist
+
+    data = dropout.load()
+    split = mnist.validation_split(data, rows=200)
     assert (len(split.x_train), len(split.x_test)) == (500, 200)
     assert np.array_equal(np.concatenate([split.x_train, split.x_test]), data.x_train)
     assert np.array_equal(np.concatenate([split.y_train, split.y_test]), data.y_train)
