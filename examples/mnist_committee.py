@@ -8,12 +8,13 @@ fixed beforehand; the test set is not used for any decision. Draws the accuracy 
 that the committee gets wrong.
 
 Usage: python examples/mnist_committee.py [--members N] [--jobs N] [--recipe best|one-epoch] [--epochs N] [--limit N]
+       [--validation]
 """
 
 import argparse
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from drawing import BLUE, GREY, ORANGE, save
@@ -162,7 +163,7 @@ def main(arguments: list[str] | None = None) -> Result:
     print(f"saved {model}")
 
     result = evaluate(committee, data)
-    rows: dict[str, Any] = {f"seed {seed}": value for seed, value in enumerate(result.alone)}
+    rows = {f"seed {seed}": value for seed, value in enumerate(result.alone)}
     rows["mean of the networks alone"] = float(np.mean(result.alone))
     rows["committee, mean of probabilities"] = result.mean
     rows["committee, vote"] = result.vote

@@ -5,7 +5,7 @@ epoch. "one-epoch" passes once over the 60,000 digits, in seconds, and reaches 9
 short training runs evaluated on the test set. No epoch and no seed is selected. Draws the learned filters, feature maps
 of a digit, and the confusion matrix.
 
-Usage: python examples/mnist_convnet.py [--recipe best|one-epoch] [--epochs N] [--seeds N] [--limit N]
+Usage: python examples/mnist_convnet.py [--recipe best|one-epoch] [--epochs N] [--seeds N] [--limit N] [--validation]
 """
 
 import argparse

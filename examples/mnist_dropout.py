@@ -1,7 +1,7 @@
 """S10, the third rung of the MNIST ladder: several hidden layers, ReLU, dropout.
 
 Two recipes. "plain" trains on the 60,000 digits as they are; nothing tells the network which pixels are neighbors.
-"shifted" also moves each digit by up to a pixel at random, each time it is seen. Both were selected with --validation,
+"shifted" also moves each digit by up to a pixel at random, each time it is seen. Recipes are selected with --validation,
 on the last 10,000 training digits; no epoch and no seed is selected. The result is the mean test accuracy of three
 seeds after the last epoch.
 
