@@ -1,9 +1,9 @@
 """S10, the third rung of the MNIST ladder: several hidden layers, ReLU, dropout.
 
 Two recipes. "plain" trains on the 60,000 digits as they are; nothing tells the network which pixels are neighbors.
-"shifted" also moves each digit by up to a pixel at random, each time it is seen. Recipes are selected with --validation,
-on the last 10,000 training digits; no epoch and no seed is selected. The result is the mean test accuracy of three
-seeds after the last epoch.
+"shifted" also moves each digit by up to a pixel at random, each time it is seen. Recipes are selected with
+--validation, on the last 10,000 training digits; no epoch and no seed is selected. The result is the mean test accuracy
+of three seeds after the last epoch.
 
 Noise is what makes a large network learn more than its training digits: dropout after the input and after each hidden
 layer (Srivastava et al. 2014, JMLR 15), and normally distributed noise on the input and before each ReLU, as in the
