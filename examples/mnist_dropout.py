@@ -46,12 +46,12 @@ class Recipe(NamedTuple):
 
 
 PLAIN = Recipe(
-    hidden=(1024, 1024, 1024),
-    input_dropout=0.2,
-    dropout=0.3,
+    hidden=(1000, 500, 250, 250, 250),
+    input_dropout=0.1,
+    dropout=0.1,
     noise=0.3,
-    epochs=60,
-    batch_size=128,
+    epochs=80,
+    batch_size=100,
     peak=2e-3,
     rise=0.1,
     augmentation={},
