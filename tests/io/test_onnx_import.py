@@ -360,3 +360,20 @@ def test_sizes_that_would_take_all_memory() -> None:
     nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"]), helper.make_node("MatMul", ["x", "w"], ["y"])]
     with pytest.raises(ValueError, match="at most"):
         nf.from_onnx(model_of(nodes, {"x": ["N", 4]}, ["y"], {"s": np.array([4, 1 << 40])}))
+
+
+def test_a_file_that_nnfast_wrote_gives_the_same_network(tmp_path: Path) -> None:
+    net = nf.models.lenet5(seed=4)
+    net.freeze()
+    net.export_onnx(tmp_path / "net.onnx", input_layout="NCHW")
+    again = nf.from_onnx(tmp_path / "net.onnx")
+    assert again.fingerprint() == net.fingerprint()
+    assert (again.name, again.seed, again.trainable) == (net.name, 4, [])
+    assert [repr(layer) for layer in again.layers] == [repr(layer) for layer in net.layers]
+    other = nf.from_onnx(tmp_path / "net.onnx", dtype="float64", seed=5, name="other")
+    assert (other.name, other.seed, other.dtype, other.trainable) == ("other", 5, "float64", [])
+    # Told anything about its graph, or if another program has changed it, the graph decides.
+    x = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    by_graph = nf.from_onnx(tmp_path / "net.onnx", batch_axis=0, input_layout="NHWC")
+    assert [layer.place for layer in by_graph.layers] != [layer.place for layer in net.layers]
+    np.testing.assert_allclose(by_graph.predict(x), net.predict(x), rtol=1e-5, atol=1e-6)

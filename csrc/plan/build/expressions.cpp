@@ -48,7 +48,7 @@ class ExpressionGroups::Growth {
     while (candidate_[root]) {
       const std::vector<NodeId> members = reach(root, in_a_group, banned);
       if (members.size() < 2) break;
-      const NodeId culprit = differentiates_ ? find_culprit(members, root) : NodeId::none;
+      const NodeId culprit = find_culprit(members, root);
       if (culprit == NodeId::none) return group_of(members);
       banned.push_back(culprit);
     }
@@ -100,7 +100,9 @@ class ExpressionGroups::Growth {
         if (!contains(members, input.node)) uses[{input.node, input.index}].push_back(member);
       }
     }
-    if (uses.size() > kMaxInputs) return members[0];
+    const size_t most = differentiates_ ? kMaxInputs : Expression<float>::kMaxInputs;
+    if (uses.size() > most) return members[0];
+    if (!differentiates_) return NodeId::none;
     for (const auto& [input, own] : uses) {
       if (own.size() < 2 && readers_[input.first].size() <= 2) continue;
       const GraphNode& node = at(input.first);

@@ -32,6 +32,7 @@ from nnfast.io.onnx.importing.graph import BATCH, Entry, Graph
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, importers, place_of
 from nnfast.io.onnx.messages import ModelProto, NodeProto
+from nnfast.io.onnx.origin import network_of
 from nnfast.layers import Input
 from nnfast.network import Network
 from nnfast.ops.core import apply
@@ -62,8 +63,9 @@ def from_onnx(
     batch_axis: int | Mapping[str, int] | None = None,
     outputs: str | Sequence[str] | None = None,
     input_layout: str = "file",
+    custom_objects: Mapping[str, Any] | None = None,
     seed: int | None = None,
-    dtype: Any = "float32",
+    dtype: Any = None,
     name: str | None = None,
 ) -> Network:
     """A network from an ONNX file, that predicts and can be trained further.
@@ -82,8 +84,10 @@ def from_onnx(
     input_layout : {"file", "NHWC"}, default "file"
         The order of the axes of images: that of the file, or channels last for files that have them in front, for
         outputs too. The network computes with channels last in any case.
+    custom_objects : dict of str to class, optional
+        User-defined classes of a network that nnfast exported; see `Network.load`.
     seed, dtype, name
-        See `Network`.
+        See `Network`. dtype is float32 by default, or that of the network that nnfast exported.
 
     Returns
     -------
@@ -99,6 +103,10 @@ def from_onnx(
 
     Notes
     -----
+    A file that `Network.export_onnx` wrote, and that nobody has changed since, gives the network that it was written
+    from, with its layers, names and bits, and with channels last, unless `input_shapes`, `batch_axis` or `outputs` ask
+    for something else.
+
     See docs/onnx.md for what is supported. A graph made for a batch of 1 becomes a network for any number of rows,
     each of which is treated as the graph treats its one. Dropout is left out, because files for inference rarely have
     it; add it before training if it is wanted.
@@ -112,18 +120,35 @@ def from_onnx(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "lenet.onnx")
     ...     net.export_onnx(path)
-    ...     again = nf.from_onnx(path)
+    ...     again, other = nf.from_onnx(path), nf.from_onnx(path, batch_axis=0)
+    >>> again.fingerprint() == net.fingerprint()
+    True
     >>> x = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
-    >>> bool(abs(again.predict(x) - net.predict(x)).max() < 1e-6)
+    >>> bool(abs(other.predict(x) - net.predict(x)).max() < 1e-6)
     True
     """
     if input_layout not in ("file", "NHWC"):
         raise ValueError(f'from_onnx: expected input_layout "file" or "NHWC", got {short_repr(input_layout)}')
     model, folder, where = _read(path)
+    is_as_written = input_shapes is None and batch_axis is None and outputs is None
+    if is_as_written and (written := network_of(model, custom_objects or {})) is not None:
+        return _with(written, seed, dtype, name)
     wanted = [outputs] if isinstance(outputs, str) else outputs
     graph = Graph(model, where, folder, input_shapes or {}, batch_axis, wanted)
     importer = GraphImporter(graph, input_layout == "NHWC")
-    return importer.network(seed=seed, dtype=dtype, name=name or "network")
+    return importer.network(seed=seed, dtype=dtype or "float32", name=name or "network")
+
+
+def _with(network: Network, seed: int | None, dtype: Any, name: str | None) -> Network:
+    """The network, with what is asked for."""
+    if seed is None and dtype is None and name is None:
+        return network
+    chosen = network.copy(dtype or network.dtype)
+    made = Network.from_architecture(
+        chosen.architecture, chosen.seed if seed is None else seed, chosen.dtype, name or chosen.name
+    )
+    made.set_state(chosen.parameters, chosen.frozen)
+    return made
 
 
 def _read(path: str | os.PathLike[str] | bytes) -> tuple[ModelProto, str | None, str]:
