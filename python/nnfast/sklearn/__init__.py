@@ -1,4 +1,4 @@
-"""Estimators for scikit-learn. They require scikit-learn 1.6 or newer, ``pip install nnfast[sklearn]``.
+"""Estimators for scikit-learn. They require scikit-learn 1.6 or newer, ``pip install scikit-learn``.
 
 `MLPClassifier` and `MLPRegressor` have the parameters, defaults and attributes of those in `sklearn.neural_network`,
 and more; `TabularClassifier` and `TabularRegressor` have defaults that suit many tables; `NetworkClassifier` and
