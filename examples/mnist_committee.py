@@ -1,14 +1,15 @@
 """S10, the fifth rung of the MNIST ladder: a committee of convolutional networks.
 
-Networks make different mistakes: the mean of their probabilities is right more often than any of them alone, and so is
-their vote. As in Ciresan, Meier & Schmidhuber (2012), Multi-column deep neural networks for image classification,
-arXiv:1202.2745, whose 35 networks reached 99.77 %, members differ in their seed, and in the width to which the digits
-are stretched before they see them; augmentation is without elastic distortions: shifts, rotations and zooms, the recipe
-of `mnist_convnet.py`. The test set is not used for the training, and no member is selected. Draws the accuracy of
-smaller committees, and the digits that the committee gets wrong.
+Networks that differ in their seed only, each trained with a recipe of `mnist_convnet.py`, make different mistakes: the
+mean of their probabilities is right more often than any of them alone, and so is their vote. Augmentation is as in
+Ciresan, Meier & Schmidhuber (2012), Multi-column deep neural networks for image classification, arXiv:1202.2745, whose
+35 networks reached 99.77 %, but without elastic distortions: shifts, rotations and zooms. The number of networks was
+fixed beforehand; the test set is not used for any decision. Networks that see digits stretched to one width, as there,
+were tried: three for a width of 14 pixels have 99.51 % alone, and as further members add nothing (99.67 %).
+Draws the accuracy of smaller committees, and the digits that the committee gets wrong.
 
-Usage: python examples/mnist_committee.py [--members N N N] [--jobs N] [--recipe best|one-epoch]
-       [--epochs N] [--limit N] [--validation]
+Usage: python examples/mnist_committee.py [--members N] [--jobs N] [--recipe best|one-epoch] [--epochs N] [--limit N]
+       [--validation]
 """
 
 import argparse
@@ -26,8 +27,7 @@ from numpy.typing import NDArray
 
 import nnfast as nf
 
-COLUMNS = {0: 10, 14: 3, 18: 3}
-"""Members by the width of their digits in pixels, 0 being as they are."""
+MEMBERS = 10
 TARGET = 0.997
 """Test accuracy to reach."""
 
@@ -56,49 +56,25 @@ class Finished(nf.callbacks.Callback):
         print(f"trained seed {self.trainer.network.seed}  loss {self.loss:.4f}  {seconds:.1f} s", flush=True)
 
 
-def stretched(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Images (N, H, W, 1) whose digits, between their outermost columns with ink, are `width` pixels wide; 0: as is."""
-    if width == 0:
-        return images
-    last = images.shape[2] - 1
-    ink = images[..., 0].max(axis=1) > 0
-    left, right = ink.argmax(axis=1), last - ink[:, ::-1].argmax(axis=1)
-    scale = (right - left + 1) / width
-    source = (left + right)[:, None] / 2 + (np.arange(last + 1) - last / 2) * scale[:, None]
-    source = np.clip(source, 0, last)
-    before = np.minimum(source.astype(int), last - 1)
-    share = (source - before)[:, None, :, None]
-    first, second = (np.take_along_axis(images, at[:, None, :, None], axis=2) for at in (before, before + 1))
-    return np.round(first + share * (second.astype(float) - first)).astype(np.uint8)
+def train(data: Data, recipe: Recipe, members: int, jobs: int | None = None) -> nf.Ensemble:
+    """A trained committee of networks with the seeds 0, 1, ..., one after the other or in several processes."""
+    committee = nf.Ensemble.build(
+        lambda seed: build(recipe, seed),
+        members,
+        loss="cross_entropy",
+        optimizer=optimizer(recipe, len(data.x_train)),
+        metrics=["accuracy"],
+    )
+    committee.fit(data.x_train, data.y_train, n_jobs=jobs, callbacks=[Finished()], **fit_options(recipe))
+    return committee
 
 
-def train(data: Data, recipe: Recipe, columns: dict[int, int], jobs: int | None = None) -> dict[int, nf.Ensemble]:
-    """Trained networks for each width of digits, one after the other or in several processes; seeds are 0, 1, ..."""
-    trained, first = {}, 0
-    for width, members in columns.items():
-        trained[width] = nf.Ensemble.build(
-            lambda seed: build(recipe, seed),
-            seeds=range(first, first + members),
-            loss="cross_entropy",
-            optimizer=optimizer(recipe, len(data.x_train)),
-        )
-        x = stretched(data.x_train, width)
-        trained[width].fit(x, data.y_train, n_jobs=jobs, callbacks=[Finished()], **fit_options(recipe))
-        first += members
-    return trained
-
-
-def predict(columns: dict[int, nf.Ensemble], images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The probabilities (M, N, K) of each member."""
-    views = ((stretched(images, width), committee) for width, committee in columns.items())
-    return np.stack([net.predict(x) for x, committee in views for net in committee.networks])
-
-
-def evaluate(probabilities: NDArray[np.float32], truth: NDArray[np.uint8]) -> Result:
-    """Accuracies of each network alone, of the mean of their probabilities (M, N, K), and of their vote."""
-    alone = [float(np.mean(answers == truth)) for answers in probabilities.argmax(axis=2)]
-    means, votes = by_size(probabilities, truth, tries=1)
-    return Result(alone, means[-1], votes[-1])
+def evaluate(committee: nf.Ensemble, data: Data) -> Result:
+    """Test accuracies of each network alone, of the mean of their probabilities, and of their vote."""
+    alone = [trainer.evaluate(data.x_test, data.y_test)["accuracy"] for trainer in committee.trainers]
+    voters = nf.Ensemble(committee.networks, combine="vote", loss="cross_entropy", metrics=["accuracy"])
+    mean, vote = (each.evaluate(data.x_test, data.y_test)["accuracy"] for each in (committee, voters))
+    return Result(alone, mean, vote)
 
 
 def by_size(
@@ -145,26 +121,20 @@ def draw_mistakes(part: SubFigure, data: Data, probabilities: NDArray[np.float32
         )
 
 
-def picture(folder: Path, probabilities: NDArray[np.float32], data: Data) -> Path:
+def picture(folder: Path, committee: nf.Ensemble, data: Data) -> Path:
     """Accuracy over the number of networks, and the committee's mistakes."""
-    alone = evaluate(probabilities, data.y_test).alone
+    probabilities = np.stack([net.predict(data.x_test) for net in committee.networks])
+    alone = [float(np.mean(each.argmax(axis=1) == data.y_test)) for each in probabilities]
     figure = Figure(figsize=(15, 6), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.4])
     draw_sizes(left.subplots(), by_size(probabilities, data.y_test), alone)
-    draw_mistakes(right, data, probabilities.mean(axis=0))
+    draw_mistakes(right, data, committee.predict(data.x_test))
     return save(figure, folder, "mnist_committee.png")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The fifth rung of the MNIST ladder: a committee.")
-    widths = ", ".join(map(str, COLUMNS))
-    parser.add_argument(
-        "--members",
-        type=int,
-        nargs=len(COLUMNS),
-        default=list(COLUMNS.values()),
-        help=f"networks for digits {widths} pixels wide (default: {' '.join(map(str, COLUMNS.values()))})",
-    )
+    parser.add_argument("--members", type=int, default=MEMBERS, help=f"networks to train (default: {MEMBERS})")
     parser.add_argument("--jobs", type=int, help="processes that train, -1 for one per processor; needs joblib")
     parser.add_argument("--recipe", choices=RECIPES, default="best", help="of mnist_convnet.py, for each network")
     parser.add_argument("--epochs", type=int, help="times through the training data (default: as the recipe says)")
@@ -187,29 +157,23 @@ def main(arguments: list[str] | None = None) -> Result:
     if options.epochs is not None:
         recipe = recipe._replace(epochs=options.epochs)
 
-    wanted = {width: members for width, members in zip(COLUMNS, options.members, strict=True) if members}
-    columns = train(data, recipe, wanted, options.jobs)
+    committee = train(data, recipe, options.members, options.jobs)
     options.output.mkdir(parents=True, exist_ok=True)
-    for width, committee in columns.items():
-        committee.save(options.output / f"mnist_committee_{width}.safetensors")
-    print(f"saved {options.output}/mnist_committee_*.safetensors")
+    model = options.output / "mnist_committee.safetensors"
+    committee.save(model)
+    print(f"saved {model}")
 
-    probabilities = predict(columns, data.x_test)
-    result = evaluate(probabilities, data.y_test)
-    report(f"{data.title}, {options.recipe}", result)
-    picture(options.output, probabilities, data)
-    return result
-
-
-def report(title: str, result: Result) -> None:
+    result = evaluate(committee, data)
     rows = {f"seed {seed}": value for seed, value in enumerate(result.alone)}
     rows["mean of the networks alone"] = float(np.mean(result.alone))
     rows["committee, mean of probabilities"] = result.mean
     rows["committee, vote"] = result.vote
-    print(f"{title}, {len(result.alone)} networks")
+    print(f"{data.title}, {options.recipe}, {len(committee)} networks")
     for name, value in rows.items():
         print(f"{name:34}{value:.2%}")
     print(f"committee {result.mean:.2%}, {TARGET:.1%} {'reached' if result.mean >= TARGET else 'MISSED'}")
+    picture(options.output, committee, data)
+    return result
 
 
 if __name__ == "__main__":

@@ -137,20 +137,7 @@ def test_committee_of_blobs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its printed accuracies are those of the saved members, counted without the ensemble."""
-    short = [
-        "--members",
-        "2",
-        "0",
-        "1",
-        "--recipe",
-        "one-epoch",
-        "--epochs",
-        "1",
-        "--limit",
-        "384",
-        "--output",
-        str(tmp_path),
-    ]
+    short = ["--members", "3", "--recipe", "one-epoch", "--epochs", "1", "--limit", "384", "--output", str(tmp_path)]
     result = committee.main(short)
     printed = capsys.readouterr().out
     assert figures(printed, "seed ") == pytest.approx(result.alone, abs=1e-9)
@@ -161,43 +148,15 @@ def test_committee_of_blobs(
     assert (tmp_path / "mnist_committee.png").read_bytes().startswith(b"\x89PNG")
 
     x, y = small_mnist
-    plain, stretched = (nf.Ensemble.load(tmp_path / f"mnist_committee_{width}.safetensors") for width in (0, 18))
-    assert [net.seed for net in [*plain.networks, *stretched.networks]] == [0, 1, 2]
-    probabilities = np.stack([*(net.predict(x) for net in plain.networks), stretched.networks[0].predict(wide(x, 18))])
-    probabilities = probabilities.astype(np.float64)
+    members = nf.Ensemble.load(tmp_path / "mnist_committee.safetensors").networks
+    assert [net.seed for net in members] == [0, 1, 2]
+    probabilities = np.stack([net.predict(x) for net in members]).astype(np.float64)
     answers = probabilities.argmax(axis=2)
     assert np.mean(answers == y, axis=1) == pytest.approx(result.alone, abs=1e-9)
     assert np.mean(probabilities.mean(axis=0).argmax(axis=1) == y) == pytest.approx(result.mean, abs=1e-9)
     votes = [np.bincount(column, minlength=10).argmax() for column in answers.T]
     assert np.mean(votes == y) == pytest.approx(result.vote, abs=1e-9)
     assert result.mean > 0.3  # chance is .1
-
-
-def wide(images: np.ndarray, width: int) -> np.ndarray:
-    """The digits stretched to a width, one at a time, by `np.interp`."""
-    made = np.zeros_like(images)
-    for image, out in zip(images[..., 0], made[..., 0], strict=True):
-        inked = np.flatnonzero(image.any(axis=0))
-        left, right = inked[0], inked[-1]
-        at = (left + right) / 2 + (np.arange(28) - 13.5) * (right - left + 1) / width
-        for row, line in zip(image, out, strict=True):
-            line[:] = np.round(np.interp(at, np.arange(28), row))
-    return made
-
-
-def test_digits_are_stretched_to_a_width(committee: ModuleType) -> None:
-    image = np.zeros((1, 28, 28, 1), np.uint8)
-    image[0, 10:14, 5:9] = 200
-    for width in (8, 14, 20):
-        found = committee.stretched(image, width)
-        assert found.shape == image.shape
-        inked = np.flatnonzero(found[0, 11, :, 0] >= 100)
-        assert len(inked) == width
-        assert inked.mean() == 13.5
-        assert not found[0, :10].any()
-    assert committee.stretched(image, 0) is image
-    x = blobs(20, 3)[0]
-    np.testing.assert_array_equal(committee.stretched(x, 14), wide(x, 14))
 
 
 def test_committee_is_right_where_a_majority_is(committee: ModuleType) -> None:
