@@ -65,6 +65,8 @@ def assert_same(expected: Any, got: Any) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_models_of_keras(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    if name == "attention" and keras.backend.backend() == "jax":
+        pytest.skip("Keras's attention on JAX wants values as wide as keys")
     model = with_random_weights(MODELS[name](), rng)
     x = data_for(model, rng)
     expected = model.predict(x, verbose=0)
