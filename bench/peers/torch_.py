@@ -49,6 +49,22 @@ def adam(parameters: Any, rate: float, fused: bool) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=ADAM["epsilon"], fused=fused)
 
 
+def training_step(
+    forward: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer, compiled: bool = False
+) -> Callable[[], torch.Tensor]:
+    """A function that makes one step on the loss that `forward` computes."""
+    run: Callable[[], torch.Tensor] = torch.compile(forward) if compiled else forward
+
+    def call() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = run()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return call
+
+
 def _step(task: Step, *, fused: bool, compiled: bool) -> Contender:
     workload = task.workload
     network = _network(workload, logits=True)
@@ -62,14 +78,7 @@ def _step(task: Step, *, fused: bool, compiled: bool) -> Contender:
     def forward() -> torch.Tensor:
         return loss_of(network(x), y)
 
-    run: Callable[[], torch.Tensor] = torch.compile(forward) if compiled else forward
-
-    def call() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = run()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+    call = training_step(forward, optimizer, compiled)
 
     def parameters() -> list[Any]:
         return [p.detach().numpy().T for p in network.parameters()]

@@ -1,6 +1,5 @@
 """PyTorch: attention, a block of a Transformer, steps one by one."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,15 +78,7 @@ def _step(task: BlockStep, *, fused: bool, compiled: bool) -> Contender:
     def forward() -> torch.Tensor:
         return functional.mse_loss(network(x), y)
 
-    run: Callable[[], torch.Tensor] = torch.compile(forward) if compiled else forward
-
-    def call() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = run()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
+    call = torch_.training_step(forward, optimizer, compiled)
     return Contender(call, lambda: peers.step_results(call, lambda: task.comparable(network.values())))
 
 

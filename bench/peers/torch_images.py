@@ -167,16 +167,7 @@ def stepper(
     def forward() -> torch.Tensor:
         return functional.cross_entropy(module(x), y)
 
-    run = torch.compile(forward) if compiled else forward
-
-    def call() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = run()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return call
+    return torch_.training_step(forward, optimizer, compiled)
 
 
 def _step(task: ImageStep, layout: str = "contiguous", *, fused: bool = True, compiled: bool = False) -> Contender:

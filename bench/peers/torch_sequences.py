@@ -71,14 +71,11 @@ def _step(task: RecurrentStep, fused: bool) -> Contender:
     optimizer = torch_.adam(trained, workload.learning_rate, fused)
     x, y = torch.from_numpy(workload.inputs(workload.batch)), torch.from_numpy(workload.targets(workload.batch))
 
-    def call() -> torch.Tensor:
-        optimizer.zero_grad()
+    def forward() -> torch.Tensor:
         p = network(x)
-        loss = functional.cross_entropy(p.flatten(0, 1), y.flatten()) if p.ndim == 3 else functional.mse_loss(p, y)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return functional.cross_entropy(p.flatten(0, 1), y.flatten()) if p.ndim == 3 else functional.mse_loss(p, y)
 
+    call = torch_.training_step(forward, optimizer)
     return Contender(call, lambda: peers.step_results(call, network.values))
 
 
