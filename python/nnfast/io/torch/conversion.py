@@ -34,7 +34,7 @@ from nnfast.layers import (
 )
 from nnfast.network import Network
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["Part", "parts_of", "with_gates_moved"]
 
 _TIED = "tied"
 """Stands for the kernel that a layer shares with another one."""
@@ -171,29 +171,31 @@ _GATES = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2), "simple_rnn": (0,)}
 """The place of each gate of nnfast among PyTorch's."""
 
 
+def with_gates_moved(layer: Any, value: Array) -> Array:
+    """Rows of gates in PyTorch's order from those in nnfast's, or the other way, which is the same permutation."""
+    gates = list(_GATES[layer.op])
+    return value.reshape(len(gates), layer.units, *value.shape[1:])[gates].reshape(value.shape)
+
+
 def _recurrent(layer: Any, own: Shapes, flat: Shape | None) -> list[Form]:
-    (form,) = [_recurrent_form(layer, own, "")]
-    return [form]
+    return [_recurrent_form(layer, own, "")]
 
 
 def _recurrent_form(layer: Any, own: Shapes, end: str) -> Form:
-    gates, units = _GATES[layer.op], layer.units
+    rows = len(_GATES[layer.op]) * layer.units
     shapes = {f"weight_ih{end}": own["kernel"][::-1], f"weight_hh{end}": own["recurrent_kernel"][::-1]}
     if layer.use_bias:
-        shapes |= {f"bias_ih{end}": (len(gates) * units,), f"bias_hh{end}": (len(gates) * units,)}
+        shapes |= {f"bias_ih{end}": (rows,), f"bias_hh{end}": (rows,)}
     if isinstance(layer, GRU) and not layer.reset_after:
         shapes = {}  # PyTorch does not have it
 
-    def ordered(value: Array) -> Array:
-        return value.reshape(len(gates), units, *value.shape[1:])[list(gates)].reshape(value.shape)
-
     def convert(tensors: Tensors) -> dict[str, Array]:
         found = {
-            "kernel": ordered(tensors[f"weight_ih{end}"]).T,
-            "recurrent_kernel": ordered(tensors[f"weight_hh{end}"]).T,
+            "kernel": with_gates_moved(layer, tensors[f"weight_ih{end}"]).T,
+            "recurrent_kernel": with_gates_moved(layer, tensors[f"weight_hh{end}"]).T,
         }
         if layer.use_bias:
-            one, other = ordered(tensors[f"bias_ih{end}"]), ordered(tensors[f"bias_hh{end}"])
+            one, other = (with_gates_moved(layer, tensors[f"bias_{part}{end}"]) for part in ("ih", "hh"))
             found["bias"] = np.stack([one, other]) if isinstance(layer, GRU) else one + other
         return found
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnfast.core.typing import Array, Shape
 from nnfast.core.window import each, plain_margins
+from nnfast.io.torch.conversion import with_gates_moved
 from nnfast.io.torch.functions import activation, channels_first, channels_last, margins, padded
 from nnfast.layers import Layer
 
@@ -205,20 +206,15 @@ def _cells(torch: Any, layer: Any, size: int, both: bool) -> Any:
 
 
 def _fill_cells(torch: Any, module: Any, layer: Any, weights: Weights, start: str, end: str) -> None:
-    gates = {"lstm": [0, 1, 2, 3], "gru": [1, 0, 2], "simple_rnn": [0]}[layer.op]
-
-    def ordered(value: Array) -> Array:
-        return value.reshape(len(gates), layer.units, *value.shape[1:])[gates].reshape(value.shape)
-
     values = {
-        f"weight_ih_l0{end}": ordered(weights[f"{start}kernel"].T),
-        f"weight_hh_l0{end}": ordered(weights[f"{start}recurrent_kernel"].T),
+        f"weight_ih_l0{end}": weights[f"{start}kernel"].T,
+        f"weight_hh_l0{end}": weights[f"{start}recurrent_kernel"].T,
     }
     if layer.use_bias:
         bias = weights[f"{start}bias"]
         one, other = bias if layer.op == "gru" else (bias, np.zeros_like(bias))
-        values |= {f"bias_ih_l0{end}": ordered(one), f"bias_hh_l0{end}": ordered(other)}
-    _filled(torch, module, **values)
+        values |= {f"bias_ih_l0{end}": one, f"bias_hh_l0{end}": other}
+    _filled(torch, module, **{name: with_gates_moved(layer, value) for name, value in values.items()})
 
 
 def _bidirectional(torch: Any, layer: Any, rows: list[Shape], shape: Shape, weights: Weights) -> Made:

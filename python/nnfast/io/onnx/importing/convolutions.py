@@ -81,15 +81,20 @@ def _bias(node: Node, units: int) -> Const | None:
     return bias
 
 
-@imports("Conv")
-def _conv(node: Node) -> View:
+def _operands(node: Node) -> tuple[View, Const]:
+    """The images, or sequences, and the kernel."""
     view, weights = node.view(0), node.const(1, "the kernel")
-    axes = view.rank - 2
-    if axes not in (1, 2) or weights.array.ndim != view.rank:
+    if view.rank not in (3, 4) or weights.array.ndim != view.rank:
         raise Unsupported(
             f"expected an input of 3 or 4 axes and a kernel with as many, got {view.shape} and {weights.shape}"
         )
-    size = _kernel_size(node, weights.array)
+    return view, weights
+
+
+@imports("Conv")
+def _conv(node: Node) -> View:
+    view, weights = _operands(node)
+    axes, size = view.rank - 2, _kernel_size(node, weights.array)
     strides, dilations = window_options(node, axes, size)
     padding = same_padding(node, view.shape[2:], size, strides, dilations)
     groups, filters = node.integer("group", 1), weights.array.shape[0]
@@ -127,13 +132,8 @@ def _conv(node: Node) -> View:
 
 @imports("ConvTranspose")
 def _conv_transpose(node: Node) -> View:
-    view, weights = node.view(0), node.const(1, "the kernel")
-    axes = view.rank - 2
-    if axes not in (1, 2) or weights.array.ndim != view.rank:
-        raise Unsupported(
-            f"expected an input of 3 or 4 axes and a kernel with as many, got {view.shape} and {weights.shape}"
-        )
-    size = _kernel_size(node, weights.array)
+    view, weights = _operands(node)
+    axes, size = view.rank - 2, _kernel_size(node, weights.array)
     strides, dilations = window_options(node, axes, size)
     groups = node.integer("group", 1)
     channels, per_group = weights.array.shape[:2]

@@ -12,7 +12,9 @@ from nnfast.core.files import open_regular
 from nnfast.core.tensor import Tensor, ancestors
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
-from nnfast.io.onnx.importing import (
+
+# They register their importers.
+from nnfast.io.onnx.importing import (  # noqa: F401
     classical,
     convolutions,
     elementwise,
@@ -39,20 +41,6 @@ from nnfast.ops.core import apply
 
 __all__ = ["OPERATIONS", "from_onnx"]
 
-FAMILIES = (
-    classical,
-    convolutions,
-    elementwise,
-    normalizations,
-    pooling,
-    products,
-    recurrent,
-    reductions,
-    resizing,
-    selections,
-    shapes,
-)
-"""The modules that register importers."""
 OPERATIONS = importers
 
 
