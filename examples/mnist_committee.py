@@ -12,7 +12,6 @@ Usage: python examples/mnist_committee.py [--members N] [--jobs N] [--recipe bes
        [--validation]
 """
 
-import argparse
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +20,9 @@ import numpy as np
 from drawing import BLUE, GREY, ORANGE, save
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from mnist import Data, load
+from mnist import Data
 from mnist_convnet import RECIPES, Recipe, build, fit_options, optimizer
+from mnist_rungs import data_and_recipe, parser_for, verdict
 from numpy.typing import NDArray
 
 import nnfast as nf
@@ -132,30 +132,16 @@ def picture(folder: Path, committee: nf.Ensemble, data: Data) -> Path:
     return save(figure, folder, "mnist_committee.png")
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="The fifth rung of the MNIST ladder: a committee.")
+def main(arguments: list[str] | None = None) -> Result:
+    """Train a committee; returns the test accuracies."""
+    parser = parser_for("The fifth rung of the MNIST ladder: a committee.", RECIPES, "best")
     parser.add_argument("--members", type=int, default=MEMBERS, help=f"networks to train (default: {MEMBERS})")
     parser.add_argument("--jobs", type=int, help="processes that train, -1 for one per processor; needs joblib")
-    parser.add_argument("--recipe", choices=RECIPES, default="best", help="of mnist_convnet.py, for each network")
-    parser.add_argument("--epochs", type=int, help="times through the training data (default: as the recipe says)")
-    parser.add_argument("--limit", type=int, help="train on the first so many digits only")
-    parser.add_argument(
-        "--validation", action="store_true", help="test on the last 10,000 training digits, and train on the others"
-    )
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "output", help="folder for the committee and the picture"
     )
-    parser.add_argument("--download", action="store_true", help="fetch MNIST if needed; needs pip install pooch")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> Result:
-    """Train a committee; returns the test accuracies."""
-    options = parse_arguments(arguments)
-    data = load(options.download, options.validation, options.limit)
-    recipe = RECIPES[options.recipe]
-    if options.epochs is not None:
-        recipe = recipe._replace(epochs=options.epochs)
+    options = parser.parse_args(arguments)
+    data, recipe = data_and_recipe(options, RECIPES)
 
     committee = train(data, recipe, options.members, options.jobs)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -171,7 +157,7 @@ def main(arguments: list[str] | None = None) -> Result:
     print(f"{data.title}, {options.recipe}, {len(committee)} networks")
     for name, value in rows.items():
         print(f"{name:34}{value:.2%}")
-    print(f"committee {result.mean:.2%}, {TARGET:.1%} {'reached' if result.mean >= TARGET else 'MISSED'}")
+    print(f"committee {result.mean:.2%}, {verdict(result.mean, TARGET)}")
     picture(options.output, committee, data)
     return result
 

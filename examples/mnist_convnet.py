@@ -8,7 +8,6 @@ of a digit, and the confusion matrix.
 Usage: python examples/mnist_convnet.py [--recipe best|one-epoch] [--epochs N] [--seeds N] [--limit N] [--validation]
 """
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from drawing import save
 from matplotlib.figure import Figure
-from mnist import Data, Report, load
+from mnist import Data, Report
+from mnist_rungs import data_and_recipe, parser_for, train_each_seed, verdict
 
 import nnfast as nf
 from nnfast import layers
@@ -119,11 +119,6 @@ def train(net: nf.Network, data: Data, recipe: Recipe, report: bool = False) -> 
     return time.perf_counter() - started
 
 
-def accuracy(net: nf.Network, data: Data) -> float:
-    """Fraction of test digits classified correctly."""
-    return float(np.mean(net.predict(data.x_test).argmax(axis=1) == data.y_test))
-
-
 def picture(folder: Path, net: nf.Network, data: Data) -> Path:
     """Learned filters, feature maps of the first test digit, confusion matrix."""
     names = [layer.place for layer in net.layers if isinstance(layer, layers.Conv2D)]
@@ -138,38 +133,21 @@ def picture(folder: Path, net: nf.Network, data: Data) -> Path:
     return save(figure, folder, "mnist_convnet.png")
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="The fourth rung of the MNIST ladder: convolution.")
-    parser.add_argument("--recipe", choices=RECIPES, default="best")
-    parser.add_argument("--epochs", type=int, help="times through the training data (default: as the recipe says)")
-    parser.add_argument("--seeds", type=int, default=3, help="networks to train (default: 3)")
-    parser.add_argument("--limit", type=int, help="train on the first so many digits only")
-    parser.add_argument(
-        "--validation", action="store_true", help="test on the last 10,000 training digits, and train on the others"
-    )
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture")
-    parser.add_argument("--download", action="store_true", help="fetch MNIST if needed; needs pip install pooch")
-    return parser.parse_args(arguments)
-
-
 def main(arguments: list[str] | None = None) -> float:
     """Train with each seed; returns the mean test accuracy."""
-    options = parse_arguments(arguments)
-    data = load(options.download, options.validation, options.limit)
-    recipe = RECIPES[options.recipe]
-    if options.epochs is not None:
-        recipe = recipe._replace(epochs=options.epochs)
-
-    accuracies = []
-    for seed in range(options.seeds):
-        net = build(recipe, seed)
-        if seed == 0:
-            print(net.summary())
-        seconds = train(net, data, recipe, report=True)
-        accuracies.append(accuracy(net, data))
-        print(f"{options.recipe}  seed {seed}  {accuracies[-1]:.2%}  {seconds:.1f} s", flush=True)
-    mean = float(np.mean(accuracies))
-    print(f"mean {mean:.3%}, {recipe.target:.1%} {'reached' if mean >= recipe.target else 'MISSED'}")
+    parser = parser_for("The fourth rung of the MNIST ladder: convolution.", RECIPES, "best")
+    parser.add_argument("--seeds", type=int, default=3, help="networks to train (default: 3)")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture")
+    options = parser.parse_args(arguments)
+    data, recipe = data_and_recipe(options, RECIPES)
+    mean, net = train_each_seed(
+        options.recipe,
+        options.seeds,
+        data,
+        lambda seed: build(recipe, seed),
+        lambda net: train(net, data, recipe, report=True),
+    )
+    print(f"mean {mean:.3%}, {verdict(mean, recipe.target)}")
     options.output.mkdir(parents=True, exist_ok=True)
     picture(options.output, net, data)
     return mean

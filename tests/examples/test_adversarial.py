@@ -1,7 +1,5 @@
 """The example of saliency maps and adversarial examples: its gradients, and what they do to the answers."""
 
-import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -20,14 +18,10 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source 
 
 
 @pytest.fixture(scope="module")
-def adversarial() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        import adversarial
+def adversarial() -> ModuleType:
+    import adversarial
 
-        yield adversarial
-        for name in ("adversarial", "mnist"):
-            sys.modules.pop(name, None)
+    return adversarial
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The examples of autoencoders (S23): their figures against formulas, and what they reach on small data."""
 
 import importlib
-import sys
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,15 +17,6 @@ ON_MNIST = ("denoising_autoencoder", "representation_learning", "sparse_autoenco
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_importable() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        yield
-        for name in (*ON_MNIST, "audio_denoising"):
-            sys.modules.pop(name, None)
 
 
 def example(name: str) -> ModuleType:

@@ -1,7 +1,6 @@
 """The example of reinforcement learning: its environment, its advantages, its loss, and what it reaches."""
 
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,13 +18,10 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source 
 
 
 @pytest.fixture(scope="module")
-def cart_pole() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        import cart_pole
+def cart_pole() -> ModuleType:
+    import cart_pole
 
-        yield cart_pole
-        sys.modules.pop("cart_pole")
+    return cart_pole
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,6 @@
 
 import importlib
 import re
-import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +25,7 @@ APART = (
     "mnist_convnet",
     "mnist_dropout",
     "mnist_ladder",
+    "mnist_rungs",
     "representation_learning",
     "sparse_autoencoder",
     "tinyshakespeare",
@@ -47,13 +46,6 @@ SMALLER: dict[str, dict[str, Any]] = {
 }
 """Arguments of `main` for examples that otherwise take many seconds."""
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_importable() -> Iterator[None]:
-    sys.path.insert(0, str(EXAMPLES))
-    yield
-    sys.path.remove(str(EXAMPLES))
 
 
 def example(name: str) -> ModuleType:

@@ -1,7 +1,5 @@
 """The examples that train on MNIST and CIFAR-10 with convolutions, made small; whole only with -m slow."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,15 +13,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_importable() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        yield
-        for name in ("mnist", "mnist_convnet", "cifar10", "transfer_learning"):
-            sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The main example and the MNIST ladder (S10): what they print, write and reach."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,14 +17,10 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source 
 
 
 @pytest.fixture(scope="module")
-def mnist() -> Iterator[ModuleType]:
-    """The example as a module, found as Python finds it when it runs as a program: by its folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        import mnist
+def mnist() -> ModuleType:
+    import mnist
 
-        yield mnist
-        sys.modules.pop("mnist")
+    return mnist
 
 
 @pytest.fixture

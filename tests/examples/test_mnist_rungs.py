@@ -1,8 +1,6 @@
 """The third and the fifth rung of the MNIST ladder (S10), dropout and a committee: made small; whole with -m slow."""
 
 import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,15 +15,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_are_importable() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        yield
-        for name in ("mnist", "mnist_committee", "mnist_convnet", "mnist_dropout"):
-            sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -75,10 +64,11 @@ def figures(printed: str, start: str) -> list[float]:
     return [float(next(word for word in words if word.endswith("%")).rstrip("%")) / 100 for words in lines]
 
 
-def test_validation_split_trains_on_other_images(dropout: ModuleType, small_mnist: object) -> None:
+@pytest.mark.usefixtures("small_mnist")
+def test_validation_split_trains_on_other_images() -> None:
     import mnist
 
-    data = dropout.load()
+    data = mnist.load()
     split = mnist.validation_split(data, rows=200)
     assert (len(split.x_train), len(split.x_test)) == (500, 200)
     assert np.array_equal(np.concatenate([split.x_train, split.x_test]), data.x_train)

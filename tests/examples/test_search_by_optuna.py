@@ -68,10 +68,9 @@ def test_an_exception_of_ones_own_ends_the_study() -> None:
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
-def test_the_example_searches_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_searches_with_it() -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("sklearn")
-    monkeypatch.syspath_prepend(str(EXAMPLES))
     topic = importlib.import_module("hyperparameters")
     problem = topic.Problem(epochs=1)
     name, found = topic.bayesian(problem, 12)

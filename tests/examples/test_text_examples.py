@@ -16,11 +16,6 @@ pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
 
 
-@pytest.fixture(autouse=True)
-def _examples_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-
-
 def example(name: str) -> ModuleType:
     return importlib.import_module(name)
 
@@ -30,9 +25,7 @@ def example(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def given() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return example("text_representations").data()
+    return example("text_representations").data()
 
 
 def test_no_sentence_is_in_both_sets(given: Any) -> None:

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source 
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+def example() -> ModuleType:
     return importlib.import_module("tinyshakespeare")
 
 

@@ -1,7 +1,5 @@
 """The example of recurrent networks (S21, S23): its sounds, and what networks with and without memory make of them."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,13 +13,10 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source 
 
 
 @pytest.fixture(scope="module")
-def tones() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        import tone_sequences
+def tones() -> ModuleType:
+    import tone_sequences
 
-        yield tone_sequences
-        sys.modules.pop("tone_sequences")
+    return tone_sequences
 
 
 def test_tones_stand_in_their_order(tones: ModuleType) -> None:

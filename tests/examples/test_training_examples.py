@@ -18,11 +18,6 @@ pytest.importorskip("sklearn")
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the source tree; only the tests are here")
 
 
-@pytest.fixture(autouse=True)
-def _examples_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-
-
 def example(name: str) -> ModuleType:
     return importlib.import_module(name)
 
@@ -203,9 +198,7 @@ def test_relu_learns_where_sigmoids_do_not(few_digits: Any) -> None:
 
 @pytest.fixture(scope="module")
 def problem() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return example("hyperparameters").Problem(epochs=3)
+    return example("hyperparameters").Problem(epochs=3)
 
 
 def test_the_finder_finds_a_rate_that_learns(problem: Any) -> None:
