@@ -129,7 +129,7 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
     "take": lambda x: ops.take(x, [2, 0, -1], axis=1),
     "take_along_axis": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=-1), axis=-1),
     "with a vector": lambda x: x * np.arange(4.0) + np.ones((5, 1)),
-    "with a mean of its own": lambda x: x - ops.mean(x, axis=(1, 2), keepdims=True),
+    "minus its mean": lambda x: x - ops.mean(x, axis=(1, 2), keepdims=True),
     "compared": lambda x: ops.where(x > ops.mean(x, axis=-1, keepdims=True), x, -1.0),
 }
 

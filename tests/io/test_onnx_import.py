@@ -181,7 +181,7 @@ def test_labels_that_are_texts_are_refused_and_can_be_left_out() -> None:
 
 
 def with_random_weights(path: Path) -> bytes:
-    """The graph with weights of its own: in the file they are constants."""
+    """The graph with random weights in place of the file's, which are constants."""
     model = onnx.load(path)
     shapes = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """ONNX's own tests of single nodes (`onnx.backend.test`), run by nnfast, and the table of docs/onnx_ops.md.
 
-The tests have no batch. Each is tried as one row of a batch of its own, and with axis 0 or 1 of its first input as the
-batch, the other inputs being known at import as weights are; what a node needs as a constant is one.
+The tests have no batch. Each is tried as the only row of a batch, and with axis 0 or 1 of its first input as the batch
+and the other inputs as constants, like weights. What a node needs as a constant is always one.
 
 `python tests/support/onnx_node_tests.py` prints the table.
 """

@@ -164,7 +164,7 @@ def _made(keras: Any, layer: Layer, dtype: str) -> Any:
 
 
 class _Padded:
-    """A convolution after a padding of its own."""
+    """A convolution, and the padding before it."""
 
     def __init__(self, pad: Any, layer: Any) -> None:
         self.pad, self.layer = pad, layer

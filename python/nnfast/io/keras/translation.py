@@ -27,7 +27,7 @@ class Built(NamedTuple):
     call: Callable[..., Any]
     layers: list[tuple[layers.Layer, slice]]
     by_step: bool = False
-    """Whether each step of a sequence is a call of its own."""
+    """Whether the layer is called for each step of a sequence separately."""
 
 
 _ALL = slice(None)

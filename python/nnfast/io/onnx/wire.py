@@ -270,7 +270,7 @@ class _Reader:
         return numbers.astype(_DTYPES[kind])  # which wraps, as the specification says
 
     def scalar(self, kind: str, at: int, end: int) -> tuple[float, int]:
-        """A number with a tag of its own, and the position after it."""
+        """A number that is not packed with others, and the position after it."""
         if _WIRE_TYPES[kind] != _VARINT:
             last = at + np.dtype(_DTYPES[kind]).itemsize
             if last > end:
