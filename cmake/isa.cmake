@@ -57,7 +57,11 @@ endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
   # For processors that are older than 2013: -O3 would make these units, and the wheel, larger.
-  nnfast_add_isa(sse2 "$<$<NOT:$<BOOL:${NNFAST_SANITIZE}>>:-O2>" "")
+  set(sse2_flags -O2)
+  if(NNFAST_SANITIZE)
+    set(sse2_flags "")
+  endif()
+  nnfast_add_isa(sse2 "${sse2_flags}" "")
   nnfast_add_isa(avx2 "-mavx2;-mfma" "/arch:AVX2")
   nnfast_add_isa(avx512
     "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512" "/arch:AVX512")
