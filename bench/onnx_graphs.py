@@ -103,7 +103,7 @@ def of_onnx_runtime(path: Path, x: Any, threads: int) -> Callable[[], Any]:
 
 
 def with_open_batch(path: Path) -> bytes:
-    """The graph for any batch: sizes of inputs and outputs, and the first size that reshapes give."""
+    """The graph for any batch: sizes of inputs and outputs, and the first size of 1 that reshapes give."""
     import onnx
     from onnx import numpy_helper
 
@@ -112,7 +112,8 @@ def with_open_batch(path: Path) -> bytes:
     for tensor in model.graph.initializer:
         if tensor.name in reshapes:
             shape = numpy_helper.to_array(tensor).copy()
-            shape[0] = 0  # as it is
+            if shape[0] == 1:  # those of weights begin otherwise
+                shape[0] = 0  # as it is
             tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
     known = {tensor.name for tensor in model.graph.initializer}
     del model.graph.value_info[:]
