@@ -12,57 +12,16 @@ from nnfast.core.typing import Array
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, imports
+from nnfast.io.onnx.importing.windows import (
+    channels_last,
+    image_view,
+    same_padding,
+    stretched,
+    window_options,
+    window_parts,
+)
 
-__all__ = ["batch_group", "channels_last", "image_view", "same_padding", "window_options"]
-
-
-def channels_last(view: View, what: str = "its input") -> Any:
-    """The tensor (N, ..., C) of an input (N, C, ...)."""
-    view.require_batch_first(what)
-    return view.in_order([*range(2, view.rank), 1])
-
-
-def batch_group(view: View, axis: int) -> tuple[int, ...]:
-    """What is the batch of another tensor in place of an axis that is one, or has one element."""
-    return (0,) if 0 in view.axes[axis] else ()
-
-
-def image_view(tensor: Any, like: View) -> View:
-    """A tensor (N, ..., C) as an output (N, C, ...)."""
-    rank = len(tensor.shape) + 1
-    return View(tensor, [batch_group(like, 0), (rank - 1,), *((i,) for i in range(1, rank - 1))], like.batch)
-
-
-def window_options(node: Node, axes: int, size: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Strides and dilations of a window over some axes."""
-    strides = node.integers("strides") or [1] * axes
-    dilations = node.integers("dilations") or [1] * axes
-    if len(size) != axes or len(strides) != axes or len(dilations) != axes or min(*strides, *dilations, *size) < 1:
-        raise Unsupported(f"expected sizes, strides and dilations of 1 or more for {axes} axes")
-    return strides, dilations
-
-
-def same_padding(
-    node: Node, shape: Sequence[int], size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> list[tuple[int, int]]:
-    """What is added before and behind each axis."""
-    axes = len(size)
-    mode = node.text("auto_pad", "NOTSET")
-    if mode == "VALID":
-        return [(0, 0)] * axes
-    if mode in ("SAME_UPPER", "SAME_LOWER"):
-        pairs = []
-        for extent, width, stride, dilation in zip(shape, size, strides, dilations, strict=True):
-            total = max((-(-extent // stride) - 1) * stride + (width - 1) * dilation + 1 - extent, 0)
-            small, large = total // 2, total - total // 2
-            pairs.append((small, large) if mode == "SAME_UPPER" else (large, small))
-        return pairs
-    if mode not in ("NOTSET", ""):
-        raise Unsupported(f"expected auto_pad as NOTSET, VALID, SAME_UPPER or SAME_LOWER, got {mode!r}")
-    pads = node.integers("pads") or [0] * 2 * axes
-    if len(pads) != 2 * axes:
-        raise Unsupported(f"expected {2 * axes} pads, got {pads}")
-    return list(zip(pads[:axes], pads[axes:], strict=True))
+__all__: list[str] = []
 
 
 def _kernel_size(node: Node, weights: Array) -> list[int]:
@@ -84,9 +43,9 @@ def _bias(node: Node, units: int) -> Const | None:
 def _operands(node: Node) -> tuple[View, Const]:
     """The images, or sequences, and the kernel."""
     view, weights = node.view(0), node.const(1, "the kernel")
-    if view.rank not in (3, 4) or weights.array.ndim != view.rank:
+    if view.rank < 3 or weights.array.ndim != view.rank:
         raise Unsupported(
-            f"expected an input of 3 or 4 axes and a kernel with as many, got {view.shape} and {weights.shape}"
+            f"expected an input of 3 axes or more and a kernel with as many, got {view.shape} and {weights.shape}"
         )
     return view, weights
 
@@ -105,6 +64,9 @@ def _conv(node: Node) -> View:
     if min(min(pair) for pair in padding) < 0:
         raise Unsupported(f"expected pads of 0 or more, got {padding}")
     bias = _bias(node, filters)
+    if axes > 2:
+        x = stretched(x, [1] * axes, padding)
+        return image_view(_over_volume(node, x, weights, bias, groups, strides, dilations), view)
     depthwise = groups == channels and groups > 1 and axes == 2
     moved = np.moveaxis(weights.array, (0, 1), (-1, -2))  # (KH, KW, C / groups, O)
     options: dict[str, Any] = {
@@ -130,6 +92,38 @@ def _conv(node: Node) -> View:
     return image_view(node.builder.layer(key, make, node, values)(x), view)
 
 
+def _over_volume(
+    node: Node,
+    x: Any,
+    weights: Const,
+    bias: Const | None,
+    groups: int,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Any:
+    """A convolution of a padded tensor over three axes or more: a dense layer on the elements of each window.
+
+    Its kernel is (places in the window x C / groups, O / groups).
+    """
+    filters, size = weights.array.shape[0] // groups, weights.array.shape[2:]
+    made = []
+    for group, part in enumerate([x] if groups == 1 else ops.split(x, groups, axis=-1)):
+        own = slice(group * filters, (group + 1) * filters)
+        kernel = np.moveaxis(weights.array[own], (0, 1), (-1, -2)).reshape(-1, filters)
+        values: dict[str, Any] = {"kernel": Const(kernel, weights.source)}
+        if bias is not None:
+            values["bias"] = Const(bias.array[own], bias.source)
+
+        def make() -> Any:
+            return layers.Dense(filters, use_bias=bias is not None, kernel_initializer="zeros")
+
+        parts = window_parts(part, size, strides, dilations)
+        windows = parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+        key = ("volume", node.op, filters, group, size, bias is not None)
+        made.append(node.builder.layer(key, make, node, values)(windows))
+    return made[0] if groups == 1 else layers.Concatenate()(made)
+
+
 @imports("ConvTranspose")
 def _conv_transpose(node: Node) -> View:
     view, weights = _operands(node)
@@ -144,6 +138,15 @@ def _conv_transpose(node: Node) -> View:
     crop, extra = _transposed_padding(node, view.shape[2:], size, strides, dilations)
     bias = _bias(node, per_group * groups)
     x = channels_last(view)
+    if axes > 2:
+        turned = np.flip(weights.array, tuple(range(2, view.rank))).reshape(
+            groups, channels // groups, per_group, *size
+        )
+        kernel = np.swapaxes(turned, 1, 2).reshape(groups * per_group, channels // groups, *size)
+        reach = [(width - 1) * dilation for width, dilation in zip(size, dilations, strict=True)]
+        pads = [(r - before, r - after + more) for r, (before, after), more in zip(reach, crop, extra, strict=True)]
+        x, turned_weights = stretched(x, strides, pads), Const(kernel, weights.source)
+        return image_view(_over_volume(node, x, turned_weights, bias, groups, [1] * axes, dilations), view)
     parts = [x] if groups == 1 else ops.split(x, groups, axis=-1)
     made = []
     for group, part in enumerate(parts):

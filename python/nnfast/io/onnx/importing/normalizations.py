@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from nnfast import layers, ops
-from nnfast.io.onnx.importing.convolutions import channels_last, image_view
 from nnfast.io.onnx.importing.elementwise import broadcast
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View, reshaped_to
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports
+from nnfast.io.onnx.importing.windows import channels_last, image_view
 
 __all__: list[str] = []
 

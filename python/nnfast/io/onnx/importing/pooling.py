@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -11,15 +10,23 @@ from typing import Any
 import numpy as np
 
 from nnfast import layers, ops
-from nnfast.io.onnx.importing.convolutions import batch_group, channels_last, image_view, same_padding, window_options
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
-from nnfast.io.onnx.importing.nodes import Node, imports
+from nnfast.io.onnx.importing.nodes import Node, Value, imports
+from nnfast.io.onnx.importing.windows import (
+    MAX_PARTS,
+    batch_group,
+    channels_last,
+    image_view,
+    same_padding,
+    window_options,
+    window_parts,
+    window_slices,
+)
 
 __all__: list[str] = []
 
 _LOWEST = -3.4028234663852886e38
-_MAX_PARTS = 256
 
 Pairs = list[tuple[int, int]]
 
@@ -49,18 +56,45 @@ def _windows(node: Node, view: View) -> tuple[list[int], list[int], list[int], P
 
 
 @imports("MaxPool")
-def _max_pool(node: Node) -> View:
+def _max_pool(node: Node) -> View | list[Value | None]:
     view = node.view(0)
-    if node.wants(1):
-        raise Unsupported("expected its output but not the indices of the maxima")
     size, strides, dilations, _, padding = _windows(node, view)
     x, axes = channels_last(view), len(size)
+    if node.wants(1):
+        return _with_places(node, view, x, (size, strides, dilations), padding)
     fits = all(max(pair) < width for pair, width in zip(padding, size, strict=True))
     if axes <= 2 and set(dilations) == {1} and fits:
         kind = layers.MaxPool1D if axes == 1 else layers.MaxPool2D
         return image_view(kind(tuple(size), tuple(strides), tuple(padding))(x), view)
     x = ops.pad(x, [(0, 0), *padding, (0, 0)], constant_values=_LOWEST)
-    return image_view(_together(ops.maximum, _parts(x, size, strides, dilations)), view)
+    return image_view(_together(ops.maximum, window_parts(x, size, strides, dilations)), view)
+
+
+def _with_places(
+    node: Node, view: View, x: Any, windows: tuple[list[int], list[int], list[int]], padding: Pairs
+) -> list[Value | None]:
+    """The maxima, and the number of each among the elements of the input."""
+    if 0 in view.axes[0]:
+        raise Unsupported(
+            "expected a batch of 1 or its second output to be unused: indices count through all rows of the batch, "
+            "which are independent of each other in a Network"
+        )
+    spatial, channels = x.shape[:-1], x.shape[-1]
+    if math.prod(x.shape) > 1 << 24:
+        raise Unsupported(f"expected at most 2^24 elements, which float32 can count, got {view.shape}")
+    size, strides, dilations = windows
+    x = ops.pad(x, [(0, 0), *padding, (0, 0)], constant_values=_LOWEST)
+    stacked = ops.stack(window_parts(x, size, strides, dilations), -1)
+    place, maxima = ops.argmax(stacked, -1), ops.max(stacked, -1)
+    # An element's number is the sum of what its place in the window, the window and the channel contribute.
+    steps = [math.prod(spatial[:i] if node.integer("storage_order", 0) else spatial[i + 1 :]) for i in range(len(size))]
+    inside, base = np.zeros((), np.int64), np.zeros((), np.int64)
+    for i, step in enumerate(steps):
+        inside = np.add.outer(inside, np.arange(size[i]) * dilations[i] * step)
+        base = np.add.outer(base, (np.arange(maxima.shape[i]) * strides[i] - padding[i][0]) * step)
+    base = np.add.outer(base, np.arange(channels) * math.prod(spatial))
+    offsets = ops.reshape(ops.take(inside.reshape(-1, 1), place, 0), (None, *place.shape))
+    return [image_view(maxima, view), image_view(ops.add(offsets, base), view)]
 
 
 @imports("AveragePool")
@@ -77,8 +111,8 @@ def _average_pool(node: Node) -> View:
         kind = layers.AvgPool1D if axes == 1 else layers.AvgPool2D
         return image_view(kind(tuple(size), tuple(strides), tuple(whole))(x), view)
     inside = np.pad(np.ones(x.shape[:-1], np.float32), whole)
-    counts = sum(_slices(inside, size, strides, dilations))
-    total = _together(ops.add, _parts(ops.pad(x, [(0, 0), *whole, (0, 0)]), size, strides, dilations))
+    counts = sum(inside[key] for key in window_slices(inside.shape, size, strides, dilations))
+    total = _together(ops.add, window_parts(ops.pad(x, [(0, 0), *whole, (0, 0)]), size, strides, dilations))
     return image_view(total / np.maximum(counts, 1)[..., None], view)
 
 
@@ -87,7 +121,7 @@ def _lp_pool(node: Node) -> View:
     view, p = node.view(0), node.integer("p", 2)
     size, strides, dilations, _, padding = _windows(node, view)
     x = ops.pad(channels_last(view), [(0, 0), *padding, (0, 0)])
-    total = _together(ops.add, [_power(part, p) for part in _parts(x, size, strides, dilations)])
+    total = _together(ops.add, [_power(part, p) for part in window_parts(x, size, strides, dilations)])
     return image_view(_root(total, p), view)
 
 
@@ -107,31 +141,6 @@ def _power(x: Any, p: int) -> Any:
 
 def _root(x: Any, p: int) -> Any:
     return x if p == 1 else ops.sqrt(x) if p == 2 else ops.power(x, 1 / p)
-
-
-def _keys(shape: Sequence[int], size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[Any]:
-    """What each place of the window takes of the padded input."""
-    if math.prod(size) > _MAX_PARTS:
-        raise Unsupported(f"expected windows of at most {_MAX_PARTS} elements with these options, got {tuple(size)}")
-    counts = [
-        (extent - (width - 1) * dilation - 1) // stride + 1
-        for extent, width, stride, dilation in zip(shape, size, strides, dilations, strict=True)
-    ]
-    return [
-        tuple(
-            slice(place * dilation, place * dilation + (count - 1) * stride + 1, stride)
-            for place, dilation, count, stride in zip(places, dilations, counts, strides, strict=True)
-        )
-        for places in itertools.product(*map(range, size))
-    ]
-
-
-def _slices(array: Any, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[Any]:
-    return [array[key] for key in _keys(array.shape, size, strides, dilations)]
-
-
-def _parts(x: Any, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[Any]:
-    return [x[(slice(None), *key)] for key in _keys(x.shape[:-1], size, strides, dilations)]
 
 
 @imports("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
@@ -156,8 +165,8 @@ def _local_response(node: Node) -> View:
     alpha, beta, bias = node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0)
     x = channels_last(view)
     channels = x.shape[-1]
-    if not 1 <= size <= _MAX_PARTS:
-        raise Unsupported(f"expected a size from 1 to {_MAX_PARTS}, got {size}")
+    if not 1 <= size <= MAX_PARTS:
+        raise Unsupported(f"expected a size from 1 to {MAX_PARTS}, got {size}")
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     squares = ops.pad(ops.square(x), [(0, 0)] * (len(x.shape)) + [(before, after)])
     total = _together(ops.add, [squares[..., place : place + channels] for place in range(size)])

@@ -8,10 +8,10 @@ import numpy as np
 
 from nnfast import layers, ops
 from nnfast.core.typing import Array
-from nnfast.io.onnx.importing.convolutions import batch_group
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports, slim
+from nnfast.io.onnx.importing.windows import batch_group
 
 __all__: list[str] = []
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from nnfast import layers, ops
 from nnfast.core.typing import Array
-from nnfast.io.onnx.importing.convolutions import channels_last, image_view
 from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Node, imports
+from nnfast.io.onnx.importing.windows import channels_last, image_view
 
 __all__: list[str] = []
 
+_CROP = "tf_crop_and_resize"
 _CENTERS = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
 
 
@@ -27,6 +28,17 @@ class _Method(NamedTuple):
     cubic: float
     excludes_outside: bool
     antialias: bool
+
+
+class _Axis(NamedTuple):
+    """How one axis is resized."""
+
+    old: int
+    new: int
+    factor: float
+    begin: float
+    """Where the region begins that is resized, between 0 and 1, the last element."""
+    end: float
 
 
 @imports("Resize", "Upsample")
@@ -45,17 +57,33 @@ def _resize(node: Node) -> View:
         *_CENTERS,
         "asymmetric",
         "align_corners",
+        _CROP,
     ):
         raise Unsupported(f"expected another mode than {method.mode} with {method.coordinates}")
-    factors, sizes = _factors(node, view)
+    begins, ends = _region(node, view) if method.coordinates == _CROP else ([0.0] * view.rank, [1.0] * view.rank)
+    factors, sizes = _factors(node, view, [end - begin for begin, end in zip(begins, ends, strict=True)])
     if _is_upsampling(view, factors, method):
         kind = "nearest" if method.mode == "nearest" else "bilinear"
         layer = layers.UpSampling2D((int(factors[2]), int(factors[3])), kind)
         return image_view(layer(channels_last(view)), view)
-    for axis, (factor, size) in enumerate(zip(factors, sizes, strict=True)):
-        if factor != 1 or size != view.shape[axis]:
-            view = _along(view, axis, _matrix(view.shape[axis], size, factor, method))
+    beyond = node.number("extrapolation_value", 0.0)
+    for number, resized in enumerate(map(_Axis, view.shape, sizes, factors, begins, ends)):
+        if resized != _Axis(resized.old, resized.old, 1.0, 0.0, 1.0):
+            view.require_no_batch(number)
+            view = _along(view, number, *_matrix(resized, method), beyond)
     return view
+
+
+def _region(node: Node, view: View) -> tuple[list[float], list[float]]:
+    """Where the region that is resized begins and ends along each axis."""
+    axes = [view.axis(axis) for axis in node.integers("axes") or range(view.rank)]
+    roi = node.constant(1, "the region")
+    if roi.shape != (2 * len(axes),) or roi.dtype.kind != "f" or not np.isfinite(roi).all():
+        raise Unsupported(f"expected a region of {2 * len(axes)} finite numbers, got the shape {roi.shape}")
+    begins, ends = [0.0] * view.rank, [1.0] * view.rank
+    for axis, begin, end in zip(axes, roi[: len(axes)].tolist(), roi[len(axes) :].tolist(), strict=True):
+        begins[axis], ends[axis] = begin, end
+    return begins, ends
 
 
 def _is_upsampling(view: View, factors: Sequence[float], method: _Method) -> bool:
@@ -69,8 +97,8 @@ def _is_upsampling(view: View, factors: Sequence[float], method: _Method) -> boo
     return method.mode == "linear" and method.coordinates == "half_pixel" and not method.excludes_outside
 
 
-def _factors(node: Node, view: View) -> tuple[list[float], list[int]]:
-    """By which each axis is resized, and its new size."""
+def _factors(node: Node, view: View, parts: Sequence[float]) -> tuple[list[float], list[int]]:
+    """By which each axis, or the part of it that is resized, is resized, and its new size."""
     given = node.numbers("scales")
     if given is None:
         array = node.optional_constant(1 if node.op == "Upsample" or node.version < 11 else 2, "scales")
@@ -80,7 +108,7 @@ def _factors(node: Node, view: View) -> tuple[list[float], list[int]]:
     factors, sizes = [1.0] * view.rank, list(view.shape)
     if given is not None and len(given) == len(axes) and all(math.isfinite(x) and x > 0 for x in given):
         for axis, factor in zip(axes, given, strict=True):
-            factors[axis], sizes[axis] = factor, math.floor(view.shape[axis] * factor)
+            factors[axis], sizes[axis] = factor, math.floor(view.shape[axis] * parts[axis] * factor)
     elif wanted is not None and wanted.size == len(axes):
         policy = node.text("keep_aspect_ratio_policy", "stretch")
         ratios = [int(size) / view.shape[axis] for axis, size in zip(axes, wanted.reshape(-1), strict=True)]
@@ -98,18 +126,31 @@ def _factors(node: Node, view: View) -> tuple[list[float], list[int]]:
     return factors, sizes
 
 
-def _along(view: View, axis: int, matrix: Array) -> View:
-    """The product of a matrix and the numbers along an axis."""
+def _along(view: View, axis: int, matrix: Array, outside: Array, beyond: float) -> View:
+    """The product of a matrix and the numbers along an axis, and a number in place of those that are outside."""
     flat = view.flat(axis)
     at, row = flat.axes[axis][0] - 1, flat.tensor.shape
     stack = ops.reshape(flat.tensor, (None, math.prod(row[:at]), row[at], math.prod(row[at + 1 :])))
     made = ops.matmul(matrix.astype(np.float32), stack)
+    if beyond and outside.any():
+        made = ops.where(outside[:, None], beyond, made)
     return flat.like(ops.reshape(made, (None, *row[:at], matrix.shape[0], *row[at + 1 :])))
 
 
-def _matrix(old: int, new: int, factor: float, method: _Method) -> Array:
-    """What each of the new numbers takes of the old ones."""
-    places = _places(old, new, factor, method.coordinates)
+def _matrix(axis: _Axis, method: _Method) -> tuple[Array, Array]:
+    """What each of the new numbers takes of the old ones, and whether it lies outside of them and takes nothing."""
+    places = _places(axis, method.coordinates)
+    if method.coordinates != _CROP:
+        return _weights(axis, places, method), np.zeros(axis.new, bool)
+    outside = (places < 0) | (places > axis.old - 1)
+    matrix = _weights(axis, np.clip(places, 0, axis.old - 1), method)
+    matrix[outside] = 0
+    return matrix, outside
+
+
+def _weights(axis: _Axis, places: Array, method: _Method) -> Array:
+    """What each of the new numbers, which lie at some places, takes of the old ones."""
+    old, new = axis.old, axis.new
     matrix = np.zeros((new, old))
     if method.mode == "nearest":
         rounded: Any = {
@@ -122,7 +163,7 @@ def _matrix(old: int, new: int, factor: float, method: _Method) -> Array:
             raise Unsupported(f"expected a known nearest_mode, got {method.rounding!r}")
         matrix[np.arange(new), np.clip(rounded, 0, old - 1).astype(int)] = 1
         return matrix
-    width = min(factor, 1.0) if method.antialias else 1.0
+    width = min(axis.factor, 1.0) if method.antialias else 1.0
     reach = 1 if method.mode == "linear" else 2
     steps = math.ceil(reach / width) + 1
     for row, place in enumerate(places):
@@ -134,14 +175,19 @@ def _matrix(old: int, new: int, factor: float, method: _Method) -> Array:
     return matrix
 
 
-def _places(old: int, new: int, factor: float, coordinates: str) -> Array:
+def _places(axis: _Axis, coordinates: str) -> Array:
     """Where the new numbers lie among the old ones."""
+    old, new, factor = axis[:3]
     x = np.arange(new, dtype=np.float64)
     if coordinates == "asymmetric":
         return x / factor
     if coordinates == "align_corners":
         length = old * factor if factor * old != new else new
         return x * (old - 1) / (length - 1) if length != 1 else np.zeros(new)
+    if coordinates == _CROP:
+        if new == 1:
+            return np.full(1, 0.5 * (axis.begin + axis.end) * (old - 1))
+        return axis.begin * (old - 1) + x * ((axis.end - axis.begin) * (old - 1) / (new - 1))
     if coordinates == "pytorch_half_pixel" and new == 1:
         return np.zeros(new)
     offset = old / 2 * (1 - new / (factor * old)) if coordinates == "half_pixel_symmetric" else 0.0
