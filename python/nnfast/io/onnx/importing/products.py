@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from nnfast import layers, ops
 from nnfast.core.typing import Array
 from nnfast.io.onnx.importing.elementwise import broadcast
 from nnfast.io.onnx.importing.errors import Unsupported
-from nnfast.io.onnx.importing.layout import View, aligned, contracted
+from nnfast.io.onnx.importing.layout import View, aligned, contracted, reshaped_to
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports, slim
+from nnfast.io.onnx.importing.selections import sliced
 from nnfast.ops.core import apply
 
 __all__ = ["dense"]
@@ -124,29 +126,60 @@ def _turned(value: Value) -> Value:
 
 @imports("Einsum")
 def _einsum(node: Node) -> View:
-    equation = node.text("equation", "").replace(" ", "")
-    if "." in equation:
-        raise Unsupported(f"expected an equation without '...', got {equation!r}")
-    given, _, result = equation.partition("->")
-    terms = given.split(",")
-    letters = [*dict.fromkeys(given.replace(",", ""))]
-    if not _ and "->" not in equation:
-        result = "".join(sorted(letter for letter in letters if given.count(letter) == 1))
-    if len(terms) != len(node.inputs) or any(len(set(term)) != len(term) for term in terms):
-        raise Unsupported(
-            f"expected an equation with {len(node.inputs)} terms, none with a letter twice, got {equation!r}"
-        )
-    values: list[View | Array] = []
-    for i, term in enumerate(terms):
-        value = _operand(node.value(i))
-        if len(value.shape) != len(term):
-            raise Unsupported(f"expected an operand with {len(term)} axes for {term!r}, got {value.shape}")
-        values.append(_spread(value, [term.find(letter) for letter in letters]))
-    tensors, view = aligned(values)
+    values = [_operand(node.value(i)) for i in range(len(node.inputs))]
+    terms, result = _terms(node.text("equation", ""), [len(value.shape) for value in values])
+    letters = [*dict.fromkeys("".join(terms))]
+    spread: list[View | Array] = []
+    for term, value in zip(terms, values, strict=True):
+        single, own = _diagonals(term, value)
+        spread.append(_spread(own, [single.find(letter) for letter in letters]))
+    tensors, view = aligned(spread)
     summed = [i for i, letter in enumerate(letters) if letter not in result]
     for i in summed:
         view.require_no_batch(i)
     return _sum_of_products(node, tensors, view, letters, result, summed)
+
+
+def _terms(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, with digits for the axes of '...', the last one 0."""
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    terms = given.split(",")
+    widths = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=False)]
+    if len(terms) != len(ranks) or any(
+        width < 0 or (width > 0 and "..." not in term) for term, width in zip(terms, widths, strict=True)
+    ):
+        raise Unsupported(f"expected an equation for operands of {ranks} axes, got {equation!r}")
+    if max(widths) > 10 or not all(re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term) for term in [*terms, result]):
+        raise Unsupported(f"expected letters, and '...' once in a term for at most 10 axes, got {equation!r}")
+    if not arrow:
+        once = sorted(letter for letter in set(given) - set(".,") if given.count(letter) == 1)
+        result = "..." * ("..." in given) + "".join(once)
+    digits = "9876543210"
+    terms = [term.replace("...", digits[10 - width :]) for term, width in zip(terms, widths, strict=True)]
+    result = result.replace("...", digits[10 - max(widths) :])
+    if len(set(result)) < len(result) or not set(result) <= set("".join(terms)):
+        raise Unsupported(f"expected each letter of the result once, and in an operand, got {equation!r}")
+    return terms, result
+
+
+def _diagonals(term: str, value: View | Array) -> tuple[str, View | Array]:
+    """The elements whose places along axes with the same letter are the same, and the letters of what is left."""
+    while letter := next((letter for letter in term if term.count(letter) > 1), None):
+        first = term.index(letter)
+        second = term.index(letter, first + 1)
+        size = value.shape[first]
+        if value.shape[second] != size:
+            raise Unsupported(f"expected axes of the same size for {letter!r}, got {value.shape} for {term!r}")
+        rest = [i for i in range(len(term)) if i not in (first, second)]
+        term = "".join(term[i] for i in rest) + letter
+        if isinstance(value, View):
+            value.require_no_batch(first)
+            value.require_no_batch(second)
+            flat = reshaped_to(value.permuted([*rest, first, second]), [*(value.shape[i] for i in rest), size * size])
+            value = sliced(flat, len(rest), slice(0, None, size + 1))
+        else:
+            value = np.diagonal(value, axis1=first, axis2=second)
+    return term, value
 
 
 def _spread(value: View | Array, places: list[int]) -> View | Array:

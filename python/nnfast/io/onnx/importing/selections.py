@@ -14,10 +14,10 @@ from nnfast.io.onnx.importing.folding import slices_of, split_places
 from nnfast.io.onnx.importing.layout import View, reshaped_to
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports
 
-__all__: list[str] = []
+__all__ = ["sliced"]
 
 
-def _sliced(view: View, axis: int, key: slice) -> View:
+def sliced(view: View, axis: int, key: slice) -> View:
     """What a slice takes of an axis."""
     size = view.shape[axis]
     start, stop, step = key.indices(size)
@@ -35,7 +35,7 @@ def _sliced(view: View, axis: int, key: slice) -> View:
 def _slice(node: Node) -> View:
     view = node.view(0)
     for axis, key in slices_of(node, view.shape):
-        view = _sliced(view, axis, key)
+        view = sliced(view, axis, key)
     return view
 
 
@@ -72,7 +72,7 @@ def _taken(view: View, axis: int, places: Array) -> View:
     wanted = np.where(places < 0, places + size, places)
     if wanted.size == 1:
         place = int(wanted.reshape(()).item())
-        made = _sliced(view, axis, slice(place, place + 1))
+        made = sliced(view, axis, slice(place, place + 1))
         axes = [*made.axes[:axis], *[()] * wanted.ndim, *made.axes[axis + 1 :]]
         return made.with_axes(axes)
     view = view.flat(axis)
@@ -121,7 +121,7 @@ def _gather_elements(node: Node) -> View:
         if i != axis and places.shape[i] != view.shape[i]:
             if 0 in view.axes[i]:
                 raise Unsupported("expected indices for all rows of the batch")
-            view = _sliced(view, i, slice(0, places.shape[i]))
+            view = sliced(view, i, slice(0, places.shape[i]))
     order = [i for i in range(rank) if view.axes[i] != (0,)]
     x = view.in_order(order)
     if isinstance(places, View):
