@@ -112,3 +112,110 @@ def test_a_region_is_resized(mode: str, sizes: list[int]) -> None:
     wrong = dict(weights, roi=np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="a region of 4 finite numbers"):
         nf.from_onnx(model_of([node], {"x": ["N", 3, 6, 7]}, ["y"], wrong, opset=18))
+
+
+# ---- sums of products ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("equation", "shape", "other"),
+    [
+        ("...ii->...i", (3, 4, 5, 5), None),
+        ("niji", (3, 5, 4, 5), None),
+        ("...ij,...jk", (3, 4, 5), (1, 5, 3)),
+        ("n...i,i->n...", (3, 2, 4, 5), (5,)),
+        ("nijj,jj->ni", (3, 2, 5, 5), (5, 5)),
+    ],
+)
+def test_einsum(equation: str, shape: tuple[int, ...], other: tuple[int, ...] | None) -> None:
+    x, w = numbers(*shape), None if other is None else numbers(*other)
+    nodes = [helper.make_node("Einsum", ["x"] if w is None else ["x", "w"], ["e"], equation=equation)]
+    total = helper.make_node("Identity", ["e"], ["y"])
+    if equation == "niji":  # the batch comes first in what goes out
+        total = helper.make_node("Transpose", ["e"], ["y"], perm=[1, 0])
+    compare([*nodes, total], x, {} if w is None else {"w": w})
+
+
+@pytest.mark.parametrize(
+    ("equation", "text"),
+    [
+        ("nnij->ij", "the same size for 'n'"),
+        ("nij->n", "for operands of .4. axes"),
+        ("nijk->nijj", "each letter of the result once"),
+        ("n..ij->n", "'...' at most once"),
+        ("niij->nij", "axes of the same size for 'i'"),
+    ],
+)
+def test_equations_that_are_refused(equation: str, text: str) -> None:
+    node = helper.make_node("Einsum", ["x"], ["y"], equation=equation)
+    with pytest.raises(ValueError, match=text):
+        nf.from_onnx(model_of([node], {"x": ["N", 2, 3, 2]}, ["y"], {}))
+
+
+# ---- recurrent layers ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("what", ["peepholes", "clip", "coupled", "functions"])
+def test_lstm_step_by_step(what: str, direction: str) -> None:
+    ways, units, size, steps = 1 + (direction == "bidirectional"), 3, 4, 5
+    weights = {
+        "W": numbers(ways, 4 * units, size),
+        "R": numbers(ways, 4 * units, units),
+        "B": numbers(ways, 8 * units),
+        "P": numbers(ways, 3 * units),
+    }
+    options: dict[str, Any] = {"hidden_size": units, "direction": direction}
+    names = ["s", "W", "R", "B", "", "h", "c"]
+    if what == "peepholes":
+        names.append("P")
+    elif what == "coupled":
+        options["input_forget"] = 1
+    elif what == "clip":
+        options["clip"] = 0.5
+    else:
+        options["activations"] = ["Sigmoid", "Tanh", "Softsign"] * ways
+    states = numbers(steps * size, ways * units)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["s"], perm=[1, 0, 2]),
+        # The state at the beginning is computed from the inputs, too.
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "M"], ["product"]),
+        helper.make_node("Reshape", ["product", "shape"], ["divided"]),
+        helper.make_node("Transpose", ["divided"], ["h"], perm=[1, 0, 2]),
+        helper.make_node("Tanh", ["h"], ["c"]),
+        helper.make_node("LSTM", names, ["Y", "last", "cell"], **options),
+        helper.make_node("Transpose", ["Y"], ["y"], perm=[2, 0, 1, 3]),
+    ]
+    shape = np.array([-1, ways, units])
+    net = compare(nodes, numbers(2, steps, size), {**weights, "M": states, "shape": shape})
+    assert ("P_0.value" in net.trainable) == (what == "peepholes")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"op_type": "GRU", "clip": 1.0}, "expected no clip"),
+        ({"op_type": "LSTM", "clip": -1.0}, "expected no clip"),
+        ({"op_type": "LSTM", "activations": ["Sigmoid", "Elu", "Tanh"]}, "activations among"),
+    ],
+)
+def test_recurrent_layers_that_are_refused(options: dict[str, Any], text: str) -> None:
+    gates = {"GRU": 3, "LSTM": 4}[options["op_type"]]
+    node = helper.make_node(inputs=["x", "W", "R"], outputs=["y"], layout=1, name="cell", **options)
+    weights = {"W": numbers(1, gates * 2, 3), "R": numbers(1, gates * 2, 2)}
+    with pytest.raises(ValueError, match=rf"'cell' \({node.op_type}\).*{text}"):
+        nf.from_onnx(model_of([node], {"x": ["N", 4, 3]}, ["y"], weights))
+
+
+def test_lstm_with_peepholes_from_zeros() -> None:
+    weights = {"W": numbers(1, 8, 4), "R": numbers(1, 8, 2), "P": numbers(1, 6)}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["s"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["s", "W", "R", "", "", "", "", "P"], ["", "h", "c"], hidden_size=2),
+        helper.make_node("Concat", ["h", "c"], ["both"], axis=2),
+        helper.make_node("Squeeze", ["both", "first"], ["y"]),
+    ]
+    compare(nodes, numbers(3, 4, 4), {**weights, "first": np.array([0])})
+    with pytest.raises(ValueError, match="at most 256 steps"):
+        nf.from_onnx(model_of(nodes, {"x": ["N", 300, 4]}, ["y"], {**weights, "first": np.array([0])}))

@@ -144,13 +144,15 @@ def _terms(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     """The letters of each operand and of the result, with digits for the axes of '...', the last one 0."""
     given, arrow, result = equation.replace(" ", "").partition("->")
     terms = given.split(",")
+    if not all(re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term) for term in [*terms, result]):
+        raise Unsupported(f"expected letters, and '...' at most once in a term, got {equation!r}")
     widths = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=False)]
-    if len(terms) != len(ranks) or any(
-        width < 0 or (width > 0 and "..." not in term) for term, width in zip(terms, widths, strict=True)
+    if (
+        len(terms) != len(ranks)
+        or not 0 <= min(widths) <= max(widths) <= 10
+        or any(width and "..." not in term for term, width in zip(terms, widths, strict=True))
     ):
         raise Unsupported(f"expected an equation for operands of {ranks} axes, got {equation!r}")
-    if max(widths) > 10 or not all(re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", term) for term in [*terms, result]):
-        raise Unsupported(f"expected letters, and '...' once in a term for at most 10 axes, got {equation!r}")
     if not arrow:
         once = sorted(letter for letter in set(given) - set(".,") if given.count(letter) == 1)
         result = "..." * ("..." in given) + "".join(once)

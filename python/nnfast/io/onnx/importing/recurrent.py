@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__: list[str] = []
 
 _ORDERS = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
 """Where ONNX has the parts i, f, c, o of an LSTM and z, r, k of a GRU."""
+_MAX_STEPS = 256
 _STATES = {"LSTM": 2, "GRU": 1, "RNN": 1}
 _FUNCTIONS = {
     "tanh": "tanh",
@@ -59,6 +61,9 @@ def _recurrent(node: Node) -> list[Value | None]:
     for way, backwards in enumerate(ways):
         values = _values(node, weights, recurrent, bias, way)
         states = _states(node, way, batch_first)
+        if _needs_steps(node, way, len(ways)):
+            made.append(_step_by_step(node, tensor, way, len(ways), backwards, values, states))
+            continue
         layer = _layer(node, units, way, len(ways), backwards, values)
         made.append(layer(tensor, initial_state=states) if states else layer(tensor))
     return _results(node, made, ways, x, batch_first)
@@ -68,8 +73,9 @@ def _require_plain(node: Node, steps: int) -> None:
     lengths = node.optional_constant(4, "sequence_lens")
     if lengths is not None and lengths.size and (lengths != steps).any():
         raise Unsupported("expected sequences of full length, got sequence_lens")
-    if node.number("clip", 0.0) or node.integer("input_forget", 0) or node.has_input(7):
-        raise Unsupported("expected a layer without clip, input_forget and peepholes")
+    clip = node.number("clip", 0.0)
+    if not (clip >= 0 if node.op == "LSTM" else clip == 0):
+        raise Unsupported(f"expected no clip, or one of 0 or more for an LSTM, got {clip}")
 
 
 def _values(node: Node, weights: Const, recurrent: Const, bias: Const | None, way: int) -> dict[str, Any]:
@@ -103,8 +109,6 @@ def _functions(node: Node, way: int, ways: int) -> list[str | None]:
     for name in own:
         if name not in _FUNCTIONS or name == "affine":
             raise Unsupported(f"expected activations among {sorted(_FUNCTIONS)}, got {name!r}")
-    if node.op == "LSTM" and own[1] != own[2]:
-        raise Unsupported(f"expected the same function for the cell and the output, got {own[1]} and {own[2]}")
     return [_FUNCTIONS[name] for name in own]
 
 
@@ -129,6 +133,73 @@ def _layer(node: Node, units: int, way: int, ways: int, backwards: bool, values:
 
     key = (node.op, units, *functions, node.integer("linear_before_reset", 0), *options.values())
     return node.builder.layer(key, make, node, values)
+
+
+def _needs_steps(node: Node, way: int, ways: int) -> bool:
+    """Whether an LSTM has what the layer lacks: peepholes, coupled gates, clipping, a function for the output alone."""
+    if node.op != "LSTM":
+        return False
+    _, cell, output = _functions(node, way, ways)
+    options = node.integer("input_forget", 0) or node.number("clip", 0.0)
+    return node.has_input(7) or bool(options) or cell != output
+
+
+def _step_by_step(
+    node: Node, tensor: Any, way: int, ways: int, backwards: bool, values: dict[str, Any], states: list[Any]
+) -> tuple[Any, Any, Any]:
+    """What the layer would give: the outputs in the order in which the steps are read, the last h and the last c."""
+    steps, units = tensor.shape[0], values["recurrent_kernel"].shape[0]
+    if steps > _MAX_STEPS:
+        raise Unsupported(f"expected at most {_MAX_STEPS} steps with peepholes or other such options, got {steps}")
+    gate, cell, output = (getattr(ops, str(name)) for name in _functions(node, way, ways))
+    limit = node.number("clip", 0.0) or math.inf
+
+    def clipped(z: Any) -> Any:
+        return ops.clip(z, -limit, limit) if math.isfinite(limit) else z
+
+    peepholes = _peepholes(node, way, ways, units)
+    coupled = bool(node.integer("input_forget", 0))
+    entering = _dense(node, "kernel", values, way)(tensor)
+    recurrent = _dense(node, "recurrent_kernel", values, way)
+    h, c = states or (None, None)
+    read: list[Any] = []
+    for step in range(steps)[:: -1 if backwards else 1]:
+        z = entering[:, step] if h is None else entering[:, step] + recurrent(h)
+        i, f, new, o = ops.split(z, 4, axis=-1)
+        if peepholes and c is not None:
+            i, f = i + peepholes[0] * c, f + peepholes[2] * c
+        i = gate(clipped(i))
+        kept = 0.0 if c is None else (1 - i if coupled else gate(clipped(f))) * c
+        c = i * cell(clipped(new)) + kept
+        o = gate(clipped(o + peepholes[1] * c if peepholes else o))
+        h = o * output(c)
+        read.append(h)
+    return ops.stack(read, 1) if node.wants(0) else None, h, c
+
+
+def _dense(node: Node, name: str, values: dict[str, Any], way: int) -> Any:
+    """The layer that applies one of the two kernels, the first one with the bias."""
+    units = values[name].shape[1]
+    own = {"kernel": values[name]}
+    if name == "kernel" and "bias" in values:
+        own["bias"] = values["bias"]
+
+    def make() -> Any:
+        return layers.Dense(units, use_bias="bias" in own, kernel_initializer="zeros")
+
+    return node.builder.layer(("LSTM", name, way), make, node, own)
+
+
+def _peepholes(node: Node, way: int, ways: int, units: int) -> list[Any]:
+    """What the gates i, o and f see of the cell; empty if they see nothing."""
+    if not node.has_input(7):
+        return []
+    given = node.const(7, "P")
+    if given.shape != (ways, 3 * units):
+        raise Unsupported(f"expected peepholes of shape {(ways, 3 * units)}, got {given.shape}")
+    source = None if given.source is None else f"{given.source}:{way}"
+    table: Any = node.builder.tensor(given.array[way].reshape(3, units), source, node)
+    return [table[gate] for gate in range(3)]
 
 
 def _states(node: Node, way: int, batch_first: bool) -> list[Any]:
