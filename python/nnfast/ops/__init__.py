@@ -18,7 +18,7 @@ array([2.    , 1.3679])
 
 from nnfast.core.hints import OPS
 from nnfast.core.options import module_names
-from nnfast.ops import activation, elementwise, indexing, linear_algebra, logic, random, reduction, shapes
+from nnfast.ops import activation, elementwise, indexing, linear_algebra, logic, random, reduction, shapes, trigonometry
 from nnfast.ops.activation import *
 from nnfast.ops.elementwise import *
 from nnfast.ops.indexing import *
@@ -27,6 +27,7 @@ from nnfast.ops.logic import *
 from nnfast.ops.random import *
 from nnfast.ops.reduction import *
 from nnfast.ops.shapes import *
+from nnfast.ops.trigonometry import *
 
 __all__ = [
     *activation.__all__,
@@ -37,6 +38,7 @@ __all__ = [
     *random.__all__,
     *reduction.__all__,
     *shapes.__all__,
+    *trigonometry.__all__,
 ]
 
 # NumPy's and Python's names.

@@ -61,7 +61,6 @@ __all__ = [
     "square",
     "stop_gradient",
     "subtract",
-    "tan",
     "tanh",
 ]
 
@@ -450,19 +449,6 @@ def log10(x: Any) -> Any:
     array([3.])
     """
     return divide(log(x), np.log(10.0))
-
-
-def tan(x: Any) -> Any:
-    """The tangent of x, in radians.
-
-
-    Examples
-    --------
-    >>> import nnfast as nf
-    >>> float(nf.ops.tan(0.0))
-    0.0
-    """
-    return divide(sin(x), cos(x))
 
 
 def cast(x: Any, dtype: Any) -> Any:
