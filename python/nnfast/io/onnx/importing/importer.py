@@ -15,6 +15,7 @@ from nnfast.core.typing import Array
 
 # They register their importers.
 from nnfast.io.onnx.importing import (  # noqa: F401
+    attention,
     classical,
     convolutions,
     elementwise,

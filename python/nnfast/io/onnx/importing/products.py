@@ -17,7 +17,7 @@ from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports, slim
 from nnfast.io.onnx.importing.selections import sliced
 from nnfast.ops.core import apply
 
-__all__ = ["dense"]
+__all__ = ["dense", "product"]
 
 
 def dense(node: Node, view: View, weights: Const, bias: Const | None) -> View:
@@ -55,14 +55,14 @@ def _matmul(node: Node) -> View:
     a, b = node.value(0), node.value(1)
     if isinstance(a, View) and isinstance(b, Const) and b.array.ndim == 2 and a.rank >= 1 and _is_weight(b):
         return dense(node, a, b, node.builder.bias_behind(node, b.array.shape[1]))
-    return _product(node, a, b)
+    return product(node, a, b)
 
 
 def _is_weight(value: Const) -> bool:
     return value.array.dtype.kind == "f"
 
 
-def _product(node: Node, a: Value, b: Value) -> View:
+def product(node: Node, a: Value, b: Value) -> View:
     """A product of any two operands."""
     first, second = _operand(a), _operand(b)
     row, column = len(first.shape) == 1, len(second.shape) == 1
@@ -112,7 +112,7 @@ def _gemm(node: Node) -> View:
     )
     if isinstance(a, View) and isinstance(b, Const) and alpha == 1 and fits and (c is None or beta == 1):
         return dense(node, a, b, c if isinstance(c, Const) else None)
-    result = _product(node, a, b)
+    result = product(node, a, b)
     if alpha != 1:
         result = result.like(result.tensor * alpha)
     if c is None or not beta:

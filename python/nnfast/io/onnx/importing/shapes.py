@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nnfast.io.onnx.importing.folding import resolved
 from nnfast.io.onnx.importing.layout import View, aligned, reshaped_to
 from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports, slim, whole_numbers
 
-__all__: list[str] = []
+__all__ = ["joined"]
 
 
 @imports("Shape")
@@ -89,16 +90,16 @@ def _concat(node: Node) -> View:
     axis = next(value for value in values if isinstance(value, View)).axis(node.integer("axis", 0))
     if any(len(value.shape) != rank for value in values):
         raise Unsupported(f"expected operands with {rank} axes, got {[value.shape for value in values]}")
-    flats = [value.flat(axis) if isinstance(value, View) else value.array for value in values]
-    return _joined(node, flats, axis)
+    return joined(node, values, axis)
 
 
 def _is_empty(value: Value) -> bool:
     return isinstance(value, Const) and value.array.size == 0
 
 
-def _joined(node: Node, values: list[Any], axis: int) -> View:
-    """Views and arrays side by side along an axis, which is one axis of each tensor."""
+def joined(node: Node, operands: Sequence[Value], axis: int) -> View:
+    """Operands side by side along an axis; one of them or more depend on the inputs."""
+    values = [value.flat(axis) if isinstance(value, View) else value.array for value in operands]
     views = [value for value in values if isinstance(value, View)]
     rank = views[0].rank
     # Brought into one order without the axis itself, of which all have another size.
