@@ -1,4 +1,4 @@
-"""Attention and RotaryEmbedding, of opset 23 on: by the layer where that does the same, else composed."""
+"""Attention and RotaryEmbedding, of opset 23 on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from nnfast.io.onnx.importing.nodes import Const, Node, Value, imports
 from nnfast.io.onnx.importing.products import product
 from nnfast.io.onnx.importing.selections import sliced
 from nnfast.io.onnx.importing.shapes import joined
-from nnfast.ops.core import apply
 
 __all__: list[str] = []
 
@@ -49,11 +48,7 @@ def _attention(node: Node) -> list[Value | None]:
     scale = node.number("scale", 1 / math.sqrt(operands.q.shape[3]))
     if not math.isfinite(scale) or not 0 <= softcap < math.inf:
         raise Unsupported(f"expected a finite scale and a softcap of 0 or more, got {scale} and {softcap}")
-    plain = not softcap and bias is None and not node.wants(3)
-    y = _by_layer(node, operands, scale) if plain and _is_causal_or_full(node, operands, allowed) else None
-    scores: Value | None = None
-    if y is None:
-        y, scores = _composed(node, operands, allowed, bias, scale, softcap)
+    y, scores = _composed(node, operands, allowed, bias, scale, softcap)
     if len(node.value(0).shape) == 3:
         n, h, t, d = y.shape
         y = reshaped_to(y.permuted([0, 2, 1, 3]), [n, t, h * d])
@@ -110,7 +105,8 @@ def _combined(node: Node, function: Callable[..., Any], *values: Value) -> Value
     """A function of operands that broadcast, computed at import where all of them are known."""
     if any(isinstance(value, View) for value in values):
         return broadcast(node, values, function)
-    return Const(np.asarray(function(*(value.array for value in values if isinstance(value, Const)))))
+    arrays = [np.require(value.array, requirements=["C", "A"]) for value in values if isinstance(value, Const)]
+    return Const(np.asarray(function(*arrays)))
 
 
 # ---- masks -----------------------------------------------------------------------
@@ -204,34 +200,6 @@ def _of_padding(node: Node, operands: _Operands) -> Value | None:
 # ---- scores ----------------------------------------------------------------------
 
 
-def _is_causal_or_full(node: Node, operands: _Operands, allowed: Value | None) -> bool:
-    """Whether queries see all keys, or those up to their own position, the last query being at the last key."""
-    if allowed is None:
-        return True
-    queries, keys = operands.sizes
-    ordinary = operands.past == keys - queries and not (node.has_input(3) or node.has_input(6))
-    windows = (node.integer("left_window_size", -1), node.integer("right_window_size", -1))
-    return bool(node.integer("is_causal", 0)) and ordinary and windows == (-1, -1)
-
-
-def _by_layer(node: Node, operands: _Operands, scale: float) -> View | None:
-    """The layer's operation, which never has all scores in memory; None if it cannot have the operands."""
-    views = [value for value in operands[:3] if isinstance(value, View)]
-    if len(views) < 3 or any(view.batch_axis is None and view.size(view.axes[0]) > 1 for view in views):
-        return None
-    if any(view.batch_axis not in (None, 0) or view.axes[0] != views[0].axes[0] for view in views):
-        return None
-    tensors = []
-    for view in views:
-        _, heads, steps, features = ([axis for axis in group if axis] for group in view.axes)
-        tensors.append(view.tensor_of([tuple(steps), (*heads, *features)]))
-    options: dict[str, Any] = {"heads": views[0].shape[1], "key_value_heads": views[1].shape[1], "scale": scale}
-    made = apply("attention", tensors, causal=node.integer("is_causal", 0), has_mask=0, **options)
-    n, h, t, _ = views[0].shape
-    result = View(made, [views[0].axes[0], (1,), (2,)], views[0].batch)
-    return reshaped_to(result, [n, t, h, views[2].shape[3]]).permuted([0, 2, 1, 3])
-
-
 def _composed(
     node: Node, operands: _Operands, allowed: Value | None, bias: Value | None, scale: float, softcap: float
 ) -> tuple[View, Value]:
@@ -317,7 +285,7 @@ def _angles(node: Node, place: int, half: int) -> Value:
             raise Unsupported(f"expected a table and positions (N, T), got {table.shape} and {positions.shape}")
         if isinstance(positions, View):
             tensor = positions.tensor if positions.tensor.shape else ops.reshape(positions.tensor, (None, 1))
-            rows = ops.take(np.ascontiguousarray(table), ops.cast(tensor, "int64"), 0)
+            rows = ops.take(table, ops.cast(tensor, "int64"), 0)
             found = View(rows, [*positions.axes, (len(rows.shape),)], positions.batch)
         else:
             found = Const(table[positions.array])
