@@ -227,6 +227,46 @@ def test_a_graph_of_tensorflow() -> None:
     assert list(net.parameters) == ["conv.kernel", "conv.bias", "dense.kernel", "dense.bias"]
 
 
+def test_a_bidirectional_lstm_of_tensorflow() -> None:
+    """tf2onnx gives it states: zeros for each row, once for each direction."""
+    rng = np.random.default_rng(0)
+    weights: dict[str, Any] = {
+        "W": rng.standard_normal((2, 12, 4), np.float32),
+        "R": rng.standard_normal((2, 12, 3), np.float32),
+        "B": rng.standard_normal((2, 24), np.float32),
+        "zero": np.array(0, np.float32),
+        "units": np.array([3], np.int32),
+        "first": np.array([0]),
+        "second": np.array([1]),
+        "third": np.array([2]),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["sizes"], to=TensorProto.INT32),
+        helper.make_node("Slice", ["sizes", "first", "second", "first"], ["rows"]),
+        helper.make_node("Concat", ["rows", "units"], ["packed"], axis=0),
+        helper.make_node("Cast", ["packed"], ["full"], to=TensorProto.INT64),
+        helper.make_node("Expand", ["zero", "full"], ["zeros"]),
+        helper.make_node("Unsqueeze", ["zeros", "first"], ["state"]),
+        helper.make_node("Concat", ["state", "state"], ["states"], axis=0),
+        helper.make_node(
+            *("LSTM", ["steps", "W", "R", "B", "", "states", "states"], ["", "last"]),
+            hidden_size=3,
+            direction="bidirectional",
+            activations=["Sigmoid", "Tanh", "Tanh"] * 2,
+        ),
+        helper.make_node("Slice", ["last", "first", "second", "first"], ["forward"]),
+        helper.make_node("Squeeze", ["forward", "first"], ["a"]),
+        helper.make_node("Slice", ["last", "second", "third", "first"], ["backward"]),
+        helper.make_node("Squeeze", ["backward", "first"], ["b"]),
+        helper.make_node("Concat", ["a", "b"], ["y"], axis=1),
+    ]
+    model = model_of(nodes, {"x": ["N", 5, 4]}, ["y"], weights)
+    x = rng.standard_normal((3, 5, 4), np.float32)
+    assert_close([nf.from_onnx(model).predict(x)], answers(model, {"x": x}))
+
+
 def test_rows_of_a_dense_layer_follow_the_order_in_which_images_are_held() -> None:
     rng = np.random.default_rng(0)
     weights = {"c": rng.standard_normal((4, 3, 1, 1), np.float32), "w": rng.standard_normal((5, 4 * 6 * 5), np.float32)}

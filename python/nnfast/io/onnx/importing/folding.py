@@ -314,8 +314,22 @@ def _unsqueeze(node: Node) -> Const:
 @_folds_as("Concat")
 def _concat(node: Node) -> Array:
     arrays = [node.constant(i, "x") for i in range(len(node.inputs))]
-    _bounded([sum(math.prod(array.shape) for array in arrays)])
-    return np.concatenate(arrays, node.integer("axis", 0))
+    axis, shape = node.integer("axis", 0), list(arrays[0].shape)
+    # What all of them repeat, such as zeros for each row of a batch that is not known, need not be in memory.
+    keys = [
+        slice(0, 1) if i != axis % len(shape) and _all_repeat(arrays, i) else slice(None) for i in range(len(shape))
+    ]
+    small = [array[tuple(keys)] for array in arrays]
+    _bounded([sum(math.prod(array.shape) for array in small)])
+    made = np.concatenate(small, axis)
+    full = [whole if key.stop else size for whole, key, size in zip(shape, keys, made.shape, strict=True)]
+    return np.broadcast_to(made, full)
+
+
+def _all_repeat(arrays: Sequence[Array], axis: int) -> bool:
+    """Whether arrays have the same size along an axis, and the same numbers for each place without taking memory."""
+    shapes = {array.shape[axis] for array in arrays if array.ndim > axis}
+    return len(shapes) == 1 and all(array.ndim > axis and not array.strides[axis] for array in arrays)
 
 
 def slices_of(node: Node, shape: Sequence[int]) -> list[tuple[int, slice]]:
