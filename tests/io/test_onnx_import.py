@@ -267,6 +267,44 @@ def test_a_bidirectional_lstm_of_tensorflow() -> None:
     assert_close([nf.from_onnx(model).predict(x)], answers(model, {"x": x}))
 
 
+def test_pooling_of_jax() -> None:
+    """jax2onnx pools (1, 1, N, H, W, C) by windows of 1 along the batch; means are convolutions with ones."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "axes"], ["a"]),
+        helper.make_node("MaxPool", ["a"], ["b"], kernel_shape=[1, 3, 2, 1], strides=[1, 2, 2, 1]),
+        helper.make_node("Conv", ["b", "ones"], ["c"], strides=[1, 1, 2, 1]),
+        helper.make_node("AveragePool", ["c"], ["d"], kernel_shape=[1, 2, 1, 1], pads=[0, 1, 0, 0, 0, 0, 0, 0]),
+        helper.make_node("Squeeze", ["d", "axes"], ["y"]),
+    ]
+    weights = {"axes": np.array([0, 1]), "ones": np.ones((1, 1, 1, 2, 2, 1), np.float32)}
+    x = rng.standard_normal((3, 9, 8, 4), np.float32)
+    got = nf.from_onnx(model_of(nodes, {"x": ["N", 9, 8, 4]}, ["y"], weights)).predict(x)
+    # ONNX Runtime has no windows over four axes.
+    images = np.lib.stride_tricks.sliding_window_view(x, (3, 2), (1, 2))[:, ::2, ::2].max((-1, -2))
+    sums = np.lib.stride_tricks.sliding_window_view(images, (2, 2), (1, 2))[:, :, ::2].sum((-1, -2))
+    means = np.concatenate([sums[:, :1], (sums[:, 1:] + sums[:, :-1]) / 2], 1)
+    np.testing.assert_allclose(got, means, rtol=1e-6, atol=1e-6)
+    nodes[1].attribute[0].ints[0] = 2
+    with pytest.raises(ValueError, match="axis 0 is not the batch"):
+        nf.from_onnx(model_of(nodes, {"x": ["N", 9, 8, 4]}, ["y"], weights))
+
+
+def test_a_choice_that_is_known() -> None:
+    """jax2onnx guards divisions by NaN in place of what is not chosen."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Expand", ["nan", "shape"], ["nans"]),
+        helper.make_node("Where", ["yes", "x", "nans"], ["a"]),
+        helper.make_node("Where", ["no", "nans", "a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    weights = {"nan": np.array(np.nan, np.float32), "yes": np.array(True), "no": np.array([[False]])}
+    x = np.float32([[1, -2], [3, 4]])
+    net = nf.from_onnx(model_of(nodes, {"x": ["N", 2]}, ["y"], weights))
+    np.testing.assert_array_equal(net.predict(x), [[1, 0], [3, 4]])
+
+
 def test_rows_of_a_dense_layer_follow_the_order_in_which_images_are_held() -> None:
     rng = np.random.default_rng(0)
     weights = {"c": rng.standard_normal((4, 3, 1, 1), np.float32), "w": rng.standard_normal((5, 4 * 6 * 5), np.float32)}

@@ -13,6 +13,7 @@ from nnfast.io.onnx.importing.errors import Unsupported
 from nnfast.io.onnx.importing.layout import View
 from nnfast.io.onnx.importing.nodes import Const, Node, imports
 from nnfast.io.onnx.importing.windows import (
+    batch_in_front,
     channels_last,
     image_view,
     same_padding,
@@ -51,6 +52,7 @@ def _operands(node: Node) -> tuple[View, Const]:
 
 
 @imports("Conv")
+@batch_in_front
 def _conv(node: Node) -> View:
     view, weights = _operands(node)
     axes, size = view.rank - 2, _kernel_size(node, weights.array)

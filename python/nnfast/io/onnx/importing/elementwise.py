@@ -308,7 +308,12 @@ def _mod(node: Node) -> View:
 
 
 @imports("Where")
-def _where(node: Node) -> View:
+def _where(node: Node) -> Value:
+    condition = node.value(0)
+    if isinstance(condition, Const) and slim(condition.array).size == 1:  # one of them is not used, and may be NaN
+        chosen = node.value(1 if slim(condition.array).item() else 2)
+        if np.broadcast_shapes(*(node.value(i).shape for i in range(3))) == chosen.shape:
+            return chosen
     return broadcast(node, [node.value(i) for i in range(3)], ops.where)
 
 

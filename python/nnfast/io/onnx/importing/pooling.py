@@ -16,6 +16,7 @@ from nnfast.io.onnx.importing.nodes import Node, Value, imports
 from nnfast.io.onnx.importing.windows import (
     MAX_PARTS,
     batch_group,
+    batch_in_front,
     channels_last,
     image_view,
     same_padding,
@@ -56,6 +57,7 @@ def _windows(node: Node, view: View) -> tuple[list[int], list[int], list[int], P
 
 
 @imports("MaxPool")
+@batch_in_front
 def _max_pool(node: Node) -> View | list[Value | None]:
     view = node.view(0)
     size, strides, dilations, _, padding = _windows(node, view)
@@ -98,6 +100,7 @@ def _with_places(
 
 
 @imports("AveragePool")
+@batch_in_front
 def _average_pool(node: Node) -> View:
     view = node.view(0)
     size, strides, dilations, padding, whole = _windows(node, view)
@@ -117,6 +120,7 @@ def _average_pool(node: Node) -> View:
 
 
 @imports("LpPool")
+@batch_in_front
 def _lp_pool(node: Node) -> View:
     view, p = node.view(0), node.integer("p", 2)
     size, strides, dilations, _, padding = _windows(node, view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnfast import ops
@@ -15,6 +15,7 @@ from nnfast.io.onnx.importing.nodes import Node
 __all__ = [
     "MAX_PARTS",
     "batch_group",
+    "batch_in_front",
     "channels_last",
     "image_view",
     "same_padding",
@@ -43,6 +44,33 @@ def image_view(tensor: Any, like: View) -> View:
     """A tensor (N, ..., C) as an output (N, C, ...)."""
     rank = len(tensor.shape) + 1
     return View(tensor, [batch_group(like, 0), (rank - 1,), *((i,) for i in range(1, rank - 1))], like.batch)
+
+
+def batch_in_front(importer: Callable[[Node], Any]) -> Callable[[Node], Any]:
+    """An importer for windows that also takes (1, C, ..., N, ...), as the exporter of JAX writes pooling.
+
+    The window has one element along the axis of the batch, which then can change places with the first one.
+    """
+
+    def function(node: Node) -> Any:
+        view = node.value(0)
+        axis = view.batch_axis if isinstance(view, View) else None
+        if not isinstance(view, View) or axis is None or axis < 2 or view.size(view.axes[0]) != 1:
+            return importer(node)
+        place, axes = axis - 2, view.rank - 2
+        size = node.integers("kernel_shape") or list(node.value(1).shape[2:])
+        strides, pads = node.integers("strides") or [1] * axes, node.integers("pads") or [0] * 2 * axes
+        if (len(size), len(strides), len(pads)) != (axes, axes, 2 * axes) or (
+            (size[place], strides[place], pads[place], pads[axes + place]) != (1, 1, 0, 0)
+        ):
+            return importer(node)
+        order = [axis, *range(1, axis), 0, *range(axis + 1, view.rank)]
+        node.inputs = [view.permuted(order), *node.inputs[1:]]
+        made = importer(node)
+        results = made if isinstance(made, list) else [made]
+        return [result.permuted(order) if isinstance(result, View) else result for result in results]
+
+    return function
 
 
 def window_options(node: Node, axes: int, size: Sequence[int]) -> tuple[list[int], list[int]]:
