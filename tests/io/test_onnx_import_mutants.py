@@ -12,10 +12,13 @@ import pytest
 import nnfast as nf
 
 onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+from onnx_graphs import composed_graphs  # noqa: E402
 
 with zipfile.ZipFile(Path(__file__).with_name("onnx_models.zip")) as _archive:
     FILES = [_archive.read(name) for name in _archive.namelist()]
 _SMALL = [file for file in FILES if len(file) < 12_000]
+COMPOSED = composed_graphs()
 _NUMBERS = [0, 1, -1, 2, 3, 7, 64, 1 << 20, 1 << 31, (1 << 31) - 1, 1 << 40, (1 << 62) - 1, -(1 << 62)]
 
 
@@ -86,11 +89,11 @@ def _change(attribute: Any, rng: np.random.Generator) -> None:
         attribute.name = "other"
 
 
-def imported(count: int, seed: int) -> int:
+def imported(files: list[bytes], count: int, seed: int) -> int:
     """How many of some mutants became networks; all others are ValueErrors."""
     rng, read = np.random.default_rng(seed), 0
     for number in range(count):
-        file = _SMALL[int(rng.integers(len(_SMALL)))]
+        file = files[int(rng.integers(len(files)))]
         mutant = (damaged if number % 2 else hostile)(file, rng)
         try:
             nf.from_onnx(mutant)
@@ -102,13 +105,15 @@ def imported(count: int, seed: int) -> int:
     return read
 
 
-def test_mutants() -> None:
-    assert 0 < imported(300, 0) < 300
+@pytest.mark.parametrize("files", [_SMALL, COMPOSED], ids=["models", "composed"])
+def test_mutants(files: list[bytes]) -> None:
+    assert 0 < imported(files, 300, 0) < 300
 
 
 @pytest.mark.slow
-def test_5000_mutants() -> None:
-    assert 0 < imported(5000, 1) < 5000
+@pytest.mark.parametrize("files", [_SMALL, COMPOSED], ids=["models", "composed"])
+def test_5000_mutants(files: list[bytes]) -> None:
+    assert 0 < imported(files, 5000, 1) < 5000
 
 
 def test_truncated_files() -> None:
