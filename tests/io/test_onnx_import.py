@@ -267,6 +267,18 @@ def test_a_bidirectional_lstm_of_tensorflow() -> None:
     assert_close([nf.from_onnx(model).predict(x)], answers(model, {"x": x}))
 
 
+def test_sizes_of_repeated_constants_side_by_side() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["sizes"], end=2),
+        helper.make_node("Expand", ["zero", "sizes"], ["zeros"]),
+        helper.make_node("Concat", ["zeros", "zeros"], ["joined"], axis=1),
+        helper.make_node("Shape", ["joined"], ["shape"]),
+        helper.make_node("Reshape", ["x", "shape"], ["y"]),
+    ]
+    net = nf.from_onnx(model_of(nodes, {"x": ["N", 3, 2]}, ["y"], {"zero": np.zeros((1, 1), np.float32)}))
+    assert net.output_shape == (6,)
+
+
 def test_pooling_of_jax() -> None:
     """jax2onnx pools (1, 1, N, H, W, C) by windows of 1 along the batch; means are convolutions with ones."""
     rng = np.random.default_rng(0)

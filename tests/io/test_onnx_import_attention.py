@@ -90,6 +90,21 @@ def test_a_mask_for_each_row() -> None:
     assert_close([got], answers(full, feeds))
 
 
+@pytest.mark.parametrize("name", ["bool", "hidden"])
+def test_a_mask_of_the_first_keys_hides_the_others(name: str) -> None:
+    _, nodes = self_attention(2, 2, 4, ["mask"], {})
+    weights = {key: numbers(6, size) for key, size in (("q", 8), ("k", 8), ("v", 4))}
+    hidden = False if name == "bool" else -np.inf
+    full = MASKS[name].copy()
+    full[..., 3:] = hidden
+    x = numbers(ROWS, STEPS, 6)
+    short, whole = (
+        nf.from_onnx(model_of(nodes, {"x": ["N", STEPS, 6]}, ["y"], {**weights, "mask": mask}, opset=24)).predict(x)
+        for mask in (full[..., :3], full)
+    )
+    np.testing.assert_array_equal(short, whole)
+
+
 def test_a_query_that_sees_nothing_gets_zeros() -> None:
     mask = np.tril(np.ones((STEPS, STEPS), bool), -1)
     model, _ = self_attention(2, 2, 4, ["mask"], {"mask": mask})

@@ -104,8 +104,9 @@ def test_indices_that_count_through_the_batch_are_refused() -> None:
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
 @pytest.mark.parametrize("sizes", [[5, 4], [1, 3]])
-def test_a_region_is_resized(mode: str, sizes: list[int]) -> None:
-    options = {"coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": -3.0}
+@pytest.mark.parametrize("beyond", [0.0, -3.0])
+def test_a_region_is_resized(beyond: float, mode: str, sizes: list[int]) -> None:
+    options = {"coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": beyond}
     node = helper.make_node("Resize", ["x", "roi", "", "sizes"], ["y"], mode=mode, axes=[2, 3], **options)
     weights = {"roi": np.array([0.32, -0.4, 0.85, 1.3], np.float32), "sizes": np.array(sizes)}
     compare([node], numbers(2, 3, 6, 7), weights, opset=18)
@@ -123,6 +124,7 @@ def test_a_region_is_resized(mode: str, sizes: list[int]) -> None:
         ("...ii->...i", (3, 4, 5, 5), None),
         ("niji", (3, 5, 4, 5), None),
         ("...ij,...jk", (3, 4, 5), (1, 5, 3)),
+        ("...ij,jk", (3, 2, 4, 5), (5, 3)),
         ("n...i,i->n...", (3, 2, 4, 5), (5,)),
         ("nijj,jj->ni", (3, 2, 5, 5), (5, 5)),
     ],

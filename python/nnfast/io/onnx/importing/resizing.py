@@ -132,20 +132,18 @@ def _along(view: View, axis: int, matrix: Array, outside: Array, beyond: float) 
     at, row = flat.axes[axis][0] - 1, flat.tensor.shape
     stack = ops.reshape(flat.tensor, (None, math.prod(row[:at]), row[at], math.prod(row[at + 1 :])))
     made = ops.matmul(matrix.astype(np.float32), stack)
-    if beyond and outside.any():
+    if outside.any():
         made = ops.where(outside[:, None], beyond, made)
     return flat.like(ops.reshape(made, (None, *row[:at], matrix.shape[0], *row[at + 1 :])))
 
 
 def _matrix(axis: _Axis, method: _Method) -> tuple[Array, Array]:
-    """What each of the new numbers takes of the old ones, and whether it lies outside of them and takes nothing."""
+    """What each of the new numbers takes of the old ones, and whether it lies outside of them."""
     places = _places(axis, method.coordinates)
     if method.coordinates != _CROP:
         return _weights(axis, places, method), np.zeros(axis.new, bool)
     outside = (places < 0) | (places > axis.old - 1)
-    matrix = _weights(axis, np.clip(places, 0, axis.old - 1), method)
-    matrix[outside] = 0
-    return matrix, outside
+    return _weights(axis, np.clip(places, 0, axis.old - 1), method), outside
 
 
 def _weights(axis: _Axis, places: Array, method: _Method) -> Array:
