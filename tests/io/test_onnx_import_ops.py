@@ -127,15 +127,35 @@ def test_a_region_is_resized(beyond: float, mode: str, sizes: list[int]) -> None
         ("...ij,jk", (3, 2, 4, 5), (5, 3)),
         ("n...i,i->n...", (3, 2, 4, 5), (5,)),
         ("nijj,jj->ni", (3, 2, 5, 5), (5, 5)),
+        ("nij,jkl->nikl", (3, 2, 5), (5, 4, 3)),
+        ("nikl,klj->jni", (3, 2, 5, 4), (5, 4, 3)),
+        ("nij,ijk->nik", (3, 2, 5), (2, 5, 4)),
+        ("nij,ik->nk", (3, 2, 5), (2, 4)),
+        ("nijk,ikj->ni", (3, 2, 4, 5), (2, 5, 4)),
     ],
 )
 def test_einsum(equation: str, shape: tuple[int, ...], other: tuple[int, ...] | None) -> None:
     x, w = numbers(*shape), None if other is None else numbers(*other)
     nodes = [helper.make_node("Einsum", ["x"] if w is None else ["x", "w"], ["e"], equation=equation)]
     total = helper.make_node("Identity", ["e"], ["y"])
-    if equation == "niji":  # the batch comes first in what goes out
-        total = helper.make_node("Transpose", ["e"], ["y"], perm=[1, 0])
+    if equation in ("niji", "nikl,klj->jni"):  # the batch comes first in what goes out
+        total = helper.make_node("Transpose", ["e"], ["y"], perm=[1, 0] if equation == "niji" else [1, 0, 2])
     compare([*nodes, total], x, {} if w is None else {"w": w})
+
+
+def test_attention_by_einsum() -> None:
+    """As Keras writes it: weights are those of dense layers, and no product of all sizes is in memory."""
+    size, heads, width = 256, 4, 64
+    nodes = [
+        *(helper.make_node("Einsum", ["x", w], [f"{w}x"], equation="abc,cde->abde") for w in "qkv"),
+        helper.make_node("Einsum", ["qx", "kx"], ["scores"], equation="aecd,abcd->acbe"),
+        helper.make_node("Softmax", ["scores"], ["weights"], axis=2),
+        helper.make_node("Einsum", ["weights", "vx"], ["mixed"], equation="acbe,abcd->aecd"),
+        helper.make_node("Einsum", ["mixed", "o"], ["y"], equation="abcd,cde->abe"),
+    ]
+    weights = {name: numbers(size, heads, width) / 16 for name in "qkv"} | {"o": numbers(heads, width, size) / 16}
+    net = compare(nodes, numbers(2, 300, size), weights)
+    assert sorted(net.trainable) == ["k.kernel", "o.kernel", "q.kernel", "v.kernel"]
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,11 @@ def _with_heads(value: Value, heads: int) -> Value:
 
 
 def _reshaped(value: Value, shape: Sequence[int]) -> Value:
-    return reshaped_to(value, shape) if isinstance(value, View) else Const(value.array.reshape(shape))
+    return reshaped_to(value, shape) if isinstance(value, View) else Const(value.array.reshape(shape), value.source)
 
 
 def _permuted(value: Value, order: Sequence[int]) -> Value:
-    return value.permuted(order) if isinstance(value, View) else Const(np.transpose(value.array, order))
+    return value.permuted(order) if isinstance(value, View) else Const(np.transpose(value.array, order), value.source)
 
 
 def _side_by_side(node: Node, values: Sequence[Value], axis: int) -> Value:

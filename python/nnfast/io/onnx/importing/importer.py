@@ -18,6 +18,7 @@ from nnfast.io.onnx.importing import (  # noqa: F401
     attention,
     classical,
     convolutions,
+    einsum,
     elementwise,
     normalizations,
     pooling,
