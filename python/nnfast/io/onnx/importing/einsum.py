@@ -41,9 +41,7 @@ def _as_product(node: Node, operands: Sequence[_Term], result: str) -> View | No
     (a, x), (b, y) = operands if isinstance(operands[0][1], View) else operands[::-1]
     sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
     summed = [letter for letter in a if letter in b and letter not in result]
-    fits = all(
-        sizes[letter] == size for term, value in operands for letter, size in zip(term, value.shape, strict=True)
-    )
+    fits = [sizes[letter] for letter in a] == [*x.shape]  # else one of them has one element for a letter
     if not isinstance(x, View) or not summed or not fits or {*a, *b} - {*result} != {*summed}:
         return None
     shared = [letter for letter in a if letter in b and letter in result]

@@ -89,6 +89,7 @@ def product(node: Node, a: Value, b: Value) -> View:
 
 
 def operand(value: Value) -> View | Array:
+    """A tensor, or an array with one element along axes in front that repeat the same numbers."""
     if isinstance(value, View):
         return value
     lead = slim(value.array).shape[:-2]
