@@ -80,7 +80,8 @@ void winograd_output(const WinogradOutput<T>& p) {
 // out: 16 times n numbers, `plane` apart: G g G^T, element by element, of a kernel of nine planes
 // (n) each; `turned`: of the kernel rotated by 180 degrees.
 template <class T>
-void winograd_kernel(T* out, index_t plane, const T* kernel, index_t n, bool turned) {
+void winograd_kernel(T* out, index_t plane, const T* kernel, index_t tap_size, index_t n,
+                     bool turned) {
   const Vec<T> half = broadcast<T>(T(0.5));
   const auto axis = [=](Vec<T> a, Vec<T> b, Vec<T> c, Vec<T>(&to)[4]) {
     const Vec<T> even = half * (a + c), odd = half * b;
@@ -95,7 +96,7 @@ void winograd_kernel(T* out, index_t plane, const T* kernel, index_t n, bool tur
       Vec<T> g[3];
       for (int i = 0; i < 3; ++i) {
         const int tap = turned ? 8 - (3 * i + j) : 3 * i + j;
-        g[i] = load_n(kernel + tap * n + k, count);
+        g[i] = load_n(kernel + tap * tap_size + k, count);
       }
       axis(g[0], g[1], g[2], column[j]);
     }

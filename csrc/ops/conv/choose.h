@@ -11,7 +11,7 @@ namespace nnfast {
 
 enum class ConvAlgorithm {
   matmul,     // each pixel separately: one matrix product over all of them (gemm/)
-  direct,     // an implicit product whose rows are windows (correlate.h, kernel_gradient.cpp)
+  direct,     // a product whose rows are windows (correlate.h, windows.h, kernel_gradient.cpp)
   pairs,      // direct, with the same bits, for two images in the halves of vectors (pairs.h)
   depthwise,  // one filter per channel: vectors of channels (depthwise.h)
   winograd,   // 3 x 3 windows in tiles of 2 x 2 outputs (winograd.h, winograd_gradient.h)

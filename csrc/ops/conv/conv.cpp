@@ -9,6 +9,7 @@
 #include "ops/conv/depthwise.h"
 #include "ops/conv/fold.h"
 #include "ops/conv/pairs.h"
+#include "ops/conv/windows.h"
 #include "ops/conv/winograd.h"
 #include "ops/gemm/gemm.h"
 
@@ -86,7 +87,7 @@ void correlate_by(ConvAlgorithm algorithm, Correlation<T> p, const ConvShape& s)
     return;
   }
   for (index_t g = 0; g < s.groups; ++g) {
-    correlate(p);
+    copying_windows_pays(p) ? correlate_windows(p) : correlate(p);
     p.x += p.channels;
     p.kernel += s.out_channels / s.groups;
     p.y += p.columns;

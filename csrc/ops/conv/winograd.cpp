@@ -16,37 +16,107 @@ constexpr index_t kTileBytes = 64 * 1024, kFewestTiles = 12;
 // Gap between planes, so that they do not compete for the same cache sets.
 constexpr index_t kPlaneGap = 16;
 constexpr double kOperationsPerUnit = 60;
+// Elements of a kernel that the threads transform together. Up to there each does it alone: that takes no
+// longer than waiting for one thread to do it for all, and for few images less than fetching the
+// result from another processor's cache.
+constexpr index_t kLargeKernel = 128 * 128;
+// Elements of a kernel transformed between two times of packing: 16 times as many stay in the L2
+// cache.
+constexpr index_t kPackedTogether = 2048;
 
 index_t tiles_along(const AxisTaps& axis) { return (axis.outputs + 1) / 2; }
 
-// In the thread's scratch memory: the transformed kernel, and tiles before and after the products.
-// Each thread transforms the kernel itself: that takes no longer than waiting for one thread to do
-// it for all, and for few images less than fetching the result from another processor's cache.
+// The transformed kernel: 16 planes, each with its panels of columns one after the other.
+template <class T>
+class WinogradKernel {
+ public:
+  explicit WinogradKernel(const Correlation<T>& p)
+      : p_(p),
+        table_(kernels<T>()),
+        by_channels_(p.kernel_column == 1),
+        width_(std::min<index_t>(table_.gemm_columns, p.columns)),
+        is_panel_(by_channels_ && p.columns == table_.padded(width_)),
+        block_(std::max(unit(), kPackedTogether / line() / unit() * unit())) {}
+
+  index_t size() const { return p_.channels * p_.columns; }
+  index_t panel_width() const { return width_; }
+  index_t plane() const { return p_.channels * table_.padded(p_.columns) + kPlaneGap; }
+  // Lines of the kernel in memory, and how many belong together.
+  index_t lines() const { return by_channels_ ? p_.channels : p_.columns; }
+  index_t unit() const { return by_channels_ ? 1 : width_; }
+  index_t scratch() const { return is_panel_ ? 0 : kElements * natural_plane(); }
+
+  // Lines [begin, end); begin is a multiple of the unit.
+  void transform(T* to, T* scratch, index_t begin, index_t end) const {
+    const bool turned = p_.h.kernel_step < 0;
+    if (is_panel_) {  // needs no packing
+      table_.winograd_kernel(to + begin * line(), plane(), p_.kernel + begin * line(), size(),
+                             (end - begin) * line(), turned);
+      return;
+    }
+    for (index_t first = begin; first < end; first += block_) {
+      const index_t count = std::min(block_, end - first);
+      table_.winograd_kernel(scratch, natural_plane(), p_.kernel + first * line(), size(),
+                             count * line(), turned);
+      for (index_t i = 0; i < kElements; ++i) {
+        pack(to + i * plane(), scratch + i * natural_plane(), first, count);
+      }
+    }
+  }
+
+ private:
+  index_t line() const { return by_channels_ ? p_.columns : p_.channels; }
+  index_t natural_plane() const { return std::min(block_, lines()) * line() + kPlaneGap; }
+
+  void pack(T* to, const T* natural, index_t first, index_t count) const {
+    const index_t begin = by_channels_ ? 0 : first, end = by_channels_ ? p_.columns : first + count;
+    for (index_t column = begin; column < end; column += width_) {
+      const index_t n = std::min(width_, end - column), width = table_.padded(n);
+      T* panel = to + p_.channels * column;
+      if (by_channels_) {
+        table_.pack_panel(
+            {panel + first * width, width, natural + column, p_.columns, 1, count, n});
+      } else {
+        const T* from = natural + (column - first) * p_.channels;
+        table_.pack_panel({panel, width, from, 1, p_.channels, p_.channels, n});
+      }
+    }
+  }
+
+  const Correlation<T>& p_;
+  const Kernels<T>& table_;
+  bool by_channels_;  // a line is a channel's columns, else a column's channels
+  index_t width_;
+  bool is_panel_;
+  index_t block_;
+};
+
+// In the thread's scratch memory: tiles before and after the products, and the transformed kernel
+// unless the threads share it.
 template <class T>
 class Winograd {
  public:
-  explicit Winograd(const Correlation<T>& p)
+  Winograd(const Correlation<T>& p, const WinogradKernel<T>& kernel, const T* transformed)
       : p_(p),
         table_(kernels<T>()),
         tiles_(tiles_along(p.w)),
         tile_rows_(tiles_along(p.h)),
-        width_(std::min<index_t>(table_.gemm_columns, p.columns)) {
+        width_(kernel.panel_width()),
+        kernel_plane_(kernel.plane()),
+        kernel_(transformed) {
     const index_t bytes = kElements * (p.channels + width_) * static_cast<index_t>(sizeof(T));
     rows_together_ = (std::max(kFewestTiles, kTileBytes / bytes) + tiles_ - 1) / tiles_;
-    const index_t max_tiles = rows_together_ * tiles_, size = p.channels * p.columns;
-    // A kernel that is a single panel needs no packing.
-    const bool is_panel = p.kernel_column == 1 && p.columns == table_.padded(width_);
-    const index_t plane = size + kPlaneGap;
-    kernel_plane_ = is_panel ? plane : p.channels * table_.padded(p.columns) + kPlaneGap;
+    const index_t max_tiles = rows_together_ * tiles_;
     in_plane_ = max_tiles * p.channels + kPlaneGap;
     out_plane_ = max_tiles * width_ + kPlaneGap;
-    const index_t elements = kernel_plane_ + in_plane_ + out_plane_ + (is_panel ? 0 : plane);
-    kernel_ = scratch_of<T>(kElements * elements);
-    in_ = kernel_ + kElements * kernel_plane_;
+    const index_t of_tiles = kElements * (in_plane_ + out_plane_);
+    const index_t of_kernel = transformed ? 0 : kElements * kernel_plane_ + kernel.scratch();
+    in_ = scratch_of<T>(of_tiles + of_kernel);
     out_ = in_ + kElements * in_plane_;
-    T* natural = is_panel ? kernel_ : out_ + kElements * out_plane_;
-    table_.winograd_kernel(natural, plane, p.kernel, size, p.h.kernel_step < 0);
-    if (!is_panel) pack(natural, plane);
+    if (transformed) return;
+    T* own = in_ + of_tiles;
+    kernel.transform(own, own + kElements * kernel_plane_, 0, kernel.lines());
+    kernel_ = own;
   }
 
   // Rows of tiles [begin, end) of all images, numbered consecutively.
@@ -67,18 +137,6 @@ class Winograd {
   }
 
  private:
-  // 16 planes, each with its panels of columns one after the other.
-  void pack(const T* natural, index_t plane) const {
-    for (index_t i = 0; i < kElements; ++i) {
-      for (index_t column = 0; column < p_.columns; column += width_) {
-        const index_t n = std::min(width_, p_.columns - column);
-        table_.pack_panel({kernel_ + i * kernel_plane_ + p_.channels * column, table_.padded(n),
-                           natural + i * plane + column * p_.kernel_column, p_.kernel_channel,
-                           p_.kernel_column, p_.channels, n});
-      }
-    }
-  }
-
   void transform_input(T* out, index_t row) const {
     const index_t image = row / tile_rows_, first = 2 * (row % tile_rows_) + p_.h.first;
     WinogradInput<T> in;
@@ -142,7 +200,8 @@ class Winograd {
   index_t width_;              // of a panel of columns
   index_t rows_together_;
   index_t kernel_plane_, in_plane_, out_plane_;
-  T *kernel_, *in_, *out_;
+  const T* kernel_;
+  T *in_, *out_;
 };
 
 }  // namespace
@@ -150,10 +209,22 @@ class Winograd {
 template <class T>
 void correlate_by_winograd(const Correlation<T>& p) {
   if (p.n == 0 || p.h.outputs == 0 || p.w.outputs == 0) return;
+  const WinogradKernel<T> kernel(p);
+  T* shared = nullptr;
+  if (kernel.size() > kLargeKernel) {
+    constexpr double kCostOfElement = 4;
+    shared = scratch_of<T>(kElements * kernel.plane(), Scratch::of_job);
+    parallel_ranges(kernel.lines(), kernel.unit(),
+                    kCostOfElement * static_cast<double>(kernel.size()),
+                    [&](index_t begin, index_t end) {
+                      kernel.transform(shared, scratch_of<T>(kernel.scratch()), begin, end);
+                    });
+  }
   const double operations = 8.0 * static_cast<double>(p.n * p.h.outputs * p.w.outputs) *
                             static_cast<double>(p.channels * p.columns);
-  parallel_shares(p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
-                  [&](index_t begin, index_t end) { Winograd<T>(p).run(begin, end); });
+  parallel_shares(
+      p.n * tiles_along(p.h), 1, operations * (sizeof(T) / 4.0) / kOperationsPerUnit,
+      [&](index_t begin, index_t end) { Winograd<T>(p, kernel, shared).run(begin, end); });
 }
 
 template void correlate_by_winograd<float>(const Correlation<float>&);

@@ -137,9 +137,21 @@ index_t packed_row(index_t rows) {
   return ((rows + line - 1) / line | 1) * line;
 }
 
+// Elements of a copy of rows of A: along rows if they come from a source, else across them.
+template <class T>
+index_t packed_block(const Gemm<T>& p, index_t rows, index_t depth) {
+  return p.source ? rows * packed_row<T>(depth) : depth * packed_row<T>(rows);
+}
+
 template <class T>
 RowBlock<T> rows_of(const Gemm<T>& p, index_t row, index_t rows, index_t k, index_t depth,
                     const Slot& slot, bool packs) {
+  if (p.source) {
+    T* copied = scratch_of<T>(slot.size) + slot.at;
+    const index_t width = packed_row<T>(depth);
+    p.source->copy(copied, width, row, rows, k, depth);
+    return {copied, width, 1};
+  }
   const T* a = p.a + row * p.a_row + k * p.a_k;
   if (!packs) return {a, p.a_row, p.a_k};
   T* packed = scratch_of<T>(slot.size) + slot.at;
@@ -214,9 +226,9 @@ bool run_part(const Gemm<T>& p, const Region& part) {
   const bool keeps_panels = rows < part.rows;
   const index_t columns = keeps_panels ? std::min(part.columns, kColumnBlock) : part.columns;
   const index_t panels = (columns + width - 1) / width, slots = keeps_panels ? panels : 1;
-  const bool packs_rows = packing_rows_pays(p, panels);
+  const bool packs_rows = p.source || packing_rows_pays(p, panels);
   const index_t of_panels = slots * width * depth;
-  const index_t scratch = of_panels + (packs_rows ? packed_row<T>(rows) * depth : 0);
+  const index_t scratch = of_panels + (packs_rows ? packed_block(p, rows, depth) : 0);
   bool moderate = true;
   InterruptWatch watch;
   const auto run_columns = [&](index_t block, index_t k, index_t row) {
@@ -364,6 +376,7 @@ bool run_turned(const Gemm<T>& p) {
 template <class T>
 bool gemm(const Gemm<T>& p) {
   if (p.m == 0 || p.n == 0) return true;
+  if (p.source) return run_shared(p);
   if (p.m == 1 && (p.b_n == 1 || p.b_k == 1)) return run_one_row(p);
   return turning_pays(p) ? run_turned(p) : run_shared(p);
 }

@@ -5,6 +5,16 @@
 
 namespace nnfast {
 
+// An A that is not in memory as a matrix.
+template <class T>
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  // Copies steps [k, k + steps) of rows [row, row + rows) to `out`, whose rows are `width` apart.
+  virtual void copy(T* out, index_t width, index_t row, index_t rows, index_t k,
+                    index_t steps) const = 0;
+};
+
 // Strides in elements. One stride of A and one of B may be arbitrary; columns of C are contiguous.
 template <class T>
 struct Gemm {
@@ -21,6 +31,7 @@ struct Gemm {
   ActivationParams activation = {Activation::identity, 0};  // then element-wise
   bool check = false;  // whether to check that C is moderate before the activation: ops/reduce.h
   bool tiled = false;  // k is rows or pixels of a batch: see below
+  const RowSource<T>* source = nullptr;  // takes the place of `a`
 };
 
 // Each element of C is one chain of fma over k in ascending order: its bits depend neither on the
