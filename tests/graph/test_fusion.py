@@ -128,6 +128,20 @@ def test_an_activation_of_a_layer_has_the_bits_of_one_of_its_own(name: str, bias
                 check_training(net, 4)  # others have no gradient
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", ACTIVE)
+def test_a_relu_after_a_layer_runs_in_it(name: str, bias: bool) -> None:
+    shape, make = ACTIVE[name]
+    for dtype in DTYPES:
+        net = chain(shape, make(activation=None, use_bias=bias), layers.ReLU(), dtype=dtype)
+        for training in (True, False):
+            assert len(ops(net, training)) == 2
+            assert len(ops(net, training, fuse=False)) == 3
+        for rows in (1, 5):
+            check_prediction(net, rows)
+        check_training(net, 4)
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize("units", [3, 70, 200])
 def test_a_normalization_runs_in_a_dense_layer_on_rows(units: int, rows: int) -> None:

@@ -43,7 +43,7 @@ NodeId Fusions::normalization_after(NodeId node) const {
              : NodeId::none;
 }
 
-// A separate ReLU after a batch normalization or a sum.
+// A separate ReLU after a matrix product, a batch normalization or a sum.
 NodeId Fusions::relu_after(NodeId node) const {
   const NodeId reader = only_reader_[node];
   return reader != NodeId::none && at(node).is(Trait::takes_relu) && is_linear(at(node)) &&

@@ -240,9 +240,11 @@ class ConvTransposeOp final : public ConvBase<T> {
 
 const Registered<OpKind> conv(op_kind<ConvOp>("conv", NNF_CONV_ATTRIBUTES " groups depthwise",
                                               infer_conv,
-                                              Trait::multiplies | Trait::ends_in_activation));
-const Registered<OpKind> conv_transpose(op_kind<ConvTransposeOp>(
-    "conv_transpose", NNF_CONV_ATTRIBUTES, infer_transpose, Trait::ends_in_activation));
+                                              Trait::multiplies | Trait::ends_in_activation |
+                                                  Trait::takes_relu));
+const Registered<OpKind> conv_transpose(
+    op_kind<ConvTransposeOp>("conv_transpose", NNF_CONV_ATTRIBUTES, infer_transpose,
+                             Trait::ends_in_activation | Trait::takes_relu));
 
 }  // namespace
 

@@ -127,7 +127,7 @@ class DenseOp final : public Op<T> {
 
 const Registered<OpKind> registered(
     op_kind<DenseOp>("dense", "units use_bias activation alpha transposed", infer,
-                     Trait::multiplies | Trait::ends_in_activation));
+                     Trait::multiplies | Trait::ends_in_activation | Trait::takes_relu));
 
 }  // namespace
 
