@@ -16,8 +16,8 @@ bool is_depthwise(const ConvShape& s) {
   return s.groups > 1 && s.groups == s.in_channels && s.groups == s.out_channels;
 }
 
-// With few channels, the transforms cost more than they save; large kernels would need more than 8
-// MB of scratch memory (float32) per thread.
+// With few channels, the transforms cost more than they save; the transform of a large kernel, 4 MB
+// (float32) or more, would be read again for each dozen tiles.
 bool channels_suit_winograd(const ConvShape& s) {
   constexpr index_t kFewestChannels = 16, kLargestKernel = 256 * 256;
   return s.groups == 1 && std::min(s.in_channels, s.out_channels) >= kFewestChannels &&
