@@ -312,3 +312,12 @@ def test_bad_calls() -> None:
         ours.MLPRegressor(solver="sgd", learning_rate_init=1e9).fit(1e3 * X, 1e3 * X[:, 0])
     with pytest.raises(ValueError, match="expected classes among"):
         ours.MLPClassifier(max_iter=1).partial_fit(X, LABELS["multiclass"], classes=[0, 1, 2]).partial_fit(X[:1], [7])
+
+
+@pytest.mark.parametrize("where", ["X", "y", "sample_weight"])
+def test_masks_are_refused(where: str) -> None:
+    given = {"X": X, "y": X[:, 0], "sample_weight": WEIGHTS}
+    given[where] = np.ma.masked_greater(given[where], 0.5)
+    for model in [ours.MLPRegressor(max_iter=1), ours.NetworkRegressor(max_iter=1), ours.TabularRegressor(max_iter=1)]:
+        with pytest.raises(ValueError, match=f"expected {where} without masked elements"):
+            model.fit(**given)

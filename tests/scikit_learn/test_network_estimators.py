@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
+import scipy.sparse
 from joblib import Parallel, delayed
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -77,6 +78,18 @@ def test_sequences_of_tokens() -> None:
     assert model.score(tokens, y) > 0.9
     with pytest.raises(TypeError, match="float"):
         model.predict(tokens + 0.5)
+
+
+def test_tokens_in_lists_and_tables() -> None:
+    def build(n_outputs: int) -> list[Any]:
+        return [layers.Input(4, dtype="int32"), layers.Embedding(9, 3), layers.GRU(3), layers.Dense(n_outputs)]
+
+    pandas = pytest.importorskip("pandas")
+    tokens, y = RNG.integers(0, 9, (30, 4)), np.arange(30) % 2
+    wanted = sk.NetworkClassifier(build, max_iter=2, random_state=0).fit(tokens, y).predict_proba(tokens)
+    for given in (tokens.tolist(), pandas.DataFrame(tokens)):
+        model = sk.NetworkClassifier(build, max_iter=2, random_state=0).fit(given, y)
+        np.testing.assert_array_equal(model.predict_proba(given), wanted)
 
 
 def test_the_same_random_state_gives_the_same_network() -> None:
@@ -171,6 +184,29 @@ def test_features_are_the_hidden_units() -> None:
     assert (of_network.transform(TABLE) == extractor.transform(TABLE)).all()
     pipeline = make_pipeline(extractor, sk.MLPClassifier(4, max_iter=2, random_state=0))
     assert pipeline.fit(TABLE, y).predict(TABLE).shape == (60,)
+
+
+def test_transformers_refuse_what_they_cannot_read() -> None:
+    model = sk.Autoencoder(2, 3, max_iter=1, random_state=0).fit(TABLE)
+    masked = np.ma.masked_greater(TABLE, 0)
+    for call in (model.transform, sk.FeatureExtractor(model.network_, "code").fit(TABLE).transform):
+        with pytest.raises(ValueError, match="expected X without masked elements"):
+            call(masked)
+    with pytest.raises(ValueError, match="expected X without masked elements"):
+        model.inverse_transform(masked[:, :2])
+    with pytest.raises(TypeError, match="dense data is required"):
+        model.inverse_transform(scipy.sparse.csr_matrix(TABLE[:, :2]))
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.score(TABLE, sample_weight=[1.0, 2.0])
+
+
+def test_features_of_a_network_of_tokens() -> None:
+    entry = layers.Input(5, dtype="int32")
+    net = nf.Network([entry, layers.Embedding(9, 4), layers.GRU(3), layers.Dense(2)], seed=0)
+    tokens = RNG.integers(0, 9, (20, 5))
+    wanted = net.extract("gru").predict(tokens)
+    for given in (tokens, tokens.tolist(), tokens.astype(np.uint8)):
+        np.testing.assert_array_equal(sk.FeatureExtractor(net).fit_transform(given), wanted)
 
 
 def test_features_of_images_are_vectors() -> None:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnfast.core.arrays import dtype_name
 from nnfast.core.machine import get_num_threads, set_num_threads
+from nnfast.core.objects import refuse_masked
 from nnfast.core.options import integer, real
 from nnfast.core.typing import Array
 from nnfast.network import Network
@@ -129,18 +130,24 @@ class NeuralEstimator(BaseEstimator):
 
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         """X, or X and y, checked by scikit-learn, in a dtype that the network takes."""
+        self._refuse_masked(X=X, y=y)
         dtype: Any = (np.float64, np.float32) if self.dtype is None else np.dtype(dtype_name(self.dtype))
         if not reset and hasattr(self, "network_"):
             dtype = np.dtype(self.network_.dtype)
         options: dict[str, Any] = {"accept_sparse": "csr" if self._takes_sparse else False, "dtype": dtype}
         if self._takes_any_shape:
             given = getattr(X, "dtype", None)
-            # Images of bytes are read without a copy, and token numbers are no floats.
-            is_integer = isinstance(given, np.dtype) and given.kind in "iu"
-            options = {"allow_nd": True, "dtype": given if is_integer else dtype}
+            # Images of bytes are read without a copy, and token ids, which may be in lists and tables, are no floats.
+            is_float = isinstance(given, np.dtype) and given.kind not in "iu"
+            options = {"allow_nd": True, "dtype": dtype if is_float else "numeric"}
         if isinstance(y, str):
             return validate_data(self, X, reset=reset, **options)
         return validate_data(self, X, y, reset=reset, multi_output=True, y_numeric=self._y_is_numeric, **options)
+
+    def _refuse_masked(self, **arguments: Any) -> None:
+        """Refuse masks, which scikit-learn drops."""
+        for name, value in arguments.items():
+            refuse_masked(value, type(self).__name__, name)
 
     def _dtype_for(self, X: Any) -> str:
         if self.dtype is not None:
@@ -151,6 +158,7 @@ class NeuralEstimator(BaseEstimator):
         """Weights of rows, by class and by the caller; None if all are equal."""
         weights = self._weights_by_class(y, incremental)
         if sample_weight is not None:
+            self._refuse_masked(sample_weight=sample_weight)
             own = np.asarray(sample_weight, dtype=np.float64)
             if own.ndim > 1:
                 raise ValueError(f"Sample weights must be 1D array or scalar, got {own.ndim} axes")

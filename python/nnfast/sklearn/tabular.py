@@ -69,6 +69,7 @@ class _Tabular(NeuralEstimator):
 
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         has_y = not isinstance(y, str)
+        self._refuse_masked(X=X, y=y)
         if has_categories(X) or (hasattr(X, "columns") and not reset and self._encoder.categorical is not None):
             X = validate_data(self, X, reset=reset, skip_check_array=True)
             if has_y:

@@ -6,10 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnfast import layers
+from nnfast.core.objects import refuse_masked
 from nnfast.core.options import integer
 from nnfast.core.typing import Array
 from nnfast.models.autoencoder import autoencoder
@@ -189,8 +191,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstim
         X : array_like of shape (n_samples, n_components)
         """
         check_is_fitted(self)
+        self._refuse_masked(X=X)
+        codes = check_array(X, dtype=np.dtype(self.decoder_.dtype), estimator=self)
         with self._threads():
-            return self._of_network(self.decoder_, np.asarray(X))
+            return self._of_network(self.decoder_, codes)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The mean squared error of the reproduction, negative, so that more is better.
@@ -202,8 +206,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstim
         """
         check_is_fitted(self)
         x = self._validated(X, reset=False)
+        weights = self._weights(sample_weight, None, len(x), False)
         with self._threads():
-            return self._score_of(self.network_, x, x, sample_weight)
+            return self._score_of(self.network_, x, x, weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -249,7 +254,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the estimator, and take the part of its network up to the layer."""
         if isinstance(self.estimator, Network):
-            validate_data(self, X, allow_nd=True)
+            self._checked(X, reset=True)
             network = self.estimator
         else:
             self.estimator_ = clone(self.estimator)
@@ -265,11 +270,16 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """The layer's output (n_samples, n_features_out) for the rows of X."""
         check_is_fitted(self)
         if isinstance(self.estimator, Network):
-            x = validate_data(self, X, allow_nd=True, reset=False, dtype=np.dtype(self.extractor_.dtype))
+            x = self._checked(X, reset=False)
         else:
             x = self.estimator_._validated(X, reset=False)
         output = np.asarray(self.extractor_.predict(x))
         return output.reshape(len(output), -1)
+
+    def _checked(self, X: Any, *, reset: bool) -> Any:
+        """X for a `Network`, which takes any numbers: token ids and bytes stay integers."""
+        refuse_masked(X, "FeatureExtractor", "X")
+        return validate_data(self, X, allow_nd=True, reset=reset)
 
     @property
     def _n_features_out(self) -> int:
