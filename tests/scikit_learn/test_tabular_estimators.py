@@ -106,6 +106,66 @@ def test_validation_data_and_categories_by_number() -> None:
     assert "val_loss" in model.history_.history
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_categories_by_name_among_numbers(library: str) -> None:
+    frames = pytest.importorskip(library)
+    x = {"place": RNG.integers(0, 3, 40), "size": RNG.normal(size=40)}
+    table, y = frames.DataFrame(x), x["place"] == 1
+    array = np.column_stack([x["place"], x["size"]])
+    wanted = sk.TabularClassifier(categorical_features=[0], **SMALL).fit(array, y).predict_proba(array)
+    for given in (["place"], ["place", "place"], [True, False], np.array([0])):
+        model = sk.TabularClassifier(categorical_features=given, **SMALL).fit(table, y)
+        np.testing.assert_array_equal(model.predict_proba(table), wanted)
+
+
+def test_categories_in_arrays_may_be_texts() -> None:
+    numbers = RNG.integers(0, 3, 40)
+    texts = np.array([["north", "south", "west"][i] for i in numbers], object)
+    size = RNG.normal(size=40)
+    model = sk.TabularClassifier(categorical_features=[0], **SMALL)
+    made = [
+        model.fit(x, numbers == 1).predict_proba(x)
+        for x in (np.column_stack([texts, size]), np.column_stack([numbers, size]))
+    ]
+    np.testing.assert_array_equal(made[0], made[1])
+
+
+@pytest.mark.parametrize("given", [[True, False], "a", 0, [-1], [3], ["d"], [0, True]])
+def test_bad_categorical_features(given: Any) -> None:
+    frames = pytest.importorskip("pandas")
+    table = frames.DataFrame(RNG.normal(size=(20, 3)), columns=list("abc"))
+    with pytest.raises(ValueError, match="names or numbers of columns, a mask of 3 bools"):
+        sk.TabularClassifier(categorical_features=given, **SMALL).fit(table, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_that_cannot_be_read_are_named(library: str) -> None:
+    frames = pytest.importorskip(library)
+    days = np.datetime64("2020-01-01", "us") + np.arange(20)
+    data = {"size": RNG.normal(size=20), "color": ["red", "blue"] * 10}
+    table, y = frames.DataFrame(data), np.arange(20) % 2
+    with pytest.raises(ValueError, match=r"numbers or categories in column 'day', got [dD]atetime"):
+        sk.TabularClassifier(**SMALL).fit(frames.DataFrame(data | {"day": days}), y)
+    with pytest.raises(ValueError, match=r"numbers in column 'color' .*categorical_features"):
+        sk.TabularClassifier(categorical_features=None, **SMALL).fit(table, y)
+    model = sk.TabularClassifier(**SMALL).fit(table, y)
+    with pytest.raises(ValueError, match="numbers in column 'size'"):
+        model.predict(frames.DataFrame(data | {"size": ["large"] * 20}))
+
+
+def test_targets_of_tables_are_checked_as_others_are() -> None:
+    x, _ = frame("pandas")
+    with pytest.raises(TypeError, match="y of real numbers, got dtype <U1 with 'a' in row 0"):
+        sk.TabularRegressor(**SMALL).fit(x, np.array(["a", "b"] * 60))
+    texts = np.array(["1", "2"] * 60, object)  # which scikit-learn converts
+    wanted = sk.TabularRegressor(**SMALL).fit(x, texts.astype(float)).predict(x)
+    np.testing.assert_array_equal(sk.TabularRegressor(**SMALL).fit(x, texts).predict(x), wanted)
+    with pytest.raises(ValueError, match="requires y"):
+        sk.TabularClassifier(**SMALL).fit(x, None)
+    with pytest.raises(ValueError, match=r"use MLPRegressor\(loss='poisson'\)"):
+        sk.TabularRegressor(loss="poisson", **SMALL).fit(x, np.ones(120))
+
+
 def test_the_network_is_saved_with_its_layers(tmp_path: Any) -> None:
     x = RNG.normal(size=(50, 3))
     model = sk.TabularRegressor(**SMALL).fit(x, x[:, 0])

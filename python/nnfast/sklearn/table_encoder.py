@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,22 @@ from sklearn.preprocessing import OneHotEncoder
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 
-__all__ = ["TableEncoder", "has_categories"]
+__all__ = ["TableEncoder", "is_read_by_columns", "names_categories"]
 
 _CLIP = 3.0
 """Where numbers end that are clipped smoothly."""
 
 
-def has_categories(X: Any) -> bool:
-    """Whether it is a DataFrame with columns that are not numbers."""
-    return hasattr(X, "columns") and not all(_is_numeric(_column(X, i)) for i in range(len(X.columns)))
+def names_categories(categorical: Any) -> bool:
+    """Whether `categorical_features` lists columns."""
+    return categorical is not None and not (isinstance(categorical, str) and categorical == "from_dtype")
+
+
+def is_read_by_columns(X: Any, categorical: Any) -> bool:
+    """Whether it is a DataFrame with columns that are not numbers, or that are found by name."""
+    if not hasattr(X, "columns"):
+        return False
+    return names_categories(categorical) or not all(_is_numeric(_column(X, i)) for i in range(len(X.columns)))
 
 
 class TableEncoder:
@@ -65,24 +73,29 @@ class TableEncoder:
     def _positions(self, X: Any, width: int) -> list[int]:
         """The columns that are categories."""
         given = self.categorical
-        if given is None or (isinstance(given, str) and given == "from_dtype"):
+        if not names_categories(given):
             if given is None or not hasattr(X, "columns"):
                 return []
-            return [i for i in range(width) if not _is_numeric(_column(X, i))]
-        items = list(given)
-        if len(items) == width and all(isinstance(item, bool | np.bool_) for item in items):
+            found = [i for i in range(width) if not _is_numeric(_column(X, i))]
+            for i in found:
+                _refuse_times(X, i)
+            return found
+        items = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+        is_mask = [isinstance(item, bool | np.bool_) for item in items]
+        if len(items) == width and all(is_mask):
             return [i for i, item in enumerate(items) if item]
         names = list(map(str, X.columns)) if hasattr(X, "columns") else []
-        found = [names.index(item) if item in names else item for item in items]
-        if not all(isinstance(i, int | np.integer) and 0 <= i < width for i in found):
+        places = [names.index(item) if item in names else item for item in items]
+        are_places = all(isinstance(i, int | np.integer) and 0 <= i < width for i in places)
+        if any(is_mask) or not are_places or not isinstance(given, Iterable) or isinstance(given, str):
             raise ValueError(
-                f"categorical_features: expected names or numbers of columns, a mask, None or 'from_dtype', got "
-                f"{short_repr(items)}"
+                f"categorical_features: expected a list of names or numbers of columns, a mask of {width} bools, None "
+                f"or 'from_dtype', got {short_repr(given)}"
             )
-        return sorted(int(i) for i in found)
+        return sorted({int(i) for i in places})
 
     def _numeric(self, X: Any) -> Array:
-        columns = [_as_numbers(_column(X, i)) for i in self._numbers]
+        columns = [_as_numbers(X, i) for i in self._numbers]
         rows = len(X)
         table: Array = np.column_stack(columns) if columns else np.zeros((rows, 0))
         if np.isinf(table).any():
@@ -99,11 +112,33 @@ def _column(X: Any, i: int) -> Any:
     return X[X.columns[i]] if hasattr(X, "columns") else X[:, i]
 
 
-def _as_numbers(column: Any) -> Array:
-    if hasattr(column, "isna"):  # of pandas, whose missing values may be no numbers
-        numbers: Array = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return numbers
-    return np.asarray(column, dtype=np.float64)
+def _name(X: Any, i: int) -> str:
+    return f"column {X.columns[i]!r}" if hasattr(X, "columns") else f"column {i}"
+
+
+def _as_numbers(X: Any, i: int) -> Array:
+    column = _column(X, i)
+    try:
+        if hasattr(column, "isna"):  # of pandas, whose missing values may be no numbers
+            numbers: Array = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            return numbers
+        return np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"X: expected numbers in {_name(X, i)} ({str(error)[:100]}); convert it, or fit with it among the "
+            "categorical_features"
+        ) from error
+
+
+def _refuse_times(X: Any, i: int) -> None:
+    """Refuse dates and durations, of which each would be a category that no other row has."""
+    dtype = _column(X, i).dtype
+    is_time = dtype.is_temporal() if hasattr(dtype, "is_temporal") else getattr(dtype, "kind", "O") in "mM"
+    if is_time:
+        raise ValueError(
+            f"X: expected numbers or categories in {_name(X, i)}, got {dtype}; replace it by numbers, such as days "
+            "since a date, hours or months"
+        )
 
 
 def _as_labels(column: Any) -> Array:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_X_y
 from sklearn.utils.validation import validate_data
 
 from nnfast import activations, initializers, layers, losses, ops, optimizers
@@ -20,7 +20,7 @@ from nnfast.sklearn.base import NeuralEstimator
 from nnfast.sklearn.kinds import NeuralClassifier, NeuralRegressor
 from nnfast.sklearn.mlp import hidden_sizes
 from nnfast.sklearn.solver import batch_size_of
-from nnfast.sklearn.table_encoder import TableEncoder, has_categories
+from nnfast.sklearn.table_encoder import TableEncoder, is_read_by_columns, names_categories
 from nnfast.sklearn.targets import NumberTargets, as_column
 from nnfast.training.trainer import Trainer
 
@@ -70,19 +70,21 @@ class _Tabular(NeuralEstimator):
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         has_y = not isinstance(y, str)
         self._refuse_masked(X=X, y=y)
-        if has_categories(X) or (hasattr(X, "columns") and not reset and self._encoder.categorical is not None):
+        categorical = self.categorical_features if reset else self._encoder.categorical
+        if is_read_by_columns(X, categorical) or (hasattr(X, "columns") and not reset and categorical is not None):
             X = validate_data(self, X, reset=reset, skip_check_array=True)
             if has_y:
-                y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-                check_consistent_length(X, y)
+                columns = np.zeros((len(X), 1))  # in place of X, which is checked when it is encoded
+                _, y = check_X_y(columns, y, multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
         else:
-            options = {"reset": reset, "dtype": "numeric", "ensure_all_finite": "allow-nan"}
+            dtype = None if names_categories(categorical) else "numeric"  # categories may be texts
+            options = {"reset": reset, "dtype": dtype, "ensure_all_finite": "allow-nan"}
             if has_y:
                 X, y = validate_data(self, X, y, multi_output=True, y_numeric=self._y_is_numeric, **options)
             else:
                 X = validate_data(self, X, **options)
         if reset:
-            self._encoder = TableEncoder(self.categorical_features).fit(X)
+            self._encoder = TableEncoder(categorical).fit(X)
         encoded = self._encoder.transform(X).astype(dtype_name(self.dtype), copy=False)
         return (encoded, y) if has_y else encoded
 
@@ -163,7 +165,7 @@ class TabularClassifier(_Tabular, NeuralClassifier):
         Whether numbers pass through a `layers.PeriodicEmbedding`.
     categorical_features : "from_dtype", sequence of int, str or bool, or None, default "from_dtype"
         Names or numbers of the columns that are categories, or a mask. "from_dtype": columns of DataFrames that are not
-        numbers.
+        numbers; dates are an error, because no date of the training data may come again.
     learning_rate_init : float, default 0.04
         Largest learning rate, which rises and falls in four waves.
     batch_size : int, "auto" or "full", default "auto"
@@ -275,7 +277,7 @@ class TabularRegressor(_Tabular, NeuralRegressor):
         As in `TabularClassifier`. By default the weights of the best epoch are kept: a squared error rises again sooner
         than the error of a classifier with smoothed labels.
     loss : str, Loss or callable, default "squared_error"
-        See `MLPRegressor`; of y with mean 0 and standard deviation 1.
+        See `MLPRegressor`, except "poisson"; of y with mean 0 and standard deviation 1.
     **others
         See `nnfast.sklearn`.
 
@@ -320,4 +322,9 @@ class TabularRegressor(_Tabular, NeuralRegressor):
         self._store(locals())
 
     def _targets_of(self, y: Any, classes: Any) -> ScaledTargets:
+        if isinstance(self.loss, str) and self.loss == "poisson":
+            raise ValueError(
+                "TabularRegressor: expected a loss of scaled numbers, which may be negative, got 'poisson'; use "
+                "MLPRegressor(loss='poisson')"
+            )
         return ScaledTargets(as_column(y))

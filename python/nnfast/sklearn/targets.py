@@ -9,6 +9,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from nnfast.core.arrays import as_numbers
 from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 
@@ -100,6 +101,7 @@ class NumberTargets:
     """One number or several for each row."""
 
     def __init__(self, y: Array, out_activation: str = "identity") -> None:
+        as_numbers(y, "y", "y")
         self.is_vector = y.ndim == 1
         self.units = 1 if self.is_vector else y.shape[1]
         self.out_activation = out_activation
