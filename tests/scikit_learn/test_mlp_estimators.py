@@ -142,6 +142,39 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert model.best_loss_ is None
 
 
+def test_a_later_fit_keeps_the_best_weights_of_an_earlier_one() -> None:
+    y = LABELS["binary"]
+    model = ours.MLPClassifier((8,), learning_rate_init=0.02, early_stopping=True, warm_start=True, random_state=0)
+    best = model.fit(X, y, validation_data=(X, y)).predict_proba(X)
+    model.set_params(learning_rate_init=5.0, max_iter=3).fit(X, y, validation_data=(X, y))
+    assert model.validation_scores_[-1] < model.best_validation_score_ == model.score(X, y)
+    assert (model.predict_proba(X) == best).all()
+
+
+def test_the_rule_of_the_end_may_change_between_fits() -> None:
+    y = LABELS["binary"]
+    model = ours.MLPClassifier((8,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    model.set_params(early_stopping=True).fit(X, y)
+    assert len(model.validation_scores_) == 2
+    assert model.best_loss_ is None
+    model.set_params(early_stopping=False).partial_fit(X, y)
+    assert model.best_loss_ == model.loss_
+    assert model.validation_scores_ is None
+    model.set_params(early_stopping=True).fit(X, y).set_params(solver="lbfgs").fit(X, y)
+    assert np.isfinite(model.best_loss_)
+
+
+def test_early_stopping_needs_weights_in_both_parts() -> None:
+    texts = ""
+    for seed in range(20):  # the only row with a weight is in one of the two parts
+        with pytest.raises(ValueError, match="got none in the") as caught:
+            ours.MLPRegressor(early_stopping=True, random_state=seed).fit(X, X[:, 0], np.arange(60) == 0)
+        texts += str(caught.value)
+    assert "none in the training data" in texts
+    assert "none in the validation data" in texts
+    ours.MLPRegressor(early_stopping=True, validation_fraction=0.5, max_iter=1).fit(X[:4], X[:4, 0], WEIGHTS[:4])
+
+
 def test_class_weights_multiply_sample_weights() -> None:
     y, factors = LABELS["binary"], {"yes": 3.0, "no": 0.5}
     by_class = ours.MLPClassifier(4, random_state=0, max_iter=9, class_weight=factors).fit(X, y, WEIGHTS)

@@ -196,6 +196,13 @@ class NeuralEstimator(BaseEstimator):
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
         parts = [None if weights is None else weights[part] for part in (first, second)]
+        for name, part in zip(("training", "validation"), parts, strict=True):
+            if part is not None and not part.any():
+                raise ValueError(
+                    f"{where}: expected rows of positive weight in both parts of the split for early_stopping, got "
+                    f"none in the {name} data; pass validation_data, or leave out rows of weight 0 and set "
+                    "validation_fraction=0.5"
+                )
         return X[first], y[first], parts[0], (X[second], y[second], parts[1])
 
     def _strata(self, y: Any) -> Any:
@@ -249,6 +256,8 @@ class NeuralEstimator(BaseEstimator):
             own = (validation[0], self._targets.encode(validation[1]), validation[2])
         self.n_iter_ = 0
         monitor = Monitor(self, X.shape[0], validation)
+        if self.validation_scores_:  # the best ones of a previous fit are those it ended with
+            monitor.best = self.network_.flat().copy()
         size = batch_size_of(self, X.shape[0])
         options = {"batch_size": size, "shuffle": bool(self.shuffle), "validation_data": own, "sample_weight": scaled}
         run(self, monitor, epochs, X, target, **options)
@@ -271,6 +280,9 @@ class NeuralEstimator(BaseEstimator):
 
         The penalty on weights is divided by the weight of a batch. A network is made for one penalty.
         """
+        if is_first:
+            self._start_records()
+        self._start_comparisons(is_first)
         before = None if is_first else self.trainer_
         alpha = real(type(self).__name__, "alpha", self.alpha, minimum=0.0)
         mean = 1.0 if weights is None else float(weights.mean())
@@ -279,8 +291,6 @@ class NeuralEstimator(BaseEstimator):
             return
         self._penalty = penalty
         made = self._make_network(tuple(X.shape[1:]), self._dtype_for(X), seed, rng)
-        if is_first:
-            self._start_records()
         trainer = self._make_trainer(made)
         if before is not None and incremental:
             take_over(trainer, before)
@@ -309,7 +319,12 @@ class NeuralEstimator(BaseEstimator):
         self.loss_curve_ = []
         self._no_improvement_count = 0
         self.n_outputs_, self.out_activation_ = self._targets.units, self._targets.out_activation
+
+    def _start_comparisons(self, is_first: bool) -> None:
+        """Start what tells whether training improves, unless the last fit, with the same rule, left it."""
         stops_early = bool(self.early_stopping) and is_stochastic(self)
+        if not is_first and stops_early == (self.best_loss_ is None):
+            return
         self.validation_scores_ = [] if stops_early else None
         self.best_validation_score_ = -np.inf if stops_early else None
         self.best_loss_ = None if stops_early else np.inf

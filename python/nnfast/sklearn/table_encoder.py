@@ -80,14 +80,15 @@ class TableEncoder:
             for i in found:
                 _refuse_times(X, i)
             return found
-        items = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+        is_list = isinstance(given, Iterable) and not isinstance(given, str)
+        items = list(given) if is_list else []
         is_mask = [isinstance(item, bool | np.bool_) for item in items]
         if len(items) == width and all(is_mask):
             return [i for i, item in enumerate(items) if item]
         names = list(map(str, X.columns)) if hasattr(X, "columns") else []
         places = [names.index(item) if item in names else item for item in items]
         are_places = all(isinstance(i, int | np.integer) and 0 <= i < width for i in places)
-        if any(is_mask) or not are_places or not isinstance(given, Iterable) or isinstance(given, str):
+        if not is_list or any(is_mask) or not are_places:
             raise ValueError(
                 f"categorical_features: expected a list of names or numbers of columns, a mask of {width} bools, None "
                 f"or 'from_dtype', got {short_repr(given)}"
