@@ -298,7 +298,19 @@ def test_predictions_have_the_dtype_of_x() -> None:
         ({"optimizer": "adamm"}, "did you mean"),
         ({"learning_rate": "cosine", "solver": "sgd"}, "invscaling"),
         ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes must be > 0"),
+        ({"hidden_layer_sizes": "100"}, "an integer as hidden_layer_sizes, got '100'"),
+        ({"hidden_layer_sizes": (3, None)}, "an integer as hidden_layer_sizes, got None"),
         ({"dtype": "float16"}, "float32"),
+        ({"metrics": "mae"}, r"write metrics=\['mae'\]"),
+        ({"shuffle": "no"}, "True or False as shuffle"),
+        ({"early_stopping": "False"}, "True or False as early_stopping"),
+        ({"warm_start": None}, "True or False as warm_start"),
+        ({"nesterovs_momentum": 2}, "True or False as nesterovs_momentum"),
+        ({"tol": "small"}, "a real number as tol"),
+        ({"tol": -1}, "tol >= 0"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change >= 1"),
+        ({"n_iter_no_change": "10"}, "an integer as n_iter_no_change"),
+        ({"solver": "sgd", "learning_rate": "invscaling", "power_t": "x"}, "a real number as power_t"),
     ],
 )
 def test_bad_parameters(options: dict[str, Any], text: str) -> None:
@@ -328,6 +340,12 @@ def test_warm_start_with_other_layers() -> None:
     model = ours.MLPRegressor(hidden_layer_sizes=(3,), max_iter=1, warm_start=True).fit(X, X[:, 0])
     with pytest.raises(ValueError, match="set warm_start=False"):
         model.set_params(hidden_layer_sizes=(4,)).fit(X, X[:, 0])
+
+
+def test_one_callback_and_no_metrics() -> None:
+    model = ours.MLPRegressor(callbacks=Interrupt(), metrics=None)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, X[:, 0])
 
 
 def test_bad_calls() -> None:

@@ -123,6 +123,11 @@ def test_functions_that_make_something_else() -> None:
         sk.NetworkClassifier(lambda: [layers.Dense(7)]).fit(TABLE, TABLE[:, 0] > 0)
     with pytest.raises(TypeError, match="expected a Network or a list of layers, got 3"):
         sk.NetworkClassifier(lambda: 3).fit(TABLE, TABLE[:, 0] > 0)
+    for build in ([layers.Dense(2)], nf.Network([layers.Input(4), layers.Dense(2)]), layers.Dense(2)):
+        with pytest.raises(TypeError, match="expected build as a function"):
+            sk.NetworkClassifier(build).fit(TABLE, TABLE[:, 0] > 0)
+    with pytest.raises(TypeError, match=r"expected build_options as a dict, got \[3\]"):
+        sk.NetworkClassifier(convolutional, build_options=[3]).fit(IMAGES, BRIGHT)
 
 
 def test_searches_are_the_same_with_two_workers() -> None:

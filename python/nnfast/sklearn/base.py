@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -16,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nnfast.core.arrays import dtype_name
 from nnfast.core.machine import get_num_threads, set_num_threads
 from nnfast.core.objects import refuse_masked
-from nnfast.core.options import integer, real
+from nnfast.core.options import flag, integer, real
+from nnfast.core.text import short_repr
 from nnfast.core.typing import Array
 from nnfast.network import Network
 from nnfast.sklearn.solver import (
@@ -182,7 +184,9 @@ class NeuralEstimator(BaseEstimator):
         where = type(self).__name__
         if given is not None:
             if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-                raise ValueError(f"{where}: expected validation_data as (X, y) or (X, y, sample_weight)")
+                raise ValueError(
+                    f"{where}: expected validation_data as (X, y) or (X, y, sample_weight), got {short_repr(given)}"
+                )
             own = self._validated(given[0], given[1], reset=False)
             weight = None if len(given) == 2 or given[2] is None else np.asarray(given[2], np.float64)
             return X, y, weights, (*own, weight)
@@ -221,6 +225,7 @@ class NeuralEstimator(BaseEstimator):
         incremental: bool = False,
         classes: Any = None,
     ) -> Self:
+        self._check_parameters()
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not hasattr(self, "network_") or not (self.warm_start or incremental)
@@ -238,6 +243,18 @@ class NeuralEstimator(BaseEstimator):
             self._prepare(X, weights, seed, initial, is_first, incremental)
             self._train(X, y, weights, validation, incremental, validation_data is not None)
         return self
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that nothing else checks, as scikit-learn does: a text is true."""
+        where, names = type(self).__name__, self._get_param_names()
+        for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
+            if name in names:
+                flag(where, name, getattr(self, name))
+        real(where, "tol", self.tol, minimum=0.0)
+        if self.n_iter_no_change != math.inf:
+            integer(where, "n_iter_no_change", self.n_iter_no_change)
+        if "power_t" in names:
+            real(where, "power_t", self.power_t)
 
     def _train(
         self,
@@ -310,9 +327,7 @@ class NeuralEstimator(BaseEstimator):
 
     def _make_trainer(self, network: Network) -> Trainer:
         loss, weight = self._loss_of(network)
-        return Trainer(
-            network, loss=loss, loss_weights=[weight], optimizer=make_optimizer(self), metrics=list(self.metrics)
-        )
+        return Trainer(network, loss=loss, loss_weights=[weight], optimizer=make_optimizer(self), metrics=self.metrics)
 
     def _start_records(self) -> None:
         self.t_ = 0

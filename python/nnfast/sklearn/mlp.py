@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -99,8 +100,8 @@ def _initialize(network: Network, functions: list[Any], rng: np.random.RandomSta
 
 def hidden_sizes(where: str, given: Any) -> list[int]:
     """The argument `hidden_layer_sizes` as a list."""
-    sizes = list(given) if isinstance(given, Iterable) else [given]
-    if any(np.ndim(size) == 0 and not isinstance(size, str) and size <= 0 for size in sizes):
+    sizes = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if any(isinstance(size, numbers.Real) and size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {short_repr(sizes)}.")
     return [integer(where, "hidden_layer_sizes", size) for size in sizes]
 

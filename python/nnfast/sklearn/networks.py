@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,17 @@ class _Built(NeuralEstimator):
     def _make_network(self, input_shape: tuple[int, ...], dtype: str, seed: int, rng: np.random.RandomState) -> Network:
         build = _perceptron if self.build is None else self.build
         facts = {"input_shape": input_shape, "n_outputs": self._targets.units, "seed": seed, "dtype": dtype}
-        where = f"{type(self).__name__}: {function_name(build)}"
-        made = build(**_taken(build, facts), **(self.build_options or {}))
+        where = type(self).__name__
+        if isinstance(build, Network | layers.Layer) or not callable(build):
+            raise TypeError(
+                f"{where}: expected build as a function that returns a Network or a list of layers, got "
+                f"{short_repr(build)}; write a function, which makes a new network for each fit"
+            )
+        options = {} if self.build_options is None else self.build_options
+        if not isinstance(options, Mapping):
+            raise TypeError(f"{where}: expected build_options as a dict, got {short_repr(options)}")
+        where = f"{where}: {function_name(build)}"
+        made = build(**(_taken(build, facts) | dict(options)))
         if isinstance(made, list | tuple):
             starts = bool(made) and isinstance(made[0], layers.Input)
             made = Network([*([] if starts else [layers.Input(input_shape)]), *made], seed=seed, dtype=dtype)

@@ -13,7 +13,7 @@ from nnfast import optimizers
 from nnfast.core.options import choose, integer
 from nnfast.core.typing import Array
 from nnfast.optimizers import Optimizer
-from nnfast.training.callbacks.base import Callback
+from nnfast.training.callbacks.base import Callback, as_callbacks
 from nnfast.training.divergence import is_divergence
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Monitor(Callback):
 def run(estimator: NeuralEstimator, monitor: Monitor, epochs: int, x: Any, y: Array, **options: Any) -> None:
     """Train, and warn or complain of what scikit-learn's estimators warn or complain of."""
     trainer = estimator.trainer_
-    called = [*(estimator.callbacks or ()), monitor]
+    called = [*as_callbacks(estimator.callbacks), monitor]
     try:
         estimator.history_ = trainer.fit(x, y, epochs=epochs, callbacks=called, progress=False, **options)
     except KeyboardInterrupt:

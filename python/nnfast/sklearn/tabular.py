@@ -120,7 +120,7 @@ class _Tabular(NeuralEstimator):
             epsilon=1e-8,
             learning_rate_multipliers={name: factor for name, factor in _FACTORS.items() if name in known},
         )
-        return Trainer(network, loss=loss, loss_weights=[weight], optimizer=optimizer, metrics=list(self.metrics))
+        return Trainer(network, loss=loss, loss_weights=[weight], optimizer=optimizer, metrics=self.metrics)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
