@@ -359,6 +359,12 @@ def test_metrics_against_their_formulas(blobs: tuple[Array, Array]) -> None:
     assert scores["most_likely"] == pytest.approx(1 + p.max())
 
 
+@pytest.mark.parametrize("metric", ["mae", nf.metrics.MeanAbsoluteError()])
+def test_one_metric_without_a_list(metric: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a list of metrics, got .*; write metrics=\["):
+        nf.Trainer(line(), loss="mse", metrics=metric)
+
+
 def test_a_metric_may_not_be_called_loss() -> None:
     """Its figures would take the place of the loss's."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nnfast import losses, metrics
@@ -166,7 +166,7 @@ class Heads:
     def _metrics(self, where: str, name: str, given: Any, chosen: Sequence[Any]) -> list[tuple[Metric, ...]]:
         if given is None or (isinstance(given, list | tuple) and not given):
             return [()] * len(chosen)
-        if isinstance(given, str):
+        if isinstance(given, str) or not isinstance(given, Iterable):
             raise TypeError(f"{where}: expected a list of metrics, got {given!r}; write {name}=[{given!r}]")
         if self._outputs.single and not isinstance(given, Mapping):
             return [_metric_list(where, given)]
