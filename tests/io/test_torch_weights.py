@@ -72,6 +72,14 @@ def test_what_remains_is_listed_and_nothing_changes(rng: np.random.Generator) ->
     assert nf.io.load_torch_weights(net, state, names={"second": "a"}, strict=False) == ["second.kernel", "second.bias"]
 
 
+def test_checkpoints_of_several_parts() -> None:
+    net = nf.Network([layers.Input(4), layers.Dense(3)])
+    state = {"fc.weight": np.ones((3, 4)), "fc.bias": np.ones(3)}
+    with pytest.raises(TypeError, match=r"got a dict of .*'fc.bias'.* pass source\['model'\]"):
+        nf.io.load_torch_weights(net, {"model": state, "epoch": 3})
+    nf.io.load_torch_weights(net, state)
+
+
 def test_half_precision(tmp_path: Path) -> None:
     weight = np.array([[1.5, -2.0, 0.25, 3.0]] * 2, "float32")
     header = b'{"fc.weight":{"dtype":"BF16","shape":[2,4],"data_offsets":[0,16]}}'

@@ -58,7 +58,10 @@ def _array(name: Any, value: Any) -> Array:
         value = (value.float() if "float16" in str(value.dtype) else value).numpy()
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{short_repr(name)}: expected a tensor of numbers, got {short_repr(value)}")
+        got = short_repr(value)
+        if isinstance(value, Mapping):  # a checkpoint, with the state of the optimizer beside that of the model
+            got = f"a dict of {short_repr(list(value))}; if this is the state_dict, pass source[{short_repr(name)}]"
+        raise TypeError(f"{short_repr(name)}: expected a tensor of numbers, got {got}")
     return array
 
 
