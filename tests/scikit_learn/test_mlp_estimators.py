@@ -15,6 +15,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 
 import nnfast as nf
+from nnfast import layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -340,6 +341,22 @@ def test_warm_start_with_other_layers() -> None:
     model = ours.MLPRegressor(hidden_layer_sizes=(3,), max_iter=1, warm_start=True).fit(X, X[:, 0])
     with pytest.raises(ValueError, match="set warm_start=False"):
         model.set_params(hidden_layer_sizes=(4,)).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("kind", [ours.MLPClassifier, ours.NetworkClassifier])
+def test_losses_that_compare_numbers_get_one_hot_classes(kind: Any) -> None:
+    y = np.array(list("abc"))[LABELS["multiclass"]]
+    options = {"solver": "lbfgs", "max_iter": 200, "random_state": 0}
+    if kind is ours.NetworkClassifier:
+        options["build"] = lambda n_outputs: [layers.Dense(9, "tanh"), layers.Dense(n_outputs, "softmax")]
+    for loss in ("mse", nf.losses.Huber()):
+        model = kind(loss=loss, metrics=["accuracy"], **options).fit(X, y, validation_data=(X, y))
+        assert model.score(X, y) > 0.9
+        assert model.history_["val_accuracy"][-1] == pytest.approx(model.score(X, y))
+        assert model.predict(X).dtype.kind == "U"
+    model = kind(loss="mse", alpha=0.0, **options) if kind is ours.MLPClassifier else kind(loss="mse", **options)
+    probabilities = model.fit(X, y).predict_proba(X)
+    assert model.loss_ == pytest.approx(((probabilities - (y[:, None] == model.classes_)) ** 2).mean(), rel=1e-5)
 
 
 def test_one_callback_and_no_metrics() -> None:

@@ -112,6 +112,10 @@ class NeuralEstimator(BaseEstimator):
     def _check_targets(self, y: Any, incremental: bool) -> None:
         """Refuse a y that does not suit what was learned before."""
 
+    def _encode(self, y: Any) -> Array:
+        """y as the loss takes it."""
+        return self._targets.encode(y)
+
     def _make_network(self, input_shape: tuple[int, ...], dtype: str, seed: int, rng: np.random.RandomState) -> Network:
         """A new network for `_targets`, with the penalty `_penalty`."""
         raise NotImplementedError
@@ -268,9 +272,9 @@ class NeuralEstimator(BaseEstimator):
         epochs = 1 if incremental else most_epochs(self)
         # The mean becomes 1, so that weights do not change the size of steps.
         scaled = None if weights is None else weights / weights.mean()
-        target, own = self._targets.encode(y), None
+        target, own = self._encode(y), None
         if validation is not None and validates:
-            own = (validation[0], self._targets.encode(validation[1]), validation[2])
+            own = (validation[0], self._encode(validation[1]), validation[2])
         self.n_iter_ = 0
         monitor = Monitor(self, X.shape[0], validation)
         if self.validation_scores_:  # the best ones of a previous fit are those it ended with

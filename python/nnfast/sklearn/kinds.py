@@ -48,6 +48,14 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
             where = f"{type(self).__name__}.{'partial_fit' if incremental else 'fit'}"
             self._targets.require_known(as_column(y), where, not incremental)
 
+    def _encode(self, y: Any) -> Array:
+        target = super()._encode(y)
+        is_log_loss = isinstance(self.loss, str) and self.loss == "log_loss"
+        if target.ndim > 1 or is_log_loss or losses.get(self.loss).targets in ("classes", "any"):
+            return target
+        one_hot: Array = np.eye(self._targets.units, dtype="float32")[target]  # "mse" takes no numbers of classes
+        return one_hot
+
     def _weights_by_class(self, y: Any, incremental: bool) -> Array | None:
         if self.class_weight is None:
             return None

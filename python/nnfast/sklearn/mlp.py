@@ -131,7 +131,8 @@ class MLPClassifier(_Perceptron, NeuralClassifier):
         Penalty alpha/2 sum w^2 on the kernels, divided by the weight of a batch: its number of rows, or the sum of
         their sample weights.
     loss : str, Loss or callable, default "log_loss"
-        "log_loss" is the cross-entropy; or one of `nnfast.losses` that suits the output.
+        "log_loss" is the cross-entropy; or one of `nnfast.losses` that suits the output. Of three and more classes, a
+        function gets the numbers (N,) from 0, and losses that compare numbers, such as "mse", get one-hot rows.
     dropout : float or list of float, default 0
         Rate of dropout after each hidden layer; a list has one for each.
     batch_norm : bool, default False
