@@ -41,7 +41,7 @@ def test_what_get_dummies_makes_is_data() -> None:
     assert len(trainer.fit(x, table()[["member"]], epochs=1, validation_split=0.5)["val_loss"]) == 1
 
 
-@pytest.mark.parametrize("dtype", ["Int64", "Int8", "UInt8", "Float32", "Float64", "boolean"])
+@pytest.mark.parametrize("dtype", ["Int64", "Int8", "UInt8", "Float32", "Float64", "boolean", "Sparse[int64]"])
 def test_dtypes_of_pandas_itself(dtype: str) -> None:
     numbers = pd.DataFrame({"a": [0, 1, 1, 0], "b": [1, 1, 0, 0]})
     net = network(2)
@@ -95,6 +95,15 @@ def test_the_column_and_the_row_are_named(x: Any, error: type[Exception], match:
     ):
         with pytest.raises(error, match=match):
             call()
+
+
+def test_lazy_tables_are_to_be_collected() -> None:
+    polars = pytest.importorskip("polars")
+    lazy = polars.LazyFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    net = network(2)
+    with pytest.raises(TypeError, match=r"got a LazyFrame; pass x\.collect\(\)"):
+        net.predict(lazy)
+    assert net.predict(lazy.collect()).shape[0] == 2
 
 
 def test_two_columns_of_one_name() -> None:

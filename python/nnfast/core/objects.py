@@ -108,7 +108,7 @@ def _from_pandas(value: Any, where: str, name: str) -> Any:
                 f"{where}: expected finite numbers in {name}, got infinity in column {column!r}, "
                 f"{_row(table, int(infinite.argmax()))}; remove or replace such rows"
             )
-    types = [np.dtype(getattr(d, "numpy_dtype", d)) for d in table.dtypes]
+    types = [np.dtype(getattr(d, "numpy_dtype", getattr(d, "subtype", d))) for d in table.dtypes]
     array = table.to_numpy(dtype=np.result_type(*types) if types else None)
     return array if is_table else array[:, 0]
 
@@ -141,6 +141,8 @@ def explain_no_numbers(value: Any, array: Array, where: str, name: str) -> TypeE
         hint = ""
         if isinstance(value, Iterable) and not isinstance(value, str | bytes):
             hint = "; collect its items with np.stack(list(...)), or pass batches (x, y) to fit or evaluate, alone"
+        if hasattr(value, "collect"):  # a LazyFrame of polars
+            hint = f"; pass {name}.collect()"
         if isinstance(value, Tensor):
             hint = "; predict takes numbers: call the network itself on symbolic tensors"
         kind = type(value).__name__
