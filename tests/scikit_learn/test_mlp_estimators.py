@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
+import scipy.sparse
 import sklearn
 from sklearn import neural_network as theirs
 from sklearn.base import clone
@@ -357,6 +358,19 @@ def test_losses_that_compare_numbers_get_one_hot_classes(kind: Any) -> None:
     model = kind(loss="mse", alpha=0.0, **options) if kind is ours.MLPClassifier else kind(loss="mse", **options)
     probabilities = model.fit(X, y).predict_proba(X)
     assert model.loss_ == pytest.approx(((probabilities - (y[:, None] == model.classes_)) ** 2).mean(), rel=1e-5)
+
+
+def test_targets_that_do_not_suit() -> None:
+    with pytest.raises(ValueError, match=r"y >= 0 with loss='poisson', got -"):
+        ours.MLPRegressor("poisson", max_iter=1).fit(X, X[:, 0])
+    labels = LABELS["multilabel"]
+    for y in (2 * labels + 1, 2 * labels - 1, scipy.sparse.csr_matrix(2 * labels)):
+        with pytest.raises(ValueError, match=r"a matrix of 0 and 1 for labels, got a matrix of \[.*write y == "):
+            ours.MLPClassifier(max_iter=1).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"validation_data: expected classes of the training data, \[0 1\], in y, got \[2\]"
+    ):
+        ours.MLPClassifier(max_iter=1).fit(X, labels[:, 0], validation_data=(X, labels[:, 0] + 1))
 
 
 def test_one_callback_and_no_metrics() -> None:

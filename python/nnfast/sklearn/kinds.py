@@ -132,6 +132,14 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         made: Any = self.loss if isinstance(self.loss, Loss) else _NAMES.get(self.loss, self.loss)
         return made, 1.0
 
+    def _encode(self, y: Any) -> Array:
+        if isinstance(self.loss, str) and self.loss == "poisson" and np.min(y) < 0:
+            raise ValueError(
+                f"{type(self).__name__}: expected y >= 0 with loss='poisson', got {np.min(y)}; use 'squared_error', or "
+                "leave such rows out"
+            )
+        return super()._encode(y)
+
     def _score_of(self, network: Network, x: Any, y: Array, sample_weight: Array | None) -> float:
         predicted = self._targets.decode(self._of_network(network, x))
         if not np.isfinite(predicted).all():

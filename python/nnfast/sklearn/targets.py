@@ -50,6 +50,12 @@ class ClassTargets:
             )
         self.is_multilabel = kind.startswith("multilabel")
         if self.is_multilabel:
+            values = np.unique(y.data if hasattr(y, "toarray") else y)
+            if not set(values.tolist()) <= {0, 1}:
+                raise ValueError(
+                    f"y: expected classes (n_samples,), or a matrix of 0 and 1 for labels, got a matrix of "
+                    f"{short_repr(values.tolist())}; write y == {values[-1]} for labels"
+                )
             self.classes: Array = np.arange(np.shape(y)[1])
         else:
             self.classes = unique_labels(y if classes is None else classes)
@@ -67,16 +73,26 @@ class ClassTargets:
                 f"Previously got {self.classes}, `y` has {found}"
             )
         if not set(found) <= set(self.classes):
-            new = short_repr([label for label in found if label not in self.classes])
             raise ValueError(
-                f"{where}: expected classes among {self.classes} in y, got {new}; pass all classes in the first call"
+                f"{where}: expected classes among {self.classes} in y, got {self._new_among(found)}; pass all classes "
+                "in the first call"
             )
+
+    def _new_among(self, found: Array) -> str:
+        return short_repr([label for label in found.tolist() if label not in self.classes])
 
     def encode(self, y: Any) -> Array:
         if self.is_multilabel:
             dense = y.toarray() if hasattr(y, "toarray") else y
             return np.asarray(dense).astype("float32")
-        numbers: Array = self._encoder.transform(y)
+        try:
+            numbers: Array = self._encoder.transform(y)
+        except ValueError as error:  # of training data, classes are known
+            new = self._new_among(unique_labels(y))
+            raise ValueError(
+                f"validation_data: expected classes of the training data, {self.classes}, in y, got {new}; leave such "
+                "rows out"
+            ) from error
         return numbers[:, None].astype("float32") if self.units == 1 else numbers
 
     def decode(self, output: Array) -> Array:
