@@ -373,6 +373,23 @@ def test_targets_that_do_not_suit() -> None:
         ours.MLPClassifier(max_iter=1).fit(X, labels[:, 0], validation_data=(X, labels[:, 0] + 1))
 
 
+def test_weights_that_are_assigned_are_used() -> None:
+    model, other = (
+        ours.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=i).fit(X, X[:, 0]) for i in (0, 1)
+    )
+    model.coefs_ = other.coefs_
+    model.intercepts_[0] = other.intercepts_[0]
+    model.intercepts_[1:] = other.intercepts_[1:]
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    model.coefs_[1][...] = 0
+    np.testing.assert_array_equal(model.predict(X), np.full(60, model.intercepts_[1][0]))
+    with pytest.raises(ValueError, match=r"expected arrays of shapes \[\(5, 5\)\], got \[\(5, 1\)\]"):
+        model.coefs_[0] = np.ones((5, 1))
+    with pytest.raises(ValueError, match="expected arrays of shapes"):
+        model.coefs_ = other.coefs_[:1]
+    assert isinstance(pickle.loads(pickle.dumps(model.coefs_)), list)
+
+
 def test_one_callback_and_no_metrics() -> None:
     model = ours.MLPRegressor(callbacks=Interrupt(), metrics=None)
     with pytest.warns(UserWarning, match="interrupted"):

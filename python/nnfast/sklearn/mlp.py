@@ -24,6 +24,20 @@ _LAST = {"identity": None, "exp": None, "logistic": "sigmoid", "softmax": "softm
 """Activation of the last layer, by scikit-learn's name."""
 
 
+class _Views(list[Array]):
+    """Views of parameters. An item that is assigned is written into them, where a list would only forget its view."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        views, arrays = (self[index], value) if isinstance(index, slice) else ([self[index]], [value])
+        if len(views) != len(arrays) or any(view.shape != np.shape(a) for view, a in zip(views, arrays, strict=True)):
+            raise ValueError(
+                f"weights: expected arrays of shapes {[view.shape for view in views]}, got "
+                f"{[np.shape(array) for array in arrays]}; fit an estimator with other hidden_layer_sizes"
+            )
+        for view, array in zip(views, arrays, strict=True):
+            view[...] = array
+
+
 class _Perceptron(NeuralEstimator):
     """What the two share: the network."""
 
@@ -57,17 +71,25 @@ class _Perceptron(NeuralEstimator):
     def _fitted(self, name: str) -> list[Array]:
         if not hasattr(self, "network_"):
             raise AttributeError(f"{type(self).__name__}: expected a call of fit first, which makes the weights")
-        return _of_dense_layers(self.network_, name)
+        return _Views(_of_dense_layers(self.network_, name))
 
     @property
     def coefs_(self) -> list[Array]:
         """The kernels (inputs, units) of the dense layers: writable views of `network_`."""
         return self._fitted("kernel")
 
+    @coefs_.setter
+    def coefs_(self, arrays: list[Array]) -> None:
+        self._fitted("kernel")[:] = arrays
+
     @property
     def intercepts_(self) -> list[Array]:
         """The biases (units,) of the dense layers, likewise."""
         return self._fitted("bias")
+
+    @intercepts_.setter
+    def intercepts_(self, arrays: list[Array]) -> None:
+        self._fitted("bias")[:] = arrays
 
     @property
     def n_layers_(self) -> int:
@@ -146,7 +168,7 @@ class MLPClassifier(_Perceptron, NeuralClassifier):
     Attributes
     ----------
     coefs_, intercepts_ : list of ndarray
-        Kernels and biases, as writable views.
+        Kernels and biases, as writable views. Arrays that are assigned, ``model.coefs_[0] = w``, are copied into them.
     n_layers_ : int
         Including the input.
 
