@@ -1,6 +1,7 @@
 """MLPClassifier and MLPRegressor beside scikit-learn's, on the same batches from the same initial weights."""
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -388,6 +389,18 @@ def test_weights_that_are_assigned_are_used() -> None:
     with pytest.raises(ValueError, match="expected arrays of shapes"):
         model.coefs_ = other.coefs_[:1]
     assert isinstance(pickle.loads(pickle.dumps(model.coefs_)), list)
+
+
+@pytest.mark.parametrize("kind", [ours.MLPClassifier, ours.MLPRegressor, ours.TabularRegressor, ours.NetworkClassifier])
+def test_one_column_of_targets_is_one_warning(kind: Any) -> None:
+    y = (X[:, 0] > 0).astype(int)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind(max_iter=2, random_state=0, early_stopping=True).fit(X, y[:, None])
+    assert [warning.category.__name__ for warning in caught].count("DataConversionWarning") == 1
+    assert model.predict(X).shape == (60,)
+    column = ours.Autoencoder(1, (), max_iter=1).fit(X[:, :1])
+    assert column.network_.output_shape == (1,)
 
 
 def test_one_callback_and_no_metrics() -> None:

@@ -31,7 +31,7 @@ from nnfast.sklearn.solver import (
     run,
     warn_if_not_converged,
 )
-from nnfast.sklearn.targets import Targets
+from nnfast.sklearn.targets import Targets, as_column
 from nnfast.training.history import History
 from nnfast.training.plans import take_over
 from nnfast.training.trainer import Trainer
@@ -91,6 +91,8 @@ class NeuralEstimator(BaseEstimator):
     """Whether rows may be images or sequences, not only vectors."""
     _takes_sparse = False
     _y_is_numeric = False
+    _y_may_be_column = True
+    """Whether one column of y is taken for a vector, with scikit-learn's warning."""
     _auto_batch = 200
     """Rows of a batch, if they are left to the estimator."""
     _fits_in_parts = True
@@ -150,6 +152,11 @@ class NeuralEstimator(BaseEstimator):
             return validate_data(self, X, reset=reset, **options)
         return validate_data(self, X, y, reset=reset, multi_output=True, y_numeric=self._y_is_numeric, **options)
 
+    def _validated_pair(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """X and y, checked; a y of one column is a vector, unless it is X."""
+        X, y = self._validated(X, y, reset=reset)
+        return X, as_column(y) if self._y_may_be_column else y
+
     def _refuse_masked(self, **arguments: Any) -> None:
         """Refuse masks, which scikit-learn drops."""
         for name, value in arguments.items():
@@ -191,7 +198,7 @@ class NeuralEstimator(BaseEstimator):
                 raise ValueError(
                     f"{where}: expected validation_data as (X, y) or (X, y, sample_weight), got {short_repr(given)}"
                 )
-            own = self._validated(given[0], given[1], reset=False)
+            own = self._validated_pair(given[0], given[1], reset=False)
             weight = None if len(given) == 2 or given[2] is None else np.asarray(given[2], np.float64)
             return X, y, weights, (*own, weight)
         if not self.early_stopping or not is_stochastic(self):
@@ -233,7 +240,7 @@ class NeuralEstimator(BaseEstimator):
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not hasattr(self, "network_") or not (self.warm_start or incremental)
-        X, y = self._validated(X, y, reset=is_first)
+        X, y = self._validated_pair(X, y, reset=is_first)
         if is_first:
             self._targets = self._targets_of(y, classes)
         else:

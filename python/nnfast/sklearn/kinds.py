@@ -15,7 +15,7 @@ from nnfast.core.typing import Array
 from nnfast.losses import Loss
 from nnfast.network import Network
 from nnfast.sklearn.base import NeuralEstimator, stochastic_only
-from nnfast.sklearn.targets import ClassTargets, NumberTargets, as_column
+from nnfast.sklearn.targets import ClassTargets, NumberTargets
 
 __all__ = ["NeuralClassifier", "NeuralRegressor", "poisson"]
 
@@ -37,16 +37,16 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     """Whether two classes are two units."""
 
     def _targets_of(self, y: Any, classes: Any) -> ClassTargets:
-        made = ClassTargets(as_column(y), None if classes is None else np.asarray(classes), self._softmax_of_two)
+        made = ClassTargets(y, None if classes is None else np.asarray(classes), self._softmax_of_two)
         if not made.is_multilabel:
-            made.require_known(as_column(y), f"{type(self).__name__}.partial_fit", False)
+            made.require_known(y, f"{type(self).__name__}.partial_fit", False)
         self.classes_ = made.classes
         return made
 
     def _check_targets(self, y: Any, incremental: bool) -> None:
         if not self._targets.is_multilabel:
             where = f"{type(self).__name__}.{'partial_fit' if incremental else 'fit'}"
-            self._targets.require_known(as_column(y), where, not incremental)
+            self._targets.require_known(y, where, not incremental)
 
     def _encode(self, y: Any) -> Array:
         target = super()._encode(y)
@@ -68,7 +68,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         return weights
 
     def _strata(self, y: Any) -> Any:
-        return None if self._targets.is_multilabel else as_column(y)
+        return None if self._targets.is_multilabel else y
 
     def _loss_of(self, network: Network) -> tuple[Any, float]:
         if not isinstance(self.loss, str) or self.loss != "log_loss":
@@ -79,7 +79,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     def _score_of(self, network: Network, x: Any, y: Array, sample_weight: Array | None) -> float:
         predicted = self._targets.decode(self._of_network(network, x))
-        return float(accuracy_score(as_column(y), predicted, sample_weight=sample_weight))
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
         """Fit the network to data."""
@@ -124,7 +124,7 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
 
     def _targets_of(self, y: Any, classes: Any) -> NumberTargets:
         is_poisson = isinstance(self.loss, str) and self.loss == "poisson"
-        return NumberTargets(as_column(y), "exp" if is_poisson else "identity")
+        return NumberTargets(y, "exp" if is_poisson else "identity")
 
     def _loss_of(self, network: Network) -> tuple[Any, float]:
         if isinstance(self.loss, str) and self.loss == "poisson":
@@ -144,7 +144,7 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         predicted = self._targets.decode(self._of_network(network, x))
         if not np.isfinite(predicted).all():
             return float("nan")
-        return float(r2_score(as_column(y), predicted, sample_weight=sample_weight))
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
         """Fit the network to data."""

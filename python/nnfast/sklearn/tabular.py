@@ -21,7 +21,7 @@ from nnfast.sklearn.kinds import NeuralClassifier, NeuralRegressor
 from nnfast.sklearn.mlp import hidden_sizes
 from nnfast.sklearn.solver import batch_size_of
 from nnfast.sklearn.table_encoder import TableEncoder, is_read_by_columns, names_categories
-from nnfast.sklearn.targets import NumberTargets, as_column
+from nnfast.sklearn.targets import NumberTargets
 from nnfast.training.trainer import Trainer
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
@@ -327,4 +327,4 @@ class TabularRegressor(_Tabular, NeuralRegressor):
                 "TabularRegressor: expected a loss of scaled numbers, which may be negative, got 'poisson'; use "
                 "MLPRegressor(loss='poisson')"
             )
-        return ScaledTargets(as_column(y))
+        return ScaledTargets(y)

@@ -78,6 +78,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NeuralEstim
     noise: Any
     tied: Any
     _y_is_numeric = True
+    _y_may_be_column = False
 
     def __init__(
         self,
