@@ -51,7 +51,7 @@ optimizer : str, Optimizer or None, default None
     Any of `nnfast.optimizers` in place of `solver`. An object is copied.
 schedule : Schedule, callable or None, default None
     One of `nnfast.schedules`, or a function of the number of updates: the learning rate.
-callbacks : list of Callback or None, default None
+callbacks : Callback, list of them or None, default None
     See `nnfast.callbacks`.
 metrics : tuple of str, Metric or callable, default ()
     Computed in each epoch and recorded in `history_`; see `nnfast.metrics`.
