@@ -167,6 +167,15 @@ def test_the_rule_of_the_end_may_change_between_fits() -> None:
     assert np.isfinite(model.best_loss_)
 
 
+def test_early_stopping_needs_two_rows_for_a_score() -> None:
+    y = X[:, 0]
+    for model in (ours.MLPRegressor(early_stopping=True, max_iter=1), ours.TabularRegressor(max_iter=1)):
+        with pytest.raises(ValueError, match="validation_data of at least 2 rows"):
+            model.fit(X, y, validation_data=(X[:1], y[:1]))
+        model.set_params(early_stopping=False).fit(X, y, validation_data=(X[:1], y[:1]))
+    ours.MLPClassifier(early_stopping=True, max_iter=1).fit(X, y > 0, validation_data=(X[:1], y[:1] > 0))
+
+
 def test_early_stopping_needs_weights_in_both_parts() -> None:
     texts = ""
     for seed in range(20):  # the only row with a weight is in one of the two parts

@@ -93,6 +93,8 @@ class NeuralEstimator(BaseEstimator):
     _y_is_numeric = False
     _y_may_be_column = True
     """Whether one column of y is taken for a vector, with scikit-learn's warning."""
+    _fewest_scored = 1
+    """Rows that a score needs."""
     _auto_batch = 200
     """Rows of a batch, if they are left to the estimator."""
     _fits_in_parts = True
@@ -199,6 +201,11 @@ class NeuralEstimator(BaseEstimator):
                     f"{where}: expected validation_data as (X, y) or (X, y, sample_weight), got {short_repr(given)}"
                 )
             own = self._validated_pair(given[0], given[1], reset=False)
+            if self.early_stopping and own[0].shape[0] < self._fewest_scored:
+                raise ValueError(
+                    f"{where}: expected validation_data of at least {self._fewest_scored} rows, for a score, with "
+                    f"early_stopping, got {own[0].shape[0]}; pass more, or set early_stopping=False"
+                )
             weight = None if len(given) == 2 or given[2] is None else np.asarray(given[2], np.float64)
             return X, y, weights, (*own, weight)
         if not self.early_stopping or not is_stochastic(self):

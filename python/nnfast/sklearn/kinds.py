@@ -121,6 +121,7 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
 
     _targets: NumberTargets
     _y_is_numeric = True
+    _fewest_scored = 2  # R^2 of one row is NaN, with which no other score compares
 
     def _targets_of(self, y: Any, classes: Any) -> NumberTargets:
         is_poisson = isinstance(self.loss, str) and self.loss == "poisson"
