@@ -130,6 +130,18 @@ def test_functions_that_make_something_else() -> None:
         sk.NetworkClassifier(convolutional, build_options=[3]).fit(IMAGES, BRIGHT)
 
 
+def test_poisson_loss_of_a_network_with_negative_outputs() -> None:
+    def build(n_outputs: int, last: str | None) -> list[Any]:
+        return [layers.Dense(n_outputs, last)]
+
+    counts = RNG.poisson(2, 60)
+    model = sk.NetworkRegressor(build, build_options={"last": None}, loss="poisson", max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match=r'positive numbers: end it in Dense\(n_outputs, "softplus"\)'):
+        model.fit(TABLE, counts)
+    model.set_params(build_options={"last": "softplus"}).fit(TABLE, counts)
+    assert (model.predict(TABLE) > 0).all()
+
+
 def test_searches_are_the_same_with_two_workers() -> None:
     model = sk.NetworkClassifier(max_iter=5, random_state=0)
     y = np.where(TABLE[:, 0] > 0, "a", "b")

@@ -132,6 +132,10 @@ class NeuralEstimator(BaseEstimator):
         """The score on validation data, or NaN if predictions are not finite."""
         raise NotImplementedError
 
+    def _hint_at_divergence(self) -> str:
+        """What else may have made the loss infinite."""
+        return ""
+
     def _weights_by_class(self, y: Any, incremental: bool) -> Array | None:
         """What `class_weight` makes of y."""
         return None

@@ -224,3 +224,11 @@ class NetworkRegressor(_Built, NeuralRegressor):
         dtype: Any = "float32",
     ) -> None:
         self._store(locals())
+
+    def _hint_at_divergence(self) -> str:
+        if isinstance(self.loss, str) and self.loss == "poisson":
+            return (
+                "; with loss='poisson', the network must give positive numbers: end it in "
+                'Dense(n_outputs, "softplus")'
+            )
+        return ""

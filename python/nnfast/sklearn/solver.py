@@ -204,7 +204,7 @@ def run(estimator: NeuralEstimator, monitor: Monitor, epochs: int, x: Any, y: Ar
         if monitor.best is None and not (estimator.early_stopping and estimator.validation_scores_):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed. {error}"
+                f"preprocessed. {error}{estimator._hint_at_divergence()}"
             ) from error
         estimator.validation_scores_.append(float("nan"))
         warnings.warn(
