@@ -146,6 +146,24 @@ def test_names_and_sizes() -> None:
         assert largest_error(net, x, input_layout=layout, output_layout=layout) < 1e-6
 
 
+def test_keys_are_names(rng: np.random.Generator) -> None:
+    a, b = layers.Input((3,), name="first"), layers.Input((2,), dtype="int32", name="second")
+    made = layers.Dense(2, name="made")(a)
+    total = made + layers.Flatten()(layers.Embedding(5, 1)(b))
+    ends = {
+        "made": total,
+        "x": made,
+        "first": layers.ReLU(name="last")(total),
+    }  # names of other layers, and of an input
+    net = nf.Network(inputs={"x": a, "ids": b}, outputs=ends, seed=0)
+    model = exported(net)
+    assert [value.name for value in model.graph.input] == ["x", "ids"]
+    assert [value.name for value in model.graph.output] == ["made", "x_2", "first"]
+    x = {"x": rng.standard_normal((4, 3)).astype(np.float32), "ids": rng.integers(0, 5, (4, 2)).astype(np.int32)}
+    for got, wanted in zip(outputs(model, [*x.values()]), net.predict(x).values(), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
 def fourth_powers(weights: Any) -> Any:
     return nf.ops.sum(weights**4)
 

@@ -176,3 +176,15 @@ def test_a_fused_activation_keeps_its_number(make: Any, activation: layers.Layer
     z, y = apart.predict(x), fused.predict(x)
     negative = 0.3 * z if isinstance(activation, layers.LeakyReLU) else 1.5 * np.expm1(z)
     np.testing.assert_allclose(y, np.where(z > 0, z, negative), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize(("size", "strides", "rate"), [(3, 1, 1), ([2], 2, (3,)), (1, 1, 1)])
+def test_causal_padding_comes_before_the_sequence(size: Any, strides: int, rate: Any, rng: np.random.Generator) -> None:
+    before = (np.max(size) - 1) * np.max(rate)
+    net = nf.Network([layers.Input((9, 2)), layers.Conv1D(4, size, strides, "causal", rate)], seed=0)
+    valid = nf.Network([layers.Input((9 + before, 2)), layers.Conv1D(4, size, strides, "valid", rate)], seed=0)
+    x = rng.standard_normal((3, 9, 2)).astype(np.float32)
+    y = net.predict(x)
+    assert y.tobytes() == valid.predict(np.pad(x, ((0, 0), (before, 0), (0, 0)))).tobytes()
+    x[:, 5:] = 7  # later steps
+    np.testing.assert_array_equal(net.predict(x)[:, : -(-5 // strides)], y[:, : -(-5 // strides)])

@@ -41,12 +41,15 @@ class _Convolution(Layer):
         self._declare_trainable(trainable)
         self.kernel_size = sizes_of(where, "kernel_size", kernel_size, self.axes)
         self.strides = sizes_of(where, "strides", strides, self.axes)
-        self.padding = padding_of(where, padding, self.axes)
         self.dilation_rate = sizes_of(where, "dilation_rate", dilation_rate, self.axes)
+        self.padding = self._padding(padding)
         self.function = activations.get(activation)
         self.use_bias = flag(where, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+
+    def _padding(self, value: Any) -> str | tuple[tuple[int, int], ...]:
+        return padding_of(type(self).__name__, value, self.axes)
 
     @property
     def activation(self) -> str | dict[str, Any] | None:
@@ -201,8 +204,11 @@ class Conv1D(_Forward):
 
     Parameters
     ----------
-    filters, kernel_size, strides, padding, dilation_rate, groups
-        See `Conv2D`; explicit padding is an int or ((before, after),).
+    filters, kernel_size, strides, dilation_rate, groups
+        See `Conv2D`.
+    padding : {"valid", "same", "causal"}, int or ((before, after),), default "valid"
+        Zeros around the sequence, see `Conv2D`. "causal" means (K - 1) D of them before it, where D is the dilation
+        rate: an output depends on no later step.
     activation, use_bias, kernel_initializer, bias_initializer, trainable, name, **weights
         See `nnfast.layers`.
 
@@ -224,6 +230,12 @@ class Conv1D(_Forward):
     """
 
     axes = 1
+
+    def _padding(self, value: Any) -> str | tuple[tuple[int, int], ...]:
+        if isinstance(value, str) and value.lower() == "causal":
+            (size,), (rate,) = each(self.kernel_size, 1), each(self.dilation_rate, 1)
+            return (((size - 1) * rate, 0),)
+        return super()._padding(value)
 
 
 class DepthwiseConv2D(_Convolution):

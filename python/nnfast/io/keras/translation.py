@@ -201,21 +201,6 @@ def _relu(where: str, config: Config, name: str) -> Built:
     return _activated(relu_of(where, dict(config)), name)
 
 
-def _causal(where: str, config: Config, name: str) -> Built:
-    """A convolution over one axis, which may be padded before the first step only."""
-    if config.get("padding") != "causal":
-        return _plain(where, "Conv1D", config, name)
-    size, rate = (_one(where, key, config.get(key)) for key in ("kernel_size", "dilation_rate"))
-    return _plain(where, "Conv1D", {**config, "padding": (((size - 1) * rate, 0),)}, name)
-
-
-def _one(where: str, key: str, value: Any) -> int:
-    number = value[0] if isinstance(value, list) and len(value) == 1 else value
-    if type(number) is not int:
-        raise ValueError(f"{where}: expected {key} of one number, got {short_repr(value)}")
-    return number
-
-
 def _separable(where: str, config: Config, name: str) -> Built:
     """Two layers: a depthwise convolution, and one of 1 x 1 over the channels."""
     shared = ("strides", "padding", "data_format", "dilation_rate", "kernel_size", "depth_multiplier", "groups")
@@ -308,7 +293,6 @@ _SPECIAL: dict[str, Callable[[str, Config, str], Built]] = {
     "Activation": _of_activation,
     "ActivityRegularization": _regularization,
     "Bidirectional": _bidirectional,
-    "Conv1D": _causal,
     "Dropout": _dropout,
     "Identity": _identity,
     "ReLU": _relu,

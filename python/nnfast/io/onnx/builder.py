@@ -306,14 +306,13 @@ class GraphBuilder:
         return GraphProto(name=name, node=kept[::-1], initializer=initializers, input=self.inputs, output=self.outputs)
 
     def rename(self, old: str, new: str) -> bool:
-        """Rename a value that a node makes, unless the new name is taken; returns whether it was."""
+        """Give a value that a node makes a name from `fresh`; returns False if it is an output with a name already."""
         producer = self.producer(old)
-        if producer is None or new in self._taken or any(output.name == old for output in self.outputs):
+        if producer is None or any(output.name == old for output in self.outputs):
             return False
         for node in self.nodes:
             node.input = [new if name == old else name for name in node.input]
         producer.output = [new if name == old else name for name in producer.output]
-        self._taken.add(new)
         self._producers[new] = producer
         for values in self._values.values():
             for form, value in values.items():

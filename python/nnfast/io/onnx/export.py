@@ -103,15 +103,16 @@ def _graph(
     inputs, outputs = ends.inputs.names, ends.outputs.names
     needed = _needed(expansion.nodes, outputs)
     _refuse([node for node in expansion.nodes if node["name"] in needed])
-    for name in inputs:
-        _add_input(graph, name, network, forms[0], input_dtype)
+    for name, key in zip(inputs, ends.inputs.keys or inputs, strict=True):
+        _add_input(graph, name, key, network, forms[0], input_dtype)
+    reserved = [graph.fresh(key) for key in ends.outputs.keys or outputs]
     for node in expansion.nodes:
         if node["name"] in needed and node["name"] not in inputs:
             graph.scope = node["name"]
             CONVERTERS[node["op"]](Call(graph, node))
     graph.scope = ""
-    for name in outputs:
-        _add_output(graph, name, forms[1])
+    for name, made in zip(outputs, reserved, strict=True):
+        _add_output(graph, name, made, forms[1])
     for parameter in network.parameters:
         if parameter not in graph.recipes:  # of a part that only the loss needs
             graph.parameter(parameter)
@@ -137,31 +138,29 @@ def _refuse(nodes: Sequence[Spec]) -> None:
             )
 
 
-def _add_input(graph: GraphBuilder, name: str, network: Network, form: str, dtype: str) -> None:
-    """Add an input of the graph, which may have another type and layout than the network's tensor."""
+def _add_input(graph: GraphBuilder, name: str, key: str, network: Network, form: str, dtype: str) -> None:
+    """Add an input of the graph called `key`, which may have another type and layout than the network's tensor."""
     shape = list(graph.shapes[name])
     layer: Any = network.architecture.by_name[name]
     is_image = len(shape) == _IMAGE_AXES and layer.dtype is None
     form = form if is_image else LAST
     dtype = layer.dtype or dtype
     sizes = [shape[-1], *shape[:-1]] if form == FIRST else shape
-    graph.inputs.append(value_info(graph.fresh(name), dtype, [BATCH, *sizes]))
-    value = name
+    made = value = graph.fresh(key)
+    graph.inputs.append(value_info(made, dtype, [BATCH, *sizes]))
     if dtype != graph.dtype:
         graph.scope = name
-        value = graph.cast(name, graph.dtype)
-        graph.integers_of[value] = name
+        value = graph.cast(made, graph.dtype)
+        graph.integers_of[value] = made
     graph.put(name, value, form)
 
 
-def _add_output(graph: GraphBuilder, name: str, form: str) -> None:
-    """Add an output of the graph, under the name of the network's tensor if that is free."""
+def _add_output(graph: GraphBuilder, name: str, made: str, form: str) -> None:
+    """Add an output of the graph called `made`, which has the value of the network's tensor."""
     shape = graph.shapes[name]
     form = form if len(shape) == _IMAGE_AXES and not isinstance(shape, Unbatched) else LAST
     value = graph.get(name, form)
-    made = name
-    if not graph.rename(value, name):
-        made = graph.fresh(name)
+    if not graph.rename(value, made):
         graph.ops("Identity", [value], [made])
     sizes = [shape[-1], *shape[:-1]] if form == FIRST else list(shape)
     batch: list[int | str] = [] if isinstance(shape, Unbatched) else [BATCH]
