@@ -153,14 +153,15 @@ build_and_try_wheel() {
   ((size <= largest_wheel))
 }
 
-# cpp_tests <label> <cmake options ...>: builds the C++ tests in a folder of their own and runs them.
+# cpp_tests <label> <cmake options ...>: builds the C++ tests in a folder of their own and runs them; with $only_test, that
+# one.
 cpp_tests() {
   local build=$scratch/cpp-$1
   shift
   cmake -S . -B "$build" -G Ninja -DNNFAST_BUILD_TESTS=ON ${without_pch:+"-D$without_pch"} "$@" >"$build.log" ||
     { cat "$build.log"; return 1; }
-  cmake --build "$build" --parallel "$jobs" >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
-  ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 300
+  cmake --build "$build" --parallel "$jobs" ${only_test:+--target "$only_test"} >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
+  ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 300 ${only_test:+--tests-regex "$only_test"}
 }
 
 # sanitized_tests <label> <sanitizers> <instruction sets>: -O1, because checks make the compiler slow.
