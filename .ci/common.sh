@@ -160,7 +160,8 @@ cpp_tests() {
   shift
   cmake -S . -B "$build" -G Ninja -DNNFAST_BUILD_TESTS=ON ${without_pch:+"-D$without_pch"} "$@" >"$build.log" ||
     { cat "$build.log"; return 1; }
-  cmake --build "$build" --parallel "$jobs" ${only_test:+--target "$only_test"} >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
+  cmake --build "$build" --parallel "$jobs" ${only_test:+--target "$only_test"} >"$build.log" 2>&1 ||
+    { cat "$build.log"; return 1; }
   ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 300 ${only_test:+--tests-regex "$only_test"}
 }
 

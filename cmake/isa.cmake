@@ -40,12 +40,11 @@ function(nnfast_add_isa name gnu_flags msvc_flags)
     target_compile_options(${library} PRIVATE /O2 /GR- ${msvc_flags})
   else()
     # In every build type: unoptimized kernels would be unusably slow. With sanitizers, -O3 takes minutes.
-    set(optimization -O3)
     if(NNFAST_SANITIZE)
-      set(optimization -O1)
+      list(APPEND gnu_flags -O1)
     endif()
     # Nothing is thrown through kernels, so they need no tables for that, which are a twentieth of the library.
-    target_compile_options(${library} PRIVATE ${optimization} -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti -fno-lto
+    target_compile_options(${library} PRIVATE -O3 -fno-exceptions -fno-asynchronous-unwind-tables -fno-rtti -fno-lto
       ${gnu_flags})
     # GCC 12 warns about its own AVX-512 header, which uses undefined registers on purpose (PR 105593).
     target_compile_options(${library} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>)
@@ -57,11 +56,7 @@ endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
   # For processors that are older than 2013: -O3 would make these units, and the wheel, larger.
-  set(sse2_flags -O2)
-  if(NNFAST_SANITIZE)
-    set(sse2_flags "")
-  endif()
-  nnfast_add_isa(sse2 "${sse2_flags}" "")
+  nnfast_add_isa(sse2 "-O2" "")
   nnfast_add_isa(avx2 "-mavx2;-mfma" "/arch:AVX2")
   nnfast_add_isa(avx512
     "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512" "/arch:AVX512")

@@ -140,13 +140,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output", help="folder for the picture")
     options = parser.parse_args(arguments)
     data, recipe = data_and_recipe(options, RECIPES)
-    mean, net = train_each_seed(
-        options.recipe,
-        options.seeds,
-        data,
-        lambda seed: build(recipe, seed),
-        lambda net: train(net, data, recipe, report=True),
-    )
+    mean, net = train_each_seed(options, data, recipe, build, train)
     print(f"mean {mean:.3%}, {verdict(mean, recipe.target)}")
     options.output.mkdir(parents=True, exist_ok=True)
     picture(options.output, net, data)

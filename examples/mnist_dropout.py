@@ -103,13 +103,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--seeds", type=int, default=3, help="networks to train (default: 3)")
     options = parser.parse_args(arguments)
     data, recipe = data_and_recipe(options, RECIPES)
-    mean, _ = train_each_seed(
-        options.recipe,
-        options.seeds,
-        data,
-        lambda seed: build(recipe, seed),
-        lambda net: train(net, data, recipe, report=True),
-    )
+    mean, _ = train_each_seed(options, data, recipe, build, train)
     print(f"{data.title}: mean {mean:.3%}, {verdict(mean, recipe.target)}")
     return mean
 

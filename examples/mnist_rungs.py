@@ -36,17 +36,24 @@ def accuracy(net: nf.Network, data: Data) -> float:
 
 
 def train_each_seed(
-    name: str, seeds: int, data: Data, build: Callable[[int], nf.Network], train: Callable[[nf.Network], float]
+    options: argparse.Namespace,
+    data: Data,
+    recipe: Any,
+    build: Callable[[Any, int], nf.Network],
+    train: Callable[[nf.Network, Data, Any, bool], float],
 ) -> tuple[float, nf.Network]:
-    """Build and train a network for each of the seeds 0, 1, ...; returns their mean test accuracy and the last one."""
+    """Build and train a network for each of the seeds 0, 1, ...; returns their mean test accuracy and the last one.
+
+    `options` has `recipe`, its name, and `seeds`, their number.
+    """
     accuracies = []
-    for seed in range(seeds):
-        net = build(seed)
+    for seed in range(options.seeds):
+        net = build(recipe, seed)
         if seed == 0:
             print(net.summary())
-        seconds = train(net)
+        seconds = train(net, data, recipe, True)
         accuracies.append(accuracy(net, data))
-        print(f"{name}  seed {seed}  {accuracies[-1]:.2%}  {seconds:.1f} s", flush=True)
+        print(f"{options.recipe}  seed {seed}  {accuracies[-1]:.2%}  {seconds:.1f} s", flush=True)
     return float(np.mean(accuracies)), net
 
 

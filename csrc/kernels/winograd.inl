@@ -77,8 +77,8 @@ void winograd_output(const WinogradOutput<T>& p) {
   });
 }
 
-// out: 16 times n numbers, `plane` apart: G g G^T, element by element, of a kernel of nine planes
-// (n) each; `turned`: of the kernel rotated by 180 degrees.
+// out: 16 times n numbers, `plane` apart: G g G^T, element by element, of n elements of a
+// kernel whose nine planes are `tap_size` apart; `turned`: of the kernel rotated by 180 degrees.
 template <class T>
 void winograd_kernel(T* out, index_t plane, const T* kernel, index_t tap_size, index_t n,
                      bool turned) {

@@ -84,15 +84,11 @@ def _with_heads(value: Value, heads: int) -> Value:
     n, t, size = value.shape
     if heads < 1 or size % heads:
         raise Unsupported(f"expected q_num_heads and kv_num_heads that divide {size}, got {heads}")
-    return _permuted(_reshaped(value, [n, t, heads, size // heads]), [0, 2, 1, 3])
+    return _reshaped(value, [n, t, heads, size // heads]).permuted([0, 2, 1, 3])
 
 
 def _reshaped(value: Value, shape: Sequence[int]) -> Value:
     return reshaped_to(value, shape) if isinstance(value, View) else Const(value.array.reshape(shape), value.source)
-
-
-def _permuted(value: Value, order: Sequence[int]) -> Value:
-    return value.permuted(order) if isinstance(value, View) else Const(np.transpose(value.array, order), value.source)
 
 
 def _side_by_side(node: Node, values: Sequence[Value], axis: int) -> Value:
@@ -114,7 +110,7 @@ def _combined(node: Node, function: Callable[..., Any], *values: Value) -> Value
 
 def _masks(node: Node, operands: _Operands) -> tuple[Value | None, Value | None]:
     """Which keys each query may see, and what is added to the scores; None for all and for nothing."""
-    found = [value for value in (_structure(node, operands), _of_padding(node, operands)) if value is not None]
+    found = [*_structure(node, operands), *_of_padding(node, operands)]
     bias: Value | None = None
     if node.has_input(3):
         mask = _to_all_keys(node.value(3), operands.sizes[1])
@@ -162,23 +158,23 @@ def _distances(operands: _Operands) -> Array:
     return np.arange(keys) - np.arange(queries)[:, None]
 
 
-def _structure(node: Node, operands: _Operands) -> Value | None:
-    """What is_causal and the sizes of the window let through, from the position of the first query on."""
+def _structure(node: Node, operands: _Operands) -> list[Value]:
+    """What is_causal and each side of the window let through, from the position of the first query on."""
     left, right = node.integer("left_window_size", -1), node.integer("right_window_size", -1)
-    causal = bool(node.integer("is_causal", 0))
-    if left < 0 and right < 0 and not causal:
-        return None
+    rules: list[tuple[Callable[..., Any], int]] = []
+    if node.integer("is_causal", 0):
+        rules.append((ops.less_equal, 0))
+    if right >= 0:
+        rules.append((ops.less_equal, right))
+    if left >= 0:
+        rules.append((ops.greater_equal, -left))
+    if not rules:
+        return []
     start: Value = Const(np.array(operands.past))
     if node.has_input(6):
         start = _combined(node, lambda count: ops.subtract(count, operands.sizes[0]), _counts(node))
     ahead = _combined(node, lambda distance, first: ops.subtract(distance, first), Const(_distances(operands)), start)
-    limits = [ops.less_equal] * causal + [ops.less_equal] * (right >= 0) + [ops.greater_equal] * (left >= 0)
-    bounds = [0] * causal + [right] * (right >= 0) + [-left] * (left >= 0)
-    allowed: Value | None = None
-    for compare, bound in zip(limits, bounds, strict=True):
-        seen = _combined(node, compare, ahead, Const(np.array(bound)))
-        allowed = seen if allowed is None else _combined(node, ops.logical_and, allowed, seen)
-    return allowed
+    return [_combined(node, compare, ahead, Const(np.array(bound))) for compare, bound in rules]
 
 
 def _counts(node: Node) -> Value:
@@ -191,10 +187,10 @@ def _counts(node: Node) -> Value:
     return Const(counts.array.reshape(-1, 1, 1, 1))
 
 
-def _of_padding(node: Node, operands: _Operands) -> Value | None:
+def _of_padding(node: Node, operands: _Operands) -> list[Value]:
     if not node.has_input(6):
-        return None
-    return _combined(node, ops.less, Const(np.arange(operands.sizes[1])), _counts(node))
+        return []
+    return [_combined(node, ops.less, Const(np.arange(operands.sizes[1])), _counts(node))]
 
 
 # ---- scores ----------------------------------------------------------------------
@@ -208,7 +204,7 @@ def _composed(
     groups, keys = operands.k.shape[1], operands.k.shape[2]
     # Heads that share keys and values are rows of the same product.
     q = _reshaped(operands.q, [n, groups, h // groups * t, d])
-    stages = [reshaped_to(product(node, q, _permuted(operands.k, [0, 1, 3, 2])), [n, h, t, keys])]
+    stages = [reshaped_to(product(node, q, operands.k.permuted([0, 1, 3, 2])), [n, h, t, keys])]
     stages[0] = stages[0].like(stages[0].tensor * scale)
     stages.append(stages[0])
     if softcap:

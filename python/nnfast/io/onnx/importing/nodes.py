@@ -46,6 +46,10 @@ class Const:
     def shape(self) -> Shape:
         return self.array.shape
 
+    def permuted(self, order: Sequence[int]) -> Const:
+        """The axes in another order, as of a `View`."""
+        return Const(np.transpose(self.array, order), self.source)
+
 
 Value = View | Const
 

@@ -103,8 +103,8 @@ def _gemm(node: Node) -> View:
     c = node.value(2) if node.has_input(2) else None
     if len(a.shape) != 2 or len(b.shape) != 2:
         raise Unsupported(f"expected two matrices, got {a.shape} and {b.shape}")
-    a = _turned(a) if node.integer("transA", 0) else a
-    b = _turned(b) if node.integer("transB", 0) else b
+    a = a.permuted([1, 0]) if node.integer("transA", 0) else a
+    b = b.permuted([1, 0]) if node.integer("transB", 0) else b
     fits = c is None or (
         isinstance(c, Const) and c.array.size == b.shape[1] and c.array.shape in ((b.shape[1],), (1, b.shape[1]))
     )
@@ -116,7 +116,3 @@ def _gemm(node: Node) -> View:
     if c is None or not beta:
         return result
     return broadcast(node, [result, c], lambda x, y: ops.add(x, y if beta == 1 else ops.multiply(y, beta)))
-
-
-def _turned(value: Value) -> Value:
-    return value.permuted([1, 0]) if isinstance(value, View) else Const(value.array.T, value.source)
